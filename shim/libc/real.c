@@ -1,0 +1,101 @@
+/*
+ * The functions beneath ours: the next object's in symbol order once real_init() has found them, the system
+ * calls themselves before that. The table is written once, by the constructor, before the hooks that use it
+ * are of any interest; a thread that still reads NULL makes the system call, which is right as well.
+ */
+#include "libc/real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef void *(mmap_function)(void *, size_t, int, int, int, off_t);
+typedef int(munmap_function)(void *, size_t);
+typedef int(mprotect_function)(void *, size_t, int);
+typedef int(madvise_function)(void *, size_t, int);
+typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
+
+/* [next] relaxed everywhere: a pointer to code that was there before the process began; nothing is published.
+ */
+static struct {
+	mmap_function *_Atomic mmap;
+	munmap_function *_Atomic munmap;
+	mprotect_function *_Atomic mprotect;
+	madvise_function *_Atomic madvise;
+	mremap_function *_Atomic mremap;
+} next;
+
+#define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
+#define FIND_NEXT(name)                                                                                      \
+	atomic_store_explicit(&next.name, (name##_function *)dlsym(RTLD_NEXT, #name), memory_order_relaxed)
+
+void real_init(void)
+{
+	FIND_NEXT(mmap);
+	FIND_NEXT(munmap);
+	FIND_NEXT(mprotect);
+	FIND_NEXT(madvise);
+	FIND_NEXT(mremap);
+}
+
+void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	mmap_function *function = NEXT(mmap);
+
+	if (function != NULL)
+		return function(address, bytes, protection, flags, fd, offset);
+	return (void *)syscall(SYS_mmap, address, bytes, protection, flags, fd, offset);
+}
+
+int real_munmap(void *address, size_t bytes)
+{
+	munmap_function *function = NEXT(munmap);
+
+	return function != NULL ? function(address, bytes) : (int)syscall(SYS_munmap, address, bytes);
+}
+
+int real_mprotect(void *address, size_t bytes, int protection)
+{
+	mprotect_function *function = NEXT(mprotect);
+
+	return function != NULL ? function(address, bytes, protection)
+	                        : (int)syscall(SYS_mprotect, address, bytes, protection);
+}
+
+int real_madvise(void *address, size_t bytes, int advice)
+{
+	madvise_function *function = NEXT(madvise);
+
+	return function != NULL ? function(address, bytes, advice)
+	                        : (int)syscall(SYS_madvise, address, bytes, advice);
+}
+
+void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
+{
+	mremap_function *function = NEXT(mremap);
+
+	if (function != NULL)
+		return function(address, old_bytes, new_bytes, flags, new_address);
+	return (void *)syscall(SYS_mremap, address, old_bytes, new_bytes, flags, new_address);
+}
+
+void *real_table(size_t bytes)
+{
+	int saved = errno;
+	void *table;
+
+	table = real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	errno = saved;
+	return table == MAP_FAILED ? NULL : table;
+}
+
+void real_table_free(void *table, size_t bytes)
+{
+	int saved = errno;
+
+	real_munmap(table, bytes);
+	errno = saved;
+}

@@ -1,0 +1,33 @@
+/*
+ * The libc functions beneath ours. The shim's own code calls these and never the exported names, so that
+ * nothing recurses through a hook by accident. Three names a function: `mmap` exported, `hook_mmap` ours,
+ * `real_mmap` the original.
+ *
+ * Until real_init() has run they are plain system calls; afterwards they are the next object's functions in
+ * symbol order, so that another preload beneath us still sees them. All threads may call them at any time.
+ */
+#ifndef COPOOL_LIBC_REAL_H
+#define COPOOL_LIBC_REAL_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Looks up the next object's functions; called once, from the constructor. */
+void real_init(void);
+
+/* As in mmap(2), munmap(2), mprotect(2), madvise(2), mremap(2): results and errno are theirs. */
+void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
+int real_munmap(void *address, size_t bytes);
+int real_mprotect(void *address, size_t bytes, int protection);
+int real_madvise(void *address, size_t bytes, int advice);
+void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
+
+/*
+ * Private zeroed memory for the shim's own tables. `bytes` is rounded up to whole pages. Returns NULL when
+ * the system has none. real_table_free gives it back; hardly anything does, since slow threads may still read
+ * a table. errno is left as it was by both.
+ */
+void *real_table(size_t bytes);
+void real_table_free(void *table, size_t bytes);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * One thread's idle objects of one pool: an array of two batches' room. Only its thread writes it; the
+ * statistics thread reads `top` and the counters. The array spills and refills exactly one batch, so a thread
+ * that swings over the edge of a batch does not touch the depot:
+ *
+ *	slot[0 ........ 15][16 ........ 31]		full: spill the older half, move the younger down
+ *	                    ^ top after a spill		empty: refill to here; 16 more fit, 16 can go
+ *
+ * The idea: Bonwick's two magazines a thread, `loaded` and `previous`, as one array without the swap.
+ *
+ * Every change is between cache_close and cache_open, also on the fast path: a signal handler that interrupts
+ * its own thread in there finds the cache closed and goes without it. Closing reads and marks `top` by one
+ * instruction, which no signal can divide; it needs no lock prefix, as other threads never write.
+ */
+#ifndef COPOOL_POOL_CACHE_H
+#define COPOOL_POOL_CACHE_H
+
+#include "pool/counters.h"
+#include "pool/depot.h"
+#include "pool/single.h"
+
+enum {
+	CACHE_SLOTS = 2 * BATCH_SIZE,
+	CACHE_BUSY = 64,              /* added to `top` while it is closed; a nested close adds it again */
+	CACHE_COUNT = CACHE_BUSY - 1, /* the bits that hold the number of objects, busy or not */
+	CACHE_NONE = 1 << 30,         /* the `top` of a thread that has no cache: closed for ever */
+};
+
+/* Never crosses a page: what fork's child finds of another thread's cache is a state that it really had. */
+struct cache {
+	_Alignas(512) _Atomic unsigned top; /* slot[0 .. top) hold objects, the youngest last */
+	struct depot_spares spares;
+	struct counters counters;
+	void *slot[CACHE_SLOTS];
+};
+
+_Static_assert(sizeof(struct cache) == 512, "a page must hold whole caches");
+
+/* Closes the cache and returns how many objects it holds, or more than CACHE_SLOTS when it was closed
+ * already. */
+static inline unsigned cache_close(struct cache *cache)
+{
+	return single_exchange_add(&cache->top, CACHE_BUSY);
+}
+
+/* Opens a cache that cache_close found open; it holds `top` objects now. */
+static inline void cache_open(struct cache *cache, unsigned top)
+{
+	/* [cache.top] release: the slots before it; pairs with cache_count in the child of a fork. */
+	atomic_store_explicit(&cache->top, top, memory_order_release);
+}
+
+/* Undoes a cache_close that found `top`. CACHE_NONE is shared by threads, so what they add must not pile up.
+ */
+static inline void cache_reopen(struct cache *cache, unsigned top)
+{
+	cache_open(cache, top < CACHE_NONE ? top : CACHE_NONE);
+}
+
+/* Takes the youngest idle object, or NULL when the slow path must be asked. */
+static inline void *cache_take(struct cache *cache)
+{
+	unsigned top = cache_close(cache);
+	void *object;
+
+	if (__builtin_expect(top - 1 >= CACHE_SLOTS, 0)) {
+		cache_reopen(cache, top);
+		return NULL;
+	}
+	object = cache->slot[top - 1];
+	cache_open(cache, top - 1);
+	counter_bump(&cache->counters.create_local);
+	return object;
+}
+
+/* Keeps an idle object; false when the slow path must be asked. */
+static inline bool cache_put(struct cache *cache, void *object)
+{
+	unsigned top = cache_close(cache);
+
+	if (__builtin_expect(top >= CACHE_SLOTS, 0)) {
+		cache_reopen(cache, top);
+		return false;
+	}
+	cache->slot[top] = object;
+	cache_open(cache, top + 1);
+	counter_bump(&cache->counters.destroy_local);
+	return true;
+}
+
+/* How many objects it holds; for any thread, out of date at once unless it is the caller's own. */
+static inline unsigned cache_count(const struct cache *cache)
+{
+	/* [cache.top] acquire: the slots before it, for who reads them; pairs with cache_open. */
+	return atomic_load_explicit((_Atomic unsigned *)&cache->top, memory_order_acquire) & CACHE_COUNT;
+}
+
+#endif

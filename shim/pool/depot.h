@@ -1,0 +1,78 @@
+/*
+ * The depot: the lock-free stack of full batches that all threads share, and the stack of empty batch nodes
+ * behind it. Lock-free; any thread enters, between gate_enter and gate_leave (so that fork finds it at rest).
+ *
+ *	cache --depot_push--> | full  | --depot_pop--> cache		16 pointers are copied, never linked
+ *	          node <----- | empty | <----- node			through the objects themselves
+ *
+ * Batches on it are always full. Nodes lie in chunks that are mapped on demand and never unmapped, so that a
+ * slow thread may still read a node's `next`.
+ */
+#ifndef COPOOL_POOL_DEPOT_H
+#define COPOOL_POOL_DEPOT_H
+
+#include "pool/lifo.h"
+
+#include <stddef.h>
+
+enum {
+	BATCH_SIZE = 16,
+	DEPOT_MAX_BATCHES = LIFO_MAX_INDEX,
+	DEPOT_CHUNK_NODES = 256,
+	DEPOT_CHUNKS = (DEPOT_MAX_BATCHES + 1) / DEPOT_CHUNK_NODES,
+	DEPOT_SPARES = 4,
+};
+
+/* Exactly BATCH_SIZE pointers to idle objects: two cache lines. */
+struct batch {
+	void *slot[BATCH_SIZE];
+};
+
+struct depot_chunk {
+	struct batch batch[DEPOT_CHUNK_NODES];
+	_Atomic uint16_t next[DEPOT_CHUNK_NODES]; /* used by the stack that the node is on */
+};
+
+/* Empty nodes that one thread keeps, so that most pushes and pops touch one shared word, not two. */
+struct depot_spares {
+	unsigned count;
+	uint16_t node[DEPOT_SPARES];
+};
+
+struct depot {
+	_Alignas(64) struct lifo full;
+	_Alignas(64) struct lifo empty;
+	_Atomic unsigned nodes; /* handed out so far: indices 1 .. nodes */
+	_Atomic unsigned low;   /* lowest depth of `full` since depot_restart_low */
+	_Alignas(64) struct depot_chunk *_Atomic chunk[DEPOT_CHUNKS]; /* set once, never cleared */
+};
+
+void depot_init(struct depot *depot);
+
+/*
+ * Puts a batch of idle objects on the depot unless it holds `limit` batches already, or there is no memory
+ * for a node; then returns false and the objects stay the caller's. `spares` is the calling thread's, or
+ * NULL. Adds to *retries. May map memory; errno survives.
+ */
+bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
+        struct depot_spares *spares, unsigned *retries);
+
+/* Takes a batch: BATCH_SIZE objects, then the caller's, are copied to `object`. False: the depot is empty. */
+bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares, unsigned *retries);
+
+/* How many full batches it holds just now. */
+static inline unsigned depot_depth(struct depot *depot)
+{
+	return lifo_depth(&depot->full);
+}
+
+/* Gives a thread's empty nodes back to all. */
+void depot_return_spares(struct depot *depot, struct depot_spares *spares);
+
+/*
+ * The lowest depth since the last call: batches that nobody needed in that time (the working set of Bonwick's
+ * magazine layer). Begins a new window. One caller at a time.
+ */
+unsigned depot_restart_low(struct depot *depot);
+
+#endif

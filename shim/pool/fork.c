@@ -1,0 +1,85 @@
+/*
+ * Fork. The parent's other threads do not exist in the child, but their caches do: the child takes them over.
+ * Nothing is locked meanwhile: the gate turns slow paths away to the host's own functions, and what fast
+ * paths do to a cache at this moment reaches the child in the order in which it was written.
+ */
+#include "pool/pool.h"
+
+#include "pool/gate.h"
+
+/*
+ * Whether the gate found everybody outside. Of two threads that fork at once one may read what the other
+ * wrote, which is as good: true was found while the gate was closed for both, and it stayed closed since.
+ */
+static _Atomic bool is_at_rest;
+
+void pool_fork_prepare(void)
+{
+	/* [is_at_rest] relaxed: read by the same thread, or by the one that is left after the fork. */
+	atomic_store_explicit(&is_at_rest, gate_close(), memory_order_relaxed);
+}
+
+void pool_fork_parent(void)
+{
+	gate_open();
+}
+
+/* [all in here] relaxed: the child has one thread. */
+static void set(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, 0, memory_order_relaxed);
+}
+
+/* Somebody was caught in the middle of a slow path: what is shared may be torn, so it is left to leak. */
+static void forget_shared(struct pool *pool)
+{
+	depot_init(&pool->depot);
+	remainder_reset(&pool->remainder);
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
+		t->cache[pool->index].spares.count = 0;
+		if (!thread_is_own(t))
+			cache_open(&t->cache[pool->index], 0);
+	}
+}
+
+/* The counters begin anew; what is alive was inherited. */
+static void restart_counters(struct pool *pool)
+{
+	struct pool_stats stats;
+	int64_t objects;
+
+	pool_read(pool, &stats);
+	objects = (int64_t)(stats.live + stats.pooled);
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
+		struct counters *counters = &t->cache[pool->index].counters;
+
+		set(&counters->create_local);
+		set(&counters->create_depot);
+		set(&counters->destroy_local);
+		set(&counters->destroy_depot);
+		set(&counters->depot_retries);
+	}
+	set(&pool->create_new);
+	set(&pool->destroy_delete);
+	set(&pool->trimmed);
+	set(&pool->loose_create);
+	set(&pool->loose_destroy);
+	set(&pool->loose_retries);
+	atomic_store_explicit(&pool->inherited, (int64_t)stats.live, memory_order_relaxed);
+	atomic_store_explicit(&pool->peak_live, (int64_t)stats.live, memory_order_relaxed);
+	atomic_store_explicit(&pool->objects, objects, memory_order_relaxed);
+	atomic_store_explicit(&pool->peak_objects, objects, memory_order_relaxed);
+	pool->trim = (struct trim){0};
+}
+
+void pool_fork_child(void)
+{
+	bool is_torn = !atomic_load_explicit(&is_at_rest, memory_order_relaxed);
+
+	gate_reset();
+	for (unsigned i = 0; is_torn && i < pool_count(); i++)
+		forget_shared(pool_at(i));
+	thread_adopt();
+	for (unsigned i = 0; i < pool_count(); i++)
+		restart_counters(pool_at(i));
+}

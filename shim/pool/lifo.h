@@ -1,0 +1,108 @@
+/*
+ * A lock-free stack of small integers: many pushers, many poppers, nobody waits for anybody. It holds indices
+ * 1 .. 65535 of nodes in a table that is never unmapped; `next` of each node lies in that table. Not strictly
+ * LIFO as seen from outside: an operation takes effect at its compare-and-swap.
+ *
+ *	word = | tag 32 | depth 16 | index of the top 16 |        one 64-bit compare-and-swap changes all
+ *three
+ *
+ * The idea is Treiber's stack with an ABA counter (IBM, 1986). The tag counts operations, so a popper that
+ * read a stale `next` fails its compare-and-swap; it would be fooled only if it slept over an exact multiple
+ * of 2^32 operations that left equal index and depth. The depth rides along to make a cap exact.
+ *
+ * Synchronization:
+ *	push  release  publishes the node's contents           pairs with pop's acquire   [lifo.word]
+ *	pop   acquire  sees the contents; and as every change of the word is a read-modify-write, each of
+ *	               them continues the release sequence of all pushes before it: a pop also sees what
+ *	               pushers deeper in the stack have published.
+ */
+#ifndef COPOOL_POOL_LIFO_H
+#define COPOOL_POOL_LIFO_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LIFO_NONE = 0, LIFO_MAX_INDEX = 65535 };
+
+struct lifo {
+	_Atomic uint64_t word;
+	/* Where `next` of a node lies; never NULL for an index that was pushed. */
+	_Atomic uint16_t *(*next)(void *table, uint16_t index);
+	void *table;
+};
+
+static inline uint16_t lifo_index(uint64_t word)
+{
+	return word & 0xffff;
+}
+
+static inline unsigned lifo_word_depth(uint64_t word)
+{
+	return word >> 16 & 0xffff;
+}
+
+static inline uint64_t lifo_word(uint64_t old, unsigned depth, uint16_t index)
+{
+	return ((old >> 32) + 1) << 32 | (uint64_t)depth << 16 | index;
+}
+
+/* How many nodes it holds; out of date as soon as it is known. */
+static inline unsigned lifo_depth(struct lifo *lifo)
+{
+	/* [lifo.word] relaxed: a statistic, or a hint that the compare-and-swap checks again. */
+	return lifo_word_depth(atomic_load_explicit(&lifo->word, memory_order_relaxed));
+}
+
+/*
+ * Pushes node `index`, which belongs to the caller until then, unless `limit` nodes are there already; then
+ * returns false and the node stays the caller's. Adds to *retries what other threads made it repeat.
+ */
+static inline bool lifo_push(struct lifo *lifo, uint16_t index, unsigned limit, unsigned *retries)
+{
+	/* [lifo.word] relaxed: only a first guess for the compare-and-swap; nothing of the old top is read.
+	 */
+	uint64_t old = atomic_load_explicit(&lifo->word, memory_order_relaxed);
+	_Atomic uint16_t *next = lifo->next(lifo->table, index);
+
+	for (;; ++*retries) {
+		unsigned depth = lifo_word_depth(old);
+
+		if (depth >= limit)
+			return false;
+		/* [lifo.next] relaxed: ordered by the release below; atomic since a slow popper may read it.
+		 */
+		atomic_store_explicit(next, lifo_index(old), memory_order_relaxed);
+		/* [lifo.word] release: publishes the node to lifo_pop. Relaxed on failure: see above. */
+		if (atomic_compare_exchange_weak_explicit(&lifo->word, &old, lifo_word(old, depth + 1, index),
+		            memory_order_release, memory_order_relaxed))
+			return true;
+	}
+}
+
+/* Pops a node, which then belongs to the caller, and stores the depth that it left in *depth. LIFO_NONE:
+ * empty. */
+static inline uint16_t lifo_pop(struct lifo *lifo, unsigned *depth, unsigned *retries)
+{
+	/* [lifo.word] acquire: the top's `next` was written before the push that this reads. */
+	uint64_t old = atomic_load_explicit(&lifo->word, memory_order_acquire);
+
+	for (;; ++*retries) {
+		uint16_t index = lifo_index(old), next;
+
+		if (index == LIFO_NONE) {
+			*depth = 0;
+			return LIFO_NONE;
+		}
+		/* [lifo.next] relaxed: stale if the node was popped meanwhile; then the tag has moved on. */
+		next = atomic_load_explicit(lifo->next(lifo->table, index), memory_order_relaxed);
+		*depth = lifo_word_depth(old) - 1;
+		/* [lifo.word] acquire: sees the node's contents as lifo_push published them. On failure as
+		 * well, since the next round follows the new top. */
+		if (atomic_compare_exchange_weak_explicit(&lifo->word, &old, lifo_word(old, *depth, next),
+		            memory_order_acquire, memory_order_acquire))
+			return index;
+	}
+}
+
+#endif

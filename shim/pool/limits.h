@@ -1,0 +1,11 @@
+/* What the system bears: read once, when a pool starts. */
+#ifndef COPOOL_POOL_LIMITS_H
+#define COPOOL_POOL_LIMITS_H
+
+/*
+ * How many batches of idle objects at `maps` memory maps each take half of the maps that vm.max_map_count
+ * allows a process; the rest is the host's. At least 1, at most DEPOT_MAX_BATCHES.
+ */
+unsigned limits_batches(unsigned maps);
+
+#endif

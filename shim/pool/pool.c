@@ -1,0 +1,275 @@
+/*
+ * The slow paths of a pool, and the table of pools. A thread is inside the gate while it touches what threads
+ * share, and outside of it when it calls the host's functions.
+ */
+#include "pool/pool.h"
+
+#include "pool/gate.h"
+#include "pool/limits.h"
+#include "pool/retire.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+	void (*wake)(void); /* written by pools_init, as decay_ms */
+	unsigned decay_ms;
+	struct pool *pool[POOL_MAX];
+	_Atomic unsigned count; /* written by pool_start, as pool[] */
+} pools;
+
+int pools_init(unsigned decay_ms, void (*wake)(void))
+{
+	static struct thread_events events;
+
+	pools.decay_ms = decay_ms;
+	pools.wake = wake;
+	events.first_use = wake;
+	events.retire = retire_thread;
+	return thread_init(&events);
+}
+
+int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, unsigned max_batches)
+{
+	unsigned index = pool_count();
+
+	if (index == POOL_MAX)
+		return -ENOSPC;
+	pool->kind = kind;
+	pool->owner = owner;
+	pool->index = index;
+	pool->is_cap_fixed = max_batches != POOL_CAP_AUTO;
+	pool->max_batches = pool->is_cap_fixed ? max_batches : limits_batches(POOL_OBJECT_MAPS);
+	depot_init(&pool->depot);
+	pools.pool[index] = pool;
+	/* [pools.count] release: publishes the pool; pairs with pool_count. */
+	atomic_store_explicit(&pools.count, index + 1, memory_order_release);
+	return index;
+}
+
+unsigned pool_count(void)
+{
+	/* [pools.count] acquire: the pools before it; pairs with pool_start. */
+	return atomic_load_explicit(&pools.count, memory_order_acquire);
+}
+
+struct pool *pool_at(unsigned index)
+{
+	return pools.pool[index];
+}
+
+const char *pool_name(const struct pool *pool)
+{
+	return pool->kind->name;
+}
+
+void pool_hint(struct pool *pool, int change)
+{
+	/* [pool.hint] relaxed: a number; pairs with pool_limit. */
+	atomic_fetch_add_explicit(&pool->hint, change, memory_order_relaxed);
+}
+
+unsigned pool_limit(struct pool *pool)
+{
+	/* [pool.hint] relaxed: a number; pairs with pool_hint. */
+	int hint = atomic_load_explicit(&pool->hint, memory_order_relaxed);
+	unsigned limit = pool->max_batches;
+
+	if (hint > 0 && !pool->is_cap_fixed)
+		limit += ((unsigned)hint + BATCH_SIZE - 1) / BATCH_SIZE;
+	return limit < DEPOT_MAX_BATCHES ? limit : DEPOT_MAX_BATCHES;
+}
+
+/* [counter] relaxed in the next two: statistics; they pair with pool_read. */
+static void count(_Atomic uint64_t *counter, unsigned amount)
+{
+	if (amount > 0)
+		atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
+}
+
+static void count_object(struct pool *pool)
+{
+	int64_t objects = atomic_fetch_add_explicit(&pool->objects, 1, memory_order_relaxed) + 1;
+	int64_t peak = atomic_load_explicit(&pool->peak_objects, memory_order_relaxed);
+
+	while (objects > peak && !atomic_compare_exchange_weak_explicit(&pool->peak_objects, &peak, objects,
+	                                 memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* Without a cache: the thread has none, or a signal handler interrupted its own thread's use of it. */
+static void *take_loose(struct pool *pool)
+{
+	unsigned retries = 0;
+	void *object = remainder_take(&pool->remainder, &pool->depot, &retries);
+
+	count(&pool->loose_create, object != NULL);
+	count(&pool->loose_retries, retries);
+	return object;
+}
+
+static bool keep_loose(struct pool *pool, void *object)
+{
+	unsigned retries = 0;
+	bool kept = remainder_put(&pool->remainder, &pool->depot, object, pool_limit(pool), &retries);
+
+	count(&pool->loose_destroy, kept);
+	count(&pool->loose_retries, retries);
+	return kept;
+}
+
+/* Refills the calling thread's cache with a batch and takes one of it. */
+static void *take_batch(struct pool *pool, struct cache *cache)
+{
+	unsigned retries = 0, top = cache_close(cache);
+	_Atomic uint64_t *hit = &cache->counters.create_local;
+	void *object = NULL;
+
+	if (top > CACHE_SLOTS) {
+		cache_reopen(cache, top);
+		return take_loose(pool);
+	}
+	/* A signal handler may have put something there since the fast path looked. */
+	if (top == 0 && depot_pop(&pool->depot, cache->slot, &cache->spares, &retries)) {
+		top = BATCH_SIZE;
+		hit = &cache->counters.create_depot;
+	}
+	if (top > 0) {
+		object = cache->slot[--top];
+		counter_bump(hit);
+	}
+	counter_add(&cache->counters.depot_retries, retries);
+	cache_open(cache, top);
+	/* A few that ended threads have left, before the host must make one. */
+	return object == NULL && remainder_count(&pool->remainder) > 0 ? take_loose(pool) : object;
+}
+
+/* Moves the calling thread's older batch to the depot and keeps the object. False: the depot is at its cap.
+ */
+static bool keep_batch(struct pool *pool, struct cache *cache, void *object)
+{
+	unsigned retries = 0, top = cache_close(cache);
+	_Atomic uint64_t *hit = &cache->counters.destroy_local;
+	bool kept;
+
+	if (top > CACHE_SLOTS) {
+		cache_reopen(cache, top);
+		return keep_loose(pool, object);
+	}
+	if (top == CACHE_SLOTS &&
+	        depot_push(&pool->depot, cache->slot, pool_limit(pool), &cache->spares, &retries)) {
+		memcpy(cache->slot, cache->slot + BATCH_SIZE, sizeof(struct batch));
+		top = BATCH_SIZE;
+		hit = &cache->counters.destroy_depot;
+	}
+	kept = top < CACHE_SLOTS;
+	if (kept) {
+		cache->slot[top++] = object;
+		counter_bump(hit);
+	}
+	counter_add(&cache->counters.depot_retries, retries);
+	cache_open(cache, top);
+	return kept;
+}
+
+void *pool_take_slow(struct pool *pool)
+{
+	struct thread *thread = thread_current();
+	void *object;
+
+	if (!gate_enter(thread))
+		return NULL;
+	object = thread != NULL ? take_batch(pool, &thread->cache[pool->index]) : take_loose(pool);
+	gate_leave(thread);
+	return object;
+}
+
+bool pool_keep_slow(struct pool *pool, void *object)
+{
+	struct thread *thread = thread_current();
+	bool kept;
+
+	if (!gate_enter(thread))
+		return false;
+	kept = thread != NULL ? keep_batch(pool, &thread->cache[pool->index], object)
+	                      : keep_loose(pool, object);
+	gate_leave(thread);
+	/* What lies in the depot may be spare one day: the clock of the trimming must run. */
+	if (depot_depth(&pool->depot) == 1)
+		pools.wake();
+	return kept;
+}
+
+void *pool_make(struct pool *pool)
+{
+	void *object = pool->kind->make(pool->owner);
+
+	if (object != NULL) {
+		count(&pool->create_new, 1);
+		count_object(pool);
+	}
+	return object;
+}
+
+static void destroy(struct pool *pool, void *object, _Atomic uint64_t *counter)
+{
+	count(counter, 1);
+	/* [pool.objects] relaxed: a statistic; pairs with pool_read. */
+	atomic_fetch_sub_explicit(&pool->objects, 1, memory_order_relaxed);
+	pool->kind->destroy(pool->owner, object);
+}
+
+void pool_destroy(struct pool *pool, void *object)
+{
+	destroy(pool, object, &pool->destroy_delete);
+}
+
+void pool_give_back(struct pool *pool, void *object)
+{
+	destroy(pool, object, &pool->trimmed);
+}
+
+/* Destroys a batch of idle objects; false when there is none. */
+static bool release_batch(struct pool *pool)
+{
+	void *object[BATCH_SIZE];
+	unsigned retries = 0;
+	bool found;
+
+	if (!gate_enter(NULL))
+		return false;
+	/* Inside the gate to the end: a fork between the two would lose the batch in the child. */
+	found = depot_pop(&pool->depot, object, NULL, &retries);
+	for (unsigned i = 0; found && i < BATCH_SIZE; i++)
+		pool_give_back(pool, object[i]);
+	gate_leave(NULL);
+	count(&pool->loose_retries, retries);
+	return found;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+unsigned pool_trim_tick(void)
+{
+	uint64_t now = now_ms();
+	unsigned wait = UINT_MAX;
+
+	for (unsigned i = 0; pools.decay_ms > 0 && i < pool_count(); i++) {
+		struct pool *pool = pool_at(i);
+		unsigned release = trim_advance(&pool->trim, &pool->depot, pools.decay_ms, now);
+
+		while (release > 0 && release_batch(pool))
+			release--;
+		if (pool->trim.next_ms != 0 && pool->trim.next_ms - now < wait)
+			wait = pool->trim.next_ms - now;
+	}
+	return wait;
+}

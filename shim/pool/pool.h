@@ -1,0 +1,139 @@
+/*
+ * A pool of idle objects of one kind, for any number of threads; what the objects are it does not know.
+ *
+ *	        pool_get                                    pool_put
+ *	           |                                           |
+ *	  +--------v---- this thread's cache, 32 slots --------v-------+	fast path: pool.h
+ *	  +--------^-------------------------------------------+-------+
+ *	     a batch of 16 when empty                 a batch of 16 when full	slow path: pool.c
+ *	  +--------+---- the depot: full batches --------------v-------+
+ *	  +--------+---------------------------------------------------+
+ *	     kind->make when empty               kind->destroy when at its cap
+ *
+ * The host owns the struct pool, which must stay for the life of the process. Any thread may get and put,
+ *also in signal handlers as far as the kind's own functions may be called there.
+ */
+#ifndef COPOOL_POOL_POOL_H
+#define COPOOL_POOL_POOL_H
+
+#include "pool/remainder.h"
+#include "pool/thread.h"
+#include "pool/trim.h"
+
+enum {
+	POOL_CAP_AUTO = 0xffffffff, /* let the system's limits say */
+	POOL_OBJECT_MAPS = 2,       /* memory maps that an object may take: a stack and its guard page */
+};
+
+/* What the host does. Both run with no lock of ours held and may call the pool of another kind. */
+struct pool_kind {
+	const char *name;           /* in the log; outlives the process */
+	void *(*make)(void *owner); /* NULL: it failed, with errno as the host's caller expects */
+	void (*destroy)(void *owner, void *object); /* any thread, also one that never made one */
+};
+
+struct pool {
+	const struct pool_kind *kind; /* written by pool_start, as the next two */
+	void *owner;                  /* handed to the kind's functions; the host's */
+	unsigned index;               /* its cache in every thread's block */
+	unsigned max_batches;         /* cap on the depot, before hints */
+	bool is_cap_fixed;            /* the user's: hints do not move it */
+	_Atomic int hint;             /* objects that the host announced */
+
+	struct depot depot;
+	struct remainder remainder;
+
+	/* Events off the fast path; written by any thread. Names as in the log. */
+	_Atomic uint64_t create_new, destroy_delete, trimmed;
+	_Atomic uint64_t loose_create, loose_destroy; /* served without a cache; count as _depot */
+	_Atomic uint64_t loose_retries;
+	_Atomic int64_t objects; /* that exist, live or idle */
+	_Atomic int64_t peak_objects, peak_live;
+	_Atomic int64_t inherited; /* live at the fork that began this process */
+
+	struct trim trim; /* the statistics thread's */
+};
+
+/*
+ * Called once, before any pool is started. `wake` is called when the trimming may have to begin, and when a
+ * thread uses a pool for the first time, also after a fork: from any thread, from within a create or destroy.
+ * `decay_ms`: idle objects that nobody needed for so long are given back; 0 = never. Returns 0 or -errno:
+ * then threads have no caches, and all of them share the depot.
+ */
+int pools_init(unsigned decay_ms, void (*wake)(void));
+
+/*
+ * Starts a zeroed pool. `max_batches`: cap on the depot, or POOL_CAP_AUTO: what half of the system's limit on
+ * memory maps bears. Returns its index, counted from 0 in the order of calls, or -ENOSPC
+ * after POOL_MAX. One caller at a time.
+ */
+int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, unsigned max_batches);
+
+/*
+ * The host expects `change` more (or fewer) objects to be in use at once: moves a cap that no
+ * user has fixed.
+ */
+void pool_hint(struct pool *pool, int change);
+
+/* The slow paths of what follows. errno survives but for what kind->make does to it. */
+void *pool_take_slow(struct pool *pool);
+bool pool_keep_slow(struct pool *pool, void *object);
+void *pool_make(struct pool *pool);
+void pool_destroy(struct pool *pool, void *object);
+
+/*
+ * An idle object, the caller's from then on; NULL when there is none. `index` is the pool's, a constant where
+ * the fast path shall be short.
+ */
+static inline void *pool_take(struct pool *pool, unsigned index)
+{
+	void *object = cache_take(&thread_self->cache[index]);
+
+	return __builtin_expect(object != NULL, 1) ? object : pool_take_slow(pool);
+}
+
+/* An idle object, or else a new one from kind->make, or NULL with its errno. */
+static inline void *pool_get(struct pool *pool, unsigned index)
+{
+	void *object = pool_take(pool, index);
+
+	return __builtin_expect(object != NULL, 1) ? object : pool_make(pool);
+}
+
+/* Gives an object to the pool: it stays idle in it, or is destroyed. */
+static inline void pool_put(struct pool *pool, unsigned index, void *object)
+{
+	if (__builtin_expect(!cache_put(&thread_self->cache[index], object), 0) &&
+	        !pool_keep_slow(pool, object))
+		pool_destroy(pool, object);
+}
+
+/* How many pools have been started, and each of them. Any thread. */
+unsigned pool_count(void);
+struct pool *pool_at(unsigned index);
+const char *pool_name(const struct pool *pool);
+
+/* Adds the counters up. Any thread; exact when all others are at rest. Also keeps peak_live. */
+void pool_read(struct pool *pool, struct pool_stats *stats);
+
+/* As pool_destroy, for an idle object that is given back to the system: counts as trimmed. */
+void pool_give_back(struct pool *pool, void *object);
+
+/* How many batches the depot may hold now. */
+unsigned pool_limit(struct pool *pool);
+
+/*
+ * Does the trimming that is due on all pools. Returns the milliseconds until it wants to be called again,
+ * UINT_MAX when not before the next `wake`. One thread.
+ */
+unsigned pool_trim_tick(void);
+
+/*
+ * Around fork: in the parent before it, in the parent after it, in the child after it. The child takes over
+ * what all threads held; its counters begin anew.
+ */
+void pool_fork_prepare(void);
+void pool_fork_parent(void);
+void pool_fork_child(void);
+
+#endif

@@ -1,0 +1,14 @@
+/* What becomes of the idle objects of a thread that has ended. */
+#ifndef COPOOL_POOL_RETIRE_H
+#define COPOOL_POOL_RETIRE_H
+
+struct thread;
+
+/*
+ * Empties the caches of a thread's block, whose thread has ended: whole batches to the depot, the rest to the
+ * remainder; what finds no room there is given back. The caller is that thread, in its last moments, or a
+ * fork's child that inherits the block.
+ */
+void retire_thread(struct thread *thread);
+
+#endif

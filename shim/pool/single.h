@@ -1,0 +1,43 @@
+/*
+ * Changing a word that has one writer by one instruction, so that a signal handler of the same thread sees it
+ * before or after, never in between. No lock prefix: other threads only read. Where that cannot be had (other
+ * processors, ThreadSanitizer, which must see it) an atomic operation does the same.
+ */
+#ifndef COPOOL_POOL_SINGLE_H
+#define COPOOL_POOL_SINGLE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SINGLE_BY_ATOMIC 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || !defined(__x86_64__)
+#define SINGLE_BY_ATOMIC 1
+#endif
+
+static inline void single_add(_Atomic uint64_t *word, unsigned amount)
+{
+#ifdef SINGLE_BY_ATOMIC
+	/* [counter] relaxed: one writer, nothing is published; pairs with counter_read. */
+	atomic_fetch_add_explicit(word, amount, memory_order_relaxed);
+#else
+	__asm__ volatile("addq %1, %0" : "+m"(*word) : "er"((uint64_t)amount) : "cc");
+#endif
+}
+
+/* Adds `amount` and returns what was there before; nothing that follows moves before it. */
+static inline unsigned single_exchange_add(_Atomic unsigned *word, unsigned amount)
+{
+#ifdef SINGLE_BY_ATOMIC
+	/* [cache.top] acquire: keeps what follows behind it; pairs with no other thread. */
+	return atomic_fetch_add_explicit(word, amount, memory_order_acquire);
+#else
+	__asm__ volatile("xaddl %0, %1" : "+r"(amount), "+m"(*word) : : "memory", "cc");
+	return amount;
+#endif
+}
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * Blocks of threads: handed out, given back, inherited. `registry.free` holds blocks without a thread;
+ * `registry.blocks` counts those ever made, and nothing unmaps one.
+ */
+#include "pool/thread.h"
+
+#include "libc/real.h"
+#include "pool/gate.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+enum { THREAD_CHUNK = 64, THREAD_CHUNKS = (LIFO_MAX_INDEX + 1) / THREAD_CHUNK };
+
+struct thread_chunk {
+	struct thread thread[THREAD_CHUNK];
+	_Atomic uint16_t next[THREAD_CHUNK];
+};
+
+#define CLOSED_CACHE                                                                                         \
+	{                                                                                                    \
+		.top = CACHE_NONE                                                                            \
+	}
+
+struct thread thread_closed = {.cache = {[0 ... POOL_MAX - 1] = CLOSED_CACHE}};
+
+__thread struct thread *thread_self = &thread_closed;
+
+/* Where the calling thread stands between its first slow path and its end. */
+static __thread enum { THREAD_NEW, THREAD_REGISTERING, THREAD_ENDED } state;
+
+static struct {
+	const struct thread_events *events; /* written by thread_init */
+	pthread_key_t key;                  /* value: the thread's block */
+	struct lifo free;
+	_Atomic unsigned blocks;
+	struct thread_chunk *_Atomic chunk[THREAD_CHUNKS]; /* set once, never cleared */
+} registry;
+
+static struct thread_chunk *chunk_of(uint16_t index)
+{
+	/* [registry.chunk] acquire: pairs with the release in chunk_map. */
+	return atomic_load_explicit(&registry.chunk[index / THREAD_CHUNK], memory_order_acquire);
+}
+
+static struct thread *thread_of(uint16_t index)
+{
+	return &chunk_of(index)->thread[index % THREAD_CHUNK];
+}
+
+static _Atomic uint16_t *next_of(void *table, uint16_t index)
+{
+	(void)table;
+	return &chunk_of(index)->next[index % THREAD_CHUNK];
+}
+
+static bool chunk_map(uint16_t index)
+{
+	struct thread_chunk *chunk, *expected = NULL;
+
+	if (chunk_of(index) != NULL)
+		return true;
+	chunk = real_table(sizeof *chunk);
+	if (chunk == NULL)
+		return false;
+	for (unsigned i = 0; i < THREAD_CHUNK; i++)
+		chunk->thread[i].index = index - index % THREAD_CHUNK + i;
+	/* [registry.chunk] release: publishes the zeroed blocks to chunk_of. */
+	if (!atomic_compare_exchange_strong_explicit(&registry.chunk[index / THREAD_CHUNK], &expected, chunk,
+	            memory_order_release, memory_order_relaxed))
+		real_table_free(chunk, sizeof *chunk);
+	return true;
+}
+
+/* A block never used before, or LIFO_NONE. */
+static uint16_t block_make(void)
+{
+	/* [registry.blocks] relaxed: hands out numbers. */
+	unsigned used = atomic_load_explicit(&registry.blocks, memory_order_relaxed);
+
+	do {
+		if (used >= LIFO_MAX_INDEX || !chunk_map(used + 1))
+			return LIFO_NONE;
+		/* [registry.blocks] release: the chunk is mapped; pairs with the acquire in thread_next. */
+	} while (!atomic_compare_exchange_weak_explicit(
+	        &registry.blocks, &used, used + 1, memory_order_release, memory_order_relaxed));
+	return used + 1;
+}
+
+static struct thread *block_get(void)
+{
+	unsigned depth, retries = 0;
+	uint16_t index = lifo_pop(&registry.free, &depth, &retries);
+	struct thread *thread;
+
+	if (index == LIFO_NONE)
+		index = block_make();
+	if (index == LIFO_NONE)
+		return NULL;
+	thread = thread_of(index);
+	for (unsigned i = 0; i < POOL_MAX; i++)
+		/* [cache.top] relaxed: the block is this thread's now; lifo_pop acquired it. */
+		atomic_store_explicit(&thread->cache[i].top, 0, memory_order_relaxed);
+	/* [thread.in_use] relaxed: a statistic. */
+	atomic_store_explicit(&thread->in_use, true, memory_order_relaxed);
+	return thread;
+}
+
+/* Empties a block that no thread uses any more, and frees it. */
+static void block_retire(struct thread *thread)
+{
+	unsigned retries = 0;
+
+	registry.events->retire(thread);
+	/* [thread.in_use] relaxed: a statistic. */
+	atomic_store_explicit(&thread->in_use, false, memory_order_relaxed);
+	lifo_push(&registry.free, thread->index, LIFO_MAX_INDEX, &retries);
+}
+
+/* The key's destructor. Later destructors of the host that destroy objects go without a cache. */
+static void thread_end(void *value)
+{
+	state = THREAD_ENDED;
+	thread_self = &thread_closed;
+	block_retire(value);
+}
+
+int thread_init(const struct thread_events *events)
+{
+	registry.events = events;
+	registry.free.next = next_of;
+	return -pthread_key_create(&registry.key, thread_end);
+}
+
+static struct thread *thread_register(void)
+{
+	struct thread *thread = pthread_getspecific(registry.key);
+
+	if (thread != NULL)
+		return thread; /* kept over a fork */
+	if (!gate_enter(NULL))
+		return NULL;
+	thread = block_get();
+	gate_leave(NULL);
+	if (thread != NULL && pthread_setspecific(registry.key, thread) != 0) {
+		block_retire(thread);
+		thread = NULL;
+	}
+	return thread;
+}
+
+struct thread *thread_current(void)
+{
+	struct thread *thread = thread_self;
+	int saved = errno;
+
+	if (thread != &thread_closed)
+		return thread;
+	/* THREAD_REGISTERING: libc allocated below us, or a signal came, and led back here. */
+	if (state != THREAD_NEW || registry.events == NULL)
+		return NULL;
+	state = THREAD_REGISTERING;
+	thread = thread_register();
+	if (thread != NULL) {
+		thread_self = thread;
+		registry.events->first_use();
+	}
+	state = THREAD_NEW;
+	errno = saved;
+	return thread;
+}
+
+struct thread *thread_next(const struct thread *after)
+{
+	unsigned index = after != NULL ? after->index + 1u : 1;
+
+	/* [registry.blocks] acquire: pairs with block_make. */
+	if (index > atomic_load_explicit(&registry.blocks, memory_order_acquire))
+		return NULL;
+	return thread_of(index);
+}
+
+bool thread_is_own(const struct thread *thread)
+{
+	return thread == pthread_getspecific(registry.key);
+}
+
+void thread_adopt(void)
+{
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
+		/* [thread.in_use] relaxed: the child has one thread. */
+		if (!thread_is_own(t) && atomic_load_explicit(&t->in_use, memory_order_relaxed))
+			block_retire(t);
+	}
+	thread_self = &thread_closed;
+}

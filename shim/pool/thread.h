@@ -1,0 +1,59 @@
+/*
+ * The threads that have caches. Each gets a block, one cache a pool, from tables that are never unmapped: the
+ * statistics thread reads them without asking, and a block outlives its thread with its counters, to be
+ * inherited by a later one. The state here is one per process because thread-local storage is; this is the
+ * only file of pool/ with either.
+ *
+ *	thread_self --> block of this thread		registered: take and put stay in the cache
+ *	            --> thread_closed			not yet, or no more: every `top` is CACHE_NONE,
+ *							so the fast path needs no test of its own
+ */
+#ifndef COPOOL_POOL_THREAD_H
+#define COPOOL_POOL_THREAD_H
+
+#include "pool/cache.h"
+
+enum { POOL_MAX = 40 };
+
+struct thread {
+	_Atomic uint32_t inside; /* gate.h: in a slow path now */
+	uint16_t index;          /* its own in the tables, from 1; never changes */
+	_Atomic bool in_use;     /* a living thread has it */
+	struct cache cache[POOL_MAX];
+};
+
+extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
+
+/* What thread_self is until the first slow path, and again after the thread's end. */
+extern struct thread thread_closed;
+
+struct thread_events {
+	void (*retire)(struct thread *thread); /* empties the caches of a thread that has ended */
+	void (*first_use)(void); /* a thread got its block, or uses it for the first time after fork */
+};
+
+/*
+ * Called once before any other; `events` must stay valid. Returns 0, or -errno when no key for the end of
+ * threads is left: every thread then stays without a cache.
+ */
+int thread_init(const struct thread_events *events);
+
+/*
+ * The calling thread's block, registered if need be; NULL when the thread has ended, when there is no memory,
+ * or while a fork is under way: then the caller goes on without a cache. May map memory; errno survives.
+ */
+struct thread *thread_current(void);
+
+/* Every block there ever was, first with `after` NULL, until NULL. For any thread. */
+struct thread *thread_next(const struct thread *after);
+
+/* Whether it is the calling thread's; also before its first use after a fork. */
+bool thread_is_own(const struct thread *thread);
+
+/*
+ * In a fork's child: every block but the caller's own has lost its thread. Retires and frees them; the caller
+ * keeps its block, and its next create or destroy counts as its first use.
+ */
+void thread_adopt(void);
+
+#endif

@@ -1,0 +1,45 @@
+/* The arithmetic of the sliding window. */
+#include "pool/trim.h"
+
+#include <string.h>
+
+/* Begins a window with nothing known to be spare, or none while the depot is empty. */
+static void trim_start(struct trim *trim, struct depot *depot, uint64_t next_ms)
+{
+	memset(trim, 0, sizeof *trim);
+	depot_restart_low(depot);
+	if (depot_depth(depot) > 0)
+		trim->next_ms = next_ms;
+}
+
+/* What was there through all of the last window. */
+static unsigned trim_spare(const struct trim *trim)
+{
+	unsigned spare = trim->low[0];
+
+	for (unsigned i = 1; i < TRIM_STEPS; i++) {
+		if (trim->low[i] < spare)
+			spare = trim->low[i];
+	}
+	return spare;
+}
+
+unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms, uint64_t now_ms)
+{
+	unsigned step_ms = window_ms / TRIM_STEPS, release;
+
+	if (trim->next_ms == 0 || depot_depth(depot) == 0) {
+		trim_start(trim, depot, now_ms + step_ms);
+		return 0;
+	}
+	if (now_ms < trim->next_ms)
+		return 0;
+	trim->next_ms = now_ms + step_ms;
+	trim->low[trim->step] = depot_restart_low(depot);
+	trim->step = (trim->step + 1) % TRIM_STEPS;
+	release = (trim_spare(trim) + 1) / 2;
+	/* The past, as it would have been without what goes now. */
+	for (unsigned i = 0; i < TRIM_STEPS; i++)
+		trim->low[i] -= release;
+	return release;
+}

@@ -1,0 +1,177 @@
+/*
+ * Fork while other threads use the pool: the child goes on with a pool of its own, takes over what the others
+ * held in their caches, and its counters begin anew.
+ */
+#include "pool/gate.h"
+#include "pool/pool.h"
+
+#include "objects.h"
+#include "tap.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { THREADS = 3, WALK_MAX = 200 };
+
+/* What a child found wrong; its exit status. */
+enum { CHILD_FINE, CHILD_BROKEN, CHILD_UNBALANCED, CHILD_COUNTERS, CHILD_LOST, CHILD_GRANDCHILD };
+
+static struct pool pool;
+static _Atomic bool is_running = true;
+static _Atomic unsigned wakes;
+
+static void wake(void)
+{
+	atomic_fetch_add(&wakes, 1);
+}
+
+static void *walk(void *argument)
+{
+	unsigned seed = (unsigned)(uintptr_t)argument, count = 0;
+	struct object *held[WALK_MAX];
+
+	while (atomic_load(&is_running)) {
+		unsigned goal = (seed = seed * 1664525 + 1013904223) >> 8;
+
+		for (goal %= WALK_MAX; count < goal;)
+			held[count++] = get_object(&pool);
+		while (count > goal)
+			put_object(&pool, held[--count]);
+	}
+	while (count > 0)
+		put_object(&pool, held[--count]);
+	return NULL;
+}
+
+static int in_child(bool is_deep)
+{
+	struct pool_stats first, stats;
+	struct object *object;
+	uint64_t found = 0;
+	unsigned woken = atomic_load(&wakes);
+
+	pool_read(&pool, &first);
+	if (first.create_local + first.create_depot + first.create_new + first.destroy_local != 0)
+		return CHILD_COUNTERS;
+	object = get_object(&pool);
+	if (object == NULL || atomic_load(&wakes) == woken)
+		return CHILD_COUNTERS;
+	put_object(&pool, object);
+	if (is_deep) {
+		pid_t pid = fork();
+		int status = 0;
+
+		if (pid == 0)
+			_exit(in_child(false));
+		if (waitpid(pid, &status, 0) != pid || status != 0)
+			return CHILD_GRANDCHILD;
+	}
+	pool_read(&pool, &stats);
+	if (stats.live != first.inherited)
+		return CHILD_UNBALANCED;
+	while ((object = pool_take(&pool, pool.index)) != NULL) {
+		objects_move(object, OBJECT_IDLE, OBJECT_LIVE);
+		found++;
+	}
+	if (found != stats.pooled)
+		return CHILD_LOST;
+	return atomic_load(&objects_broken) == 0 ? CHILD_FINE : CHILD_BROKEN;
+}
+
+static void test_under_load(unsigned forks)
+{
+	unsigned results[CHILD_GRANDCHILD + 2] = {0};
+	pthread_t thread[THREADS];
+
+	for (uintptr_t i = 0; i < THREADS; i++)
+		pthread_create(&thread[i], NULL, walk, (void *)(i + 1));
+	for (unsigned i = 0; i < forks; i++) {
+		int status = 0;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(in_child(i % 8 == 0));
+		waitpid(pid, &status, 0);
+		results[WIFEXITED(status) ? WEXITSTATUS(status) : CHILD_GRANDCHILD + 1]++;
+	}
+	atomic_store(&is_running, false);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	tap_is(results[CHILD_FINE], forks, "fork under load: every child has a sound pool");
+	for (unsigned i = 1; i < CHILD_GRANDCHILD + 2; i++) {
+		if (results[i] > 0)
+			printf("# %u children ended with %u\n", results[i], i);
+	}
+	tap_ok(is_balanced(&pool, 0), "fork under load: the parent's totals are exact");
+}
+
+/* The child of a process whose threads are at rest: nothing is lost. */
+static void test_at_rest(void)
+{
+	struct pool_stats before, after;
+	int status = 0;
+	pid_t pid;
+
+	pool_read(&pool, &before);
+	pid = fork();
+	if (pid == 0) {
+		pool_read(&pool, &after);
+		_exit(after.pooled == before.pooled && after.inherited == 0 ? CHILD_FINE : CHILD_LOST);
+	}
+	waitpid(pid, &status, 0);
+	tap_is(status, 0, "fork at rest: the child has all idle objects of all threads");
+}
+
+/* Somebody stays in a slow path: fork does not wait for ever, and the child does not trust what is shared. */
+static void test_stuck(void)
+{
+	struct thread *stuck = thread_next(NULL);
+	int status = 0;
+	pid_t pid;
+
+	while (thread_is_own(stuck))
+		stuck = thread_next(stuck);
+	gate_enter(stuck);
+	pid = fork();
+	if (pid == 0)
+		_exit(in_child(true));
+	waitpid(pid, &status, 0);
+	gate_leave(stuck);
+	tap_is(status, 0, "fork: a thread stuck in a slow path stops neither parent nor child");
+	tap_ok(is_balanced(&pool, 0), "fork: and the parent's pool goes on");
+}
+
+static void *put_while_closed(void *object)
+{
+	put_object(&pool, object);
+	put_object(&pool, get_object(&pool));
+	return NULL;
+}
+
+static void test_closed(void)
+{
+	struct object *object = get_object(&pool);
+	pthread_t thread;
+
+	tap_ok(gate_close(), "gate: it closes when nobody is inside");
+	pthread_create(&thread, NULL, put_while_closed, object);
+	pthread_join(thread, NULL);
+	gate_open();
+	tap_ok(is_balanced(&pool, 0), "gate: who finds it closed goes to the host's own functions");
+}
+
+int main(void)
+{
+	const char *asked = getenv("COPOOL_TEST_ROUNDS");
+
+	pools_init(10000, wake);
+	pthread_atfork(pool_fork_prepare, pool_fork_parent, pool_fork_child);
+	pool_start(&pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	test_under_load(asked != NULL ? strtoul(asked, NULL, 10) / 100 : 200);
+	test_at_rest();
+	test_closed();
+	test_stuck();
+	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
+	return tap_done();
+}

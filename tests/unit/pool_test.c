@@ -1,0 +1,216 @@
+/* One thread and its pool: where objects go, and what the counters say. */
+#include "pool/pool.h"
+
+#include "objects.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <time.h>
+
+static _Atomic unsigned wakes;
+
+static void wake(void)
+{
+	atomic_fetch_add(&wakes, 1);
+}
+
+static struct object *held[40000];
+
+static void get_many(struct pool *pool, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		held[i] = get_object(pool);
+}
+
+static void put_many(struct pool *pool, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		put_object(pool, held[i]);
+}
+
+static struct pool_stats read_stats(struct pool *pool)
+{
+	struct pool_stats stats;
+
+	pool_read(pool, &stats);
+	return stats;
+}
+
+static void test_cache(void)
+{
+	static struct pool pool;
+	struct object *object;
+
+	tap_is(pool_start(&pool, &objects_kind, NULL, 4), 0, "pool: the first one has index 0");
+	object = get_object(&pool);
+	tap_is(read_stats(&pool).create_new, 1, "pool: an object that it does not have is made");
+	put_object(&pool, object);
+	tap_ok(get_object(&pool) == object, "pool: what was put last is what one gets first");
+	tap_is(read_stats(&pool).create_local, 1, "pool: which counts as local");
+	put_object(&pool, object);
+	tap_is(read_stats(&pool).destroy_local, 2, "pool: as do the puts before it");
+	tap_ok(is_balanced(&pool, 0), "pool: its equations hold");
+}
+
+static void test_batches(void)
+{
+	static struct pool pool;
+	unsigned long destroyed = atomic_load(&objects_destroyed);
+
+	pool_start(&pool, &objects_kind, NULL, 4);
+	get_many(&pool, 200);
+	tap_is(read_stats(&pool).create_new, 200, "pool: objects that live at once are all made");
+	put_many(&pool, 200);
+	tap_is(read_stats(&pool).depot_batches, 4, "depot: it never holds more batches than its cap");
+	tap_is(read_stats(&pool).pooled, 4 * BATCH_SIZE + CACHE_SLOTS, "pool: it keeps depot and cache full");
+	tap_is(atomic_load(&objects_destroyed) - destroyed, 200 - 4 * BATCH_SIZE - CACHE_SLOTS,
+	        "pool: what finds no room is destroyed");
+	tap_ok(is_balanced(&pool, 0), "pool: its equations hold with a full depot");
+	get_many(&pool, 96);
+	tap_is(read_stats(&pool).create_new, 200, "pool: what it holds is handed out before any is made");
+	tap_is(read_stats(&pool).create_depot, 4, "depot: one create in sixteen takes a batch");
+	tap_is(read_stats(&pool).pooled, 0, "pool: it can be emptied to the last object");
+	put_many(&pool, 96);
+	tap_is(read_stats(&pool).peak_objects, 200, "pool: peak_objects is exact");
+}
+
+/* The edge of a batch, where the list of 2020 went to the depot on every pair. */
+static void test_edge(void)
+{
+	static struct pool pool;
+	struct pool_stats before, after;
+
+	pool_start(&pool, &objects_kind, NULL, 100);
+	get_many(&pool, 500);
+	put_many(&pool, 484);
+	before = read_stats(&pool);
+	for (unsigned i = 0; i < 1000; i++) {
+		put_object(&pool, held[499]);
+		put_object(&pool, held[498]);
+		held[498] = get_object(&pool);
+		held[499] = get_object(&pool);
+	}
+	after = read_stats(&pool);
+	tap_ok(after.create_depot + after.destroy_depot - before.create_depot - before.destroy_depot <= 2,
+	        "cache: a thread that swings over the edge of a batch does not touch the depot");
+}
+
+static void test_caps(void)
+{
+	static struct pool none, derived, fixed;
+
+	pool_start(&none, &objects_kind, NULL, 0);
+	get_many(&none, 100);
+	put_many(&none, 100);
+	tap_is(read_stats(&none).pooled, CACHE_SLOTS, "pool: with a cap of 0 only the cache keeps objects");
+	tap_ok(is_balanced(&none, 0), "pool: its equations hold without a depot");
+
+	pool_start(&derived, &objects_kind, NULL, POOL_CAP_AUTO);
+	tap_ok(pool_limit(&derived) > 0 && pool_limit(&derived) <= DEPOT_MAX_BATCHES,
+	        "pool: a cap of its own choice is within what the depot can hold");
+	pool_start(&fixed, &objects_kind, NULL, 7);
+	pool_hint(&fixed, 1000);
+	tap_is(pool_limit(&fixed), 7, "pool: a hint does not move a cap that was asked for");
+	unsigned limit = pool_limit(&derived);
+	pool_hint(&derived, 100);
+	tap_is(pool_limit(&derived), limit + 7, "pool: a hint raises a cap of its own choice");
+	pool_hint(&derived, -100);
+	tap_is(pool_limit(&derived), limit, "pool: and the opposite hint lowers it again");
+}
+
+static void test_failure(void)
+{
+	static struct pool pool;
+
+	pool_start(&pool, &objects_kind, NULL, 4);
+	atomic_store(&objects_fail, 1);
+	errno = 0;
+	tap_ok(get_object(&pool) == NULL, "pool: a create that fails, fails");
+	atomic_store(&objects_fail, 0);
+	tap_is(read_stats(&pool).create_new, 0, "pool: a create that failed is not counted");
+	errno = E2BIG;
+	get_many(&pool, 100);
+	put_many(&pool, 100);
+	tap_is(errno, E2BIG, "pool: errno survives takes, puts, spills and refills");
+}
+
+static void test_trim(void)
+{
+	static struct pool pool;
+	struct trim *trim = &pool.trim;
+	uint64_t now = 1000;
+	unsigned released = 0, steps = 0;
+
+	pool_start(&pool, &objects_kind, NULL, 100);
+	tap_is(trim_advance(trim, &pool.depot, 800, now), 0, "trim: an empty depot has nothing to give");
+	tap_is(trim->next_ms, 0, "trim: and stops the clock");
+	get_many(&pool, 1000);
+	put_many(&pool, 1000);
+	for (; steps < TRIM_STEPS; steps++, now += 100)
+		released += trim_advance(trim, &pool.depot, 800, now);
+	tap_is(released, 0, "trim: nothing goes before a whole window has passed");
+	for (; steps < 2 * TRIM_STEPS; steps++, now += 100)
+		released += trim_advance(trim, &pool.depot, 800, now);
+	tap_ok(released >= 61 * 95 / 100,
+	        "trim: after two windows nearly all that nobody needed has gone (%u)", released);
+	tap_ok(released <= 61, "trim: never more than there was");
+}
+
+/* A burst in every window: its objects are needed again and again. */
+static void test_working_set(void)
+{
+	static struct pool pool;
+	uint64_t now = 1000;
+	unsigned released = 0;
+
+	pool_start(&pool, &objects_kind, NULL, 100);
+	for (unsigned step = 0; step < 8 * TRIM_STEPS; step++, now += 100) {
+		if (step % (TRIM_STEPS - 1) == 0) {
+			get_many(&pool, 1000);
+			put_many(&pool, 1000);
+		}
+		released += trim_advance(&pool.trim, &pool.depot, 800, now);
+	}
+	tap_is(released, 0, "trim: bursts repeated within a window lose nothing");
+	tap_is(read_stats(&pool).create_new, 1000, "trim: and so make nothing again");
+}
+
+static void test_tick(void)
+{
+	static struct pool pool;
+	unsigned long broken = atomic_load(&objects_broken);
+	unsigned wait = 0, before;
+
+	pool_start(&pool, &objects_kind, NULL, 100);
+	before = atomic_load(&wakes);
+	get_many(&pool, 1000);
+	put_many(&pool, 1000);
+	tap_ok(atomic_load(&wakes) > before, "pool: the first batch in the depot wakes the trimming");
+	while (read_stats(&pool).depot_batches > 0) {
+		wait = pool_trim_tick();
+		if (wait == UINT_MAX)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = (wait % 1000) * 1000000}, NULL);
+	}
+	tap_is(read_stats(&pool).depot_batches, 0, "trim: by the clock, the depot of an idle pool empties");
+	tap_is(read_stats(&pool).trimmed, 61 * BATCH_SIZE, "trim: what was given back counts as trimmed");
+	tap_ok(is_balanced(&pool, 0), "trim: the equations hold after it");
+	tap_is(atomic_load(&objects_broken), broken, "trim: each object is destroyed once");
+}
+
+int main(void)
+{
+	pools_init(100, wake);
+	test_cache();
+	tap_ok(atomic_load(&wakes) == 1, "pool: a thread's first use wakes the statistics thread");
+	test_batches();
+	test_edge();
+	test_caps();
+	test_failure();
+	test_trim();
+	test_working_set();
+	test_tick();
+	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
+	return tap_done();
+}
