@@ -1,0 +1,44 @@
+/*
+ * Every COPOOL_* variable, read once at start into one struct; the only caller of getenv. The table in
+ * config.c names type, range, default and description of each; a bad value is answered with a warning that
+ * names variable and value, and the default stands.
+ */
+#ifndef COPOOL_CONFIG_H
+#define COPOOL_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+enum config_host {
+	CONFIG_HOST_AUTO,
+	CONFIG_HOST_OFF,
+	CONFIG_HOST_QEMU,
+	CONFIG_HOST_STACKS,
+	CONFIG_HOST_NAMED,
+};
+
+enum { CONFIG_SYMBOL_BYTES = 256 };
+
+struct config {
+	unsigned host;                    /* COPOOL_HOST: an enum config_host */
+	char log[PATH_MAX];               /* COPOOL_LOG as given, "" when none: see report/log.h for %p, %n */
+	unsigned interval_ms;             /* COPOOL_INTERVAL_MS */
+	unsigned max_batches;             /* COPOOL_MAX_BATCHES; CONFIG_DERIVED when not set */
+	unsigned decay_ms;                /* COPOOL_DECAY_MS; 0 = never */
+	char create[CONFIG_SYMBOL_BYTES]; /* COPOOL_CREATE, "" when none */
+	char destroy[CONFIG_SYMBOL_BYTES]; /* COPOOL_DESTROY, "" when none */
+	char start_dir[PATH_MAX];          /* the working directory at start, "" when it cannot be named */
+};
+
+enum { CONFIG_DERIVED = 0xffffffff };
+
+/*
+ * Fills `config` from the environment (secure_getenv: a set-user-id program ignores us). Bad values are
+ * queued with warn(). Never fails.
+ */
+void config_read(struct config *config);
+
+/* How many of the values read were bad. */
+unsigned config_mistakes(void);
+
+#endif

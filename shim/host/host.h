@@ -1,0 +1,35 @@
+/*
+ * A host: the adapter for one kind of program. It knows the program's symbols and objects, owns its pools,
+ * and is attached once, at program start, by shim.c. Hosts never include each other.
+ */
+#ifndef COPOOL_HOST_HOST_H
+#define COPOOL_HOST_HOST_H
+
+#include <stdbool.h>
+
+struct config;
+
+enum { HOST_DETAIL_BYTES = 384 };
+
+/* How it went, for the log. */
+struct host_outcome {
+	const char *mode;               /* RECORD's words: "pool", "overflow", or "none" when not attached */
+	char detail[HOST_DETAIL_BYTES]; /* a sentence on what was found and done, or why not */
+};
+
+struct host {
+	const char *name; /* the word of COPOOL_HOST, and in the log */
+
+	/* Whether the running program is of this kind; must cost next to nothing where it is not. */
+	bool (*is_here)(const struct config *config);
+
+	/* Takes over. 0; or -errno, and the program is as it was. Says how it went in both cases. */
+	int (*attach)(const struct config *config, struct host_outcome *outcome);
+};
+
+extern const struct host host_qemu;
+
+/* Writes the outcome's detail, as printf does. */
+__attribute__((format(printf, 2, 3))) void host_say(struct host_outcome *outcome, const char *format, ...);
+
+#endif

@@ -1,0 +1,43 @@
+/* Looks at the loader's list of objects. */
+#include "host/program.h"
+
+#include "host/host.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The loader's entry of the object that `address` lies in, or NULL. */
+static struct link_map *object_of(const void *address)
+{
+	struct link_map *map = NULL;
+	Dl_info info;
+
+	return dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 ? map : NULL;
+}
+
+bool program_is_starting(void)
+{
+	struct link_map *own = object_of(program_is_starting), *libc = object_of(exit), *map;
+
+	/*
+	 * The list begins with the program and what is preloaded, then comes what these need, libc among it;
+	 * what is loaded later is appended.
+	 */
+	for (map = own; map != NULL; map = map->l_next) {
+		if (map == libc)
+			return true;
+	}
+	return false;
+}
+
+void host_say(struct host_outcome *outcome, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(outcome->detail, sizeof outcome->detail, format, arguments);
+	va_end(arguments);
+}

@@ -1,0 +1,279 @@
+/*
+ * QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound inside the
+ * executable, so they are interposed by patching their entries:
+ *
+ *	caller --> qemu_coroutine_new: jmp --> island --> hook_new --> pool_get --(miss)--> original_new
+ *
+ * QEMU keeps a pool of its own in front of these. Its size is a variable that only
+ *qemu_coroutine_dec_pool_size names for us; set to 0, every create and destroy comes to us:
+ *
+ *	               its pool's size     what is hooked
+ *	to 6.1         fixed               new, delete: "overflow", its own pool stays above ours
+ *	6.2 to 9.0     variable, 64        new, delete, inc, dec
+ *	from 9.1       variable, 128       the same and create, as a thread keeps up to two batches of 128
+ *itself
+ *
+ * A coroutine that qemu_coroutine_delete receives has terminated and waits in its trampoline's loop: it can
+ *be handed out by qemu_coroutine_new as it is. All threads enter the hooks; `qemu` is written by attach
+ *alone.
+ */
+#include "host/host.h"
+
+#include "config.h"
+#include "host/program.h"
+#include "patch/decode.h"
+#include "patch/patch.h"
+#include "patch/symbols.h"
+#include "pool/pool.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { COROUTINES = 0 }; /* the pool's index, a constant on the fast path */
+
+enum { SIZE_FROM_6_2 = 64, SIZE_FROM_9_1 = 128 };
+
+/* What a coroutine has at its front; the same in 5.2, 7.2, 10.0 and 11.1. */
+struct coroutine {
+	void (*entry)(void *argument);
+	void *entry_argument;
+	struct coroutine *caller;
+	struct coroutine *pool_next;
+	char locks_and_scheduling[0x20];
+	struct {
+		struct coroutine *first;
+		struct coroutine *
+		        *last; /* where the next one's address goes; &first when the queue is empty */
+	} wakeup;
+};
+
+_Static_assert(offsetof(struct coroutine, wakeup) == 0x40, "as in QEMU");
+
+typedef struct coroutine *(new_function)(void);
+typedef void(delete_function)(struct coroutine *coroutine);
+typedef struct coroutine *(create_function)(void (*entry)(void *), void *argument);
+
+static struct {
+	struct pool pool;
+	struct patch_set patches;
+	new_function *original_new;
+	delete_function *original_delete;
+	create_function *original_create;
+	void *original_inc, *original_dec; /* never called: they would bring QEMU's own pool back */
+} qemu;
+
+static void *make(void *owner)
+{
+	(void)owner;
+	return qemu.original_new();
+}
+
+static void destroy(void *owner, void *coroutine)
+{
+	(void)owner;
+	qemu.original_delete(coroutine);
+}
+
+static const struct pool_kind coroutines = {"qemu-coroutine", make, destroy};
+
+static struct coroutine *hook_new(void)
+{
+	return pool_get(&qemu.pool, COROUTINES);
+}
+
+static void hook_delete(struct coroutine *coroutine)
+{
+	pool_put(&qemu.pool, COROUTINES, coroutine);
+}
+
+/* From 9.1: ours first, as QEMU's own way takes a lock or touches its batches. */
+static struct coroutine *hook_create(void (*entry)(void *), void *argument)
+{
+	struct coroutine *coroutine = pool_take(&qemu.pool, COROUTINES);
+
+	if (coroutine == NULL)
+		return qemu.original_create(entry, argument);
+	coroutine->entry = entry;
+	coroutine->entry_argument = argument;
+	coroutine->wakeup.first = NULL;
+	coroutine->wakeup.last = &coroutine->wakeup.first;
+	return coroutine;
+}
+
+static void hook_inc_pool_size(unsigned change)
+{
+	pool_hint(&qemu.pool, (int)change);
+}
+
+static void hook_dec_pool_size(unsigned change)
+{
+	pool_hint(&qemu.pool, -(int)change);
+}
+
+static const char *refusal(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "a function that would have to be patched, or the library Zydis, was not found";
+	case -ELIBBAD:
+		return "the library Zydis is of a version that is not known";
+	default:
+		return strerrordesc_np(-error);
+	}
+}
+
+/* Plans a patch of a function that the program has. */
+static int plan(const struct symbols *symbols, const char *name, void *hook, void *original)
+{
+	struct symbol symbol;
+	int error = symbols_find(symbols, name, ELF_FUNCTION, &symbol);
+
+	return error != 0 ? error : patch_plan(&qemu.patches, name, &symbol, hook, original);
+}
+
+/* Finds the variable that holds the size of QEMU's own pool; NULL: there is none that we know. */
+static int *find_pool_size(const struct symbols *symbols)
+{
+	struct decode_code code;
+	struct symbol dec;
+	uint64_t address;
+	int *size;
+
+	if (symbols_find(symbols, "qemu_coroutine_dec_pool_size", ELF_FUNCTION, &dec) != 0)
+		return NULL;
+	code = patch_code(&dec);
+	if (decode_rip_operand(&code, &address) != DECODE_FINE)
+		return NULL;
+	size = (int *)(uintptr_t)address;
+	if (address % sizeof *size != 0 || !symbols_is_writable(symbols, size, sizeof *size))
+		return NULL;
+	return *size == SIZE_FROM_6_2 || *size == SIZE_FROM_9_1 ? size : NULL;
+}
+
+/* Plans to switch QEMU's own pool off. What cannot be planned leaves the plan as it was, but for the reason.
+ */
+static int plan_takeover(const struct symbols *symbols, int *size)
+{
+	struct patch_set saved = qemu.patches;
+	int error;
+
+	error = plan(symbols, "qemu_coroutine_inc_pool_size", hook_inc_pool_size, &qemu.original_inc);
+	if (error == 0)
+		error = plan(symbols, "qemu_coroutine_dec_pool_size", hook_dec_pool_size, &qemu.original_dec);
+	if (error == 0 && *size == SIZE_FROM_9_1)
+		error = plan(symbols, "qemu_coroutine_create", hook_create, &qemu.original_create);
+	if (error == 0)
+		error = patch_plan_word(&qemu.patches, size, *size, 0);
+	if (error != 0) {
+		memcpy(saved.reason, qemu.patches.reason, sizeof saved.reason);
+		qemu.patches = saved;
+	}
+	return error;
+}
+
+/* Plans all patches, and says what they will have done. */
+static int plan_all(const struct symbols *symbols, struct host_outcome *outcome)
+{
+	int error, *size;
+
+	error = plan(symbols, "qemu_coroutine_new", hook_new, &qemu.original_new);
+	if (error == 0)
+		error = plan(symbols, "qemu_coroutine_delete", hook_delete, &qemu.original_delete);
+	if (error != 0)
+		return error;
+	size = find_pool_size(symbols);
+	if (size != NULL && plan_takeover(symbols, size) == 0) {
+		outcome->mode = "pool";
+		host_say(outcome, "QEMU's coroutines are pooled; its own pool of %d is switched off", *size);
+		return 0;
+	}
+	outcome->mode = "overflow";
+	host_say(outcome, "QEMU's own pool stays above this one, which gets what overflows it: %s",
+	        size == NULL ? "no variable with its size was found" : qemu.patches.reason);
+	return 0;
+}
+
+static int start_pool(const struct config *config)
+{
+	unsigned cap = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
+	int index = pool_start(&qemu.pool, &coroutines, NULL, cap);
+
+	return index == COROUTINES ? 0 : -ENOSPC;
+}
+
+static int attach_to(const struct symbols *symbols, const struct config *config, struct host_outcome *outcome)
+{
+	int error = decode_open();
+
+	if (error != 0)
+		return error;
+	patch_begin(&qemu.patches);
+	error = plan_all(symbols, outcome);
+	decode_close();
+	if (error == 0)
+		error = start_pool(config);
+	if (error == 0)
+		error = patch_commit(&qemu.patches);
+	if (error != 0)
+		patch_revert(&qemu.patches);
+	return error;
+}
+
+/* Whether the program has what we patch; its own file is only read when there is reason to hope. */
+static bool has_symbols(struct symbols *symbols, bool may_open_files)
+{
+	struct symbol symbol;
+
+	if (symbols_find(symbols, "qemu_coroutine_new", ELF_FUNCTION, &symbol) == 0)
+		return true;
+	return may_open_files && symbols_open_files(symbols, SYMBOLS_DEBUG_ROOT) == 0 &&
+	       symbols_find(symbols, "qemu_coroutine_new", ELF_FUNCTION, &symbol) == 0;
+}
+
+static bool may_open_files(const struct config *config)
+{
+	return config->host == CONFIG_HOST_QEMU || strncmp(program_invocation_short_name, "qemu", 4) == 0;
+}
+
+static bool is_here(const struct config *config)
+{
+	struct symbols symbols;
+	bool found;
+
+	if (symbols_open(&symbols) != 0)
+		return false;
+	found = has_symbols(&symbols, may_open_files(config));
+	symbols_close(&symbols);
+	return found;
+}
+
+static int attach(const struct config *config, struct host_outcome *outcome)
+{
+	struct symbols symbols;
+	int error;
+
+	if (!program_is_starting()) {
+		host_say(outcome, "QEMU's coroutines are left alone: the program was running already");
+		return -EBUSY;
+	}
+	error = symbols_open(&symbols);
+	if (error != 0) {
+		host_say(outcome, "the program's headers make no sense");
+		return error;
+	}
+	if (has_symbols(&symbols, true))
+		error = attach_to(&symbols, config, outcome);
+	else
+		error = -ENOENT;
+	symbols_close(&symbols);
+	if (error != 0) {
+		outcome->mode = "none";
+		host_say(outcome, "QEMU's coroutines are left alone: %s",
+		        qemu.patches.reason[0] != '\0' ? qemu.patches.reason : refusal(error));
+	}
+	return error;
+}
+
+const struct host host_qemu = {"qemu", is_here, attach};

@@ -1,0 +1,24 @@
+/*
+ * What went wrong, kept until the statistics log can say it. Writers are any thread, lock-free and without
+ * allocation; the one reader is the statistics thread (or the constructor and destructor where there is
+ * none). A full queue drops the message and counts it.
+ */
+#ifndef COPOOL_LIBC_WARN_H
+#define COPOOL_LIBC_WARN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { WARN_BYTES = 512 }; /* longest message, with its zero; a longer one is cut */
+
+/* Queues one message, without a newline. errno survives. */
+__attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
+
+/* Moves the oldest message to `text` (at least WARN_BYTES); false when there is none. One reader at a time.
+ */
+bool warn_next(char *text);
+
+/* How many messages were dropped because the queue was full. */
+unsigned warn_dropped(void);
+
+#endif

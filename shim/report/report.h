@@ -1,0 +1,47 @@
+/*
+ * What comes out: the statistics thread and its log. The only thread that the shim starts; it also runs the
+ * clock of the trimming. Everything here may fail without harm to the host: then statistics are lost, and a
+ * later line says so.
+ */
+#ifndef COPOOL_REPORT_REPORT_H
+#define COPOOL_REPORT_REPORT_H
+
+#include <stdbool.h>
+
+struct config;
+
+/* What the `open` record says of the host; the strings outlive the process. */
+struct report_host {
+	const char *name;   /* "qemu", "stacks", "named", "none" */
+	const char *mode;   /* "pool", "overflow", "none" */
+	const char *detail; /* a sentence */
+};
+
+/*
+ * Starts the statistics thread (waiting, bounded, until it has its private descriptor table and its log is
+ * open, so that what the host does next to its descriptors, root folder or rights cannot matter).
+ * Called once, from the constructor, after the host has been attached. `config` and `host` must stay valid.
+ * Returns 0, or -errno when there is no thread: the pool works without.
+ */
+int report_start(const struct config *config, const struct report_host *host);
+
+/*
+ * For a program that has nothing to pool: writes the one `open` line (and queued warnings) if a log was asked
+ * for; starts no thread, leaves no descriptor.
+ */
+void report_inert(const struct config *config, const struct report_host *host);
+
+/* Writes the `final` records and ends the thread; waits at most two seconds. Called from the destructor. */
+void report_stop(void);
+
+/*
+ * In a fork's child: the thread is gone. Forgets it, and has the next report_wake() start another; a child
+ * that only execs thus never gets a thread.
+ */
+void report_fork_child(void);
+
+/* Starts the thread when it should run and does not (after a fork). Cheap; called from the pool's slow path.
+ */
+void report_wake(void);
+
+#endif
