@@ -28,7 +28,7 @@ enum {
 
 /* Never crosses a page: what fork's child finds of another thread's cache is a state that it really had. */
 struct cache {
-	_Alignas(512) _Atomic unsigned top; /* slot[0 .. top) hold objects, the youngest last */
+	_Alignas(512) _Atomic uint64_t top; /* slot[0 .. top) hold objects, the youngest last */
 	struct depot_spares spares;
 	struct counters counters;
 	void *slot[CACHE_SLOTS];
@@ -38,13 +38,13 @@ _Static_assert(sizeof(struct cache) == 512, "a page must hold whole caches");
 
 /* Closes the cache and returns how many objects it holds, or more than CACHE_SLOTS when it was closed
  * already. */
-static inline unsigned cache_close(struct cache *cache)
+static inline uint64_t cache_close(struct cache *cache)
 {
 	return single_exchange_add(&cache->top, CACHE_BUSY);
 }
 
 /* Opens a cache that cache_close found open; it holds `top` objects now. */
-static inline void cache_open(struct cache *cache, unsigned top)
+static inline void cache_open(struct cache *cache, uint64_t top)
 {
 	/* [cache.top] release: the slots before it; pairs with cache_count in the child of a fork. */
 	atomic_store_explicit(&cache->top, top, memory_order_release);
@@ -52,47 +52,32 @@ static inline void cache_open(struct cache *cache, unsigned top)
 
 /* Undoes a cache_close that found `top`. CACHE_NONE is shared by threads, so what they add must not pile up.
  */
-static inline void cache_reopen(struct cache *cache, unsigned top)
+static inline void cache_reopen(struct cache *cache, uint64_t top)
 {
 	cache_open(cache, top < CACHE_NONE ? top : CACHE_NONE);
 }
 
-/* Takes the youngest idle object, or NULL when the slow path must be asked. */
-static inline void *cache_take(struct cache *cache)
+/* Takes the youngest object of a closed cache that holds `top` of them, at least one, and opens it. */
+static inline void *cache_take(struct cache *cache, uint64_t top)
 {
-	unsigned top = cache_close(cache);
-	void *object;
+	void *object = cache->slot[top - 1];
 
-	if (__builtin_expect(top - 1 >= CACHE_SLOTS, 0)) {
-		cache_reopen(cache, top);
-		return NULL;
-	}
-	object = cache->slot[top - 1];
 	cache_open(cache, top - 1);
-	counter_bump(&cache->counters.create_local);
 	return object;
 }
 
-/* Keeps an idle object; false when the slow path must be asked. */
-static inline bool cache_put(struct cache *cache, void *object)
+/* Adds an object to a closed cache that holds `top` of them and has room, and opens it. */
+static inline void cache_put(struct cache *cache, uint64_t top, void *object)
 {
-	unsigned top = cache_close(cache);
-
-	if (__builtin_expect(top >= CACHE_SLOTS, 0)) {
-		cache_reopen(cache, top);
-		return false;
-	}
 	cache->slot[top] = object;
 	cache_open(cache, top + 1);
-	counter_bump(&cache->counters.destroy_local);
-	return true;
 }
 
 /* How many objects it holds; for any thread, out of date at once unless it is the caller's own. */
 static inline unsigned cache_count(const struct cache *cache)
 {
 	/* [cache.top] acquire: the slots before it, for who reads them; pairs with cache_open. */
-	return atomic_load_explicit((_Atomic unsigned *)&cache->top, memory_order_acquire) & CACHE_COUNT;
+	return atomic_load_explicit((_Atomic uint64_t *)&cache->top, memory_order_acquire) & CACHE_COUNT;
 }
 
 #endif

@@ -120,86 +120,110 @@ static bool keep_loose(struct pool *pool, void *object)
 	return kept;
 }
 
-/* Refills the calling thread's cache with a batch and takes one of it. */
-static void *take_batch(struct pool *pool, struct cache *cache)
+/*
+ * The calling thread's cache, closed by us, with `*top` objects; NULL when the thread has none, or when a
+ * signal handler interrupted its own thread's use of it. `*thread` is what gate_enter wants.
+ */
+static struct cache *own_cache(struct pool *pool, uint64_t *top, struct thread **thread)
 {
-	unsigned retries = 0, top = cache_close(cache);
-	_Atomic uint64_t *hit = &cache->counters.create_local;
-	void *object = NULL;
-
-	if (top > CACHE_SLOTS) {
-		cache_reopen(cache, top);
-		return take_loose(pool);
+	*thread = thread_self;
+	if (*top >= CACHE_NONE) {
+		cache_reopen(&(*thread)->cache[pool->index], *top);
+		*thread = thread_current();
+		if (*thread == NULL)
+			return NULL;
+		*top = cache_close(&(*thread)->cache[pool->index]);
 	}
-	/* A signal handler may have put something there since the fast path looked. */
+	if (*top <= CACHE_SLOTS)
+		return &(*thread)->cache[pool->index];
+	cache_reopen(&(*thread)->cache[pool->index], *top);
+	return NULL;
+}
+
+/* Refills the calling thread's closed cache with a batch if it is empty; takes one; opens it. */
+static void *take_batch(struct pool *pool, struct cache *cache, uint64_t top)
+{
+	_Atomic uint64_t *hit = &cache->counters.create_local;
+	unsigned retries = 0;
+
 	if (top == 0 && depot_pop(&pool->depot, cache->slot, &cache->spares, &retries)) {
 		top = BATCH_SIZE;
 		hit = &cache->counters.create_depot;
 	}
-	if (top > 0) {
-		object = cache->slot[--top];
-		counter_bump(hit);
-	}
 	counter_add(&cache->counters.depot_retries, retries);
+	if (top > 0) {
+		counter_bump(hit);
+		return cache_take(cache, top);
+	}
 	cache_open(cache, top);
 	/* A few that ended threads have left, before the host must make one. */
-	return object == NULL && remainder_count(&pool->remainder) > 0 ? take_loose(pool) : object;
+	return remainder_count(&pool->remainder) > 0 ? take_loose(pool) : NULL;
 }
 
-/* Moves the calling thread's older batch to the depot and keeps the object. False: the depot is at its cap.
+/*
+ * Moves the older batch of the calling thread's closed cache to the depot if it is full; keeps the object;
+ * opens it. False: the depot is at its cap.
  */
-static bool keep_batch(struct pool *pool, struct cache *cache, void *object)
+static bool keep_batch(struct pool *pool, struct cache *cache, uint64_t top, void *object)
 {
-	unsigned retries = 0, top = cache_close(cache);
 	_Atomic uint64_t *hit = &cache->counters.destroy_local;
-	bool kept;
+	unsigned retries = 0;
 
-	if (top > CACHE_SLOTS) {
-		cache_reopen(cache, top);
-		return keep_loose(pool, object);
-	}
 	if (top == CACHE_SLOTS &&
 	        depot_push(&pool->depot, cache->slot, pool_limit(pool), &cache->spares, &retries)) {
 		memcpy(cache->slot, cache->slot + BATCH_SIZE, sizeof(struct batch));
 		top = BATCH_SIZE;
 		hit = &cache->counters.destroy_depot;
 	}
-	kept = top < CACHE_SLOTS;
-	if (kept) {
-		cache->slot[top++] = object;
-		counter_bump(hit);
-	}
 	counter_add(&cache->counters.depot_retries, retries);
-	cache_open(cache, top);
-	return kept;
+	if (top == CACHE_SLOTS) {
+		cache_open(cache, top);
+		return false;
+	}
+	counter_bump(hit);
+	cache_put(cache, top, object);
+	return true;
 }
 
-void *pool_take_slow(struct pool *pool)
+void *pool_take_slow(struct pool *pool, uint64_t top)
 {
-	struct thread *thread = thread_current();
-	void *object;
+	struct thread *thread;
+	struct cache *cache = own_cache(pool, &top, &thread);
+	void *object = NULL;
 
-	if (!gate_enter(thread))
-		return NULL;
-	object = thread != NULL ? take_batch(pool, &thread->cache[pool->index]) : take_loose(pool);
-	gate_leave(thread);
+	if (gate_enter(thread)) {
+		object = cache != NULL ? take_batch(pool, cache, top) : take_loose(pool);
+		gate_leave(thread);
+	} else if (cache != NULL) {
+		cache_open(cache, top);
+	}
 	return object;
 }
 
-bool pool_keep_slow(struct pool *pool, void *object)
+void *pool_get_slow(struct pool *pool, uint64_t top)
 {
-	struct thread *thread = thread_current();
-	bool kept;
+	void *object = pool_take_slow(pool, top);
 
-	if (!gate_enter(thread))
-		return false;
-	kept = thread != NULL ? keep_batch(pool, &thread->cache[pool->index], object)
-	                      : keep_loose(pool, object);
-	gate_leave(thread);
+	return object != NULL ? object : pool_make(pool);
+}
+
+void pool_put_slow(struct pool *pool, uint64_t top, void *object)
+{
+	struct thread *thread;
+	struct cache *cache = own_cache(pool, &top, &thread);
+	bool kept = false;
+
+	if (gate_enter(thread)) {
+		kept = cache != NULL ? keep_batch(pool, cache, top, object) : keep_loose(pool, object);
+		gate_leave(thread);
+	} else if (cache != NULL) {
+		cache_open(cache, top);
+	}
 	/* What lies in the depot may be spare one day: the clock of the trimming must run. */
 	if (depot_depth(&pool->depot) == 1)
 		pools.wake();
-	return kept;
+	if (!kept)
+		pool_destroy(pool, object);
 }
 
 void *pool_make(struct pool *pool)

@@ -75,11 +75,13 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
  */
 void pool_hint(struct pool *pool, int change);
 
-/* The slow paths of what follows. errno survives but for what kind->make does to it. */
-void *pool_take_slow(struct pool *pool);
-bool pool_keep_slow(struct pool *pool, void *object);
-void *pool_make(struct pool *pool);
-void pool_destroy(struct pool *pool, void *object);
+/*
+ * The slow paths of the three below, which have closed the calling thread's cache and found `top` (see
+ * cache_close). errno survives but for what kind->make does to it.
+ */
+void *pool_take_slow(struct pool *pool, uint64_t top);
+void *pool_get_slow(struct pool *pool, uint64_t top);
+void pool_put_slow(struct pool *pool, uint64_t top, void *object);
 
 /*
  * An idle object, the caller's from then on; NULL when there is none. `index` is the pool's, a constant where
@@ -87,26 +89,44 @@ void pool_destroy(struct pool *pool, void *object);
  */
 static inline void *pool_take(struct pool *pool, unsigned index)
 {
-	void *object = cache_take(&thread_self->cache[index]);
+	struct cache *cache = &thread_self->cache[index];
+	uint64_t top = cache_close(cache);
 
-	return __builtin_expect(object != NULL, 1) ? object : pool_take_slow(pool);
+	if (__builtin_expect(top - 1 >= CACHE_SLOTS, 0))
+		return pool_take_slow(pool, top);
+	counter_bump(&cache->counters.create_local);
+	return cache_take(cache, top);
 }
 
 /* An idle object, or else a new one from kind->make, or NULL with its errno. */
 static inline void *pool_get(struct pool *pool, unsigned index)
 {
-	void *object = pool_take(pool, index);
+	struct cache *cache = &thread_self->cache[index];
+	uint64_t top = cache_close(cache);
 
-	return __builtin_expect(object != NULL, 1) ? object : pool_make(pool);
+	if (__builtin_expect(top - 1 >= CACHE_SLOTS, 0))
+		return pool_get_slow(pool, top);
+	counter_bump(&cache->counters.create_local);
+	return cache_take(cache, top);
 }
 
 /* Gives an object to the pool: it stays idle in it, or is destroyed. */
 static inline void pool_put(struct pool *pool, unsigned index, void *object)
 {
-	if (__builtin_expect(!cache_put(&thread_self->cache[index], object), 0) &&
-	        !pool_keep_slow(pool, object))
-		pool_destroy(pool, object);
+	struct cache *cache = &thread_self->cache[index];
+	uint64_t top = cache_close(cache);
+
+	if (__builtin_expect(top >= CACHE_SLOTS, 0)) {
+		pool_put_slow(pool, top, object);
+		return;
+	}
+	counter_bump(&cache->counters.destroy_local);
+	cache_put(cache, top, object);
 }
+
+/* Makes an object, or destroys a live one, by the host's own functions; counted. */
+void *pool_make(struct pool *pool);
+void pool_destroy(struct pool *pool, void *object);
 
 /* How many pools have been started, and each of them. Any thread. */
 unsigned pool_count(void);

@@ -29,13 +29,13 @@ static inline void single_add(_Atomic uint64_t *word, unsigned amount)
 }
 
 /* Adds `amount` and returns what was there before; nothing that follows moves before it. */
-static inline unsigned single_exchange_add(_Atomic unsigned *word, unsigned amount)
+static inline uint64_t single_exchange_add(_Atomic uint64_t *word, uint64_t amount)
 {
 #ifdef SINGLE_BY_ATOMIC
 	/* [cache.top] acquire: keeps what follows behind it; pairs with no other thread. */
 	return atomic_fetch_add_explicit(word, amount, memory_order_acquire);
 #else
-	__asm__ volatile("xaddl %0, %1" : "+r"(amount), "+m"(*word) : : "memory", "cc");
+	__asm__ volatile("xaddq %0, %1" : "+r"(amount), "+m"(*word) : : "memory", "cc");
 	return amount;
 #endif
 }
