@@ -1,0 +1,366 @@
+/*
+ * How a call goes after commit, and who writes each piece:
+ *
+ *	f:		endbr64                 stays
+ *			jmp island              patch_commit
+ *	island:		jmp *hook               patch_plan, put_island()
+ *	hook:		… original(…) …         the caller's
+ *	trampoline:	f's first instructions  patch_plan, decode_move()
+ *			jmp f + what was moved
+ *
+ * Islands and trampolines lie in a page of their own near the object: writable until commit, executable from
+ * then on. Pages of code are writable during commit and revert alone, and not executable meanwhile.
+ */
+#include "patch/patch.h"
+
+#include <errno.h>
+#include <gnu/libc-version.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "libc/real.h"
+
+enum {
+	ISLAND_BYTES = 16,     /* ff 25 00000000, eight bytes of address, two of nothing */
+	AREA_STEPS_A_TURN = 8, /* each probe goes this much of the way so far further, see map_near() */
+};
+
+static const uint64_t jump_reach = 1ull << 31;
+
+__attribute__((format(printf, 3, 4))) static int fail(
+        struct patch_set *set, int error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(set->reason, sizeof(set->reason), format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+void patch_begin(struct patch_set *set)
+{
+	memset(set, 0, sizeof(*set));
+}
+
+/* Gives the areas back; nothing may lead to them any more. */
+static void empty(struct patch_set *set)
+{
+	for (size_t i = 0; i < set->areas; i++)
+		real_munmap(set->area[i].page, set->area[i].bytes);
+	set->areas = set->patches = set->words = 0;
+}
+
+/* A fresh writable page at exactly that address, or NULL when something is there. */
+static uint8_t *map_at(uintptr_t address, size_t bytes)
+{
+	void *page = real_mmap((void *)address, bytes, PROT_READ | PROT_WRITE,
+	        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (page == (void *)address)
+		return page;
+	/* Before Linux 4.17 the address is a hint, and the page is somewhere. */
+	if (page != MAP_FAILED)
+		real_munmap(page, bytes);
+	return NULL;
+}
+
+/*
+ * A fresh page within reach of all of an object. Below it first, where nothing grows to; above it the heap
+ * does, so there from afar.
+ */
+static uint8_t *map_near(uintptr_t low, uintptr_t high, size_t bytes)
+{
+	uintptr_t page = bytes, distance, step;
+	uint8_t *found;
+
+	if (high - low >= jump_reach - bytes)
+		return NULL;
+	for (distance = page; distance < low && high - (low - distance) < jump_reach; distance += step) {
+		found = map_at(low - distance, bytes);
+		if (found != NULL)
+			return found;
+		step = (distance / AREA_STEPS_A_TURN + page) & ~(page - 1);
+	}
+	for (distance = jump_reach - (high - low) - bytes; distance >= page; distance -= step) {
+		distance &= ~(page - 1);
+		found = map_at(high + distance, bytes);
+		if (found != NULL)
+			return found;
+		step = (distance / AREA_STEPS_A_TURN + page) & ~(page - 1);
+	}
+	return NULL;
+}
+
+/* The area that serves an object, made where there is none yet; NULL: no room. */
+static struct patch_area *area_for(struct patch_set *set, const struct symbol *target)
+{
+	size_t bytes = getauxval(AT_PAGESZ);
+	struct patch_area *area = set->area;
+	uint8_t *page;
+
+	for (; area < set->area + set->areas; area++)
+		if (area->image_low == target->image_low &&
+		        area->bytes - area->used >= ISLAND_BYTES + DECODE_MOVED_BYTES)
+			return area;
+	if (set->areas == PATCH_AREA_MAX)
+		return NULL;
+	page = map_near(target->image_low, target->image_high, bytes);
+	if (page == NULL)
+		return NULL;
+	*area = (struct patch_area){page, bytes, 0, target->image_low};
+	set->areas++;
+	return area;
+}
+
+static void put_island(uint8_t *island, void *hook)
+{
+	static const uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
+
+	memcpy(island, jump, sizeof(jump));
+	memcpy(island + sizeof(jump), &hook, sizeof(hook));
+}
+
+/* Says no to what must not be written while this very code runs. */
+static int check_target(struct patch_set *set, const char *name, const struct symbol *target)
+{
+	uintptr_t libc = (uintptr_t)gnu_get_libc_version(); /* a string of its own */
+
+	if (set->committed || set->patches == PATCH_MAX)
+		return fail(set, -ENOSPC, "%s: no more patches can be planned", name);
+	if ((target->protection & (PROT_READ | PROT_EXEC)) != (PROT_READ | PROT_EXEC))
+		return fail(set, -ENOTSUP, "%s: its code cannot be read", name);
+	if (libc >= target->image_low && libc < target->image_high)
+		return fail(set, -ENOTSUP, "%s: it is part of the C library, which is in use", name);
+	return 0;
+}
+
+static const struct patch *find_overlap(const struct patch_set *set, const uint8_t *jump)
+{
+	for (const struct patch *other = set->patch; other < set->patch + set->patches; other++)
+		if (jump < other->jump + DECODE_JUMP_BYTES && other->jump < jump + DECODE_JUMP_BYTES)
+			return other;
+	return NULL;
+}
+
+/* Writes a patch's island and trampoline to the free end of an area, and fills in the patch. */
+static enum decode_refusal prepare(struct patch *patch, const struct patch_area *area,
+        const struct decode_code *code, const struct decode_prologue *prologue, void *hook)
+{
+	uint8_t *island = area->page + area->used;
+	enum decode_refusal refusal;
+	size_t moved;
+
+	patch->trampoline = island + ISLAND_BYTES;
+	put_island(island, hook);
+	memcpy(patch->before, patch->jump, DECODE_JUMP_BYTES);
+	refusal = decode_move(code, prologue, (uintptr_t)patch->trampoline, patch->trampoline, &moved);
+	if (refusal == DECODE_FINE &&
+	        !decode_put_jump(patch->after, (uintptr_t)patch->jump, (uintptr_t)island))
+		refusal = DECODE_OUT_OF_RANGE;
+	return refusal;
+}
+
+struct decode_code patch_code(const struct symbol *function)
+{
+	return (struct decode_code){
+	        .bytes = function->address,
+	        .address = (uintptr_t)function->address,
+	        .size = function->size,
+	        .available = function->available,
+	        .text_low = function->segment_low,
+	        .text_high = (uintptr_t)function->address + function->available,
+	        .image_low = function->image_low,
+	        .image_high = function->image_high,
+	};
+}
+
+int patch_plan(
+        struct patch_set *set, const char *name, const struct symbol *target, void *hook, void **original)
+{
+	const struct decode_code code = patch_code(target);
+	struct decode_prologue prologue;
+	enum decode_refusal refusal;
+	const struct patch *other;
+	struct patch_area *area;
+	struct patch *patch;
+	int error;
+
+	set->reason[0] = '\0';
+	error = check_target(set, name, target);
+	if (error != 0)
+		return error;
+	refusal = decode_prologue(&code, &prologue);
+	if (refusal != DECODE_FINE)
+		return fail(set, -ENOTSUP, "%s: %s", name, decode_refusal_text(refusal));
+	patch = &set->patch[set->patches];
+	*patch = (struct patch){.name = name, .protection = target->protection, .original = original};
+	patch->jump = (uint8_t *)target->address + prologue.skip;
+	other = find_overlap(set, patch->jump);
+	if (other != NULL)
+		return fail(set, -ENOTSUP, "%s: it shares its code with %s", name, other->name);
+	area = area_for(set, target);
+	if (area == NULL)
+		return fail(set, -ENOSPC, "%s: no free page within 2 GiB of it", name);
+	refusal = prepare(patch, area, &code, &prologue, hook);
+	if (refusal != DECODE_FINE)
+		return fail(set, -ENOTSUP, "%s: %s", name, decode_refusal_text(refusal));
+	area->used += ISLAND_BYTES + DECODE_MOVED_BYTES;
+	set->patches++;
+	return 0;
+}
+
+int patch_plan_word(struct patch_set *set, volatile int *word, int expected, int value)
+{
+	set->reason[0] = '\0';
+	if (set->committed || set->words == PATCH_WORD_MAX)
+		return fail(set, -ENOSPC, "variable at %p: no more can be planned", (void *)word);
+	if (*word != expected)
+		return fail(
+		        set, -EBUSY, "variable at %p: it holds %d, not %d", (void *)word, *word, expected);
+	set->word[set->words++] = (struct patch_word){word, expected, value};
+	return 0;
+}
+
+/*
+ * Replaces pages that may not become executable again, because they have been written (SELinux's execmod),
+ * by copies that never were a file's.
+ */
+static int replace_pages(void *start, size_t bytes, int protection)
+{
+	void *copy = real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (copy == MAP_FAILED)
+		return -errno;
+	memcpy(copy, start, bytes);
+	if (real_mprotect(copy, bytes, protection) == 0 &&
+	        real_mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, start) == start)
+		return 0;
+	real_munmap(copy, bytes);
+	return -EACCES;
+}
+
+/* Copies without a call: memcpy might be the program's own and lie in the very page that cannot run. */
+static void copy_code(uint8_t *to, const uint8_t *from)
+{
+	size_t bytes = DECODE_JUMP_BYTES;
+
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+}
+
+/* Writes a jump's worth of code. On failure nothing is written. */
+static int write_code(const struct patch *patch, const uint8_t *bytes)
+{
+	uintptr_t page = getauxval(AT_PAGESZ);
+	uintptr_t low = (uintptr_t)patch->jump & ~(page - 1);
+	uintptr_t high = ((uintptr_t)patch->jump + DECODE_JUMP_BYTES + page - 1) & ~(page - 1);
+	uint8_t old[DECODE_JUMP_BYTES];
+	int error = 0;
+
+	memcpy(old, patch->jump, DECODE_JUMP_BYTES);
+	if (real_mprotect((void *)low, high - low, (patch->protection & ~PROT_EXEC) | PROT_WRITE) != 0) {
+		error = -errno;
+		real_mprotect(
+		        (void *)low, high - low, patch->protection); /* it may have done one page of two */
+		return error;
+	}
+	copy_code(patch->jump, bytes);
+	if (real_mprotect((void *)low, high - low, patch->protection) != 0)
+		error = replace_pages((void *)low, high - low, patch->protection);
+	if (error != 0)
+		copy_code(patch->jump, old);
+	return error;
+}
+
+/* Puts a function's own bytes back. A hook that stays, because that failed, keeps its original. */
+static int take_out(struct patch *patch)
+{
+	int error = write_code(patch, patch->before);
+
+	*patch->original = error == 0 ? NULL : patch->trampoline;
+	return error;
+}
+
+/* Whether the program still is what was planned for. */
+static int check_unchanged(struct patch_set *set)
+{
+	for (struct patch *patch = set->patch; patch < set->patch + set->patches; patch++)
+		if (memcmp(patch->jump, patch->before, DECODE_JUMP_BYTES) != 0)
+			return fail(set, -EBUSY, "%s: its code has changed", patch->name);
+	for (struct patch_word *word = set->word; word < set->word + set->words; word++)
+		if (*word->word != word->before)
+			return fail(set, -EBUSY, "variable at %p: it holds %d, not %d", (void *)word->word,
+			        *word->word, word->before);
+	return 0;
+}
+
+/* Makes islands and trampolines executable, and not writable any more. */
+static int seal_areas(struct patch_set *set)
+{
+	for (struct patch_area *area = set->area; area < set->area + set->areas; area++)
+		if (real_mprotect(area->page, area->bytes, PROT_READ | PROT_EXEC) != 0)
+			return fail(set, -errno, "executable memory: %m");
+	return 0;
+}
+
+/* Writes every jump, or none. */
+static int write_jumps(struct patch_set *set)
+{
+	size_t done = 0;
+	int error = 0;
+
+	while (done < set->patches && error == 0) {
+		error = write_code(&set->patch[done], set->patch[done].after);
+		if (error == 0)
+			done++;
+	}
+	if (error == 0)
+		return 0;
+	errno = -error;
+	fail(set, error, "%s: its code cannot be written: %m", set->patch[done].name);
+	while (done-- > 0)
+		if (take_out(&set->patch[done]) != 0)
+			set->areas = 0; /* they stay mapped: a jump still leads there */
+	return error;
+}
+
+int patch_commit(struct patch_set *set)
+{
+	int error;
+
+	set->reason[0] = '\0';
+	error = check_unchanged(set);
+	if (error == 0)
+		error = seal_areas(set);
+	if (error == 0)
+		error = write_jumps(set);
+	if (error != 0) {
+		empty(set);
+		return error;
+	}
+	for (size_t i = 0; i < set->words; i++)
+		*set->word[i].word = set->word[i].after;
+	for (size_t i = 0; i < set->patches; i++)
+		*set->patch[i].original = set->patch[i].trampoline;
+	set->committed = true;
+	return 0;
+}
+
+void patch_revert(struct patch_set *set)
+{
+	set->reason[0] = '\0';
+	if (!set->committed) {
+		empty(set);
+		return;
+	}
+	for (size_t i = 0; i < set->patches; i++)
+		if (take_out(&set->patch[i]) != 0)
+			fail(set, 0, "%s: its code cannot be written", set->patch[i].name);
+	for (size_t i = 0; i < set->words; i++)
+		*set->word[i].word = set->word[i].before;
+	set->areas = set->patches = set->words = 0;
+	set->committed = false;
+}
