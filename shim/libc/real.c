@@ -16,6 +16,8 @@ typedef void *(mmap_function)(void *, size_t, int, int, int, off_t);
 typedef int(munmap_function)(void *, size_t);
 typedef int(mprotect_function)(void *, size_t, int);
 typedef int(madvise_function)(void *, size_t, int);
+typedef int(mlock_function)(const void *, size_t);
+typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
 
 /* [next] relaxed everywhere: a pointer to code that was there before the process began; nothing is published.
@@ -26,6 +28,8 @@ static struct {
 	mprotect_function *_Atomic mprotect;
 	madvise_function *_Atomic madvise;
 	mremap_function *_Atomic mremap;
+	mlock_function *_Atomic mlock;
+	mlock2_function *_Atomic mlock2;
 } next;
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
@@ -39,6 +43,8 @@ void real_init(void)
 	FIND_NEXT(mprotect);
 	FIND_NEXT(madvise);
 	FIND_NEXT(mremap);
+	FIND_NEXT(mlock);
+	FIND_NEXT(mlock2);
 }
 
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -80,6 +86,21 @@ void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	if (function != NULL)
 		return function(address, old_bytes, new_bytes, flags, new_address);
 	return (void *)syscall(SYS_mremap, address, old_bytes, new_bytes, flags, new_address);
+}
+
+int real_mlock(const void *address, size_t bytes)
+{
+	mlock_function *function = NEXT(mlock);
+
+	return function != NULL ? function(address, bytes) : (int)syscall(SYS_mlock, address, bytes);
+}
+
+int real_mlock2(const void *address, size_t bytes, unsigned flags)
+{
+	mlock2_function *function = NEXT(mlock2);
+
+	return function != NULL ? function(address, bytes, flags)
+				: (int)syscall(SYS_mlock2, address, bytes, flags);
 }
 
 void *real_table(size_t bytes)

@@ -22,6 +22,10 @@ int real_mprotect(void *address, size_t bytes, int protection);
 int real_madvise(void *address, size_t bytes, int advice);
 void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
 
+/* As in mlock(2), mlock2(2). */
+int real_mlock(const void *address, size_t bytes);
+int real_mlock2(const void *address, size_t bytes, unsigned flags);
+
 /*
  * Private zeroed memory for the shim's own tables. `bytes` is rounded up to whole pages. Returns NULL when
  * the system has none. real_table_free gives it back; hardly anything does, since slow threads may still read

@@ -1,0 +1,174 @@
+/*
+ * The settings' table and its reader. Values are copied: a program may change or empty its environment at any
+ * time. A bad value costs one warning and nothing else.
+ */
+#include "config.h"
+
+#include "libc/warn.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+enum setting_type { SETTING_NUMBER, SETTING_TEXT, SETTING_WORD };
+
+struct setting {
+	const char *name;
+	const char *description; /* what a good value is, for the warning */
+	enum setting_type type;
+	unsigned offset; /* in struct config */
+	unsigned bytes;  /* of a text */
+	unsigned low, high, standard;
+	bool may_be_zero; /* beside low .. high */
+	const char *const *words;
+};
+
+static const char *const host_words[] = {
+        [CONFIG_HOST_AUTO] = "auto",
+        [CONFIG_HOST_OFF] = "off",
+        [CONFIG_HOST_QEMU] = "qemu",
+        [CONFIG_HOST_STACKS] = "stacks",
+        [CONFIG_HOST_NAMED] = "named",
+        NULL,
+};
+
+#define NUMBER(field, ...) .type = SETTING_NUMBER, .offset = offsetof(struct config, field), __VA_ARGS__
+#define TEXT(field)                                                                                          \
+	.type = SETTING_TEXT, .offset = offsetof(struct config, field),                                      \
+	.bytes = sizeof((struct config *)0)->field
+#define WORD(field, list) .type = SETTING_WORD, .offset = offsetof(struct config, field), .words = list
+
+static const struct setting settings[] = {
+        {"COPOOL_HOST", "auto, off, qemu, stacks or named", WORD(host, host_words)},
+        {"COPOOL_LOG", "a path, stderr or stdout", TEXT(log)},
+        {"COPOOL_INTERVAL_MS", "10 to 3600000 milliseconds",
+                NUMBER(interval_ms, .low = 10, .high = 3600000, .standard = 1000)},
+        {"COPOOL_MAX_BATCHES", "0 to 65535 batches of 16",
+                NUMBER(max_batches, .low = 0, .high = 65535, .standard = CONFIG_DERIVED)},
+        {"COPOOL_DECAY_MS", "0 (never) or 100 to 86400000 milliseconds",
+                NUMBER(decay_ms, .low = 100, .high = 86400000, .standard = 10000, .may_be_zero = true)},
+        {"COPOOL_CREATE", "a function's name", TEXT(create)},
+        {"COPOOL_DESTROY", "a function's name", TEXT(destroy)},
+};
+
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+static unsigned mistakes;
+
+static void reject(const struct setting *setting, const char *value, const char *why)
+{
+	mistakes++;
+	warn("%s=%.200s: %s; it should be %s; the default is used", setting->name, value, why,
+	        setting->description);
+}
+
+static void read_number(const struct setting *setting, const char *value, unsigned *number)
+{
+	unsigned long long parsed = 0;
+
+	if (value[strspn(value, "0123456789")] != '\0') {
+		reject(setting, value, "not a whole number");
+		return;
+	}
+	/* Ten digits say enough, and cannot overflow. */
+	if (strlen(value) > 10 || ((parsed = strtoull(value, NULL, 10)), parsed > setting->high) ||
+	        (parsed < setting->low && !(parsed == 0 && setting->may_be_zero)))
+		reject(setting, value, "out of range");
+	else
+		*number = parsed;
+}
+
+static void read_word(const struct setting *setting, const char *value, unsigned *number)
+{
+	for (unsigned i = 0; setting->words[i] != NULL; i++) {
+		if (strcmp(value, setting->words[i]) == 0) {
+			*number = i;
+			return;
+		}
+	}
+	reject(setting, value, "not a known word");
+}
+
+static void read_text(const struct setting *setting, const char *value, char *text)
+{
+	if (strlen(value) >= setting->bytes)
+		reject(setting, value, "too long");
+	else
+		strcpy(text, value);
+}
+
+static void read_setting(const struct setting *setting, struct config *config)
+{
+	const char *value = secure_getenv(setting->name);
+	void *field = (char *)config + setting->offset;
+
+	if (setting->type == SETTING_NUMBER)
+		*(unsigned *)field = setting->standard;
+	if (value == NULL)
+		return;
+	if (value[0] == '\0')
+		reject(setting, value, "empty");
+	else if (setting->type == SETTING_NUMBER)
+		read_number(setting, value, field);
+	else if (setting->type == SETTING_WORD)
+		read_word(setting, value, field);
+	else
+		read_text(setting, value, field);
+}
+
+/* How many letters differ, after the common start and end of the names. */
+static size_t difference(const char *name, size_t bytes, const char *known)
+{
+	size_t start = 0, end = 0, other = strlen(known);
+
+	while (start < bytes && start < other && name[start] == known[start])
+		start++;
+	while (end < bytes - start && end < other - start && name[bytes - 1 - end] == known[other - 1 - end])
+		end++;
+	return (bytes > other ? bytes : other) - start - end;
+}
+
+/* A variable that is none of ours, though it looks like one: a slip of the pen should not go unnoticed. */
+static void check_name(const char *variable)
+{
+	size_t bytes = strcspn(variable, "="), nearest = 0;
+
+	for (size_t i = 0; i < SETTINGS; i++) {
+		if (strlen(settings[i].name) == bytes && memcmp(variable, settings[i].name, bytes) == 0)
+			return;
+		if (difference(variable, bytes, settings[i].name) <
+		        difference(variable, bytes, settings[nearest].name))
+			nearest = i;
+	}
+	mistakes++;
+	warn("%.*s: there is no such setting; did you mean %s?", bytes < 100 ? (int)bytes : 100, variable,
+	        settings[nearest].name);
+}
+
+static bool is_ours(const char *variable)
+{
+	return strncmp(variable, "COPOOL_", 7) == 0 && strncmp(variable, "COPOOL_TEST_", 12) != 0 &&
+	       strncmp(variable, "COPOOL_BUILD", 12) != 0;
+}
+
+void config_read(struct config *config)
+{
+	memset(config, 0, sizeof *config);
+	mistakes = 0;
+	for (size_t i = 0; i < SETTINGS; i++)
+		read_setting(&settings[i], config);
+	/* A set-user-id program is told nothing of its user's slips either. */
+	for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
+		if (is_ours(*variable) && getauxval(AT_SECURE) == 0)
+			check_name(*variable);
+	}
+	if (config->log[0] != '\0' && getcwd(config->start_dir, sizeof config->start_dir) == NULL)
+		config->start_dir[0] = '\0';
+}
+
+unsigned config_mistakes(void)
+{
+	return mistakes;
+}

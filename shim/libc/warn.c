@@ -1,0 +1,84 @@
+/*
+ * A bounded ring of messages, many writers and one reader (Vyukov's bounded queue): each cell's `turn` says
+ * whose it is.
+ *
+ *	turn = position		free, for the writer that takes this position
+ *	turn = position + 1	written, for the reader that comes to this position
+ */
+#include "libc/warn.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WARN_CELLS = 32 };
+
+struct cell {
+	_Atomic unsigned turn; /* less the cell's own number, so that zeroed cells are free */
+	char text[WARN_BYTES];
+};
+
+static struct {
+	struct cell cell[WARN_CELLS];
+	_Atomic unsigned tail; /* next position to write */
+	unsigned head;         /* next position to read; the reader's */
+	_Atomic unsigned dropped;
+} ring;
+
+static struct cell *cell_at(unsigned position)
+{
+	return &ring.cell[position % WARN_CELLS];
+}
+
+static unsigned turn_of(unsigned position, unsigned step)
+{
+	return position + step - position % WARN_CELLS;
+}
+
+void warn(const char *format, ...)
+{
+	int saved = errno;
+	va_list arguments;
+	/* [ring.tail] relaxed: hands out positions; [cell.turn] orders the text. */
+	unsigned position = atomic_load_explicit(&ring.tail, memory_order_relaxed);
+
+	do {
+		/* [cell.turn] acquire: the reader is done with the cell; pairs with warn_next. */
+		if (atomic_load_explicit(&cell_at(position)->turn, memory_order_acquire) !=
+		        turn_of(position, 0)) {
+			/* [ring.dropped] relaxed: a statistic. */
+			atomic_fetch_add_explicit(&ring.dropped, 1, memory_order_relaxed);
+			return;
+		}
+	} while (!atomic_compare_exchange_weak_explicit(
+	        &ring.tail, &position, position + 1, memory_order_relaxed, memory_order_relaxed));
+	va_start(arguments, format);
+	vsnprintf(cell_at(position)->text, WARN_BYTES, format, arguments);
+	va_end(arguments);
+	/* [cell.turn] release: publishes the text to warn_next. */
+	atomic_store_explicit(&cell_at(position)->turn, turn_of(position, 1), memory_order_release);
+	errno = saved;
+}
+
+bool warn_next(char *text)
+{
+	unsigned position = ring.head;
+	struct cell *cell = cell_at(position);
+
+	/* [cell.turn] acquire: sees the text; pairs with warn. */
+	if (atomic_load_explicit(&cell->turn, memory_order_acquire) != turn_of(position, 1))
+		return false;
+	memcpy(text, cell->text, WARN_BYTES);
+	ring.head++;
+	/* [cell.turn] release: the text has been read; pairs with warn, a round later. */
+	atomic_store_explicit(&cell->turn, turn_of(position, WARN_CELLS), memory_order_release);
+	return true;
+}
+
+unsigned warn_dropped(void)
+{
+	/* [ring.dropped] relaxed: a statistic. */
+	return atomic_load_explicit(&ring.dropped, memory_order_relaxed);
+}

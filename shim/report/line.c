@@ -1,0 +1,112 @@
+/* Writing JSON: escapes as in RFC 8259; bytes that are not UTF-8 become U+FFFD. */
+#include "report/line.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Kept free for what must still fit when a text has been cut: a quote, numbers, the closing brace. */
+enum { LINE_RESERVE = 1024 };
+
+static void put(struct line *line, const char *text, size_t bytes)
+{
+	if (bytes > sizeof line->text - line->used)
+		bytes = sizeof line->text - line->used;
+	memcpy(line->text + line->used, text, bytes);
+	line->used += bytes;
+}
+
+static void put_key(struct line *line, const char *key)
+{
+	if (line->used > 1)
+		put(line, ",", 1);
+	put(line, "\"", 1);
+	put(line, key, strlen(key));
+	put(line, "\":", 2);
+}
+
+static uint64_t bits_after(const unsigned char *text, unsigned count)
+{
+	for (unsigned i = 1; i <= count; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return 1;
+}
+
+/* Bytes of the UTF-8 character that the text begins with; 0: it is none (overlong forms and surrogates too).
+ */
+static size_t character_bytes(const unsigned char *text)
+{
+	if (text[0] < 0x80)
+		return 1;
+	if (text[0] >= 0xc2 && text[0] < 0xe0 && bits_after(text, 1))
+		return 2;
+	if (text[0] >= 0xe0 && text[0] < 0xf0 && bits_after(text, 2) &&
+	        !(text[0] == 0xe0 && text[1] < 0xa0) && !(text[0] == 0xed && text[1] >= 0xa0))
+		return 3;
+	if (text[0] >= 0xf0 && text[0] < 0xf5 && bits_after(text, 3) &&
+	        !(text[0] == 0xf0 && text[1] < 0x90) && !(text[0] == 0xf4 && text[1] >= 0x90))
+		return 4;
+	return 0;
+}
+
+/* Writes one character, escaped if need be; returns how many bytes of the text it took. */
+static size_t put_character(struct line *line, const unsigned char *text)
+{
+	size_t bytes = character_bytes(text);
+	char escaped[8];
+
+	if (bytes == 0)
+		put(line, "\\ufffd", 6);
+	else if (*text == '"' || *text == '\\')
+		put(line, escaped, snprintf(escaped, sizeof escaped, "\\%c", *text));
+	else if (*text < 0x20 || *text == 0x7f)
+		put(line, escaped, snprintf(escaped, sizeof escaped, "\\u%04x", *text));
+	else
+		put(line, (const char *)text, bytes);
+	return bytes > 0 ? bytes : 1;
+}
+
+void line_text(struct line *line, const char *key, const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	put_key(line, key);
+	put(line, "\"", 1);
+	while (*at != '\0' && line->used < sizeof line->text - LINE_RESERVE)
+		at += put_character(line, at);
+	put(line, "\"", 1);
+}
+
+void line_number(struct line *line, const char *key, uint64_t number)
+{
+	char digits[24];
+
+	put_key(line, key);
+	put(line, digits, snprintf(digits, sizeof digits, "%llu", (unsigned long long)number));
+}
+
+void line_begin(struct line *line, const char *type)
+{
+	struct timespec now;
+	char seconds[40];
+
+	line->used = 0;
+	put(line, "{", 1);
+	line_text(line, RECORD_KEY_TYPE, type);
+	clock_gettime(CLOCK_REALTIME, &now);
+	put_key(line, RECORD_KEY_TIME);
+	put(line, seconds,
+	        snprintf(
+	                seconds, sizeof seconds, "%lld.%03ld", (long long)now.tv_sec, now.tv_nsec / 1000000));
+	line_number(line, RECORD_KEY_PID, getpid());
+}
+
+void line_end(struct line *line)
+{
+	if (line->used > sizeof line->text - 2)
+		line->used = sizeof line->text - 2;
+	put(line, "}\n", 2);
+}

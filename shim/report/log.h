@@ -1,0 +1,45 @@
+/*
+ * The statistics log's file: whole lines, appended. Never blocks, never follows a link in the last part of
+ * its path, and is opened again when the path leads to another file (rotation). One thread at a time; the
+ * caller owns the struct.
+ *
+ * A private log keeps its descriptor, in a table that no other thread sees. A log that is not private lives
+ * in the host's table, so it is opened for each line and closed again.
+ */
+#ifndef COPOOL_REPORT_LOG_H
+#define COPOOL_REPORT_LOG_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct log {
+	char path[PATH_MAX]; /* absolute and expanded; "" for a standard descriptor */
+	int standard;        /* 1 or 2 for the words stdout and stderr, else -1 */
+	bool is_private;
+	int fd; /* -1: not open */
+	dev_t device;
+	ino_t inode;
+	unsigned lost;    /* lines that could not be written since one could */
+	bool is_mid_line; /* the last line was cut off in the middle */
+};
+
+/*
+ * Expands the setting's %p, %n and %%, relative to `start_dir`. Opens nothing. 0, or -errno: -EINVAL for
+ * another % sequence, -ENAMETOOLONG.
+ */
+int log_init(struct log *log, const char *setting, const char *start_dir, bool is_private);
+
+/* Opens it, or sees whether it can be opened. 0 or -errno. */
+int log_open(struct log *log);
+
+/* Before lines are written: opens it again if the path leads to another file by now. */
+void log_refresh(struct log *log);
+
+/* Appends a line, newline included. False: it is lost, and counted. */
+bool log_write(struct log *log, const char *line, size_t bytes);
+
+void log_close(struct log *log);
+
+#endif
