@@ -24,13 +24,15 @@ static struct {
 	bool is_reporting;
 } shim;
 
-static const struct host *const hosts[] = {&host_qemu};
+/* In the order in which they are asked. */
+static const struct host *const hosts[] = {&host_named, &host_qemu};
 
 static const struct {
 	unsigned setting;
 	const struct host *host;
 } forced[] = {
         {CONFIG_HOST_QEMU, &host_qemu},
+        {CONFIG_HOST_NAMED, &host_named},
 };
 
 /* The host of this program, or NULL. */

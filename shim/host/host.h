@@ -27,7 +27,7 @@ struct host {
 	int (*attach)(const struct config *config, struct host_outcome *outcome);
 };
 
-extern const struct host host_qemu;
+extern const struct host host_named, host_qemu;
 
 /* Writes the outcome's detail, as printf does. */
 __attribute__((format(printf, 2, 3))) void host_say(struct host_outcome *outcome, const char *format, ...);

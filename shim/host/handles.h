@@ -1,0 +1,26 @@
+/*
+ * Which objects are ours, and of which pool: a set of handles with a small number each. Lock-free, for all
+ * threads; fixed in size, and a handle that finds no room is simply not in it.
+ */
+#ifndef COPOOL_HOST_HANDLES_H
+#define COPOOL_HOST_HANDLES_H
+
+#include <stdbool.h>
+
+struct handles;
+
+enum { HANDLES_ABSENT = -1 };
+
+/* An empty set, mapped and never unmapped; NULL when there is no memory. Memory is used as handles come. */
+struct handles *handles_make(void);
+
+/* Adds a handle that is not there; `number` is 0 .. 255. False: no room. */
+bool handles_add(struct handles *handles, const void *handle, unsigned number);
+
+/* The handle's number, or HANDLES_ABSENT. */
+int handles_find(const struct handles *handles, const void *handle);
+
+/* Removes a handle. */
+void handles_remove(struct handles *handles, const void *handle);
+
+#endif

@@ -1,0 +1,244 @@
+/*
+ * Any program with a function that creates something and returns its handle, and one that destroys what the
+ * handle names: COPOOL_CREATE=symbol/N, COPOOL_DESTROY=symbol. N says how many integer arguments create
+ * takes, at most six. Objects that were created with other arguments are other objects: each combination has
+ * a pool of its own. Without N all six registers count, which is never wrong but misses more.
+ *
+ * Suits frameworks that create first and arm later. It is the user who says that a destroyed object is as
+ * good as a new one; nothing here can know.
+ */
+#include "host/host.h"
+
+#include "config.h"
+#include "host/handles.h"
+#include "host/program.h"
+#include "libc/warn.h"
+#include "patch/decode.h"
+#include "patch/patch.h"
+#include "patch/symbols.h"
+#include "pool/pool.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/single_threaded.h>
+
+enum { ARGUMENTS = 6 };
+
+typedef void *(create_function)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t);
+
+/* The objects that were created with the same arguments. */
+struct named_class {
+	uintptr_t argument[ARGUMENTS]; /* those behind the first `arguments` are 0 */
+	struct pool pool;
+	struct pool_kind kind;
+	char name[128];
+};
+
+static char create_name[CONFIG_SYMBOL_BYTES]; /* written by attach */
+
+static struct {
+	unsigned arguments; /* written by attach, as all up to `handles` */
+	unsigned max_batches;
+	struct patch_set patches;
+	create_function *original_create;
+	create_function *original_destroy; /* called with all registers, whatever it takes of them */
+	struct handles *handles;
+
+	struct named_class class[POOL_MAX];
+	_Atomic unsigned classes; /* of them complete; grows only */
+	atomic_flag is_growing;   /* held by the thread that adds one */
+} named = {.is_growing = ATOMIC_FLAG_INIT};
+
+static void *make(void *owner)
+{
+	struct named_class *class = owner;
+	const uintptr_t *a = class->argument;
+	void *object = named.original_create(a[0], a[1], a[2], a[3], a[4], a[5]);
+
+	/* What cannot be remembered is a stranger to hook_destroy, which then leaves it to the program. */
+	if (object != NULL)
+		handles_add(named.handles, object, class->pool.index);
+	return object;
+}
+
+static void destroy(void *owner, void *object)
+{
+	(void)owner;
+	handles_remove(named.handles, object);
+	named.original_destroy((uintptr_t)object, 0, 0, 0, 0, 0);
+}
+
+static struct named_class *find_class(const uintptr_t *argument)
+{
+	/* [named.classes] acquire: the classes before it; pairs with add_class. */
+	unsigned classes = atomic_load_explicit(&named.classes, memory_order_acquire);
+
+	for (unsigned i = 0; i < classes; i++) {
+		if (memcmp(named.class[i].argument, argument, sizeof named.class[i].argument) == 0)
+			return &named.class[i];
+	}
+	return NULL;
+}
+
+/* "create(64, 3)"; a long list is cut. */
+static void name_class(struct named_class *class)
+{
+	size_t used = snprintf(class->name, sizeof class->name, "%.64s(", create_name);
+
+	for (unsigned i = 0; i < named.arguments && used < sizeof class->name; i++)
+		used += snprintf(class->name + used, sizeof class->name - used, i == 0 ? "%#lx" : ", %#lx",
+		        (unsigned long)class->argument[i]);
+	if (used < sizeof class->name - 1)
+		strcpy(class->name + used, ")");
+}
+
+/* A class for these arguments; NULL when there are too many already, or another thread is adding one. */
+static struct named_class *add_class(const uintptr_t *argument)
+{
+	struct named_class *class;
+	unsigned classes;
+
+	/* [named.is_growing] acquire: sees the class that was added before; pairs with the release below. */
+	if (atomic_flag_test_and_set_explicit(&named.is_growing, memory_order_acquire))
+		return NULL;
+	class = find_class(argument);
+	classes = atomic_load_explicit(&named.classes, memory_order_relaxed);
+	if (class == NULL && classes < POOL_MAX) {
+		class = &named.class[classes];
+		memcpy(class->argument, argument, sizeof class->argument);
+		name_class(class);
+		class->kind = (struct pool_kind){class->name, make, destroy};
+		if (pool_start(&class->pool, &class->kind, class, named.max_batches) < 0)
+			class = NULL;
+		else
+			/* [named.classes] release: publishes the class to find_class. */
+			atomic_store_explicit(&named.classes, classes + 1, memory_order_release);
+	}
+	/* [named.is_growing] release: pairs with the acquire above. */
+	atomic_flag_clear_explicit(&named.is_growing, memory_order_release);
+	return class;
+}
+
+static void *hook_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)
+{
+	uintptr_t argument[ARGUMENTS] = {a, b, c, d, e, f};
+	struct named_class *class;
+
+	for (unsigned i = named.arguments; i < ARGUMENTS; i++)
+		argument[i] = 0;
+	class = find_class(argument);
+	if (class == NULL)
+		class = add_class(argument);
+	if (class == NULL)
+		return named.original_create(a, b, c, d, e, f);
+	return pool_get(&class->pool, class->pool.index);
+}
+
+static void *hook_destroy(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)
+{
+	void *object = (void *)a;
+	int index = object != NULL ? handles_find(named.handles, object) : HANDLES_ABSENT;
+
+	if (index == HANDLES_ABSENT)
+		return named.original_destroy(a, b, c, d, e, f);
+	pool_put(pool_at(index), index, object);
+	return NULL;
+}
+
+/* Splits "symbol/N". */
+static void read_create(const char *setting)
+{
+	const char *slash = strrchr(setting, '/');
+
+	named.arguments = ARGUMENTS;
+	if (slash != NULL && slash[1] >= '0' && slash[1] <= '0' + ARGUMENTS && slash[2] == '\0')
+		named.arguments = slash[1] - '0';
+	else if (slash != NULL)
+		warn("COPOOL_CREATE=%s: the number of arguments is 0 to 6; all six registers count", setting);
+	else
+		warn("COPOOL_CREATE=%s: the number of arguments is not given (%s/N), so all six registers "
+		     "count: "
+		     "more creates than necessary will miss",
+		        setting, setting);
+	snprintf(create_name, sizeof create_name, "%.*s",
+	        slash != NULL ? (int)(slash - setting) : CONFIG_SYMBOL_BYTES - 1, setting);
+}
+
+/* Plans a patch of a function of the program, or of a library while no other thread can be inside it. */
+static int plan(const struct symbols *symbols, const char *name, void *hook, void *original,
+        struct host_outcome *outcome)
+{
+	struct symbol symbol;
+	int error = symbols_find(symbols, name, ELF_FUNCTION, &symbol);
+
+	if (error == -ENOENT && __libc_single_threaded)
+		error = symbols_find_loaded(name, ELF_FUNCTION, &symbol);
+	if (error != 0)
+		host_say(outcome, "nothing is pooled: the function %s was not found%s", name,
+		        error == -ENOTUNIQ ? ", or more than one of that name" : "");
+	else if ((error = patch_plan(&named.patches, name, &symbol, hook, original)) != 0)
+		host_say(outcome, "nothing is pooled: %s", named.patches.reason);
+	return error;
+}
+
+static int plan_all(const char *destroy_name, struct host_outcome *outcome)
+{
+	struct symbols symbols;
+	int error = symbols_open(&symbols);
+
+	if (error != 0)
+		return error;
+	symbols_open_files(&symbols, SYMBOLS_DEBUG_ROOT);
+	error = plan(&symbols, create_name, hook_create, &named.original_create, outcome);
+	if (error == 0)
+		error = plan(&symbols, destroy_name, hook_destroy, &named.original_destroy, outcome);
+	symbols_close(&symbols);
+	return error;
+}
+
+static int attach(const struct config *config, struct host_outcome *outcome)
+{
+	int error;
+
+	if (config->create[0] == '\0' || config->destroy[0] == '\0') {
+		host_say(outcome,
+		        "nothing is pooled: COPOOL_CREATE and COPOOL_DESTROY must name a function each");
+		return -EINVAL;
+	}
+	if (!program_is_starting()) {
+		host_say(outcome, "nothing is pooled: the program was running already");
+		return -EBUSY;
+	}
+	read_create(config->create);
+	named.max_batches = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
+	named.handles = handles_make();
+	if (named.handles == NULL)
+		return -ENOMEM;
+	error = decode_open();
+	if (error != 0) {
+		host_say(outcome, "nothing is pooled: the library Zydis is missing or of an unknown version");
+		return error;
+	}
+	patch_begin(&named.patches);
+	error = plan_all(config->destroy, outcome);
+	decode_close();
+	if (error == 0 && (error = patch_commit(&named.patches)) != 0)
+		host_say(outcome, "nothing is pooled: %s", named.patches.reason);
+	if (error != 0) {
+		patch_revert(&named.patches);
+		return error;
+	}
+	outcome->mode = "pool";
+	host_say(outcome, "what %s creates is pooled when %s destroys it", create_name, config->destroy);
+	return 0;
+}
+
+/* Never by itself: only the user knows which functions these are. */
+static bool is_here(const struct config *config)
+{
+	return config->create[0] != '\0' && config->destroy[0] != '\0';
+}
+
+const struct host host_named = {"named", is_here, attach};

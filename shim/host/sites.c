@@ -1,0 +1,223 @@
+/* Two open-addressed tables of words: sites, which stay, and mappings that still lack their guard page. */
+#include "host/sites.h"
+
+#include "patch/elf.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+enum { PROBES = 8, PAGE_SHIFT = 12, SIZE_SHIFT = 48, OWNER_SHIFT = 16 };
+
+/* The bits of site.state below OWNER_SHIFT: proofs so far, and whether one failed. */
+enum { PROOFS_MASK = 0xff, SPOILED = 0x100 };
+
+/* Functions that allocate coroutine stacks and nothing else. */
+static const struct {
+	const char *function;
+	const char *owner;
+} known[] = {
+        {"zend_fiber_init_context", "php"},
+        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d"},
+        {"coro_stack_alloc", "coro"},
+        {"qemu_alloc_stack", "qemu"},
+};
+
+struct site {
+	_Atomic uint64_t key;   /* return address, and pages from SIZE_SHIFT on; 0: free. Set once */
+	_Atomic uint32_t state; /* see above; from OWNER_SHIFT on the number in `known`, counted from 1 */
+	_Atomic int32_t open;   /* its mappings that still lack a guard page */
+};
+
+static struct {
+	enum sites_learning learning; /* written by sites_init, as the next two */
+	uintptr_t program_low, program_high;
+	struct site site[SITES_MAX];
+	_Atomic uint64_t
+	        pending[SITES_PENDING]; /* mappings without their guard page, see pending_word; 0: free */
+} sites;
+
+/* [all words here] relaxed: each word stands for itself; a stale one delays learning or ends it, no more. */
+#define LOAD(word) atomic_load_explicit(&(word), memory_order_relaxed)
+
+void sites_init(enum sites_learning learning)
+{
+	struct dl_find_object program;
+
+	sites.learning = learning;
+	if (_dl_find_object((void *)getauxval(AT_ENTRY), &program) == 0) {
+		sites.program_low = (uintptr_t)program.dlfo_map_start;
+		sites.program_high = (uintptr_t)program.dlfo_map_end;
+	}
+}
+
+static int image_of(const struct dl_find_object *object, struct elf_image *image)
+{
+	const Elf64_Ehdr *header = object->dlfo_map_start;
+
+	*image = (struct elf_image){.bias = object->dlfo_link_map->l_addr};
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+		return -ENOEXEC;
+	image->headers = (const Elf64_Phdr *)((uintptr_t)header + header->e_phoff);
+	image->count = header->e_phnum;
+	return 0;
+}
+
+/* Which of the known functions `caller` lies in, counted from 1; 0: none. Takes no lock of the loader's. */
+static uint32_t find_owner(const void *caller)
+{
+	struct dl_find_object object;
+	struct elf_symbol symbol;
+	struct elf_image image;
+	uintptr_t address;
+
+	if (_dl_find_object((void *)caller, &object) != 0 || image_of(&object, &image) != 0)
+		return 0;
+	address = (uintptr_t)caller - image.bias;
+	for (uint32_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (elf_find_dynamic(&image, known[i].function, ELF_FUNCTION, &symbol) == 0 &&
+		        address > symbol.value && address <= symbol.value + symbol.size)
+			return i + 1;
+	}
+	return 0;
+}
+
+static uint64_t hash(uint64_t key)
+{
+	return key * 0x9e3779b97f4a7c15 >> 32; /* Fibonacci hashing (Knuth 6.4) */
+}
+
+/* The site's entry, made if it is new; NULL: its corner of the table is full. */
+static struct site *site_of(const void *caller, size_t bytes)
+{
+	uint64_t key = (uintptr_t)caller | (uint64_t)(bytes >> PAGE_SHIFT) << SIZE_SHIFT;
+
+	for (uint64_t i = hash(key), end = i + PROBES; i < end; i++) {
+		struct site *site = &sites.site[i % SITES_MAX];
+		uint64_t found = LOAD(site->key);
+
+		if (found == key)
+			return site;
+		if (found != 0)
+			continue;
+		/* Who finds the key before the owner is there takes it for another site, once. */
+		uint32_t owner = find_owner(caller);
+		if (atomic_compare_exchange_strong_explicit(
+		            &site->key, &found, key, memory_order_relaxed, memory_order_relaxed))
+			atomic_fetch_or_explicit(&site->state, owner << OWNER_SHIFT, memory_order_relaxed);
+		else if (found != key)
+			continue;
+		return site;
+	}
+	return NULL;
+}
+
+enum site_standing sites_ask(const void *caller, size_t bytes)
+{
+	struct site *site = site_of(caller, bytes);
+	uint32_t state;
+
+	if (site == NULL)
+		return SITE_OTHER;
+	state = LOAD(site->state);
+	if (state >> OWNER_SHIFT != 0)
+		return SITE_KNOWN;
+	if ((state & SPOILED) != 0 || (state & PROOFS_MASK) < SITES_PROOFS || LOAD(site->open) > 0)
+		return SITE_OTHER;
+	return SITE_LEARNED;
+}
+
+const char *sites_owner(const void *caller, size_t bytes)
+{
+	struct site *site = site_of(caller, bytes);
+	uint32_t owner = site != NULL ? LOAD(site->state) >> OWNER_SHIFT : 0;
+
+	return owner != 0 ? known[owner - 1].owner : "";
+}
+
+static void spoil(struct site *site)
+{
+	atomic_fetch_or_explicit(&site->state, SPOILED, memory_order_relaxed);
+}
+
+static bool is_taught(const void *caller)
+{
+	uintptr_t address = (uintptr_t)caller;
+
+	return sites.learning == SITES_EVERYWHERE ||
+	       (sites.learning == SITES_IN_PROGRAM && address >= sites.program_low &&
+	               address < sites.program_high);
+}
+
+/* A pending mapping in one word: the number of its first page, and of its site from SIZE_SHIFT on. */
+static uint64_t pending_word(const void *address, const struct site *site)
+{
+	return (uintptr_t)address >> PAGE_SHIFT | (uint64_t)(site - sites.site) << SIZE_SHIFT;
+}
+
+void sites_note_mapping(const void *caller, const void *address, size_t bytes)
+{
+	struct site *site = is_taught(caller) ? site_of(caller, bytes) : NULL;
+
+	if (site == NULL || (LOAD(site->state) & SPOILED) != 0)
+		return;
+	atomic_fetch_add_explicit(&site->open, 1, memory_order_relaxed);
+	for (uint64_t i = hash((uintptr_t)address), end = i + PROBES; i < end; i++) {
+		uint64_t expected = 0;
+
+		if (atomic_compare_exchange_strong_explicit(&sites.pending[i % SITES_PENDING], &expected,
+		            pending_word(address, site), memory_order_relaxed, memory_order_relaxed))
+			return;
+	}
+	spoil(site); /* so many without a guard page */
+}
+
+/* Takes a mapping out of the table; its site, or NULL when it is not there. */
+static struct site *take_pending(const void *address)
+{
+	uint64_t page_mask = ((uint64_t)1 << SIZE_SHIFT) - 1;
+
+	for (uint64_t i = hash((uintptr_t)address), end = i + PROBES; i < end; i++) {
+		_Atomic uint64_t *place = &sites.pending[i % SITES_PENDING];
+		uint64_t word = LOAD(*place);
+
+		if (word == 0 || (word & page_mask) != (uintptr_t)address >> PAGE_SHIFT)
+			continue;
+		if (atomic_compare_exchange_strong_explicit(
+		            place, &word, 0, memory_order_relaxed, memory_order_relaxed))
+			return &sites.site[word >> SIZE_SHIFT];
+	}
+	return NULL;
+}
+
+void sites_note_guard(const void *address)
+{
+	struct site *site = sites.learning != SITES_NEVER ? take_pending(address) : NULL;
+
+	if (site == NULL)
+		return;
+	atomic_fetch_sub_explicit(&site->open, 1, memory_order_relaxed);
+	if ((LOAD(site->state) & PROOFS_MASK) < SITES_PROOFS)
+		atomic_fetch_add_explicit(&site->state, 1, memory_order_relaxed);
+}
+
+void sites_note_end(const void *address)
+{
+	struct site *site = sites.learning != SITES_NEVER ? take_pending(address) : NULL;
+
+	if (site != NULL)
+		spoil(site);
+}
+
+void sites_spoil(const void *caller, size_t bytes)
+{
+	struct site *site = site_of(caller, bytes);
+
+	if (site != NULL)
+		spoil(site);
+}

@@ -1,0 +1,47 @@
+/*
+ * Call sites of mmap, and what is known of the mappings that each of them makes. A site is a return address
+ * together with a size, so an allocator that is asked for several sizes is judged for each.
+ *
+ *	known     lies in a function that allocates coroutine stacks and nothing else
+ *	learned   made 16 mappings that all got a guard page at their low end, without exception
+ *	spoiled   made a mapping that did not: never learned again
+ *
+ * Lock-free, for all threads, no system call: a hook asks before every mapping. The state is one per process,
+ * as code is. A table that is full answers "other".
+ */
+#ifndef COPOOL_HOST_SITES_H
+#define COPOOL_HOST_SITES_H
+
+#include <stddef.h>
+
+enum { SITES_MAX = 1024, SITES_PENDING = 256, SITES_PROOFS = 16 };
+
+enum site_standing { SITE_OTHER, SITE_KNOWN, SITE_LEARNED };
+
+/* Where learning is wanted. */
+enum sites_learning { SITES_NEVER, SITES_IN_PROGRAM, SITES_EVERYWHERE };
+
+/* Called once, before any other. */
+void sites_init(enum sites_learning learning);
+
+/* What is known of the mappings of `bytes` (whole pages) that the call at `caller` makes. */
+enum site_standing sites_ask(const void *caller, size_t bytes);
+
+/* Whose known allocator the call at `caller` is in, a short word for the log; "" when in none. */
+const char *sites_owner(const void *caller, size_t bytes);
+
+/* A mapping that is not ours was made by the call at `caller`: begins to learn from it, where that is wanted.
+ */
+void sites_note_mapping(const void *caller, const void *address, size_t bytes);
+
+/* The low end of what is mapped at `address` became a guard page: proof for the call that mapped it. */
+void sites_note_guard(const void *address);
+
+/* What is mapped at `address` was unmapped or changed in another way: without a guard page it spoils its
+ * call. */
+void sites_note_end(const void *address);
+
+/* A mapping of ours was used without a guard page: the call at `caller` is not what was learned. */
+void sites_spoil(const void *caller, size_t bytes);
+
+#endif
