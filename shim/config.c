@@ -34,6 +34,8 @@ static const char *const host_words[] = {
         NULL,
 };
 
+static const char *const guard_words[] = {"auto", "madvise", "mprotect", NULL};
+
 #define NUMBER(field, ...) .type = SETTING_NUMBER, .offset = offsetof(struct config, field), __VA_ARGS__
 #define TEXT(field)                                                                                          \
 	.type = SETTING_TEXT, .offset = offsetof(struct config, field),                                      \
@@ -49,6 +51,11 @@ static const struct setting settings[] = {
                 NUMBER(max_batches, .low = 0, .high = 65535, .standard = CONFIG_DERIVED)},
         {"COPOOL_DECAY_MS", "0 (never) or 100 to 86400000 milliseconds",
                 NUMBER(decay_ms, .low = 100, .high = 86400000, .standard = 10000, .may_be_zero = true)},
+        {"COPOOL_GUARD", "auto, madvise or mprotect", WORD(guard, guard_words)},
+        {"COPOOL_STACK_SIZE", "0 (none) or 16384 to 8454144 bytes",
+                NUMBER(stack_bytes, .low = 16384, .high = 8454144, .may_be_zero = true)},
+        {"COPOOL_LEARN", "0 or 1", NUMBER(learn, .low = 0, .high = 1)},
+        {"COPOOL_ZERO", "0 or 1", NUMBER(zero, .low = 0, .high = 1)},
         {"COPOOL_CREATE", "a function's name", TEXT(create)},
         {"COPOOL_DESTROY", "a function's name", TEXT(destroy)},
 };

@@ -21,17 +21,18 @@ static struct {
 	struct config config;
 	struct host_outcome outcome;
 	struct report_host report;
-	bool is_reporting;
+	const struct host *host; /* the one that is attached; NULL: none */
 } shim;
 
 /* In the order in which they are asked. */
-static const struct host *const hosts[] = {&host_named, &host_qemu};
+static const struct host *const hosts[] = {&host_named, &host_qemu, &host_stacks};
 
 static const struct {
 	unsigned setting;
 	const struct host *host;
 } forced[] = {
         {CONFIG_HOST_QEMU, &host_qemu},
+        {CONFIG_HOST_STACKS, &host_stacks},
         {CONFIG_HOST_NAMED, &host_named},
 };
 
@@ -54,6 +55,8 @@ static const struct host *choose_host(const struct config *config)
 static void after_fork_in_child(void)
 {
 	pool_fork_child();
+	if (shim.host->fork_child != NULL)
+		shim.host->fork_child();
 	report_fork_child();
 }
 
@@ -83,13 +86,13 @@ __attribute__((constructor)) static void shim_start(void)
 	host_say(&shim.outcome, shim.config.host == CONFIG_HOST_OFF ? "switched off by COPOOL_HOST=off"
 	                                                            : "the program has no known coroutines");
 	host = choose_host(&shim.config);
-	shim.is_reporting = host != NULL && start(host) == 0;
+	shim.host = host != NULL && start(host) == 0 ? host : NULL;
 	shim.report = (struct report_host){
-	        .name = shim.is_reporting ? host->name : "none",
+	        .name = shim.host != NULL ? host->name : "none",
 	        .mode = shim.outcome.mode,
 	        .detail = shim.outcome.detail,
 	};
-	if (shim.is_reporting)
+	if (shim.host != NULL)
 		report_start(&shim.config, &shim.report);
 	else
 		report_inert(&shim.config, &shim.report);
@@ -100,7 +103,7 @@ __attribute__((destructor)) static void shim_stop(void)
 {
 	int saved = errno;
 
-	if (shim.is_reporting)
+	if (shim.host != NULL)
 		report_stop();
 	errno = saved;
 }

@@ -25,9 +25,12 @@ struct host {
 
 	/* Takes over. 0; or -errno, and the program is as it was. Says how it went in both cases. */
 	int (*attach)(const struct config *config, struct host_outcome *outcome);
+
+	/* In a fork's child, after the pools; NULL when there is nothing to do. */
+	void (*fork_child)(void);
 };
 
-extern const struct host host_named, host_qemu;
+extern const struct host host_named, host_qemu, host_stacks;
 
 /* Writes the outcome's detail, as printf does. */
 __attribute__((format(printf, 2, 3))) void host_say(struct host_outcome *outcome, const char *format, ...);

@@ -241,4 +241,4 @@ static bool is_here(const struct config *config)
 	return config->create[0] != '\0' && config->destroy[0] != '\0';
 }
 
-const struct host host_named = {"named", is_here, attach};
+const struct host host_named = {"named", is_here, attach, NULL};

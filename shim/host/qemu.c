@@ -276,4 +276,4 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	return error;
 }
 
-const struct host host_qemu = {"qemu", is_here, attach};
+const struct host host_qemu = {"qemu", is_here, attach, NULL};

@@ -140,6 +140,15 @@ const char *sites_owner(const void *caller, size_t bytes)
 	return owner != 0 ? known[owner - 1].owner : "";
 }
 
+bool sites_any_known(bool (*has)(const char *function))
+{
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (has(known[i].function))
+			return true;
+	}
+	return false;
+}
+
 static void spoil(struct site *site)
 {
 	atomic_fetch_or_explicit(&site->state, SPOILED, memory_order_relaxed);

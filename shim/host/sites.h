@@ -12,6 +12,7 @@
 #ifndef COPOOL_HOST_SITES_H
 #define COPOOL_HOST_SITES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { SITES_MAX = 1024, SITES_PENDING = 256, SITES_PROOFS = 16 };
@@ -26,6 +27,9 @@ void sites_init(enum sites_learning learning);
 
 /* What is known of the mappings of `bytes` (whole pages) that the call at `caller` makes. */
 enum site_standing sites_ask(const void *caller, size_t bytes);
+
+/* Whether one of the known allocators is there: whether `has` says so of its name. */
+bool sites_any_known(bool (*has)(const char *function));
 
 /* Whose known allocator the call at `caller` is in, a short word for the log; "" when in none. */
 const char *sites_owner(const void *caller, size_t bytes);

@@ -1,0 +1,58 @@
+/*
+ * The names that we take from libc. One line each: the exported function, then hook_… in host/stacks.c, then
+ * real_… in libc/real.c, so that nothing recurses by accident.
+ */
+#include "host/stacks.h"
+
+#include <stdarg.h>
+#include <sys/mman.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	return hook_mmap(address, bytes, protection, flags, fd, offset, __builtin_return_address(0));
+}
+
+EXPORT void *mmap64(void *address, size_t bytes, int protection, int flags, int fd, off64_t offset)
+{
+	return hook_mmap(address, bytes, protection, flags, fd, offset, __builtin_return_address(0));
+}
+
+EXPORT int munmap(void *address, size_t bytes)
+{
+	return hook_munmap(address, bytes);
+}
+
+EXPORT int mprotect(void *address, size_t bytes, int protection)
+{
+	return hook_mprotect(address, bytes, protection);
+}
+
+EXPORT int madvise(void *address, size_t bytes, int advice)
+{
+	return hook_madvise(address, bytes, advice);
+}
+
+EXPORT int mlock(const void *address, size_t bytes)
+{
+	return hook_mlock(address, bytes);
+}
+
+EXPORT int mlock2(const void *address, size_t bytes, unsigned flags)
+{
+	return hook_mlock2(address, bytes, flags);
+}
+
+EXPORT void *mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...)
+{
+	void *new_address = NULL;
+	va_list arguments;
+
+	if ((flags & MREMAP_FIXED) != 0) {
+		va_start(arguments, flags);
+		new_address = va_arg(arguments, void *);
+		va_end(arguments);
+	}
+	return hook_mremap(address, old_bytes, new_bytes, flags, new_address);
+}

@@ -1,0 +1,255 @@
+/* Ranges are cut into pieces: each lies in one slot, or outside of all. */
+#include "host/mappings.h"
+
+#include "libc/real.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+struct piece {
+	uintptr_t low;
+	size_t bytes;
+	bool is_slot; /* in one slot, `place`; else outside */
+	bool is_ours; /* in the arena: also what is left over at a chunk's end */
+	struct arena_place place;
+};
+
+/* The piece that begins at `low`, of a range that ends at `high`. */
+static struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t high)
+{
+	uintptr_t grain = (uintptr_t)1 << ARENA_GRAIN_SHIFT, end = (low | (grain - 1)) + 1;
+	struct piece piece = {.low = low};
+
+	piece.is_slot = arena_find(arena, (void *)low, &piece.place);
+	if (piece.is_slot)
+		end = piece.place.base + piece.place.class->bytes;
+	piece.is_ours = piece.is_slot || arena_touches(arena, (void *)low, 1);
+	piece.bytes = (end < high ? end : high) - low;
+	return piece;
+}
+
+/* Whether the slot is in the program's hands. */
+static bool is_mapped(const struct piece *piece)
+{
+	enum slot_state state = piece->is_slot ? slot_state(piece->place.slot) : SLOT_FREE;
+
+	return state == SLOT_LIVE || state == SLOT_RETIRED || state == SLOT_LOST;
+}
+
+static bool is_whole(const struct piece *piece)
+{
+	return piece->low == piece->place.base && piece->bytes == piece->place.class->bytes;
+}
+
+static uintptr_t end_of(const struct arena *arena, const void *address, size_t bytes)
+{
+	return (uintptr_t)address + ((bytes + arena->page_bytes - 1) & ~(arena->page_bytes - 1));
+}
+
+void mappings_give_up(struct arena *arena, const void *address, size_t bytes)
+{
+	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+
+	for (struct piece piece; low < high; low += piece.bytes) {
+		piece = piece_at(arena, low, high);
+		if (!piece.is_slot || slot_move(piece.place.slot, SLOT_LIVE, SLOT_RETIRED))
+			continue;
+		if (!slot_move(piece.place.slot, SLOT_IDLE, SLOT_LOST))
+			slot_move(piece.place.slot, SLOT_FREE, SLOT_LOST);
+	}
+}
+
+void mappings_retire(struct arena *arena, const void *address, size_t bytes)
+{
+	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+
+	for (struct piece piece; low < high; low += piece.bytes) {
+		piece = piece_at(arena, low, high);
+		if (piece.is_slot)
+			slot_move(piece.place.slot, SLOT_LIVE, SLOT_RETIRED);
+	}
+}
+
+static int unmap_piece(const struct piece *piece, void (*release)(const struct arena_place *place))
+{
+	if (!piece->is_ours)
+		return real_munmap((void *)piece->low, piece->bytes) == 0 ? 0 : -errno;
+	if (!is_mapped(piece))
+		return 0; /* nothing of the program's is there */
+	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_LIVE, SLOT_IDLE)) {
+		release(&piece->place);
+		return 0;
+	}
+	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_RETIRED, SLOT_LEAVING)) {
+		arena_free(&piece->place);
+		return 0;
+	}
+	slot_move(piece->place.slot, SLOT_LIVE, SLOT_RETIRED);
+	return arena_blank(&piece->place, piece->low, piece->bytes);
+}
+
+int mappings_unmap(
+        struct arena *arena, void *address, size_t bytes, void (*release)(const struct arena_place *place))
+{
+	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+	int saved = errno, error = 0;
+
+	if (low % arena->page_bytes != 0 || bytes == 0)
+		return real_munmap(address, bytes); /* which says EINVAL */
+	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
+		piece = piece_at(arena, low, high);
+		error = unmap_piece(&piece, release);
+	}
+	errno = error == 0 ? saved : -error;
+	return error == 0 ? 0 : -1;
+}
+
+/* A protection after which the slot is like its class, guard aside; -ENOTSUP for any other. */
+static int protect_live(const struct piece *piece, int protection)
+{
+	const struct arena_place *place = &piece->place;
+	size_t offset = piece->low - place->base, guard = place->slot->guard_bytes;
+
+	if (protection == PROT_NONE && offset == 0 && !is_whole(piece))
+		return arena_guard(place, piece->bytes);
+	if (protection == place->class->protection && offset >= guard)
+		return 0; /* as it is */
+	if (protection == place->class->protection && offset == 0 && piece->bytes >= guard)
+		return arena_unguard(place);
+	return -ENOTSUP;
+}
+
+/* Any protection of any part, after which the slot is not like its class any more. */
+static int protect_retired(const struct piece *piece, int protection)
+{
+	const struct arena_place *place = &piece->place;
+	uintptr_t guard_end = place->base + place->slot->guard_bytes;
+	int error = 0;
+
+	slot_move(place->slot, SLOT_LIVE, SLOT_RETIRED);
+	/* mprotect does not open such a guard. */
+	if (protection != PROT_NONE && place->slot->guard_means == GUARD_MADVISE && piece->low < guard_end)
+		error = guard_remove(GUARD_MADVISE, (void *)piece->low,
+		        (piece->low + piece->bytes < guard_end ? piece->low + piece->bytes : guard_end) -
+		                piece->low,
+		        protection);
+	if (error == 0 && real_mprotect((void *)piece->low, piece->bytes, protection) != 0)
+		error = -errno;
+	return error;
+}
+
+static int protect_piece(const struct piece *piece, int protection)
+{
+	int error = -ENOTSUP;
+
+	if (!piece->is_ours)
+		return real_mprotect((void *)piece->low, piece->bytes, protection) == 0 ? 0 : -errno;
+	if (!is_mapped(piece))
+		return -ENOMEM;
+	if (slot_state(piece->place.slot) == SLOT_LIVE)
+		error = protect_live(piece, protection);
+	return error == -ENOTSUP ? protect_retired(piece, protection) : error;
+}
+
+int mappings_protect(struct arena *arena, void *address, size_t bytes, int protection)
+{
+	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+	int saved = errno, error = 0;
+
+	if (low % arena->page_bytes != 0 || bytes == 0 ||
+	        (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC)) != 0)
+		return real_mprotect(address, bytes, protection);
+	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
+		piece = piece_at(arena, low, high);
+		error = protect_piece(&piece, protection);
+	}
+	errno = error == 0 ? saved : -error;
+	return error == 0 ? 0 : -1;
+}
+
+/* Advice that says something about the pages, not about the mapping; or what the arena says of it anyway. */
+static bool is_passing(int advice)
+{
+	switch (advice) {
+	case MADV_WILLNEED:
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+	case MADV_NOHUGEPAGE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice)
+{
+	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+	int saved = errno, error = 0;
+
+	if (low % arena->page_bytes != 0 || bytes == 0)
+		return real_madvise(address, bytes, advice);
+	if (!is_passing(advice))
+		mappings_retire(arena, address, bytes);
+	for (struct piece piece; low < high; low += piece.bytes) {
+		piece = piece_at(arena, low, high);
+		if (piece.is_ours && !is_mapped(&piece)) {
+			error = -ENOMEM; /* said at the end, as the kernel does: the rest is advised */
+		} else if (real_madvise((void *)piece.low, piece.bytes, advice) != 0) {
+			error = -errno;
+			if (error != -ENOMEM)
+				break;
+		}
+	}
+	errno = error == 0 ? saved : -error;
+	return error == 0 ? 0 : -1;
+}
+
+/* Closes the hole that a move has left. What another thread has mapped there meanwhile stays. */
+static void close_hole(const struct arena_place *place, uintptr_t low, size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+
+	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+		slot_move(place->slot, SLOT_RETIRED, SLOT_LOST);
+}
+
+void *mappings_move(
+        struct arena *arena, void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
+{
+	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, old_bytes);
+	struct piece piece = piece_at(arena, low, high);
+	int saved = errno;
+	void *moved;
+
+	if ((flags & MREMAP_FIXED) != 0)
+		mappings_give_up(arena, new_address, new_bytes);
+	if (!piece.is_ours || low % arena->page_bytes != 0 || old_bytes == 0 || new_bytes == 0)
+		return real_mremap(address, old_bytes, new_bytes, flags, new_address);
+	if (!is_mapped(&piece) || low + piece.bytes != high) {
+		errno = EFAULT; /* not one mapping */
+		return MAP_FAILED;
+	}
+	mappings_retire(arena, address, old_bytes);
+	if ((flags & ~MREMAP_MAYMOVE) == 0 && new_bytes <= old_bytes) {
+		uintptr_t end = end_of(arena, address, new_bytes);
+
+		if (end < high && arena_blank(&piece.place, end, high - end) != 0)
+			return MAP_FAILED;
+		return address;
+	}
+	if ((flags & MREMAP_MAYMOVE) == 0) {
+		errno = ENOMEM; /* what follows it is not free */
+		return MAP_FAILED;
+	}
+	moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
+	if (moved != MAP_FAILED) {
+		if (moved != address && (flags & MREMAP_DONTUNMAP) == 0)
+			close_hole(&piece.place, low, high - low);
+		errno = saved;
+	}
+	return moved;
+}

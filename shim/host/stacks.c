@@ -1,0 +1,373 @@
+/*
+ * Programs whose coroutine stacks come from mmap: PHP, D, Boost, perl's Coro and others. A request that is
+ *one for a coroutine stack gets a slot of the arena, and an unmapped slot waits in a pool for the next
+ *request of the same size, protection, flags and call site; what the program does next to it, its guard page,
+ *is what it did last time and costs nothing. Everything else goes straight through.
+ *
+ *	a request is for a stack when		and the slot is handed out
+ *	it says MAP_STACK			as it was left
+ *	its call is in a known allocator	as it was left
+ *	its call was learned (host/sites.h)	zeroed, without guard
+ *	its size was named by the user		zeroed, without guard
+ *
+ * `stacks` is written by attach, and its classes under `is_growing`. Every thread enters, at any time.
+ */
+#include "host/stacks.h"
+
+#include "config.h"
+#include "host/host.h"
+#include "host/mappings.h"
+#include "host/sites.h"
+#include "libc/real.h"
+#include "patch/symbols.h"
+#include "pool/pool.h"
+#include "stack/arena.h"
+
+#include <errno.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { STACK_MIN_BYTES = 16 << 10, STACK_MAX_BYTES = (8 << 20) + (64 << 10) };
+
+/* What makes two requests alike. */
+struct request {
+	size_t bytes; /* whole pages */
+	int protection;
+	int flags;
+	const void *caller;
+	bool is_clean; /* handed out as mmap would: zeroed, without guard */
+};
+
+struct stack_class {
+	struct request request;
+	struct arena_class *slots;
+	struct pool pool;
+	struct pool_kind kind;
+	char name[64];
+};
+
+static struct {
+	_Atomic bool is_on;
+	unsigned max_batches;
+	bool is_every_clean; /* COPOOL_ZERO: every stack is handed out zeroed */
+	size_t named_bytes;  /* COPOOL_STACK_SIZE; 0: none */
+	struct arena arena;
+	struct stack_class class[POOL_MAX];
+	_Atomic unsigned classes; /* of them complete; grows only */
+	atomic_flag is_growing;   /* held by the thread that adds one */
+} stacks = {.is_growing = ATOMIC_FLAG_INIT};
+
+static bool is_on(void)
+{
+	/* [stacks.is_on] acquire: the arena; pairs with attach. */
+	return atomic_load_explicit(&stacks.is_on, memory_order_acquire);
+}
+
+/* ---- classes ---- */
+
+static void *make(void *owner)
+{
+	struct stack_class *class = owner;
+
+	return arena_make(class->slots);
+}
+
+static void destroy(void *owner, void *stack)
+{
+	struct arena_place place;
+
+	(void)owner;
+	if (arena_find(&stacks.arena, stack, &place) && slot_state(place.slot) == SLOT_IDLE)
+		arena_free(&place);
+}
+
+static bool is_alike(const struct request *a, const struct request *b)
+{
+	return a->bytes == b->bytes && a->caller == b->caller && a->protection == b->protection &&
+	       a->flags == b->flags && a->is_clean == b->is_clean;
+}
+
+static struct stack_class *find_class(const struct request *request)
+{
+	/* [stacks.classes] acquire: the classes before it; pairs with add_class. */
+	unsigned classes = atomic_load_explicit(&stacks.classes, memory_order_acquire);
+
+	for (unsigned i = 0; i < classes; i++) {
+		if (is_alike(&stacks.class[i].request, request))
+			return &stacks.class[i];
+	}
+	return NULL;
+}
+
+static void start_class(struct stack_class *class, unsigned number, const struct request *request)
+{
+	const char *owner = sites_owner(request->caller, request->bytes);
+
+	class->request = *request;
+	class->slots = arena_class_start(&stacks.arena, number, request->bytes, request->protection);
+	snprintf(class->name, sizeof class->name, "stack %zu%s%s", request->bytes,
+	        owner[0] != '\0' ? " " : "", owner);
+	class->kind = (struct pool_kind){class->name, make, destroy};
+}
+
+/* A class for such requests; NULL when there are too many, or another thread is adding one. */
+static struct stack_class *add_class(const struct request *request)
+{
+	struct stack_class *class;
+	unsigned number;
+
+	/* [stacks.is_growing] acquire: sees the class that was added before; pairs with the release below. */
+	if (atomic_flag_test_and_set_explicit(&stacks.is_growing, memory_order_acquire))
+		return NULL;
+	class = find_class(request);
+	number = atomic_load_explicit(&stacks.classes, memory_order_relaxed);
+	if (class == NULL && number < POOL_MAX) {
+		class = &stacks.class[number];
+		start_class(class, number, request);
+		if (pool_start(&class->pool, &class->kind, class, stacks.max_batches) < 0)
+			class = NULL;
+		else
+			/* [stacks.classes] release: publishes the class to find_class. */
+			atomic_store_explicit(&stacks.classes, number + 1, memory_order_release);
+	}
+	/* [stacks.is_growing] release: pairs with the acquire above. */
+	atomic_flag_clear_explicit(&stacks.is_growing, memory_order_release);
+	return class;
+}
+
+/* ---- mmap and munmap ---- */
+
+/* Whether a mapping may be a coroutine stack at all, whoever asks for it. */
+static bool is_candidate(const void *address, size_t bytes, int protection, int flags)
+{
+	int plain = MAP_PRIVATE | MAP_ANONYMOUS, may = MAP_STACK | MAP_NORESERVE;
+
+	return address == NULL && bytes >= STACK_MIN_BYTES && bytes <= STACK_MAX_BYTES &&
+	       (flags & ~may) == plain && (protection & ~PROT_EXEC) == (PROT_READ | PROT_WRITE);
+}
+
+/* Whether it is one; fills in how it is to be handed out. */
+static bool is_stack(struct request *request)
+{
+	enum site_standing standing = sites_ask(request->caller, request->bytes);
+
+	request->is_clean = false;
+	if (standing != SITE_KNOWN && (request->flags & MAP_STACK) == 0) {
+		if (standing != SITE_LEARNED && request->bytes != stacks.named_bytes)
+			return false;
+		request->is_clean = true;
+	}
+	request->is_clean |= stacks.is_every_clean;
+	return true;
+}
+
+/* Takes a slot out of the pool for use; false when it cannot be what the request wants. */
+static bool hand_out(const struct stack_class *class, void *stack)
+{
+	struct arena_place place;
+
+	if (!arena_find(&stacks.arena, stack, &place))
+		return false;
+	if (slot_state(place.slot) == SLOT_LIVE)
+		return !class->request.is_clean || arena_unguard(&place) == 0; /* fresh from the arena */
+	if (class->request.is_clean && arena_renew(&place) != 0)
+		return false;
+	return slot_move(place.slot, SLOT_IDLE, SLOT_LIVE);
+}
+
+static void *map_stack(struct request *request)
+{
+	struct stack_class *class = find_class(request);
+	void *stack;
+
+	if (class == NULL)
+		class = add_class(request);
+	if (class == NULL)
+		return NULL;
+	stack = pool_get(&class->pool, class->pool.index);
+	if (stack != NULL && !hand_out(class, stack)) {
+		pool_destroy(&class->pool, stack);
+		stack = NULL;
+	}
+	return stack;
+}
+
+void *hook_mmap(
+        void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller)
+{
+	int saved = errno;
+	void *mapped;
+
+	if (!is_on())
+		return real_mmap(address, bytes, protection, flags, fd, offset);
+	if (is_candidate(address, bytes, protection, flags)) {
+		size_t page = stacks.arena.page_bytes;
+		struct request request = {(bytes + page - 1) & ~(page - 1), protection, flags, caller, false};
+
+		if (is_stack(&request) && (mapped = map_stack(&request)) != NULL) {
+			errno = saved;
+			return mapped;
+		}
+		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+		if (mapped != MAP_FAILED)
+			sites_note_mapping(caller, mapped, request.bytes);
+		return mapped;
+	}
+	if ((flags & MAP_FIXED) != 0 && arena_touches(&stacks.arena, address, bytes))
+		mappings_give_up(&stacks.arena, address, bytes);
+	return real_mmap(address, bytes, protection, flags, fd, offset);
+}
+
+/* Gives a whole slot that the program has unmapped to its pool. */
+static void release(const struct arena_place *place)
+{
+	struct stack_class *class = &stacks.class[place->class - stacks.arena.class];
+
+	if (class->request.is_clean && place->slot->guard_bytes == 0)
+		sites_spoil(class->request.caller, class->request.bytes);
+	pool_put(&class->pool, class->pool.index, (void *)place->base);
+}
+
+int hook_munmap(void *address, size_t bytes)
+{
+	int saved = errno, result;
+
+	if (!is_on())
+		return real_munmap(address, bytes);
+	if (!arena_touches(&stacks.arena, address, bytes)) {
+		sites_note_end(address);
+		return real_munmap(address, bytes);
+	}
+	result = mappings_unmap(&stacks.arena, address, bytes, release);
+	if (result == 0)
+		errno = saved;
+	return result;
+}
+
+/* ---- what else a program does to its mappings ---- */
+
+int hook_mprotect(void *address, size_t bytes, int protection)
+{
+	int result;
+
+	if (is_on() && arena_touches(&stacks.arena, address, bytes))
+		return mappings_protect(&stacks.arena, address, bytes, protection);
+	result = real_mprotect(address, bytes, protection);
+	if (result == 0 && is_on()) {
+		if (protection == PROT_NONE)
+			sites_note_guard(address);
+		else
+			sites_note_end(address);
+	}
+	return result;
+}
+
+int hook_madvise(void *address, size_t bytes, int advice)
+{
+	if (is_on() && arena_touches(&stacks.arena, address, bytes))
+		return mappings_advise(&stacks.arena, address, bytes, advice);
+	return real_madvise(address, bytes, advice);
+}
+
+void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
+{
+	if (is_on() && (arena_touches(&stacks.arena, address, old_bytes) ||
+	                       ((flags & MREMAP_FIXED) != 0 &&
+	                               arena_touches(&stacks.arena, new_address, new_bytes))))
+		return mappings_move(&stacks.arena, address, old_bytes, new_bytes, flags, new_address);
+	return real_mremap(address, old_bytes, new_bytes, flags, new_address);
+}
+
+int hook_mlock(const void *address, size_t bytes)
+{
+	if (is_on() && arena_touches(&stacks.arena, address, bytes))
+		mappings_retire(&stacks.arena, address, bytes);
+	return real_mlock(address, bytes);
+}
+
+int hook_mlock2(const void *address, size_t bytes, unsigned flags)
+{
+	if (is_on() && arena_touches(&stacks.arena, address, bytes))
+		mappings_retire(&stacks.arena, address, bytes);
+	return real_mlock2(address, bytes, flags);
+}
+
+/* ---- the host ---- */
+
+static int find_boost(struct dl_phdr_info *object, size_t bytes, void *found)
+{
+	const char *name = strrchr(object->dlpi_name, '/');
+
+	(void)bytes;
+	name = name != NULL ? name + 1 : object->dlpi_name;
+	*(bool *)found = strncmp(name, "libboost_context.", 17) == 0 ||
+	                 strncmp(name, "libboost_coroutine.", 19) == 0 ||
+	                 strncmp(name, "libboost_fiber.", 15) == 0;
+	return *(bool *)found;
+}
+
+static bool has_boost(void)
+{
+	bool found = false;
+
+	dl_iterate_phdr(find_boost, &found);
+	return found;
+}
+
+static bool has_function(const char *name)
+{
+	struct symbol symbol;
+
+	return symbols_find_loaded(name, ELF_FUNCTION, &symbol) == 0;
+}
+
+/* perl loads Coro when its script says so, long after us. */
+static bool is_perl(void)
+{
+	return strncmp(program_invocation_short_name, "perl", 4) == 0;
+}
+
+static bool is_here(const struct config *config)
+{
+	return config->stack_bytes != 0 || config->learn || has_boost() || is_perl() ||
+	       sites_any_known(has_function);
+}
+
+static int attach(const struct config *config, struct host_outcome *outcome)
+{
+	enum guard_means means = config->guard;
+	bool boost = has_boost();
+	int error;
+
+	stacks.max_batches = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
+	stacks.is_every_clean = config->zero;
+	error = arena_init(&stacks.arena, means);
+	if (error != 0) {
+		host_say(outcome, "stacks are left alone: no memory for their table");
+		return error;
+	}
+	stacks.named_bytes =
+	        (config->stack_bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1);
+	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);
+	/* [stacks.is_on] release: publishes all of the above to the hooks. */
+	atomic_store_explicit(&stacks.is_on, true, memory_order_release);
+	outcome->mode = "pool";
+	host_say(outcome, "coroutine stacks are pooled; guard pages by %s%s",
+	        stacks.arena.means == GUARD_MADVISE
+	                ? "madvise, so that they cost no memory maps"
+	                : "mprotect, so that each costs a memory map and vm.max_map_count limits them",
+	        config->learn ? "; call sites are learned"
+	        : boost       ? "; Boost's call sites are learned"
+	                      : "");
+	return 0;
+}
+
+static void fork_child(void)
+{
+	arena_fork_child(&stacks.arena);
+	atomic_flag_clear_explicit(&stacks.is_growing, memory_order_relaxed);
+}
+
+const struct host host_stacks = {"stacks", is_here, attach, fork_child};

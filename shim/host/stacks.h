@@ -1,0 +1,22 @@
+/*
+ * What the exported mmap and its kin do. Each is exactly the libc function of its name, results and errno
+ * included, for every mapping that is not one of our stacks, and to be told from it only by speed for those
+ * that are. All threads, at any time: before our constructor and after our destructor they pass on.
+ */
+#ifndef COPOOL_HOST_STACKS_H
+#define COPOOL_HOST_STACKS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* `caller` is where the program called from. */
+void *hook_mmap(
+        void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);
+int hook_munmap(void *address, size_t bytes);
+int hook_mprotect(void *address, size_t bytes, int protection);
+int hook_madvise(void *address, size_t bytes, int advice);
+void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
+int hook_mlock(const void *address, size_t bytes);
+int hook_mlock2(const void *address, size_t bytes, unsigned flags);
+
+#endif

@@ -1,0 +1,395 @@
+/* Chunks, slots, and the stack of free slots (Treiber's, with a tag against ABA as in pool/lifo.h). */
+#include "stack/arena.h"
+
+#include "libc/real.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+enum { SLOT_BITS = 26, RLIMIT_SHARE = 8 };
+
+static const uint64_t GRAIN_BYTES = (uint64_t)1 << ARENA_GRAIN_SHIFT;
+static const uint64_t CHUNK_MAX_BYTES = (uint64_t)16 << 30;
+
+int arena_init(struct arena *arena, enum guard_means means)
+{
+	arena->page_bytes = sysconf(_SC_PAGESIZE);
+	arena->means = guard_probe(means);
+	arena->grain = real_table(ARENA_GRAINS * sizeof *arena->grain);
+	/* [arena.low] relaxed: nobody looks yet. */
+	atomic_store_explicit(&arena->low, UINTPTR_MAX, memory_order_relaxed);
+	return arena->grain != NULL ? 0 : -ENOMEM;
+}
+
+struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_t bytes, int protection)
+{
+	struct arena_class *class = &arena->class[index];
+
+	class->bytes = bytes;
+	class->protection = protection;
+	class->arena = arena;
+	return class;
+}
+
+/* ---- free slots: an id is 1 + (chunk number << SLOT_BITS | slot), 0 for none ---- */
+
+static struct slot *slot_of(struct arena_class *class, uint32_t id)
+{
+	return &class->chunk[(id - 1) >> SLOT_BITS].slot[(id - 1) & ((1 << SLOT_BITS) - 1)];
+}
+
+static uint64_t free_word(uint64_t old, uint32_t id)
+{
+	return ((old >> 32) + 1) << 32 | id;
+}
+
+static void push_free(struct arena_class *class, uint32_t id)
+{
+	struct slot *slot = slot_of(class, id);
+	/* [class.free] relaxed: a first guess. */
+	uint64_t old = atomic_load_explicit(&class->free, memory_order_relaxed);
+
+	do {
+		/* [slot.next] relaxed: published by the release below; a slow popper's stale read is
+		 * rejected. */
+		atomic_store_explicit(&slot->next, (uint32_t)old, memory_order_relaxed);
+		/* [class.free] release: publishes the slot to pop_free. */
+	} while (!atomic_compare_exchange_weak_explicit(
+	        &class->free, &old, free_word(old, id), memory_order_release, memory_order_relaxed));
+}
+
+static uint32_t pop_free(struct arena_class *class)
+{
+	/* [class.free] acquire: the slot as push_free left it. */
+	uint64_t old = atomic_load_explicit(&class->free, memory_order_acquire);
+	uint32_t next;
+
+	do {
+		if ((uint32_t)old == 0)
+			return 0;
+		/* [slot.next] relaxed: see push_free. */
+		next = atomic_load_explicit(&slot_of(class, (uint32_t)old)->next, memory_order_relaxed);
+	} while (!atomic_compare_exchange_weak_explicit(
+	        &class->free, &old, free_word(old, next), memory_order_acquire, memory_order_acquire));
+	return (uint32_t)old;
+}
+
+/* ---- chunks ---- */
+
+/* How large the next chunk shall be: each twice the last, within what the limit on address space leaves. */
+static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t number)
+{
+	/* [arena.reserved] relaxed: an estimate while other classes grow. */
+	uint64_t reserved =
+	        atomic_load_explicit((_Atomic uint64_t *)&class->arena->reserved, memory_order_relaxed);
+	uint64_t bytes = number < 8 ? GRAIN_BYTES << number : CHUNK_MAX_BYTES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+		while (bytes >= GRAIN_BYTES && reserved + bytes > limit.rlim_cur / RLIMIT_SHARE)
+			bytes /= 2;
+	}
+	return bytes >= GRAIN_BYTES ? bytes : 0;
+}
+
+/* Reserves addresses, aligned to a grain. 0: there are none. */
+static uintptr_t reserve(uint64_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *range = real_mmap(NULL, bytes + GRAIN_BYTES, PROT_NONE, flags, -1, 0);
+	uintptr_t low, end, base;
+
+	if (range == MAP_FAILED)
+		return 0;
+	low = (uintptr_t)range;
+	end = low + bytes + GRAIN_BYTES;
+	base = (low + GRAIN_BYTES - 1) & ~(GRAIN_BYTES - 1);
+	if (base > low)
+		real_munmap(range, base - low);
+	real_munmap((void *)(base + bytes), end - base - bytes);
+	/* A stack of which a page is touched shall not cost a huge page. */
+	real_madvise((void *)base, bytes, MADV_NOHUGEPAGE);
+	return base;
+}
+
+static void widen(struct arena *arena, uintptr_t low, uintptr_t high)
+{
+	/* [arena.low, arena.high] relaxed: a quick no; who asks for an address of a slot got it after this.
+	 */
+	uintptr_t old = atomic_load_explicit(&arena->low, memory_order_relaxed);
+
+	while (low < old && !atomic_compare_exchange_weak_explicit(
+	                            &arena->low, &old, low, memory_order_relaxed, memory_order_relaxed))
+		;
+	old = atomic_load_explicit(&arena->high, memory_order_relaxed);
+	while (high > old && !atomic_compare_exchange_weak_explicit(
+	                             &arena->high, &old, high, memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* Adds a chunk to a class; the caller holds is_growing. */
+static bool add_chunk(struct arena_class *class)
+{
+	/* [class.chunks] relaxed: only who holds is_growing writes it. */
+	uint32_t number = atomic_load_explicit(&class->chunks, memory_order_relaxed);
+	struct arena_chunk *chunk = &class->chunk[number];
+	struct arena *arena = class->arena;
+	uint64_t bytes;
+
+	if (number == ARENA_CHUNKS)
+		return false;
+	bytes = next_chunk_bytes(class, number);
+	if (bytes < class->bytes)
+		return false;
+	chunk->slots = bytes / class->bytes < 1u << SLOT_BITS ? bytes / class->bytes : 1u << SLOT_BITS;
+	chunk->slot = real_table(chunk->slots * sizeof *chunk->slot);
+	if (chunk->slot == NULL)
+		return false;
+	chunk->base = reserve(bytes);
+	if (chunk->base == 0) {
+		real_table_free(chunk->slot, chunk->slots * sizeof *chunk->slot);
+		return false;
+	}
+	chunk->number = number;
+	chunk->class = class;
+	for (uintptr_t at = chunk->base; at < chunk->base + bytes; at += GRAIN_BYTES)
+		/* [arena.grain] release: publishes the chunk to arena_find. */
+		atomic_store_explicit(&arena->grain[at >> ARENA_GRAIN_SHIFT], chunk, memory_order_release);
+	widen(arena, chunk->base, chunk->base + bytes);
+	atomic_fetch_add_explicit(&arena->reserved, bytes, memory_order_relaxed);
+	/* [class.chunks] release: publishes the chunk to take_new. */
+	atomic_store_explicit(&class->chunks, number + 1, memory_order_release);
+	return true;
+}
+
+/* A slot never used before: its id, or 0. */
+static uint32_t take_new(struct arena_class *class)
+{
+	/* [class.chunks] acquire: the chunk's fields; pairs with add_chunk. */
+	uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_acquire);
+	struct arena_chunk *chunk = &class->chunk[chunks - 1];
+	uint32_t slot;
+
+	if (chunks == 0)
+		return 0;
+	/* [chunk.used] relaxed: hands out numbers. The look before keeps it from running over. */
+	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= chunk->slots)
+		return 0;
+	slot = atomic_fetch_add_explicit(&chunk->used, 1, memory_order_relaxed);
+	return slot < chunk->slots ? 1 + (chunk->number << SLOT_BITS | slot) : 0;
+}
+
+/* A slot of any history: its id, or 0. */
+static uint32_t take_slot(struct arena_class *class)
+{
+	uint32_t id = pop_free(class);
+	bool has_grown = false;
+
+	if (id == 0)
+		id = take_new(class);
+	/* [class.is_growing] acquire, release: one thread adds a chunk; who comes meanwhile goes without. */
+	if (id == 0 && !atomic_flag_test_and_set_explicit(&class->is_growing, memory_order_acquire)) {
+		id = take_new(class);
+		has_grown = id == 0 && add_chunk(class);
+		atomic_flag_clear_explicit(&class->is_growing, memory_order_release);
+	}
+	return has_grown ? take_new(class) : id;
+}
+
+/* ---- slots ---- */
+
+static void *base_of(struct arena_class *class, uint32_t id)
+{
+	const struct arena_chunk *chunk = &class->chunk[(id - 1) >> SLOT_BITS];
+
+	return (void *)(chunk->base + ((id - 1) & ((1 << SLOT_BITS) - 1)) * class->bytes);
+}
+
+static bool open_slot(struct arena_class *class, struct slot *slot, void *base)
+{
+	if (!slot->is_open && slot_state(slot) == SLOT_FREE)
+		slot->is_open = real_mprotect(base, class->bytes, class->protection) == 0;
+	return slot->is_open || slot_state(slot) != SLOT_FREE;
+}
+
+void *arena_make(struct arena_class *class)
+{
+	int saved = errno;
+	void *made = NULL;
+	uint32_t id;
+
+	while (made == NULL && (id = take_slot(class)) != 0) {
+		struct slot *slot = slot_of(class, id);
+		void *base = base_of(class, id);
+
+		if (!open_slot(class, slot, base)) {
+			push_free(class, id);
+			break;
+		}
+		if (slot_move(slot, SLOT_FREE, SLOT_LIVE)) /* else it was lost meanwhile */
+			made = base;
+	}
+	errno = saved;
+	return made;
+}
+
+bool arena_find(const struct arena *arena, const void *address, struct arena_place *place)
+{
+	uintptr_t at = (uintptr_t)address;
+	struct arena_chunk *chunk;
+	uint64_t slot;
+
+	if (at >> ARENA_ADDRESS_BITS != 0)
+		return false;
+	/* [arena.grain] acquire: the chunk's fields; pairs with add_chunk. */
+	chunk = atomic_load_explicit(&arena->grain[at >> ARENA_GRAIN_SHIFT], memory_order_acquire);
+	if (chunk == NULL)
+		return false;
+	slot = (at - chunk->base) / chunk->class->bytes;
+	if (slot >= chunk->slots)
+		return false; /* what is left over at the chunk's end */
+	place->class = chunk->class;
+	place->slot = &chunk->slot[slot];
+	place->base = chunk->base + slot * chunk->class->bytes;
+	place->offset = at - place->base;
+	return true;
+}
+
+bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
+{
+	uintptr_t low = (uintptr_t)address, high = low + bytes;
+
+	/* [arena.low, arena.high] relaxed: see widen. */
+	if (high <= atomic_load_explicit((_Atomic uintptr_t *)&arena->low, memory_order_relaxed) ||
+	        low >= atomic_load_explicit((_Atomic uintptr_t *)&arena->high, memory_order_relaxed) ||
+	        high < low)
+		return false;
+	for (uintptr_t grain = low >> ARENA_GRAIN_SHIFT; grain <= (high - 1) >> ARENA_GRAIN_SHIFT; grain++) {
+		/* [arena.grain] relaxed: only whether there is one. */
+		if (grain < ARENA_GRAINS &&
+		        atomic_load_explicit(&arena->grain[grain], memory_order_relaxed) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void count_guard(struct arena_class *class, enum guard_means means, int change)
+{
+	/* [class.guards] relaxed: a statistic. */
+	if (means == GUARD_MADVISE)
+		atomic_fetch_add_explicit(&class->guards, change, memory_order_relaxed);
+}
+
+int arena_unguard(const struct arena_place *place)
+{
+	struct slot *slot = place->slot;
+	int error;
+
+	if (slot->guard_bytes == 0)
+		return 0;
+	error = guard_remove(
+	        slot->guard_means, (void *)place->base, slot->guard_bytes, place->class->protection);
+	if (error != 0)
+		return error;
+	count_guard(place->class, slot->guard_means, -1);
+	slot->guard_bytes = 0;
+	return 0;
+}
+
+int arena_guard(const struct arena_place *place, size_t bytes)
+{
+	struct slot *slot = place->slot;
+	int means;
+
+	if (slot->guard_bytes == bytes)
+		return 0;
+	means = arena_unguard(place);
+	if (means == 0)
+		means = guard_install(place->class->arena->means, (void *)place->base, bytes);
+	if (means < 0)
+		return means;
+	slot->guard_bytes = bytes;
+	slot->guard_means = means;
+	count_guard(place->class, means, 1);
+	return 0;
+}
+
+/* Gives memory back. Guards that are no mappings of their own survive it. */
+static int drop(uintptr_t low, size_t bytes)
+{
+	if (bytes == 0 || real_madvise((void *)low, bytes, MADV_DONTNEED) == 0 ||
+	        real_madvise((void *)low, bytes, MADV_DONTNEED_LOCKED) == 0)
+		return 0;
+	return -errno;
+}
+
+int arena_renew(const struct arena_place *place)
+{
+	int saved = errno, error = arena_unguard(place);
+
+	if (error == 0)
+		error = drop(place->base, place->class->bytes);
+	errno = saved;
+	return error;
+}
+
+int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, saved = errno, error = 0;
+
+	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+		error = -errno;
+	else
+		real_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
+	(void)place;
+	errno = saved;
+	return error;
+}
+
+void arena_free(const struct arena_place *place)
+{
+	struct arena_chunk *chunk;
+	struct slot *slot = place->slot;
+	int saved = errno;
+
+	/* A guard that splits the mapping is given up with the memory: idle slots shall cost no maps. */
+	if (slot_state(slot) == SLOT_LEAVING || drop(place->base, place->class->bytes) != 0 ||
+	        (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) {
+		if (arena_blank(place, place->base, place->class->bytes) != 0)
+			return; /* left as it is, never used again */
+		if (slot->guard_bytes != 0)
+			count_guard(place->class, slot->guard_means, -1);
+		slot->guard_bytes = 0;
+		slot->is_open = false;
+	}
+	chunk = atomic_load_explicit(
+	        &place->class->arena->grain[place->base >> ARENA_GRAIN_SHIFT], memory_order_acquire);
+	/* [slot.state] release: as slot_move; nobody else may change it now. */
+	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
+	push_free(place->class, 1 + (chunk->number << SLOT_BITS | (uint32_t)(slot - chunk->slot)));
+	errno = saved;
+}
+
+void arena_trim(const struct arena_place *place, size_t keep_bytes)
+{
+	uintptr_t low = place->base + place->slot->guard_bytes;
+	uintptr_t high = place->base + place->class->bytes - keep_bytes;
+	int saved = errno;
+
+	if (low < high)
+		drop(low, high - low);
+	errno = saved;
+}
+
+void arena_fork_child(struct arena *arena)
+{
+	for (unsigned i = 0; i < ARENA_CLASSES; i++)
+		atomic_flag_clear_explicit(&arena->class[i].is_growing, memory_order_relaxed);
+}

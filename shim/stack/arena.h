@@ -1,0 +1,142 @@
+/*
+ * The arena: the addresses from which coroutine stacks are cut. It is reserved in chunks that nobody can
+ *touch (PROT_NONE), each for the slots of one class; a slot is opened by mprotect when it is first used:
+ *
+ *	chunk  | slot | slot | slot | slot |  not yet opened …            |	reserved, never moved or
+ *unmapped ^ guard, then the stack
+ *
+ * Whether an address is in it is a look-up in a table, exact and without a lock. The owner is the host
+ *stacks; all threads, also from signal handlers: nothing here waits. errno survives.
+ */
+#ifndef COPOOL_STACK_ARENA_H
+#define COPOOL_STACK_ARENA_H
+
+#include "stack/guard.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	ARENA_CLASSES = 64,
+	ARENA_CHUNKS = 64,      /* of one class */
+	ARENA_GRAIN_SHIFT = 26, /* chunks are whole grains of 64 MiB, aligned to them */
+	ARENA_ADDRESS_BITS = 47,
+	ARENA_GRAINS = 1 << (ARENA_ADDRESS_BITS - ARENA_GRAIN_SHIFT),
+};
+
+enum slot_state {
+	SLOT_FREE,    /* the arena's */
+	SLOT_LIVE,    /* in the program's hands, as it was handed out but for its guard */
+	SLOT_RETIRED, /* in the program's hands, and treated so that it can never be handed out again */
+	SLOT_IDLE,    /* in a pool */
+	SLOT_LEAVING, /* on its way from the program's hands to the arena's */
+	SLOT_LOST,    /* the program mapped something over it while it was not its own: never used again */
+};
+
+struct slot {
+	_Atomic uint32_t state; /* an enum slot_state; changed by who owns the slot */
+	_Atomic uint32_t next;  /* of the free slots; see arena_class.free */
+	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as the next three */
+	uint8_t guard_means;    /* an enum guard_means */
+	bool is_open;           /* has its class's protection (but for the guard) */
+};
+
+struct arena_chunk {
+	uintptr_t base;
+	uint32_t slots;
+	_Atomic uint32_t used; /* slots handed out for the first time; may exceed `slots` */
+	uint32_t number;       /* in its class */
+	struct arena_class *class;
+	struct slot *slot; /* one each, zeroed */
+};
+
+/* Slots of one kind. */
+struct arena_class {
+	size_t bytes; /* of a slot, whole pages; set once, as the next */
+	int protection;
+	struct arena *arena;
+	_Atomic uint64_t free;   /* tag 32 | chunk number 6 | slot 26, see arena.c */
+	_Atomic uint32_t chunks; /* of them complete; grows only */
+	atomic_flag is_growing;  /* held by the thread that adds one */
+	struct arena_chunk chunk[ARENA_CHUNKS];
+	_Atomic uint64_t guards; /* slots that have a guard without a map of its own: maps saved */
+};
+
+struct arena {
+	enum guard_means means;
+	size_t page_bytes;
+	struct arena_chunk *_Atomic *grain; /* one for each grain of the address space; set once each */
+	_Atomic uintptr_t low, high;        /* all chunks lie in between */
+	_Atomic uint64_t reserved;          /* bytes */
+	struct arena_class class[ARENA_CLASSES];
+};
+
+/* A place in the arena. */
+struct arena_place {
+	struct arena_class *class;
+	struct slot *slot;
+	uintptr_t base; /* of the slot */
+	size_t offset;  /* in it */
+};
+
+/* Prepares a zeroed arena. 0, or -ENOMEM. */
+int arena_init(struct arena *arena, enum guard_means means);
+
+/* Sets a class up, which must not be set up yet: slots of `bytes` (whole pages) with `protection`. */
+struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_t bytes, int protection);
+
+/*
+ * A slot, opened, SLOT_LIVE; NULL when there is none to be had: then the caller maps as if there were no
+ * arena. Its contents are zero; a guard that it had before is still there.
+ */
+void *arena_make(struct arena_class *class);
+
+/*
+ * Gives a slot's memory back; the slot is free. The caller owns it: SLOT_IDLE, or SLOT_LEAVING when it is no
+ * longer like its class.
+ */
+void arena_free(const struct arena_place *place);
+
+/* Where an address lies; false when it is not ours. */
+bool arena_find(const struct arena *arena, const void *address, struct arena_place *place);
+
+/* Whether a byte of the range is in one of our chunks. */
+bool arena_touches(const struct arena *arena, const void *address, size_t bytes);
+
+/* Makes the lowest `bytes` of a slot a guard, or only sees that they are. 0 or -errno. */
+int arena_guard(const struct arena_place *place, size_t bytes);
+
+/* Takes the slot's guard away, if it has one. 0 or -errno. */
+int arena_unguard(const struct arena_place *place);
+
+/* Makes a slot what mmap returns: no guard, all zero. 0 or -errno. */
+int arena_renew(const struct arena_place *place);
+
+/* Drops what is at these addresses, all in one slot, so that nobody can touch them; no hole appears. */
+int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes);
+
+/* Gives the memory of a slot's pages back, but for the highest `keep_bytes`. The contents become zero. */
+void arena_trim(const struct arena_place *place, size_t keep_bytes);
+
+/* In a fork's child: what other threads were doing is not being done any more. */
+void arena_fork_child(struct arena *arena);
+
+static inline enum slot_state slot_state(const struct slot *slot)
+{
+	/* [slot.state] acquire: what the last owner did to the slot; pairs with slot_move. */
+	return atomic_load_explicit((_Atomic uint32_t *)&slot->state, memory_order_acquire);
+}
+
+/* Changes a slot's state; false when it was not `from`: somebody else has it. */
+static inline bool slot_move(struct slot *slot, enum slot_state from, enum slot_state to)
+{
+	uint32_t expected = from;
+
+	/* [slot.state] acq_rel: the slot changes hands; pairs with slot_state and itself. */
+	return atomic_compare_exchange_strong_explicit(
+	        &slot->state, &expected, to, memory_order_acq_rel, memory_order_acquire);
+}
+
+#endif

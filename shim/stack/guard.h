@@ -1,0 +1,29 @@
+/*
+ * Guard pages: how a page becomes one that kills who touches it.
+ *
+ *	GUARD_MADVISE	madvise(MADV_GUARD_INSTALL), Linux 6.13: the mapping stays whole, so a guard costs no
+ *map GUARD_MPROTECT	mprotect(PROT_NONE), always: splits the mapping in two
+ *
+ * No state but the caller's; all threads. errno survives.
+ */
+#ifndef COPOOL_STACK_GUARD_H
+#define COPOOL_STACK_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum guard_means { GUARD_AUTO, GUARD_MADVISE, GUARD_MPROTECT };
+
+/* The best means that the kernel has, tried on a page of our own; `wanted` unless that does not work here. */
+enum guard_means guard_probe(enum guard_means wanted);
+
+/*
+ * Makes `bytes` at `low` a guard. Returns the means that worked, `means` or GUARD_MPROTECT in its place
+ * (locked memory takes no other), or -errno.
+ */
+int guard_install(enum guard_means means, void *low, size_t bytes);
+
+/* Undoes guard_install, giving the pages back their `protection`. 0 or -errno. */
+int guard_remove(enum guard_means means, void *low, size_t bytes, int protection);
+
+#endif
