@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
 
 /* Written by the constructor, and read by the statistics thread as long as the process lives. */
 static struct {
@@ -55,9 +56,24 @@ static const struct host *choose_host(const struct config *config)
 static void after_fork_in_child(void)
 {
 	pool_fork_child();
-	if (shim.host->fork_child != NULL)
-		shim.host->fork_child();
+	for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+		if (hosts[i]->fork_child != NULL)
+			hosts[i]->fork_child();
+	}
 	report_fork_child();
+}
+
+/* QEMU's stacks come from mmap: with the coroutines pooled, the arena frees them from the limit on maps. */
+static void start_companion(const struct host *host)
+{
+	struct host_outcome outcome;
+	char detail[HOST_DETAIL_BYTES];
+
+	if (shim.config.host != CONFIG_HOST_AUTO || host != &host_qemu ||
+	        !host_stacks.is_here(&shim.config) || host_stacks.attach(&shim.config, &outcome) != 0)
+		return;
+	memcpy(detail, shim.outcome.detail, sizeof detail);
+	host_say(&shim.outcome, "%s; %s", detail, outcome.detail);
 }
 
 static int start(const struct host *host)
@@ -70,9 +86,11 @@ static int start(const struct host *host)
 		return error;
 	}
 	error = host->attach(&shim.config, &shim.outcome);
-	if (error == 0)
-		pthread_atfork(pool_fork_prepare, pool_fork_parent, after_fork_in_child);
-	return error;
+	if (error != 0)
+		return error;
+	start_companion(host);
+	pthread_atfork(pool_fork_prepare, pool_fork_parent, after_fork_in_child);
+	return 0;
 }
 
 __attribute__((constructor)) static void shim_start(void)

@@ -26,7 +26,7 @@ struct host {
 	/* Takes over. 0; or -errno, and the program is as it was. Says how it went in both cases. */
 	int (*attach)(const struct config *config, struct host_outcome *outcome);
 
-	/* In a fork's child, after the pools; NULL when there is nothing to do. */
+	/* In a fork's child, after the pools, attached or not; NULL when there is nothing to do. */
 	void (*fork_child)(void);
 };
 

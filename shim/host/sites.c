@@ -21,11 +21,12 @@ enum { PROOFS_MASK = 0xff, SPOILED = 0x100 };
 static const struct {
 	const char *function;
 	const char *owner;
+	bool is_pooled; /* the program, or another host of ours, keeps idle ones itself */
 } known[] = {
-        {"zend_fiber_init_context", "php"},
-        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d"},
-        {"coro_stack_alloc", "coro"},
-        {"qemu_alloc_stack", "qemu"},
+        {"zend_fiber_init_context", "php", false},
+        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false},
+        {"coro_stack_alloc", "coro", false},
+        {"qemu_alloc_stack", "qemu", true},
 };
 
 struct site {
@@ -130,6 +131,14 @@ enum site_standing sites_ask(const void *caller, size_t bytes)
 	if ((state & SPOILED) != 0 || (state & PROOFS_MASK) < SITES_PROOFS || LOAD(site->open) > 0)
 		return SITE_OTHER;
 	return SITE_LEARNED;
+}
+
+bool sites_is_pooled(const void *caller, size_t bytes)
+{
+	struct site *site = site_of(caller, bytes);
+	uint32_t owner = site != NULL ? LOAD(site->state) >> OWNER_SHIFT : 0;
+
+	return owner != 0 && known[owner - 1].is_pooled;
 }
 
 const char *sites_owner(const void *caller, size_t bytes)

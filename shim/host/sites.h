@@ -34,6 +34,10 @@ bool sites_any_known(bool (*has)(const char *function));
 /* Whose known allocator the call at `caller` is in, a short word for the log; "" when in none. */
 const char *sites_owner(const void *caller, size_t bytes);
 
+/* Whether the stacks of the call at `caller` are pooled above us, so that one that is unmapped has gone for
+ * good. */
+bool sites_is_pooled(const void *caller, size_t bytes);
+
 /* A mapping that is not ours was made by the call at `caller`: begins to learn from it, where that is wanted.
  */
 void sites_note_mapping(const void *caller, const void *address, size_t bytes);

@@ -45,6 +45,7 @@ struct stack_class {
 	struct arena_class *slots;
 	struct pool pool;
 	struct pool_kind kind;
+	bool is_pooled_above; /* see sites_is_pooled: the pool only counts */
 	char name[64];
 };
 
@@ -106,6 +107,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	const char *owner = sites_owner(request->caller, request->bytes);
 
 	class->request = *request;
+	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
 	class->slots = arena_class_start(&stacks.arena, number, request->bytes, request->protection);
 	snprintf(class->name, sizeof class->name, "stack %zu%s%s", request->bytes,
 	        owner[0] != '\0' ? " " : "", owner);
@@ -186,7 +188,7 @@ static void *map_stack(struct request *request)
 		class = add_class(request);
 	if (class == NULL)
 		return NULL;
-	stack = pool_get(&class->pool, class->pool.index);
+	stack = class->is_pooled_above ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
 	if (stack != NULL && !hand_out(class, stack)) {
 		pool_destroy(&class->pool, stack);
 		stack = NULL;
@@ -227,7 +229,10 @@ static void release(const struct arena_place *place)
 
 	if (class->request.is_clean && place->slot->guard_bytes == 0)
 		sites_spoil(class->request.caller, class->request.bytes);
-	pool_put(&class->pool, class->pool.index, (void *)place->base);
+	if (class->is_pooled_above)
+		pool_destroy(&class->pool, (void *)place->base);
+	else
+		pool_put(&class->pool, class->pool.index, (void *)place->base);
 }
 
 int hook_munmap(void *address, size_t bytes)
