@@ -109,7 +109,7 @@ static struct named_class *add_class(const uintptr_t *argument)
 		class = &named.class[classes];
 		memcpy(class->argument, argument, sizeof class->argument);
 		name_class(class);
-		class->kind = (struct pool_kind){class->name, make, destroy};
+		class->kind = (struct pool_kind){.name = class->name, .make = make, .destroy = destroy};
 		if (pool_start(&class->pool, &class->kind, class, named.max_batches) < 0)
 			class = NULL;
 		else

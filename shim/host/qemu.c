@@ -76,7 +76,13 @@ static void destroy(void *owner, void *coroutine)
 	qemu.original_delete(coroutine);
 }
 
-static const struct pool_kind coroutines = {"qemu-coroutine", make, destroy};
+static const struct pool_kind coroutines = {
+        .name = "qemu-coroutine",
+        .make = make,
+        .destroy = destroy,
+        .make_calls = 2,    /* mmap, mprotect */
+        .destroy_calls = 1, /* munmap */
+};
 
 static struct coroutine *hook_new(void)
 {

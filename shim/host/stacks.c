@@ -84,6 +84,13 @@ static void destroy(void *owner, void *stack)
 		arena_free(&place);
 }
 
+static uint64_t maps_saved(void *owner)
+{
+	struct stack_class *class = owner;
+
+	return arena_guards(class->slots);
+}
+
 static bool is_alike(const struct request *a, const struct request *b)
 {
 	return a->bytes == b->bytes && a->caller == b->caller && a->protection == b->protection &&
@@ -111,7 +118,14 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	class->slots = arena_class_start(&stacks.arena, number, request->bytes, request->protection);
 	snprintf(class->name, sizeof class->name, "stack %zu%s%s", request->bytes,
 	        owner[0] != '\0' ? " " : "", owner);
-	class->kind = (struct pool_kind){class->name, make, destroy};
+	class->kind = (struct pool_kind){
+	        .name = class->name,
+	        .make = make,
+	        .destroy = destroy,
+	        .make_calls = 1,
+	        .destroy_calls = 1,
+	        .maps_saved = maps_saved,
+	};
 }
 
 /* A class for such requests; NULL when there are too many, or another thread is adding one. */
@@ -253,10 +267,26 @@ int hook_munmap(void *address, size_t bytes)
 
 /* ---- what else a program does to its mappings ---- */
 
+/* What a recycled stack's program does first: ask for the guard page that is still there. */
+static bool is_guarded_already(const void *address, size_t bytes, int protection)
+{
+	struct arena_place place;
+
+	if (protection != PROT_NONE || !arena_find(&stacks.arena, address, &place) || place.offset != 0 ||
+	        slot_state(place.slot) != SLOT_LIVE || place.slot->guard_bytes == 0 ||
+	        place.slot->guard_bytes !=
+	                ((bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1)))
+		return false;
+	pool_count_saved(stacks.class[place.class - stacks.arena.class].pool.index);
+	return true;
+}
+
 int hook_mprotect(void *address, size_t bytes, int protection)
 {
 	int result;
 
+	if (is_on() && is_guarded_already(address, bytes, protection))
+		return 0;
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		return mappings_protect(&stacks.arena, address, bytes, protection);
 	result = real_mprotect(address, bytes, protection);

@@ -100,7 +100,7 @@ int real_mlock2(const void *address, size_t bytes, unsigned flags)
 	mlock2_function *function = NEXT(mlock2);
 
 	return function != NULL ? function(address, bytes, flags)
-				: (int)syscall(SYS_mlock2, address, bytes, flags);
+	                        : (int)syscall(SYS_mlock2, address, bytes, flags);
 }
 
 void *real_table(size_t bytes)

@@ -14,6 +14,7 @@ struct counters {
 	_Atomic uint64_t destroy_local;
 	_Atomic uint64_t destroy_depot;
 	_Atomic uint64_t depot_retries;
+	_Atomic uint64_t calls_saved; /* beside those that pool_kind.make_calls and destroy_calls stand for */
 };
 
 /* What a reader gets: one pool's totals over all threads, past and present. Field names as in the log. */
@@ -22,6 +23,7 @@ struct pool_stats {
 	uint64_t destroy_local, destroy_depot, destroy_delete;
 	uint64_t live, pooled, peak_live, peak_objects, inherited;
 	uint64_t depot_batches, depot_retries, trimmed, threads;
+	uint64_t calls_saved, maps_saved;
 };
 
 /* Adds one to a counter of the calling thread; about 0.4 ns. */

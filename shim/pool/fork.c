@@ -58,6 +58,7 @@ static void restart_counters(struct pool *pool)
 		set(&counters->destroy_local);
 		set(&counters->destroy_depot);
 		set(&counters->depot_retries);
+		set(&counters->calls_saved);
 	}
 	set(&pool->create_new);
 	set(&pool->destroy_delete);

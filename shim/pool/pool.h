@@ -30,6 +30,8 @@ struct pool_kind {
 	const char *name;           /* in the log; outlives the process */
 	void *(*make)(void *owner); /* NULL: it failed, with errno as the host's caller expects */
 	void (*destroy)(void *owner, void *object); /* any thread, also one that never made one */
+	unsigned make_calls, destroy_calls;         /* system calls in each, for the log */
+	uint64_t (*maps_saved)(void *owner);        /* memory maps saved just now, for the log; NULL: none */
 };
 
 struct pool {
@@ -127,6 +129,12 @@ static inline void pool_put(struct pool *pool, unsigned index, void *object)
 /* Makes an object, or destroys a live one, by the host's own functions; counted. */
 void *pool_make(struct pool *pool);
 void pool_destroy(struct pool *pool, void *object);
+
+/* The host answered a system call of the program's without making it. */
+static inline void pool_count_saved(unsigned index)
+{
+	counter_bump(&thread_self->cache[index].counters.calls_saved);
+}
 
 /* How many pools have been started, and each of them. Any thread. */
 unsigned pool_count(void);

@@ -18,6 +18,7 @@ static void add_thread(const struct thread *thread, unsigned index, struct pool_
 	stats->destroy_local += counter_read(&cache->counters.destroy_local);
 	stats->destroy_depot += counter_read(&cache->counters.destroy_depot);
 	stats->depot_retries += counter_read(&cache->counters.depot_retries);
+	stats->calls_saved += counter_read(&cache->counters.calls_saved);
 	stats->pooled += cache_count(cache);
 	/* [thread.in_use] relaxed: a statistic. */
 	stats->threads += atomic_load_explicit((_Atomic bool *)&thread->in_use, memory_order_relaxed);
@@ -49,6 +50,10 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
 		add_thread(t, pool->index, stats);
 	stats->pooled += stats->depot_batches * BATCH_SIZE;
+	stats->calls_saved += pool->kind->make_calls * (stats->create_local + stats->create_depot) +
+	                      pool->kind->destroy_calls * (stats->destroy_local + stats->destroy_depot);
+	if (pool->kind->maps_saved != NULL)
+		stats->maps_saved = pool->kind->maps_saved(pool->owner);
 	live = (int64_t)(stats->inherited + stats->create_local + stats->create_depot + stats->create_new -
 	                 stats->destroy_local - stats->destroy_depot - stats->destroy_delete);
 	stats->live = live > 0 ? (uint64_t)live : 0;

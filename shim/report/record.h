@@ -73,6 +73,8 @@
 	X(depot_batches, gauge, "full batches in the depot")                                                 \
 	X(depot_retries, counter, "depot operations tried again because another thread was faster")          \
 	X(trimmed, counter, "idle objects given back to the system")                                         \
-	X(threads, gauge, "threads that have a cache now")
+	X(threads, gauge, "threads that have a cache now")                                                   \
+	X(calls_saved, counter, "system calls that the program's own functions would have made")             \
+	X(maps_saved, gauge, "memory maps that guard pages would take, had they not been set up by madvise")
 
 #endif

@@ -280,6 +280,12 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
 	return false;
 }
 
+uint64_t arena_guards(const struct arena_class *class)
+{
+	/* [class.guards] relaxed: a statistic. */
+	return atomic_load_explicit((_Atomic uint64_t *)&class->guards, memory_order_relaxed);
+}
+
 static void count_guard(struct arena_class *class, enum guard_means means, int change)
 {
 	/* [class.guards] relaxed: a statistic. */

@@ -108,6 +108,9 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
 /* Makes the lowest `bytes` of a slot a guard, or only sees that they are. 0 or -errno. */
 int arena_guard(const struct arena_place *place, size_t bytes);
 
+/* How many slots have a guard that takes no memory map of its own. */
+uint64_t arena_guards(const struct arena_class *class);
+
 /* Takes the slot's guard away, if it has one. 0 or -errno. */
 int arena_unguard(const struct arena_place *place);
 
