@@ -1,0 +1,200 @@
+# copool: build, test, install. `make help` lists the targets.
+#
+#   make SAN=thread|address ...   with that sanitizer (address brings undefined along), into build/san-*/
+#   make WERROR=1 ...             warnings are errors
+#   make V=1 ...                  show the commands
+
+VERSION := 0.1.0
+
+CC      ?= cc
+CXX     ?= c++
+CFLAGS  ?= -O2 -g
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SAN     ?=
+BUILD   ?= build$(if $(SAN),/san-$(SAN))
+
+# ---- what there is ----
+
+SHIM := shim.c exports.c config.c \
+	libc/real.c libc/warn.c \
+	pool/depot.c pool/fork.c pool/gate.c pool/limits.c pool/pool.c pool/read.c \
+	pool/remainder.c pool/retire.c pool/thread.c pool/trim.c \
+	stack/arena.c stack/guard.c \
+	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
+	host/handles.c host/mappings.c host/named.c host/program.c host/qemu.c host/sites.c host/stacks.c \
+	report/line.c report/log.c report/report.c
+
+COPOOL := main.c cmd_run.c cmd_show.c book.c target.c
+
+# One program each, linked with what it needs of the shim (all but shim.c and exports.c).
+UNIT := decode_test elf_test patch_test patch_denied_test symbols_test \
+	pool_test pool_fork_test pool_stress_test
+
+# Small hosts for the tests; a name that ends in .cc is C++.
+GUESTS := named.c
+
+BATS := 02-count 05-lint 10-run 12-show 15-fast-path 26-named 60-install 90-bootstrap
+
+# What one program needs beyond the rest.
+UNIT_FLAGS_patch_test  := -rdynamic
+GUEST_FLAGS_example    := -rdynamic
+
+# Sources that are not written yet are left out.
+there = $(foreach f,$(2),$(if $(wildcard $(1)/$(f)),$(f)))
+SHIM   := $(call there,shim,$(SHIM))
+UNIT   := $(basename $(call there,tests/unit,$(UNIT:=.c)))
+GUESTS := $(call there,tests/guests,$(GUESTS))
+BATS   := $(basename $(call there,tests,$(BATS:=.bats)))
+
+# ---- how it is made ----
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef $(if $(WERROR),-Werror)
+HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+ifeq ($(shell uname -m),x86_64)
+HARDEN   += -fcf-protection
+endif
+HARDEN_LINK := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+
+ifeq ($(SAN),thread)
+SANITIZE := -fsanitize=thread
+else ifeq ($(SAN),address)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifneq ($(SAN),)
+$(error SAN is thread or address, not "$(SAN)")
+endif
+ifneq ($(SAN),)
+HARDEN :=
+endif
+
+BASE      := -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDEN) $(SANITIZE) -D_GNU_SOURCE -DCOPOOL_VERSION='"$(VERSION)"'
+DEPS      := -MMD -MP
+SHIM_ONLY := -fPIC -fvisibility=hidden -ftls-model=initial-exec -Ishim
+SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=shim/exports.map -Wl,-z,defs $(HARDEN_LINK)
+COPOOL_LIBS := -ljansson
+
+SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
+COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o)
+UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
+GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
+BATS_FILES     := $(BATS:%=tests/%.bats)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
+
+all: $(BUILD)/libcopool.so $(BUILD)/copool  ## libcopool.so and copool, into build/ (the default)
+
+# What was compiled with other flags is compiled again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(CC) $(CXX) $(BASE) $(SHIM_ONLY) $(SHIM_LINK) $(LDFLAGS))' > $@.new
+	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+
+$(BUILD)/shim/%.o: shim/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE) $(SHIM_ONLY) $(CPPFLAGS) $(DEPS) -c -o $@ $<
+
+$(BUILD)/tools/%.o: tools/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE) -fPIE -Ishim -Itools/copool $(CPPFLAGS) $(DEPS) -c -o $@ $<
+
+$(BUILD)/libcopool.so: $(SHIM_OBJECTS) shim/exports.map Makefile
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(SHIM_LINK) $(LDFLAGS) -o $@ $(SHIM_OBJECTS)
+
+$(BUILD)/libshim.a: $(filter-out $(BUILD)/shim/shim.o $(BUILD)/shim/exports.o,$(SHIM_OBJECTS)) Makefile
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+$(BUILD)/copool: $(COPOOL_OBJECTS) Makefile
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -pie $(HARDEN_LINK) $(LDFLAGS) -o $@ $(COPOOL_OBJECTS) $(COPOOL_LIBS)
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,UNIT)
+	$(Q)$(CC) $(BASE) $(SHIM_ONLY) -Itests/unit $(CPPFLAGS) $(DEPS) $(UNIT_FLAGS_$*) $(LDFLAGS) -o $@ $< \
+		$(BUILD)/libshim.a -pthread
+
+$(BUILD)/guests/%: tests/guests/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,GUEST)
+	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< $(GUEST_FLAGS_$*) -pthread
+
+$(BUILD)/guests/%: tests/guests/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,GUEST)
+	$(Q)$(CXX) -std=gnu++17 $(CFLAGS) $(SANITIZE) -Wall -Wextra $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< \
+		$(GUEST_FLAGS_$*) -pthread
+
+unit: $(UNIT_PROGRAMS)  ## the unit tests' programs, into build/unit/
+
+guests: $(GUEST_PROGRAMS)  ## the tests' small hosts, into build/guests/
+
+# ---- tests ----
+
+ifeq ($(SAN),)
+check: all unit guests  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
+	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests
+	$(MAKE) --no-print-directory WERROR=1 CC=clang CXX=clang++ BUILD=$(BUILD)/clang all unit guests
+	$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/san-thread unit
+	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/run $(UNIT_PROGRAMS) $(UNIT:%=$(BUILD)/san-thread/unit/%) $(UNIT:%=$(BUILD)/san-address/unit/%) \
+		$(BATS_FILES)
+else
+check: unit
+	tests/run $(UNIT_PROGRAMS)
+endif
+
+check-full: export COPOOL_TEST_FULL := 1
+check-full: check  ## the same with the long tests too
+
+lint: all  ## formatting, shell scripts, headers, exports, include stairs, doors, man pages
+	COPOOL_BUILD=$(abspath $(BUILD)) bats tests/05-lint.bats
+
+bench: all  ## the pools compared, on this machine
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run
+
+demo: all  ## qemu-img bench with and without copool, in less than a minute
+	COPOOL_BUILD=$(abspath $(BUILD)) tools/demo
+
+# ---- installing ----
+
+INSTALLED := bin/copool lib/copool/libcopool.so \
+	share/man/man1/copool.1 share/man/man5/copool-log.5 share/man/man7/libcopool.7 \
+	share/bash-completion/completions/copool share/zsh/site-functions/_copool \
+	share/fish/vendor_completions.d/copool.fish \
+	share/doc/copool/README.md share/doc/copool/LICENSE
+
+
+install: all  ## below PREFIX (/usr/local), itself below DESTDIR
+	install -D -m 755 $(BUILD)/copool '$(DESTDIR)$(PREFIX)/bin/copool'
+	install -D -m 644 $(BUILD)/libcopool.so '$(DESTDIR)$(PREFIX)/lib/copool/libcopool.so'
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' tools/man/copool.1
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man5' tools/man/copool-log.5
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man7' tools/man/libcopool.7
+	install -D -m 644 tools/completions/copool.bash \
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/copool'
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' tools/completions/_copool
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' tools/completions/copool.fish
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/copool' README.md LICENSE
+
+uninstall:  ## what install put there
+	for f in $(INSTALLED); do rm -f '$(DESTDIR)$(PREFIX)'/$$f; done
+	for d in lib/copool share/doc/copool; do \
+		[ ! -d '$(DESTDIR)$(PREFIX)'/$$d ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(PREFIX)'/$$d; done
+
+clean:  ## all that was built
+	rm -rf $(BUILD)
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS='	' read -r t h; do \
+		printf '  make %-12s %s\n' "$$t" "$$h"; done
+
+FORCE:
+.PHONY: all unit guests check check-full lint bench demo install uninstall clean help FORCE
+.DELETE_ON_ERROR:
+
+-include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d)

@@ -1,0 +1,275 @@
+#!/usr/bin/env bats
+# copool show: what a log says in the end, whatever state the log is in.
+
+load lib/helper
+
+setup() {
+	log=$BATS_TEST_TMPDIR/log
+}
+
+# open PID PROGRAM [KEYS]
+open_record() {
+	printf '{"type":"open","time":1.5,"pid":%d,"format":1,"version":"0.1.0","program":"%s",' "$1" "$2"
+	printf '"host":"stacks","mode":"pool","detail":"As it was found.","ppid":0%s}\n' "$3"
+}
+
+# counters TYPE PID POOL LOCAL DEPOT NEW
+counters() {
+	printf '{"type":"%s","time":2.5,"pid":%d,"uptime_ms":1250,"pool":"%s",' "$1" "$2" "$3"
+	printf '"create_local":%d,"create_depot":%d,"create_new":%d,' "$4" "$5" "$6"
+	printf '"destroy_local":1,"destroy_depot":2,"destroy_delete":3,"live":41,"pooled":42,"peak_live":43,'
+	printf '"peak_objects":44,"inherited":0,"depot_batches":2,"depot_retries":0,"trimmed":45,"threads":4}\n'
+}
+
+show() {
+	run "$COPOOL" show "$@"
+	echo "copool show $*: $status"
+	echo "$output"
+}
+
+@test "show: the last record of each pool of each process is what counts" {
+	{
+		open_record 10 first
+		open_record 20 second
+		counters sample 10 small 1 1 1
+		counters sample 20 small 2 2 2
+		counters sample 10 large 3 3 3
+		counters final 10 small 700 40 10
+		counters sample 10 large 4 4 4
+	} >"$log"
+	show "$log"
+	[[ $status -eq 0 ]]
+	[[ $(grep -c '^  small ' <<<"$output") -eq 2 && $(grep -c '^  large ' <<<"$output") -eq 1 ]]
+	grep -qE '^  small +750 +98\.66 % +10 +41 +42 +44 +45 +4$' <<<"$output"
+	grep -qE '^  small +6 ' <<<"$output"
+	grep -qE '^  large +12 ' <<<"$output"
+	grep -q '^first \[10\]' <<<"$output"
+	grep -q '^second \[20\], last seen after 1.250 s' <<<"$output"
+	grep -q 'As it was found.' <<<"$output"
+}
+
+@test "show: a process id that comes back is another process" {
+	{
+		open_record 10 first
+		counters final 10 small 1 0 0
+		open_record 10 second
+		counters final 10 small 2 0 0
+	} >"$log"
+	show "$log"
+	[[ $(grep -c '\[10\], ended' <<<"$output") -eq 2 ]]
+	grep -qE '^  small +1 ' <<<"$output"
+	grep -qE '^  small +2 ' <<<"$output"
+}
+
+@test "show: a process that has ended is told from one that has not" {
+	{
+		open_record 10 first
+		counters final 10 small 1 0 0
+	} >"$log"
+	show "$log"
+	[[ $output == *"ended after 1.250 s"* && $output != *"last seen"* ]]
+}
+
+@test "show: hits are never rounded up to all" {
+	{
+		open_record 10 first
+		counters sample 10 nearly 1000000 0 1
+		counters sample 10 all 1000000 0 0
+		counters sample 10 none 0 0 0
+	} >"$log"
+	show "$log"
+	grep -qE '^  nearly +1000001 +99\.99 %' <<<"$output"
+	grep -qE '^  all +1000000 +100\.00 %' <<<"$output"
+	grep -qE '^  none +0 +- ' <<<"$output"
+}
+
+@test "show: --json has the same numbers, and is one JSON object" {
+	requires jq
+	{
+		open_record 10 first
+		counters sample 10 small 1 1 1
+		counters final 10 small 700 40 10
+		echo '{"type":"warning","time":1,"pid":10,"text":"Beware."}'
+		echo nonsense
+	} >"$log"
+	show --json "$log"
+	[[ $status -eq 0 ]]
+	[[ $(jq -c '.processes[] | [.pid, .open.program, (.pools | length)]' <<<"$output") == '[10,"first",1]' ]]
+	[[ $(jq -c '.processes[0].pools[0] | [.type, .create_local, .peak_objects]' <<<"$output") == '["final",700,44]' ]]
+	[[ $(jq -c '.warnings' <<<"$output") == '[{"pid":10,"text":"Beware.","count":1}]' ]]
+	[[ $(jq -c '[.bad_lines, (.bad | length), .cut_off, .format]' <<<"$output") == '[1,1,false,1]' ]]
+}
+
+@test "show: bad lines are counted and named, and the rest is shown" {
+	{
+		echo nonsense
+		open_record 10 first
+		echo '[1, 2]'
+		echo
+		counters final 10 small 700 40 10
+		echo '{"pid":10}'
+		echo '{"type":"sample","pid":10}'
+		echo '{"type":"open"}'
+		printf '{"type":"warning","pid":10,"text":"\xff"}\n'
+	} >"$log"
+	show "$log"
+	[[ $status -eq 0 ]]
+	grep -qE '^  small +750 ' <<<"$output"
+	local line
+	for line in 1 3 6 7 8 9; do
+		grep -q "^bad line: .*log line $line: " <<<"$output"
+	done
+	[[ $(grep -c '^bad line' <<<"$output") -eq 6 ]]
+}
+
+@test "show: of many bad lines ten are named and all are counted" {
+	{
+		open_record 10 first
+		yes nonsense | head -n 500
+	} >"$log"
+	show "$log"
+	[[ $status -eq 0 && $(grep -c '^bad line: ' <<<"$output") -eq 10 ]]
+	grep -q '^bad lines: 500 in all' <<<"$output"
+}
+
+@test "show: a line of any length takes no more memory than a record" {
+	{
+		open_record 10 first
+		head -c 30000000 /dev/zero | tr '\0' x
+		echo
+		counters final 10 small 700 40 10
+	} >"$log"
+	# shellcheck disable=SC2016
+	run bash -c 'ulimit -v 20000; "$0" show "$1"' "$COPOOL" "$log"
+	[[ $status -eq 0 && $output == *"line 2: too long"* && $output == *" 750 "* ]]
+}
+
+@test "show: a last line that is cut off is noted and is no mistake" {
+	{
+		open_record 10 first
+		counters sample 10 small 1 1 1
+		counters final 10 small 700 40 10 | head -c 100
+	} >"$log"
+	show "$log"
+	[[ $status -eq 0 && $output == *"cut off"* && $output != *"bad line"* ]]
+	grep -qE '^  small +3 ' <<<"$output"
+}
+
+@test "show: a last line that only lacks its newline counts" {
+	{
+		open_record 10 first
+		counters final 10 small 700 40 10 | tr -d '\n'
+	} >"$log"
+	show "$log"
+	[[ $status -eq 0 && $output != *"cut off"* ]]
+	grep -qE '^  small +750 ' <<<"$output"
+}
+
+@test "show: what a newer copool wrote is read as far as it is known" {
+	{
+		open_record 10 first ',"colour":"blue"' | sed 's/"format":1/"format":2/'
+		echo '{"type":"weather","time":1,"pid":10}'
+		counters final 10 small 700 40 10 | sed 's/"live"/"alive":1,"live"/'
+	} >"$log"
+	show "$log"
+	[[ $status -eq 0 && $output == *"newer copool (format 2)"* && $output == *"unknown types"* ]]
+	[[ $output != *"bad line"* ]]
+	grep -qE '^  small +750 ' <<<"$output"
+}
+
+@test "show: counters without an open record are shown too" {
+	counters sample 10 small 700 40 10 >"$log"
+	show "$log"
+	[[ $status -eq 0 && $output == *"[10]"* && $output == *"host unknown"* ]]
+}
+
+@test "show: a warning that is repeated is said once, with its number" {
+	{
+		open_record 10 first
+		yes '{"type":"warning","time":1,"pid":10,"text":"Beware."}' | head -n 7
+	} >"$log"
+	show "$log"
+	[[ $(grep -c Beware <<<"$output") -eq 1 && $output == *"Beware. (7 times)"* ]]
+}
+
+@test "show: processes with nothing to pool are only counted" {
+	{
+		open_record 10 first | sed 's/"mode":"pool"/"mode":"none"/'
+		open_record 11 second | sed 's/"mode":"pool"/"mode":"none"/'
+	} >"$log"
+	show "$log"
+	[[ $status -eq 0 && $output == "2 processes had nothing to pool" ]]
+}
+
+@test "show: a process forked off another says so" {
+	open_record 11 first | sed 's/"ppid":0/"ppid":10/' >"$log"
+	show "$log"
+	[[ $output == *"[11], forked by [10]"* && $output == *"no counters yet"* ]]
+}
+
+@test "show: more processes than it keeps are counted" {
+	for ((i = 1; i <= 4100; i++)); do open_record "$i" many; done >"$log"
+	show "$log"
+	[[ $status -eq 0 && $output == *"4 records left out"* ]]
+}
+
+@test "show: a log cannot steer the terminal" {
+	open_record 10 'evil\u001b[2J\u007f' >"$log"
+	show "$log"
+	[[ $output == *'evil?[2J?'* && $output != *$'\e'* ]]
+}
+
+@test "show: several logs and standard input are read as one" {
+	open_record 10 first >"$log"
+	counters final 10 small 700 40 10 >"$log.2"
+	run bash -c '"$0" show "$1" - <"$2"' "$COPOOL" "$log" "$log.2"
+	[[ $status -eq 0 && $output == *"first [10], ended"* && $output == *" 750 "* ]]
+}
+
+@test "show: a log that is missing, empty or no log at all is status 1" {
+	show "$BATS_TEST_TMPDIR/none"
+	[[ $status -eq 1 && $output == *"No such file"* ]]
+	: >"$log"
+	show "$log"
+	[[ $status -eq 1 && $output == *"no records"* ]]
+	show "$BATS_TEST_TMPDIR"
+	[[ $status -eq 1 && $output == *"directory"* ]]
+	head -c 100000 /dev/urandom >"$log"
+	show "$log"
+	[[ $status -eq 1 && $output == *"no records"* ]]
+}
+
+@test "show: one log that is missing does not hide the others" {
+	open_record 10 first >"$log"
+	show "$BATS_TEST_TMPDIR/none" "$log"
+	[[ $status -eq 1 && $output == *"first [10]"* && $output == *"No such file"* ]]
+}
+
+@test "show: a wrong option and no log are status 2" {
+	show --nonsense
+	[[ $status -eq 2 ]]
+	show
+	[[ $status -eq 2 && $output == *"which log"* ]]
+}
+
+@test "show: output that cannot be written is said" {
+	open_record 10 first >"$log"
+	run bash -c '"$0" show "$1" >/dev/full' "$COPOOL" "$log"
+	[[ $status -eq 1 && $output == *"cannot write"* ]]
+}
+
+@test "show: what it says of a real run is what the log says" {
+	requires qemu-img jq
+	truncate -s 16M "$BATS_TEST_TMPDIR/disk"
+	run_pooled qemu-img bench -f raw -t writeback -i threads -c 5000 -d 64 "$BATS_TEST_TMPDIR/disk"
+	[[ $status -eq 0 ]]
+	show "$LOG"
+	[[ $status -eq 0 && $output == *"qemu-img ["*", ended after "* && $output != *"bad line"* ]]
+	read -r _ creates _ _ new live pooled peak trimmed threads < <(grep '^  qemu-coroutine ' <<<"$output")
+	[[ $creates -eq $(($(log_final create_local) + $(log_final create_depot) + $(log_final create_new))) ]]
+	[[ $creates -ge 5000 && $new -eq $(log_final create_new) && $live -eq $(log_final live) ]]
+	[[ $pooled -eq $(log_final pooled) && $peak -eq $(log_final peak_objects) ]]
+	[[ $trimmed -eq $(log_final trimmed) && $threads -eq $(log_final threads) ]]
+	run bash -c '"$0" show --json "$1" | jq ".processes[0].pools[0].create_local"' "$COPOOL" "$LOG"
+	[[ $output -eq $(log_final create_local) ]]
+}

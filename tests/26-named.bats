@@ -1,0 +1,62 @@
+#!/usr/bin/env bats
+# The host named: functions that the user names. The guest tells what its own functions did.
+
+load lib/helper
+
+FILTER='s/^boxes .*//' # how often its own functions ran: what pooling changes
+
+setup() {
+	requires_guest named
+}
+
+made() { # WHAT: how many boxes or blocks the guest's own function made in the last run
+	sed -nE "s/.*$1 ([0-9]+) .*/\1/p" <<<"$output"
+}
+
+@test "named: what create returned is handed out again after destroy, without the program's own functions" {
+	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$GUESTS/named" plain 1000
+	[[ $(log_open host) == named && $(log_open mode) == pool ]]
+	[[ $(made boxes) -eq 100 ]]
+	[[ $(log_final create_new "box_make()") -eq 100 ]]
+	[[ $(log_final create_local) -gt 90000 ]]
+	check_balance
+}
+
+@test "named: objects that were created with other arguments are other objects" {
+	same_twin COPOOL_CREATE=block_make/2 COPOOL_DESTROY=block_drop "$GUESTS/named" sized 100000
+	[[ $status -eq 0 && $(made blocks) -eq 35 ]]
+	[[ $(log_final create_new "block_make(0x10, 0)") -eq 1 ]]
+	check_balance
+}
+
+@test "named: with fewer arguments named than there are, objects mix, as the user has said they may" {
+	run_pooled COPOOL_CREATE=block_make/1 COPOOL_DESTROY=block_drop "$GUESTS/named" sized 1000
+	[[ $status -eq 1 && $output == *"wrong "[1-9]* ]]
+}
+
+@test "named: without a number of arguments nothing goes wrong, and a warning tells how to miss less" {
+	same_twin COPOOL_CREATE=block_make COPOOL_DESTROY=block_drop "$GUESTS/named" sized 1000
+	log_records warning .text | grep -F 'COPOOL_CREATE=block_make' | grep -F 'block_make/N'
+}
+
+@test "named: an object that another function made is destroyed by the program's own" {
+	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$GUESTS/named" foreign 1000
+	[[ $output == *"boxes 1 1000 "* ]]
+	check_balance
+}
+
+@test "named: a function that is not there leaves the program alone, and the log names it" {
+	same_twin COPOOL_CREATE=no_such_function/0 COPOOL_DESTROY=box_drop "$GUESTS/named" plain 10
+	[[ $(log_open host) == none && $(log_open detail) == *no_such_function* ]]
+	[[ $(made boxes) -eq 1000 ]]
+}
+
+@test "named: create without destroy leaves the program alone" {
+	same_twin COPOOL_HOST=named COPOOL_CREATE=box_make/0 "$GUESTS/named" plain 10
+	[[ $(log_open host) == none && $(log_open detail) == *COPOOL_DESTROY* ]]
+}
+
+@test "named: a function of the C library is not patched" {
+	same_twin COPOOL_CREATE=malloc/1 COPOOL_DESTROY=free "$GUESTS/named" plain 10
+	[[ $(log_open host) == none && $(log_open detail) == *"C library"* ]]
+}

@@ -1,0 +1,126 @@
+/*
+ * A program with handles: each create counts and each object knows the arguments that it was made with.
+ *
+ *	named plain ROUNDS	box_make() and box_drop()
+ *	named sized ROUNDS	block_make(size, kind) with changing arguments, and block_drop()
+ *	named foreign ROUNDS	objects that another function made, destroyed by box_drop()
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define APART __attribute__((noinline, noclone))
+
+struct box {
+	unsigned long number;
+	char rest[120];
+};
+
+struct block {
+	size_t bytes;
+	int kind;
+	char rest[];
+};
+
+static unsigned long boxes_made, boxes_dropped, blocks_made, blocks_dropped, wrong;
+
+struct box *box_make(void);
+void box_drop(struct box *box);
+struct box *box_make_elsewhere(void);
+struct block *block_make(size_t bytes, int kind);
+void block_drop(struct block *block);
+
+APART struct box *box_make(void)
+{
+	struct box *box = calloc(1, sizeof *box);
+
+	box->number = ++boxes_made;
+	return box;
+}
+
+APART struct box *box_make_elsewhere(void)
+{
+	struct box *box = malloc(sizeof *box);
+
+	box->number = 0;
+	return box;
+}
+
+APART void box_drop(struct box *box)
+{
+	if (box == NULL)
+		return;
+	boxes_dropped++;
+	free(box);
+}
+
+APART struct block *block_make(size_t bytes, int kind)
+{
+	struct block *block = malloc(sizeof *block + bytes);
+
+	blocks_made++;
+	block->bytes = bytes;
+	block->kind = kind;
+	return block;
+}
+
+APART void block_drop(struct block *block)
+{
+	blocks_dropped++;
+	free(block);
+}
+
+static void run_plain(unsigned long rounds)
+{
+	struct box *held[100];
+
+	for (unsigned long i = 0; i < rounds; i++) {
+		for (unsigned k = 0; k < 100; k++)
+			held[k] = box_make();
+		for (unsigned k = 0; k < 100; k++)
+			memset(held[k]->rest, (int)k, sizeof held[k]->rest);
+		for (unsigned k = 0; k < 100; k++)
+			box_drop(held[k]);
+		box_drop(NULL);
+	}
+}
+
+static void run_sized(unsigned long rounds)
+{
+	for (unsigned long i = 0; i < rounds; i++) {
+		size_t bytes = 16 << i % 7;
+		int kind = (int)(i % 5);
+		struct block *block = block_make(bytes, kind);
+
+		wrong += block->bytes != bytes || block->kind != kind;
+		memset(block->rest, 1, bytes);
+		block_drop(block);
+	}
+}
+
+static void run_foreign(unsigned long rounds)
+{
+	for (unsigned long i = 0; i < rounds; i++) {
+		box_drop(box_make_elsewhere());
+		box_drop(box_make());
+	}
+}
+
+int main(int count, char **argument)
+{
+	unsigned long rounds = count > 2 ? strtoul(argument[2], NULL, 10) : 0;
+
+	if (count > 1 && strcmp(argument[1], "plain") == 0)
+		run_plain(rounds);
+	else if (count > 1 && strcmp(argument[1], "sized") == 0)
+		run_sized(rounds);
+	else if (count > 1 && strcmp(argument[1], "foreign") == 0)
+		run_foreign(rounds);
+	else
+		return 2;
+	printf("wrong %lu\n", wrong);
+	fprintf(stderr, "boxes %lu %lu blocks %lu %lu\n", boxes_made, boxes_dropped, blocks_made,
+	        blocks_dropped);
+	return wrong != 0;
+}

@@ -1,0 +1,213 @@
+# What every .bats file begins with: where the products are, a guest run with and without the shim, the log's
+# records, processes that a test starts. Not for the runner: only a guest is ever run under the shim.
+# shellcheck shell=bash
+
+bats_require_minimum_version 1.5.0
+
+TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+COPOOL_BUILD=${COPOOL_BUILD:-$(dirname "$TESTS")/build}
+COPOOL_SO=$COPOOL_BUILD/libcopool.so
+COPOOL=$COPOOL_BUILD/copool
+GUESTS=$COPOOL_BUILD/guests
+LOG=${BATS_TEST_TMPDIR-}/log.jsonl
+export LC_ALL=C
+
+# ---- what a test needs ----
+
+# lacks REASON: this test is skipped aloud; with COPOOL_TEST_STRICT=1 it fails, since a machine could have that.
+# What a machine cannot have by its nature is a plain `skip REASON`.
+lacks() {
+	[[ ${COPOOL_TEST_STRICT-} == 1 ]] || skip "$*"
+	echo "COPOOL_TEST_STRICT: $*"
+	return 1
+}
+
+requires() { # COMMAND...
+	local command
+	for command; do
+		command -v "$command" >/dev/null || lacks "there is no $command"
+	done
+}
+
+requires_package() { # PACKAGE...: of Debian
+	local package
+	for package; do
+		dpkg-query --show --showformat='${Status}\n' "$package" 2>/dev/null | grep -qx 'install ok installed' ||
+			lacks "the package $package is not installed"
+	done
+}
+
+requires_guest() { # NAME...: a small host from tests/guests
+	local guest
+	for guest; do
+		[[ -x $GUESTS/$guest ]] || lacks "the guest $guest is not built (make guests)"
+	done
+}
+
+# ---- a command with and without the shim ----
+
+# Runs as `run` does, and shows what came of it should the test fail.
+run_shown() {
+	run "$@"
+	echo "\$ $*"
+	echo "status $status, output:"
+	echo "$output"
+}
+
+# run_stock [VARIABLE=VALUE...] COMMAND...
+run_stock() {
+	run_shown env -u LD_PRELOAD "$@"
+}
+
+# run_pooled [VARIABLE=VALUE...] COMMAND...: the same under the shim, its log in $LOG.
+run_pooled() {
+	[[ -e $COPOOL_SO ]] || lacks "there is no $COPOOL_SO (make)"
+	run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" "$@"
+}
+
+# same_twin [VARIABLE=VALUE...] COMMAND...: the shim changes neither output nor status. $FILTER, a script for
+# `sed -E`, takes out what differs between any two runs, such as the time that one took. Leaves the pooled
+# run's status and output.
+same_twin() {
+	local stock_status stock_output
+	run_stock "$@"
+	stock_status=$status stock_output=$(filtered)
+	run_pooled "$@"
+	[[ $status -eq $stock_status ]]
+	diff <(echo "$stock_output") <(filtered) # stock on the left
+}
+
+filtered() {
+	sed -E "${FILTER-}" <<<"$output"
+}
+
+# The time that a run took, and a rate made from it.
+# shellcheck disable=SC2034 # for the tests
+FILTER_SECONDS='s/[0-9]+([.][0-9]+)? sec(onds)?/N seconds/g; s/[0-9.]+ (ops|[KMG]i?B|bytes)\/sec/N \1\/sec/g'
+
+# ---- waiting, and processes ----
+
+# wait_until SECONDS COMMAND...: until COMMAND succeeds; fails when it never did.
+wait_until() {
+	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	shift
+	until "$@"; do
+		((${EPOCHREALTIME/./} < deadline)) || {
+			echo "waited in vain for: $*"
+			return 1
+		}
+		read -rt 0.05 <> <(:) || :
+	done
+}
+
+is_gone() { # PID
+	local state
+	state=$(sed 's/.*) \(.\).*/\1/' "/proc/$1/stat" 2>/dev/null) || return 0
+	[[ $state == Z || -z $state ]]
+}
+
+STARTED=() # processes to be stopped in the end
+
+# watch_over PID: stopped when the test ends, whatever came of it.
+watch_over() {
+	STARTED+=("$1")
+}
+
+# start_stock, start_pooled [VARIABLE=VALUE...] COMMAND...: in the background; leaves its process id in $pid,
+# and what it says goes to $BATS_TEST_TMPDIR/output.$pid.
+start_stock() {
+	start env -u LD_PRELOAD "$@"
+}
+
+start_pooled() {
+	[[ -e $COPOOL_SO ]] || lacks "there is no $COPOOL_SO (make)"
+	start env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" "$@"
+}
+
+start() {
+	local output=$BATS_TEST_TMPDIR/output.new
+	echo "\$ $* &"
+	"$@" >"$output" 2>&1 </dev/null 3>&- &
+	pid=$!
+	mv "$output" "$BATS_TEST_TMPDIR/output.$pid"
+	watch_over "$pid"
+}
+
+# stop PID [SIGNAL]: ends a process within 20 seconds; leaves its status, if it is the test's own child.
+stop() {
+	is_gone "$1" || kill -s "${2-TERM}" "$1" || :
+	ended "$1"
+}
+
+# ended PID: waits until a process has ended by itself, 20 seconds at most; its status as above.
+ended() {
+	local name
+	wait_until "${2-20}" is_gone "$1" || {
+		name=$(tr '\0' ' ' <"/proc/$1/cmdline")
+		kill -KILL "$1"
+		echo "$1 did not end: $name"
+		return 1
+	}
+	status=0
+	wait "$1" 2>/dev/null || status=$?
+	[[ ! -e $BATS_TEST_TMPDIR/output.$1 ]] || sed "s/^/[$1] /" "$BATS_TEST_TMPDIR/output.$1"
+}
+
+stop_all() {
+	local each
+	for each in "${STARTED[@]}"; do
+		is_gone "$each" || stop "$each" || :
+	done
+}
+
+# A file that has a teardown of its own calls stop_all in it.
+teardown() {
+	stop_all
+}
+
+# ---- the log ----
+
+# log_records TYPE [FILTER]: the records of a type, one a line, through jq's FILTER; `-` for all types. Fails
+# on a line that is no record.
+log_records() {
+	jq -rc --arg type "$1" 'select($type == "-" or .type == $type) | '"${2-.}" "$LOG"
+}
+
+# log_final COUNTER [POOL [PID]]: of the last final record of each pool and process, the sum.
+log_final() {
+	jq -n --arg counter "$1" --arg pool "${2-}" --arg pid "${3-}" '
+		[inputs | select(.type == "final" and ($pool == "" or .pool == $pool)
+				and ($pid == "" or .pid == ($pid | tonumber)))]
+		| if length == 0 then error("no final record") else . end
+		| group_by([.pid, .pool]) | map(last | .[$counter]) | add' "$LOG"
+}
+
+# log_open KEY: what the one open record says.
+log_open() {
+	jq -nr --arg key "$1" '[inputs | select(.type == "open")]
+		| if length != 1 then error("\(length) open records") else .[0][$key] end' "$LOG"
+}
+
+# check_log: every line is a record of ours, whole and short enough.
+check_log() {
+	awk 'length($0) >= 4096 { print "too long: " $0; exit 1 }' "$LOG"
+	[[ $(tail -c 1 "$LOG" | od -An -c) == *'\n'* ]]
+	jq -es 'all(.[]; (.type | IN("open", "sample", "final", "warning", "origin"))
+		and (.time | type == "number") and (.pid | type == "number"))' "$LOG" >/dev/null
+}
+
+# check_balance [PID]: at rest, what was created and not destroyed is live. There is at least one final record.
+check_balance() {
+	check_log
+	jq -ne --arg pid "${1-}" '
+		[inputs | select(.type == "final" and ($pid == "" or .pid == ($pid | tonumber)))]
+		| length > 0 and all(.[];
+			.inherited + .create_local + .create_depot + .create_new
+			- .destroy_local - .destroy_depot - .destroy_delete == .live
+			and .live >= 0 and .pooled >= 0
+			and .peak_objects >= .live + .pooled and .peak_live >= .live)' "$LOG" >/dev/null || {
+		echo "the counters do not balance:"
+		log_records final
+		return 1
+	}
+}

@@ -1,0 +1,226 @@
+# The rules of the source tree, a function each: lint_NAME ROOT prints what breaks the rule and fails then.
+
+# Fails when something was printed.
+nothing() {
+	local found
+	found=$(cat)
+	[[ -z $found ]] || {
+		echo "$found"
+		return 1
+	}
+}
+
+lint_sources() { # ROOT FOLDER...: its C files
+	local root=$1
+	shift
+	(cd "$root" && find "$@" -name '*.[ch]' -type f | sort)
+}
+
+# A file's code without its comments; what it includes stays unread.
+code_of() {
+	gcc -fpreprocessed -dD -E -P -x c "$1" 2>/dev/null
+}
+
+# The clang-format that .clang-format was written for: later ones break lines elsewhere.
+formatter() {
+	local tool
+	for tool in clang-format-14 clang-format; do
+		if command -v $tool >/dev/null && $tool --version | grep -q 'version 14\.'; then
+			echo $tool
+			return
+		fi
+	done
+	return 1
+}
+
+lint_format() {
+	local tool
+	tool=$(formatter)
+	(cd "$1" && lint_sources . shim tools tests | xargs "$tool" --dry-run --Werror)
+}
+
+lint_shell() {
+	(
+		cd "$1" || exit
+		{
+			grep -lrE --exclude-dir=.git --exclude-dir=build '^#!.*[/ ](sh|bash|bats)$' .
+			find tests/lib tools/completions -name '*.bash'
+		} | sort -u | while read -r script; do
+			case $script in
+			*.bats) shellcheck --shell=bats "$script" ;;
+			*.bash) shellcheck --shell=bash --exclude=SC2034 "$script" ;; # for who loads it
+			*) shellcheck "$script" ;;
+			esac
+		done | nothing
+	)
+}
+
+lint_headers() {
+	local header compiler
+	for header in $(lint_sources "$1" shim tools | grep '\.h$'); do
+		for compiler in gcc clang; do
+			(cd "$1" && echo "#include \"$header\"" | $compiler -std=gnu11 -D_GNU_SOURCE -Wall -Wextra \
+				-Wshadow -Wundef -Werror -I. -Ishim -fsyntax-only -x c -) 2>&1
+		done
+	done | nothing
+}
+
+# lint_includes ROOT: the stairs libc, config < pool, stack, patch < host, report < shim.c; never sideways.
+lint_includes() {
+	local file include from to
+	for file in $(lint_sources "$1" shim); do
+		from=${file#shim/}
+		case $from in */*) from=${from%%/*} ;; *) from=${from%.*} ;; esac
+		sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$1/$file" | while read -r include; do
+			to=$include
+			case $to in */*) to=${to%%/*} ;; *) to=${to%.*} ;; esac
+			case $from:$to in
+			libc:libc | config:config | config:libc) ;;
+			pool:pool | stack:stack | patch:patch | pool:libc | stack:libc | patch:libc) ;;
+			host:host | report:report) ;;
+			host:libc | host:config | host:pool | host:stack | host:patch) ;;
+			report:libc | report:config | report:pool | report:stack | report:patch) ;;
+			shim:* | exports:*) ;;
+			*) echo "$file includes $include" ;;
+			esac
+			[[ $from:$include != host:host/@(qemu|stacks|named).h || $file == "shim/${include%.h}.c" ]] ||
+				echo "$file includes another host's $include"
+		done
+	done | nothing
+}
+
+lint_own_header_first() {
+	local file own first
+	for file in $(lint_sources "$1" shim | grep '\.c$'); do
+		own=${file#shim/}
+		own=${own%.c}.h
+		[[ -e $1/shim/$own ]] || continue
+		first=$(sed -n 's/^#include *//p' "$1/$file" | head -n 1)
+		[[ $first == "\"$own\"" ]] || echo "$file includes $first before \"$own\""
+	done | nothing
+}
+
+lint_tools_include() {
+	local file
+	for file in $(lint_sources "$1" tools); do
+		grep -Hn '#include "' "$1/$file" | grep '"\(config\|libc\|pool\|stack\|patch\|host\|report\|shim\)[/.]' |
+			grep -v '"report/record\.h"'
+	done | nothing
+}
+
+# door ROOT PATTERN ALLOWED FOLDER...: code that matches PATTERN stands only in files that match ALLOWED.
+door() {
+	local root=$1 pattern=$2 allowed=$3 file
+	shift 3
+	for file in $(lint_sources "$root" "$@"); do
+		[[ ! $file =~ ^($allowed)$ ]] || continue
+		code_of "$root/$file" | grep -P "$pattern" | sed "s|^|$file: |"
+	done
+}
+
+lint_doors() {
+	{
+		door "$1" '\b(secure_)?getenv\s*\(|\benviron\b' 'shim/config\.c' shim
+		door "$1" '\bdlv?sym\s*\(' 'shim/(libc/real|patch/decode|report/origin)\.c' shim
+		door "$1" '\b(__thread|_Thread_local|thread_local)\b' 'shim/pool/thread\.[ch]' shim
+		door "$1" '\bpthread_create\s*\(' 'shim/report/.*' shim
+		door "$1" '\b(_*constructor_*|_*destructor_*)\b' 'shim/shim\.c' shim
+		door "$1" '\b(unw_|_Unwind_)' 'shim/report/origin\.c' shim
+		door "$1" '\breal_mprotect\s*\(' 'shim/(libc|patch|stack)/.*|shim/host/stacks\.c' shim
+		door "$1" '(?<!->)(?<!\.)\b(mmap|mmap64|munmap|mprotect|madvise|mremap)\s*\(' \
+			'shim/libc/real\.[ch]|shim/exports\.c' shim
+		door "$1" '(?<!->)(?<!\.)\b(_?exit|_Exit|quick_exit|abort|assert)\s*\(' 'none' shim
+		door "$1" '\b(__atomic_|__sync_|atomic_\w+\s*\(|_Atomic\b)' 'shim/host/(handles|mappings|sites)\.[ch]' shim/host
+	} | nothing
+}
+
+# Every atomic says its order.
+lint_atomics() {
+	door "$1" '\batomic_(load|store|exchange|fetch_\w+|compare_exchange_\w+|thread_fence)(?<!_explicit)(?<!_fence)\s*\(|\b__sync_' \
+		'none' shim | nothing
+}
+
+lint_write_xor_execute() {
+	local file
+	for file in $(lint_sources "$1" shim); do
+		code_of "$1/$file" | perl -0777 -ne '
+			while (/\b\w*(?:mmap|mprotect)\w*\s*\(([^;{]*)/g) {
+				my $call = $1 =~ s/~\s*PROT_EXEC//r;
+				print "'"$file"': $call\n" if $call =~ /PROT_WRITE/ && $call =~ /PROT_EXEC/;
+			}'
+	done | nothing
+}
+
+# The parts beneath the hosts know no program by name, not even in a comment.
+lint_names_no_program() {
+	(cd "$1" && grep -rniE '\b(qemu|php)' shim/pool shim/stack shim/patch) | nothing
+}
+
+lint_lengths() {
+	local file
+	for file in $(lint_sources "$1" shim tools tests); do
+		awk -v file="$file" '
+			FNR == 1 { limit = file ~ /\.h$/ && file !~ /^tests/ ? 300 : file ~ /^tests/ ? 700 : 500 }
+			/^{/ { begin = FNR }
+			/^}/ { if (begin && FNR - begin > 61) print file ":" begin ": a function of " FNR - begin - 1 " lines"; begin = 0 }
+			END { if (FNR > limit) print file ": " FNR " lines" }' "$1/$file"
+	done | nothing
+}
+
+lint_file_names() {
+	(cd "$1" && find shim tools tests | grep -E '/(common|utils?|internal)(\.|$)') | nothing
+}
+
+# All that can be built or run is in the Makefile's lists.
+lint_listed() {
+	local file name
+	(cd "$1" && find shim tools/copool tests -name '*.c' -o -path 'tests/guests/*.cc' -o -path 'tests/*.bats') |
+		while read -r file; do
+			case $file in
+			shim/*) name=${file#shim/} ;;
+			tests/unit/*_test.c) name=$(basename "$file" .c) ;;
+			tests/*.bats) name=$(basename "$file" .bats) ;;
+			tools/* | tests/guests/*) name=${file##*/} ;;
+			*) continue ;;
+			esac
+			tr -s ' \t' '\n' <"$1/Makefile" | grep -qxF -- "$name" || echo "$file is not in the Makefile"
+		done | nothing
+}
+
+lint_manuals() {
+	local page
+	for page in "$1"/tools/man/*.[1-9]; do
+		if command -v mandoc >/dev/null; then mandoc -Tlint -Wwarning "$page"; fi
+		if command -v man >/dev/null; then man --warnings -l "$page" 2>&1 >/dev/null; fi
+	done 2>&1 | nothing
+}
+
+is_built() {
+	readelf --file-header "$1" >/dev/null
+}
+
+# lint_needed LIBRARY
+lint_needed() {
+	is_built "$1" || return
+	readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vxF libc.so.6 | nothing
+}
+
+# lint_exports LIBRARY MAP: what the library defines for others is the map's global list.
+lint_exports() {
+	is_built "$1" || return
+	diff <(sed -n '/global:/,/local:/p' "$2" | tr -s '; \t{}' '\n' | grep -vE '^(global:|local:|)$' | sort) \
+		<(nm --dynamic --defined-only "$1" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort)
+}
+
+# lint_hardened LIBRARY: no page is writable and executable, or writable after the start without need.
+lint_hardened() {
+	local dynamic
+	is_built "$1" || return
+	dynamic=$(readelf --dynamic --wide "$1")
+	{
+		readelf --program-headers --wide "$1" | grep -E 'LOAD.* RWE|GNU_STACK.*E +0x'
+		grep TEXTREL <<<"$dynamic"
+		grep -q 'BIND_NOW\|Flags:.*NOW' <<<"$dynamic" || echo "not bound at start"
+		readelf --program-headers --wide "$1" | grep -q GNU_RELRO || echo "no RELRO"
+	} | nothing
+}

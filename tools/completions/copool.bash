@@ -1,0 +1,62 @@
+# bash completion for copool
+
+_copool()
+{
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local i
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "run show help --help --version" -- "$word")
+		return
+	fi
+	case ${COMP_WORDS[1]} in
+	run)
+		# The first word that is neither an option nor an option's value is the program.
+		for ((i = 2; i < COMP_CWORD; i++)); do
+			case ${COMP_WORDS[i]} in
+			--)
+				((i++))
+				break
+				;;
+			--*=*) ;;
+			--log | --interval | --max-batches | --decay | --host | --create | --destroy | -i | -l)
+				((i++))
+				[[ ${COMP_WORDS[i]} != "=" ]] || ((i++))
+				;;
+			-*) ;;
+			*) break ;;
+			esac
+		done
+		if ((i < COMP_CWORD)); then
+			declare -F _command_offset >/dev/null && _command_offset "$i"
+			return
+		fi
+		if ((i == COMP_CWORD)) && [[ $word != -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -c -- "$word")
+			return
+		fi
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		case $before in
+		--host) mapfile -t COMPREPLY < <(compgen -W "auto qemu stacks named off" -- "$word") ;;
+		--log | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+		--interval | --max-batches | --decay | --create | --destroy | -i) ;;
+		*)
+			mapfile -t COMPREPLY < <(compgen -W "--log --interval --max-batches --decay --host \
+				--create --destroy --help --version" -- "$word")
+			;;
+		esac
+		;;
+	show)
+		if [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--json --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		fi
+		;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run show" -- "$word") ;;
+	esac
+}
+
+complete -o filenames -o bashdefault -F _copool copool

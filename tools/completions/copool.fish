@@ -1,0 +1,24 @@
+# fish completion for copool
+
+complete -c copool -f
+complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its coroutines pooled'
+complete -c copool -n __fish_use_subcommand -a show -d 'show what a statistics log says'
+complete -c copool -n __fish_use_subcommand -a help -d 'say more about one verb'
+complete -c copool -n __fish_use_subcommand -l help -d 'say what copool does'
+complete -c copool -n __fish_use_subcommand -l version -d 'say which version this is'
+
+set -l run '__fish_seen_subcommand_from run'
+complete -c copool -n $run -l log -s l -r -F -d 'write statistics'
+complete -c copool -n $run -l interval -s i -x -d 'milliseconds from sample to sample'
+complete -c copool -n $run -l max-batches -x -d 'idle objects to keep, in batches of 16'
+complete -c copool -n $run -l decay -x -d 'give back what nobody needed for so long'
+complete -c copool -n $run -l host -x -a 'auto qemu stacks named off' -d 'what the program is'
+complete -c copool -n $run -l create -x -d 'the function that makes a coroutine'
+complete -c copool -n $run -l destroy -x -d 'the function that takes it back'
+complete -c copool -n $run -a '(__fish_complete_subcommand)'
+
+set -l show '__fish_seen_subcommand_from show'
+complete -c copool -n $show -l json -s j -d 'write one JSON object'
+complete -c copool -n $show -F
+
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run show'

@@ -1,0 +1,218 @@
+/* Reads logs line by line. A bad line is counted and described; it never ends the reading. */
+#include "book.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/record.h"
+
+/* Where the reading is. */
+struct place {
+	const char *log;
+	unsigned long long line;
+	json_int_t pid; /* of the record at hand */
+};
+
+enum line { LINE_WHOLE, LINE_LONG, LINE_UNENDED, LINE_NONE };
+
+int book_open(struct book *book)
+{
+	memset(book, 0, sizeof(*book));
+	book->process = calloc(BOOK_PROCESSES, sizeof(*book->process));
+	return book->process ? 0 : -ENOMEM;
+}
+
+void book_close(struct book *book)
+{
+	for (size_t i = 0; i < book->processes; i++) {
+		for (size_t j = 0; j < book->process[i].pools; j++)
+			json_decref(book->process[i].pool[j]);
+		json_decref(book->process[i].open);
+	}
+	for (size_t i = 0; i < book->warnings; i++)
+		free(book->warning[i].text);
+	free(book->process);
+}
+
+static void note_mistake(struct book *book, const struct place *place, const char *what)
+{
+	if (book->mistakes++ >= BOOK_MISTAKES)
+		return;
+	struct book_mistake *mistake = &book->mistake[book->mistakes - 1];
+	snprintf(mistake->where, sizeof(mistake->where), "%.64s line %llu", place->log, place->line);
+	snprintf(mistake->what, sizeof(mistake->what), "%s", what);
+}
+
+/* A pid may come back: the latest process of that number is meant. */
+static struct book_process *find_process(const struct book *book, json_int_t pid)
+{
+	for (size_t i = book->processes; i-- > 0;) {
+		if (book->process[i].pid == pid)
+			return &book->process[i];
+	}
+	return NULL;
+}
+
+static struct book_process *add_process(struct book *book, json_int_t pid, json_t *open)
+{
+	if (book->processes == BOOK_PROCESSES) {
+		book->left_out++;
+		return NULL;
+	}
+	struct book_process *process = &book->process[book->processes++];
+	process->pid = pid;
+	process->open = json_incref(open);
+	return process;
+}
+
+static const char *note_open(struct book *book, const struct place *place, json_t *record)
+{
+	json_t *format = json_object_get(record, "format");
+	const char *mode = json_string_value(json_object_get(record, "mode"));
+
+	if (!json_is_integer(format))
+		return "an open record without a format";
+	if (json_integer_value(format) > book->newest_format)
+		book->newest_format = json_integer_value(format);
+	if (mode && strcmp(mode, "none") == 0)
+		book->idle++;
+	else
+		add_process(book, place->pid, record);
+	return NULL;
+}
+
+static const char *note_counters(struct book *book, const struct place *place, json_t *record)
+{
+	const char *name = json_string_value(json_object_get(record, "pool"));
+	struct book_process *process = find_process(book, place->pid);
+	size_t i = 0;
+
+	if (!name)
+		return "counters without the name of their pool";
+	if (!process)
+		process = add_process(book, place->pid, NULL);
+	if (!process)
+		return NULL;
+	while (i < process->pools &&
+	        strcmp(name, json_string_value(json_object_get(process->pool[i], "pool"))) != 0)
+		i++;
+	if (i == BOOK_POOLS) {
+		book->left_out++;
+		return NULL;
+	}
+	json_decref(process->pool[i]);
+	process->pool[i] = json_incref(record);
+	if (i == process->pools)
+		process->pools++;
+	return NULL;
+}
+
+static const char *note_warning(struct book *book, const struct place *place, json_t *record)
+{
+	const char *text = json_string_value(json_object_get(record, "text"));
+	size_t i = 0;
+
+	if (!text)
+		return "a warning without a text";
+	while (i < book->warnings && strcmp(text, book->warning[i].text) != 0)
+		i++;
+	if (i == book->warnings) {
+		char *copy = i < BOOK_WARNINGS ? strdup(text) : NULL;
+		if (!copy) {
+			book->left_out++;
+			return NULL;
+		}
+		book->warning[book->warnings++] = (struct book_warning){place->pid, copy, 0};
+	}
+	book->warning[i].count++;
+	return NULL;
+}
+
+/* Returns what is wrong with the record, or NULL. */
+static const char *note_record(struct book *book, struct place *place, json_t *record)
+{
+	const char *type = json_string_value(json_object_get(record, RECORD_KEY_TYPE));
+	json_t *pid = json_object_get(record, RECORD_KEY_PID);
+
+	if (!type)
+		return "a record without a type";
+	if (!json_is_integer(pid))
+		return "a record without a pid";
+	place->pid = json_integer_value(pid);
+	if (strcmp(type, RECORD_OPEN) == 0)
+		return note_open(book, place, record);
+	if (strcmp(type, RECORD_SAMPLE) == 0 || strcmp(type, RECORD_FINAL) == 0)
+		return note_counters(book, place, record);
+	if (strcmp(type, RECORD_WARNING) == 0)
+		return note_warning(book, place, record);
+	if (strcmp(type, RECORD_ORIGIN) != 0)
+		book->unknown++;
+	return NULL;
+}
+
+static void note_line(struct book *book, struct place *place, enum line kind, const char *line, size_t bytes)
+{
+	json_error_t error;
+	const char *what = "not a JSON object";
+
+	if (kind == LINE_LONG) {
+		note_mistake(book, place, "too long");
+		return;
+	}
+	json_t *record = json_loadb(line, bytes, JSON_REJECT_DUPLICATES, &error);
+	if (!record && kind == LINE_UNENDED) {
+		book->cut_off = true;
+		return;
+	}
+	if (json_is_object(record))
+		what = note_record(book, place, record);
+	if (what)
+		note_mistake(book, place, what);
+	else
+		book->records++;
+	json_decref(record);
+}
+
+/* One line without its end; of a long one, the rest is skipped. */
+static enum line read_line(FILE *file, char *line, size_t *bytes)
+{
+	int c = EOF;
+
+	*bytes = 0;
+	while ((c = getc_unlocked(file)) != EOF && c != '\n') {
+		if (*bytes < RECORD_LINE_BYTES)
+			line[*bytes] = (char)c;
+		(*bytes)++;
+	}
+	if (c == EOF && *bytes == 0)
+		return LINE_NONE;
+	if (*bytes >= RECORD_LINE_BYTES)
+		return LINE_LONG;
+	return c == EOF ? LINE_UNENDED : LINE_WHOLE;
+}
+
+int book_read(struct book *book, const char *path)
+{
+	char line[RECORD_LINE_BYTES];
+	size_t bytes;
+	struct place place = {.log = path};
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+
+	if (!file)
+		return -errno;
+	errno = 0;
+	for (;;) {
+		enum line kind = read_line(file, line, &bytes);
+		if (kind == LINE_NONE)
+			break;
+		place.line++;
+		if (bytes > 0)
+			note_line(book, &place, kind, line, bytes);
+	}
+	int error = ferror(file) ? -errno : 0;
+	if (file != stdin)
+		fclose(file);
+	return error;
+}

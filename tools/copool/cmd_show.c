@@ -1,0 +1,242 @@
+/* copool show: the last word of each pool in a log, as a table for people or as JSON for programs. */
+#include <argp.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "book.h"
+#include "copool.h"
+#include "report/record.h"
+
+struct show {
+	bool json;
+	char **logs;
+};
+
+static const struct argp_option options[] = {
+        {"json", 'j', NULL, 0, "Write one JSON object instead of tables", 0},
+        {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct show *show = state->input;
+
+	(void)value;
+	switch (key) {
+	case 'j':
+		show->json = true;
+		return 0;
+	case ARGP_KEY_ARGS:
+		show->logs = state->argv + state->next;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which log?");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "LOG...",
+        .doc = "Shows the last counters of each pool of each process in statistics logs, and the warnings. "
+               "A LOG that is named `-' is standard input.\v"
+               "Lines that are not records are counted and named; they do not stop the reading. The exit "
+               "status is 0; or 1 when a log cannot be read or holds no record, 2 for a wrong option.\n\n"
+               "The counters are described in copool-log(5).",
+};
+
+/* Prints text from a log: what could steer a terminal becomes `?'. */
+static void print_text(const char *text)
+{
+	for (; *text; text++)
+		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
+static json_int_t counter(const json_t *record, const char *name)
+{
+	return json_integer_value(json_object_get(record, name));
+}
+
+/* `part` of `whole` in percent, the way that never calls a miss 100 %: rounded down to two digits. */
+static double percent(json_int_t part, json_int_t whole)
+{
+	return whole > 0 ? (double)(json_int_t)((double)part / (double)whole * 10000) / 100 : 0;
+}
+
+static void print_pool(const json_t *record)
+{
+	json_int_t local = counter(record, "create_local"), depot = counter(record, "create_depot");
+	json_int_t created = local + depot + counter(record, "create_new");
+	char hits[16] = "-";
+
+	if (created > 0)
+		snprintf(hits, sizeof(hits), "%.2f %%", percent(local + depot, created));
+	printf("  ");
+	const char *name = json_string_value(json_object_get(record, "pool"));
+	print_text(name);
+	printf("%*s", strlen(name) < 18 ? (int)(18 - strlen(name)) : 0, "");
+	printf(" %12" JSON_INTEGER_FORMAT " %9s", created, hits);
+	static const char *const columns[] = {
+	        "create_new", "live", "pooled", "peak_objects", "trimmed", "threads"};
+	static const int widths[] = {10, 8, 8, 8, 9, 7};
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		printf(" %*" JSON_INTEGER_FORMAT, widths[i], counter(record, columns[i]));
+	putchar('\n');
+}
+
+static void print_process(const struct book_process *process)
+{
+	const char *program = json_string_value(json_object_get(process->open, "program"));
+	const char *host = json_string_value(json_object_get(process->open, "host"));
+	const char *mode = json_string_value(json_object_get(process->open, "mode"));
+	const char *detail = json_string_value(json_object_get(process->open, "detail"));
+	json_int_t parent = json_integer_value(json_object_get(process->open, "ppid"));
+
+	print_text(program ? program : "?");
+	printf(" [%" JSON_INTEGER_FORMAT "]", process->pid);
+	if (parent)
+		printf(", forked by [%" JSON_INTEGER_FORMAT "]", parent);
+	if (process->pools) {
+		const json_t *last = process->pool[process->pools - 1];
+		const char *type = json_string_value(json_object_get(last, RECORD_KEY_TYPE));
+		printf(", %s after %.3f s", strcmp(type, RECORD_FINAL) == 0 ? "ended" : "last seen",
+		        (double)counter(last, "uptime_ms") / 1000);
+	}
+	printf("\n  host ");
+	print_text(host ? host : "unknown");
+	if (mode && strcmp(mode, "pool") != 0) {
+		printf(" (");
+		print_text(mode);
+		printf(")");
+	}
+	if (detail && *detail) {
+		printf(": ");
+		print_text(detail);
+	}
+	putchar('\n');
+	if (process->pools == 0) {
+		printf("  no counters yet\n\n");
+		return;
+	}
+	printf("  %-18s %12s %9s %10s %8s %8s %8s %9s %7s\n", "pool", "creates", "hits", "new", "live",
+	        "pooled", "peak", "trimmed", "threads");
+	for (size_t i = 0; i < process->pools; i++)
+		print_pool(process->pool[i]);
+	putchar('\n');
+}
+
+static void print_notes(const struct book *book)
+{
+	for (size_t i = 0; i < book->warnings; i++) {
+		const struct book_warning *warning = &book->warning[i];
+		printf("warning [%" JSON_INTEGER_FORMAT "]: ", warning->pid);
+		print_text(warning->text);
+		if (warning->count > 1)
+			printf(" (%llu times)", warning->count);
+		putchar('\n');
+	}
+	if (book->idle)
+		printf("%llu %s had nothing to pool\n", book->idle,
+		        book->idle == 1 ? "process" : "processes");
+	for (size_t i = 0; i < BOOK_MISTAKES && i < book->mistakes; i++) {
+		printf("bad line: ");
+		print_text(book->mistake[i].where);
+		printf(": %s\n", book->mistake[i].what);
+	}
+	if (book->mistakes > BOOK_MISTAKES)
+		printf("bad lines: %llu in all\n", book->mistakes);
+	if (book->cut_off)
+		printf("note: the last line is cut off\n");
+	if (book->newest_format > RECORD_FORMAT)
+		printf("note: written by a newer copool (format %" JSON_INTEGER_FORMAT
+		       "); what this one does not know is not shown\n",
+		        book->newest_format);
+	if (book->unknown)
+		printf("note: %llu records of unknown types skipped\n", book->unknown);
+	if (book->left_out)
+		printf("note: %llu records left out, for there are too many processes, pools or warnings\n",
+		        book->left_out);
+}
+
+static json_t *process_as_json(const struct book_process *process)
+{
+	json_t *pools = json_array();
+
+	for (size_t i = 0; i < process->pools; i++)
+		json_array_append(pools, process->pool[i]);
+	return json_pack("{s:I, s:O?, s:o}", "pid", process->pid, "open", process->open, "pools", pools);
+}
+
+static json_t *book_as_json(const struct book *book)
+{
+	json_t *processes = json_array();
+	json_t *warnings = json_array();
+	json_t *mistakes = json_array();
+
+	for (size_t i = 0; i < book->processes; i++)
+		json_array_append_new(processes, process_as_json(&book->process[i]));
+	for (size_t i = 0; i < book->warnings; i++)
+		json_array_append_new(warnings,
+		        json_pack("{s:I, s:s, s:I}", "pid", book->warning[i].pid, "text",
+		                book->warning[i].text, "count", (json_int_t)book->warning[i].count));
+	for (size_t i = 0; i < BOOK_MISTAKES && i < book->mistakes; i++)
+		json_array_append_new(mistakes, json_pack("{s:s?, s:s}", "where", book->mistake[i].where,
+		                                        "what", book->mistake[i].what));
+	return json_pack("{s:o, s:o, s:I, s:I, s:o, s:b, s:I, s:I, s:I}", "processes", processes, "warnings",
+	        warnings, "idle_processes", (json_int_t)book->idle, "bad_lines", (json_int_t)book->mistakes,
+	        "bad", mistakes, "cut_off", book->cut_off, "format", book->newest_format, "unknown_records",
+	        (json_int_t)book->unknown, "left_out", (json_int_t)book->left_out);
+}
+
+static void print_json(const struct book *book)
+{
+	json_t *all = book_as_json(book);
+
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(all);
+}
+
+static void print_tables(const struct book *book)
+{
+	for (size_t i = 0; i < book->processes; i++)
+		print_process(&book->process[i]);
+	print_notes(book);
+}
+
+int cmd_show(int argc, char **argv)
+{
+	static struct book book;
+	struct show show = {0};
+	int status = 0;
+
+	if (argp_parse(&argp, argc, argv, 0, NULL, &show) != 0 || book_open(&book) != 0) {
+		fprintf(stderr, "copool show: out of memory\n");
+		return 1;
+	}
+	for (char **log = show.logs; *log; log++) {
+		int error = book_read(&book, *log);
+		if (error) {
+			fprintf(stderr, "copool show: %s: %s\n", *log, strerror(-error));
+			status = 1;
+		}
+	}
+	if (show.json)
+		print_json(&book);
+	else
+		print_tables(&book);
+	if (status == 0 && book.records == 0) {
+		fprintf(stderr, "copool show: no records in there\n");
+		status = 1;
+	}
+	book_close(&book);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "copool show: cannot write: %s\n", strerror(errno));
+		return 1;
+	}
+	return status;
+}

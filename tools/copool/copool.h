@@ -1,0 +1,17 @@
+/* The verbs of the command `copool`, one cmd_VERB.c each. */
+#ifndef COPOOL_TOOLS_COPOOL_H
+#define COPOOL_TOOLS_COPOOL_H
+
+/* Exit statuses, as env(1) and its relatives have them. */
+enum {
+	EXIT_USAGE = 2,
+	EXIT_OURS = 125,      /* copool run: copool itself failed */
+	EXIT_REFUSED = 126,   /* copool run: the program is there but cannot be run so */
+	EXIT_NOT_FOUND = 127, /* copool run: no such program */
+};
+
+/* One verb: argv[0] is "copool VERB". Returns the exit status. */
+int cmd_run(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+
+#endif

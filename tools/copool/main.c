@@ -1,0 +1,69 @@
+/* copool VERB ...: the table of verbs, and the usage made from it. */
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "copool.h"
+
+static const struct {
+	const char *name;
+	const char *argv0; /* what argp calls it in usage and errors */
+	int (*run)(int argc, char **argv);
+	const char *summary;
+} verbs[] = {
+        {"run", "copool run", cmd_run, "run a program with its coroutines pooled"},
+        {"show", "copool show", cmd_show, "show what a statistics log says"},
+};
+
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+const char *argp_program_version = "copool " COPOOL_VERSION;
+
+static void usage(FILE *out)
+{
+	fprintf(out, "Usage: copool VERB [ARGUMENT...]\n\n");
+	for (size_t i = 0; i < VERBS; i++)
+		fprintf(out, "  %-8s  %s\n", verbs[i].name, verbs[i].summary);
+	fprintf(out, "  %-8s  %s\n\n", "help", "`copool help VERB` says more about one verb");
+	fprintf(out, "copool --help and copool --version do what they say. See also copool(1).\n");
+}
+
+static int run_verb(const char *name, int argc, char **argv)
+{
+	for (size_t i = 0; i < VERBS; i++) {
+		if (strcmp(name, verbs[i].name) == 0) {
+			argv[0] = (char *)verbs[i].argv0;
+			return verbs[i].run(argc, argv);
+		}
+	}
+	fprintf(stderr, "copool: there is no verb `%s'; see copool --help\n", name);
+	return EXIT_USAGE;
+}
+
+static int help(int argc, char **argv)
+{
+	char *arguments[] = {NULL, "--help", NULL};
+
+	if (argc > 1 && strcmp(argv[1], "help") != 0)
+		return run_verb(argv[1], 2, arguments);
+	usage(stdout);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	argp_err_exit_status = EXIT_USAGE;
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "-?") == 0)
+		return help(1, argv);
+	if (strcmp(argv[1], "help") == 0)
+		return help(argc - 1, argv + 1);
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		puts(argp_program_version);
+		return fflush(stdout) == 0 ? 0 : 1;
+	}
+	return run_verb(argv[1], argc - 1, argv + 1);
+}
