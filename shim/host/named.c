@@ -17,6 +17,7 @@
 #include "patch/patch.h"
 #include "patch/symbols.h"
 #include "pool/pool.h"
+#include "pool/roster.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -47,9 +48,8 @@ static struct {
 	struct handles *handles;
 
 	struct named_class class[POOL_MAX];
-	_Atomic unsigned classes; /* of them complete; grows only */
-	atomic_flag is_growing;   /* held by the thread that adds one */
-} named = {.is_growing = ATOMIC_FLAG_INIT};
+	struct roster classes;
+} named = {.classes = ROSTER_INIT};
 
 static void *make(void *owner)
 {
@@ -72,8 +72,7 @@ static void destroy(void *owner, void *object)
 
 static struct named_class *find_class(const uintptr_t *argument)
 {
-	/* [named.classes] acquire: the classes before it; pairs with add_class. */
-	unsigned classes = atomic_load_explicit(&named.classes, memory_order_acquire);
+	unsigned classes = roster_count(&named.classes);
 
 	for (unsigned i = 0; i < classes; i++) {
 		if (memcmp(named.class[i].argument, argument, sizeof named.class[i].argument) == 0)
@@ -94,30 +93,34 @@ static void name_class(struct named_class *class)
 		strcpy(class->name + used, ")");
 }
 
-/* A class for these arguments; NULL when there are too many already, or another thread is adding one. */
+/* Sets up the next class; NULL when there are too many already. */
+static struct named_class *start_class(unsigned number, const uintptr_t *argument)
+{
+	struct named_class *class = &named.class[number];
+
+	if (number == POOL_MAX)
+		return NULL;
+	memcpy(class->argument, argument, sizeof class->argument);
+	name_class(class);
+	class->kind = (struct pool_kind){.name = class->name, .make = make, .destroy = destroy};
+	return pool_start(&class->pool, &class->kind, class, named.max_batches) >= 0 ? class : NULL;
+}
+
+/* A class for these arguments; NULL when there is none, or another thread is adding one. */
 static struct named_class *add_class(const uintptr_t *argument)
 {
 	struct named_class *class;
-	unsigned classes;
+	unsigned number;
 
-	/* [named.is_growing] acquire: sees the class that was added before; pairs with the release below. */
-	if (atomic_flag_test_and_set_explicit(&named.is_growing, memory_order_acquire))
+	if (!roster_begin(&named.classes))
 		return NULL;
+	number = roster_count(&named.classes);
 	class = find_class(argument);
-	classes = atomic_load_explicit(&named.classes, memory_order_relaxed);
-	if (class == NULL && classes < POOL_MAX) {
-		class = &named.class[classes];
-		memcpy(class->argument, argument, sizeof class->argument);
-		name_class(class);
-		class->kind = (struct pool_kind){.name = class->name, .make = make, .destroy = destroy};
-		if (pool_start(&class->pool, &class->kind, class, named.max_batches) < 0)
-			class = NULL;
-		else
-			/* [named.classes] release: publishes the class to find_class. */
-			atomic_store_explicit(&named.classes, classes + 1, memory_order_release);
+	if (class == NULL) {
+		class = start_class(number, argument);
+		number += class != NULL;
 	}
-	/* [named.is_growing] release: pairs with the acquire above. */
-	atomic_flag_clear_explicit(&named.is_growing, memory_order_release);
+	roster_end(&named.classes, number);
 	return class;
 }
 
@@ -241,4 +244,9 @@ static bool is_here(const struct config *config)
 	return config->create[0] != '\0' && config->destroy[0] != '\0';
 }
 
-const struct host host_named = {"named", is_here, attach, NULL};
+static void fork_child(void)
+{
+	roster_fork_child(&named.classes);
+}
+
+const struct host host_named = {"named", is_here, attach, fork_child};

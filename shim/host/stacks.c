@@ -10,7 +10,7 @@
  *	its call was learned (host/sites.h)	zeroed, without guard
  *	its size was named by the user		zeroed, without guard
  *
- * `stacks` is written by attach, and its classes under `is_growing`. Every thread enters, at any time.
+ * `stacks` is written by attach, but for its classes. Every thread enters, at any time.
  */
 #include "host/stacks.h"
 
@@ -21,6 +21,7 @@
 #include "libc/real.h"
 #include "patch/symbols.h"
 #include "pool/pool.h"
+#include "pool/roster.h"
 #include "stack/arena.h"
 
 #include <errno.h>
@@ -50,20 +51,18 @@ struct stack_class {
 };
 
 static struct {
-	_Atomic bool is_on;
+	struct roster attached; /* holds one entry, the arena, once it is ready */
 	unsigned max_batches;
 	bool is_every_clean; /* COPOOL_ZERO: every stack is handed out zeroed */
 	size_t named_bytes;  /* COPOOL_STACK_SIZE; 0: none */
 	struct arena arena;
 	struct stack_class class[POOL_MAX];
-	_Atomic unsigned classes; /* of them complete; grows only */
-	atomic_flag is_growing;   /* held by the thread that adds one */
-} stacks = {.is_growing = ATOMIC_FLAG_INIT};
+	struct roster classes;
+} stacks = {.classes = ROSTER_INIT};
 
 static bool is_on(void)
 {
-	/* [stacks.is_on] acquire: the arena; pairs with attach. */
-	return atomic_load_explicit(&stacks.is_on, memory_order_acquire);
+	return roster_count(&stacks.attached) > 0;
 }
 
 /* ---- classes ---- */
@@ -99,8 +98,7 @@ static bool is_alike(const struct request *a, const struct request *b)
 
 static struct stack_class *find_class(const struct request *request)
 {
-	/* [stacks.classes] acquire: the classes before it; pairs with add_class. */
-	unsigned classes = atomic_load_explicit(&stacks.classes, memory_order_acquire);
+	unsigned classes = roster_count(&stacks.classes);
 
 	for (unsigned i = 0; i < classes; i++) {
 		if (is_alike(&stacks.class[i].request, request))
@@ -134,22 +132,17 @@ static struct stack_class *add_class(const struct request *request)
 	struct stack_class *class;
 	unsigned number;
 
-	/* [stacks.is_growing] acquire: sees the class that was added before; pairs with the release below. */
-	if (atomic_flag_test_and_set_explicit(&stacks.is_growing, memory_order_acquire))
+	if (!roster_begin(&stacks.classes))
 		return NULL;
+	number = roster_count(&stacks.classes);
 	class = find_class(request);
-	number = atomic_load_explicit(&stacks.classes, memory_order_relaxed);
 	if (class == NULL && number < POOL_MAX) {
-		class = &stacks.class[number];
-		start_class(class, number, request);
-		if (pool_start(&class->pool, &class->kind, class, stacks.max_batches) < 0)
-			class = NULL;
-		else
-			/* [stacks.classes] release: publishes the class to find_class. */
-			atomic_store_explicit(&stacks.classes, number + 1, memory_order_release);
+		start_class(&stacks.class[number], number, request);
+		if (pool_start(&stacks.class[number].pool, &stacks.class[number].kind, &stacks.class[number],
+		            stacks.max_batches) >= 0)
+			class = &stacks.class[number++];
 	}
-	/* [stacks.is_growing] release: pairs with the acquire above. */
-	atomic_flag_clear_explicit(&stacks.is_growing, memory_order_release);
+	roster_end(&stacks.classes, number);
 	return class;
 }
 
@@ -277,6 +270,7 @@ static bool is_guarded_already(const void *address, size_t bytes, int protection
 	        place.slot->guard_bytes !=
 	                ((bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1)))
 		return false;
+	place.slot->is_guard_old = false;
 	pool_count_saved(stacks.class[place.class - stacks.arena.class].pool.index);
 	return true;
 }
@@ -386,8 +380,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	stacks.named_bytes =
 	        (config->stack_bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1);
 	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);
-	/* [stacks.is_on] release: publishes all of the above to the hooks. */
-	atomic_store_explicit(&stacks.is_on, true, memory_order_release);
+	roster_end(&stacks.attached, 1);
 	outcome->mode = "pool";
 	host_say(outcome, "coroutine stacks are pooled; guard pages by %s%s",
 	        stacks.arena.means == GUARD_MADVISE
@@ -402,7 +395,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 static void fork_child(void)
 {
 	arena_fork_child(&stacks.arena);
-	atomic_flag_clear_explicit(&stacks.is_growing, memory_order_relaxed);
+	roster_fork_child(&stacks.classes);
 }
 
 const struct host host_stacks = {"stacks", is_here, attach, fork_child};

@@ -54,7 +54,8 @@ static void objects_destroy(void *owner, void *object)
 	atomic_fetch_add(&objects_destroyed, 1);
 }
 
-static const struct pool_kind objects_kind = {.name = "objects", .make = objects_make, .destroy = objects_destroy};
+static const struct pool_kind objects_kind = {
+        .name = "objects", .make = objects_make, .destroy = objects_destroy};
 
 static inline struct object *get_object(struct pool *pool)
 {
