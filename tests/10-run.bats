@@ -159,11 +159,11 @@ static_program() {
 }
 
 @test "run: of two programs in PATH the one that may be executed is taken" {
-	mkdir a b
+	mkdir -p a c/both d
 	echo >a/both
-	printf '#!/bin/sh\necho second\n' >b/both
-	chmod +x b/both
-	PATH=$mine/a:$mine/b:$PATH run "$COPOOL" run both
+	printf '#!/bin/sh\necho second\n' >d/both
+	chmod +x d/both
+	PATH=$mine/a:$mine/b:$mine/c:$mine/d:$PATH run "$COPOOL" run both
 	[[ $status -eq 0 && $output == second ]]
 }
 

@@ -110,16 +110,17 @@ show() {
 		echo '{"pid":10}'
 		echo '{"type":"sample","pid":10}'
 		echo '{"type":"open"}'
+		echo '{"type":"warning","text":"x"}'
 		printf '{"type":"warning","pid":10,"text":"\xff"}\n'
 	} >"$log"
 	show "$log"
 	[[ $status -eq 0 ]]
 	grep -qE '^  small +750 ' <<<"$output"
 	local line
-	for line in 1 3 6 7 8 9; do
+	for line in 1 3 6 7 8 9 10; do
 		grep -q "^bad line: .*log line $line: " <<<"$output"
 	done
-	[[ $(grep -c '^bad line' <<<"$output") -eq 6 ]]
+	[[ $(grep -c '^bad line' <<<"$output") -eq 7 ]]
 }
 
 @test "show: of many bad lines ten are named and all are counted" {
@@ -266,10 +267,11 @@ show() {
 	show "$LOG"
 	[[ $status -eq 0 && $output == *"qemu-img ["*", ended after "* && $output != *"bad line"* ]]
 	read -r _ creates _ _ new live pooled peak trimmed threads < <(grep '^  qemu-coroutine ' <<<"$output")
-	[[ $creates -eq $(($(log_final create_local) + $(log_final create_depot) + $(log_final create_new))) ]]
-	[[ $creates -ge 5000 && $new -eq $(log_final create_new) && $live -eq $(log_final live) ]]
-	[[ $pooled -eq $(log_final pooled) && $peak -eq $(log_final peak_objects) ]]
-	[[ $trimmed -eq $(log_final trimmed) && $threads -eq $(log_final threads) ]]
+	[[ $output == *"  saved $(log_final calls_saved) system calls and $(log_final maps_saved) memory maps"* ]]
+	[[ $creates -eq $(($(log_final create_local qemu-coroutine) + $(log_final create_depot qemu-coroutine) + $(log_final create_new qemu-coroutine))) ]]
+	[[ $creates -ge 5000 && $new -eq $(log_final create_new qemu-coroutine) && $live -eq $(log_final live qemu-coroutine) ]]
+	[[ $pooled -eq $(log_final pooled qemu-coroutine) && $peak -eq $(log_final peak_objects qemu-coroutine) ]]
+	[[ $trimmed -eq $(log_final trimmed qemu-coroutine) && $threads -eq $(log_final threads qemu-coroutine) ]]
 	run bash -c '"$0" show --json "$1" | jq ".processes[0].pools[0].create_local"' "$COPOOL" "$LOG"
-	[[ $output -eq $(log_final create_local) ]]
+	[[ $output -eq $(log_final create_local qemu-coroutine) ]]
 }

@@ -135,10 +135,9 @@ bootstrap() {
 	done < <(grep -vE '^(#|$)' "$root/tools/deps")
 	requires apt-cache
 	[[ -n $(apt-cache madison make) ]] || skip "apt has no lists to look the packages up in"
-	while read -r line _; do
-		echo "$line"
-		apt-cache show "$line" >/dev/null
-	done < <(grep -vE '^(#|$)' "$root/tools/deps" | sort -u)
+	run comm -23 <(grep -vE '^(#|$)' "$root/tools/deps" | cut -d' ' -f1 | sort -u) <(apt-cache pkgnames | sort)
+	echo "unknown: $output"
+	[[ -z $output ]]
 }
 
 @test "demo: it shows both times and the counters, and cleans up" {

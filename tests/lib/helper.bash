@@ -1,6 +1,7 @@
 # What every .bats file begins with: where the products are, a guest run with and without the shim, the log's
 # records, processes that a test starts. Not for the runner: only a guest is ever run under the shim.
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is for the tests
 
 bats_require_minimum_version 1.5.0
 
@@ -51,7 +52,7 @@ run_shown() {
 	run "$@"
 	echo "\$ $*"
 	echo "status $status, output:"
-	echo "$output"
+	head -c 4000 <<<"$output"
 }
 
 # run_stock [VARIABLE=VALUE...] COMMAND...
@@ -67,14 +68,15 @@ run_pooled() {
 
 # same_twin [VARIABLE=VALUE...] COMMAND...: the shim changes neither output nor status. $FILTER, a script for
 # `sed -E`, takes out what differs between any two runs, such as the time that one took. Leaves the pooled
-# run's status and output.
+# run's status and output. Both read $INPUT, a file.
 same_twin() {
 	local stock_status stock_output
-	run_stock "$@"
+	run_stock "$@" <"${INPUT-/dev/null}"
 	stock_status=$status stock_output=$(filtered)
-	run_pooled "$@"
+	run_pooled "$@" <"${INPUT-/dev/null}"
 	[[ $status -eq $stock_status ]]
-	diff <(echo "$stock_output") <(filtered) # stock on the left
+	diff <(echo "$stock_output") <(filtered) | head -c 4000 # stock on the left
+	((PIPESTATUS[0] == 0))
 }
 
 filtered() {
@@ -82,7 +84,6 @@ filtered() {
 }
 
 # The time that a run took, and a rate made from it.
-# shellcheck disable=SC2034 # for the tests
 FILTER_SECONDS='s/[0-9]+([.][0-9]+)? sec(onds)?/N seconds/g; s/[0-9.]+ (ops|[KMG]i?B|bytes)\/sec/N \1\/sec/g'
 
 # ---- waiting, and processes ----
@@ -125,11 +126,12 @@ start_pooled() {
 }
 
 start() {
-	local output=$BATS_TEST_TMPDIR/output.new
+	local output=$BATS_TEST_TMPDIR/started.${#STARTED[@]}
 	echo "\$ $* &"
-	"$@" >"$output" 2>&1 </dev/null 3>&- &
+	: >"$output"
+	"$@" >>"$output" 2>&1 </dev/null 3>&- &
 	pid=$!
-	mv "$output" "$BATS_TEST_TMPDIR/output.$pid"
+	ln "$output" "$BATS_TEST_TMPDIR/output.$pid"
 	watch_over "$pid"
 }
 
@@ -150,7 +152,7 @@ ended() {
 	}
 	status=0
 	wait "$1" 2>/dev/null || status=$?
-	[[ ! -e $BATS_TEST_TMPDIR/output.$1 ]] || sed "s/^/[$1] /" "$BATS_TEST_TMPDIR/output.$1"
+	[[ ! -e $BATS_TEST_TMPDIR/output.$1 ]] || head -c 2000 "$BATS_TEST_TMPDIR/output.$1" | sed "s/^/[$1] /"
 }
 
 stop_all() {

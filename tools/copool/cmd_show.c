@@ -88,6 +88,21 @@ static void print_pool(const json_t *record)
 	putchar('\n');
 }
 
+/* Nothing where nothing is known to be saved. */
+static void print_savings(const struct book_process *process)
+{
+	json_int_t calls = 0, maps = 0;
+
+	for (size_t i = 0; i < process->pools; i++) {
+		calls += counter(process->pool[i], "calls_saved");
+		maps += counter(process->pool[i], "maps_saved");
+	}
+	if (calls || maps)
+		printf("  saved %" JSON_INTEGER_FORMAT " system calls and %" JSON_INTEGER_FORMAT
+		       " memory maps\n",
+		        calls, maps);
+}
+
 static void print_process(const struct book_process *process)
 {
 	const char *program = json_string_value(json_object_get(process->open, "program"));
@@ -126,6 +141,7 @@ static void print_process(const struct book_process *process)
 	        "pooled", "peak", "trimmed", "threads");
 	for (size_t i = 0; i < process->pools; i++)
 		print_pool(process->pool[i]);
+	print_savings(process);
 	putchar('\n');
 }
 
