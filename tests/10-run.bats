@@ -65,10 +65,11 @@ static_program() {
 
 @test "run: options become variables" {
 	run "$COPOOL" run --log="$mine/log" --interval=10 --max-batches=65535 --decay=0 --host=named \
-		--create=make --destroy=unmake env
+		--guard=mprotect --stack-size=16384 --learn --zero --create=make/0 --destroy=unmake env
 	[[ $status -eq 0 ]]
 	for wanted in COPOOL_LOG="$mine/log" COPOOL_INTERVAL_MS=10 COPOOL_MAX_BATCHES=65535 COPOOL_DECAY_MS=0 \
-		COPOOL_HOST=named COPOOL_CREATE=make COPOOL_DESTROY=unmake; do
+		COPOOL_HOST=named COPOOL_CREATE=make/0 COPOOL_GUARD=mprotect COPOOL_STACK_SIZE=16384 \
+		COPOOL_LEARN=1 COPOOL_ZERO=1 COPOOL_DESTROY=unmake; do
 		grep -qxF "$wanted" <<<"$output"
 	done
 }
@@ -120,7 +121,8 @@ static_program() {
 @test "run: copool and the library agree on every range" {
 	local row variable option values value
 	for row in COPOOL_INTERVAL_MS:interval:0,9,10,3600000,3600001 COPOOL_MAX_BATCHES:max-batches:0,65535,65536 \
-		COPOOL_DECAY_MS:decay:0,1,99,100,86400000,86400001 COPOOL_HOST:host:auto,off,qemu,Qemu; do
+		COPOOL_DECAY_MS:decay:0,1,99,100,86400000,86400001 COPOOL_HOST:host:auto,off,qemu,Qemu COPOOL_GUARD:guard:auto,mprotect,none \
+		COPOOL_STACK_SIZE:stack-size:0,1,16383,16384,8454144,8454145; do
 		IFS=: read -r variable option values <<<"$row"
 		for value in ${values//,/ }; do
 			rm -f "$LOG"

@@ -20,7 +20,8 @@ _copool()
 				break
 				;;
 			--*=*) ;;
-			--log | --interval | --max-batches | --decay | --host | --create | --destroy | -i | -l)
+			--log | --interval | --max-batches | --decay | --host | --guard | --stack-size | --create | \
+				--destroy | -i | -l)
 				((i++))
 				[[ ${COMP_WORDS[i]} != "=" ]] || ((i++))
 				;;
@@ -40,11 +41,12 @@ _copool()
 		[[ $word != "=" ]] || word=
 		case $before in
 		--host) mapfile -t COMPREPLY < <(compgen -W "auto qemu stacks named off" -- "$word") ;;
+		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise mprotect" -- "$word") ;;
 		--log | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-		--interval | --max-batches | --decay | --create | --destroy | -i) ;;
+		--interval | --max-batches | --decay | --stack-size | --create | --destroy | -i) ;;
 		*)
 			mapfile -t COMPREPLY < <(compgen -W "--log --interval --max-batches --decay --host \
-				--create --destroy --help --version" -- "$word")
+				--guard --stack-size --learn --zero --create --destroy --help --version" -- "$word")
 			;;
 		esac
 		;;

@@ -23,7 +23,11 @@ enum {
 	KEY_DECAY,
 	KEY_HOST,
 	KEY_CREATE,
-	KEY_DESTROY
+	KEY_DESTROY,
+	KEY_GUARD,
+	KEY_STACK_SIZE,
+	KEY_LEARN,
+	KEY_ZERO
 };
 
 static const struct argp_option options[] = {
@@ -40,7 +44,17 @@ static const struct argp_option options[] = {
                 "Give back idle objects that nobody needed for this long (100 to 86400000; 0: never; 10000)",
                 0},
         {"host", KEY_HOST, "HOST", 0, "What the program is: auto, qemu, stacks, named or off (auto)", 0},
-        {"create", KEY_CREATE, "SYMBOL", 0, "The function that makes a coroutine, for --host=named", 0},
+        {"guard", KEY_GUARD, "MEANS", 0,
+                "How the guard pages of stacks are set up: auto, madvise or mprotect (auto: the first that "
+                "works)",
+                0},
+        {"stack-size", KEY_STACK_SIZE, "BYTES", 0,
+                "Take mappings of this size for stacks, whoever asks for them (16384 to 8454144; 0: none)",
+                0},
+        {"learn", KEY_LEARN, NULL, 0, "Learn call sites that map stacks, in any program", 0},
+        {"zero", KEY_ZERO, NULL, 0, "Hand out every stack zeroed", 0},
+        {"create", KEY_CREATE, "SYMBOL/N", 0,
+                "The function that makes a coroutine from N integer arguments, for --host=named", 0},
         {"destroy", KEY_DESTROY, "SYMBOL", 0, "The function that takes it back, for --host=named", 0},
         {0},
 };
@@ -59,6 +73,10 @@ static const struct setting {
         {KEY_MAX_BATCHES, "max-batches", "COPOOL_MAX_BATCHES", 0, 65535, false, NULL},
         {KEY_DECAY, "decay", "COPOOL_DECAY_MS", 100, 86400000, true, NULL},
         {KEY_HOST, "host", "COPOOL_HOST", 0, 0, false, " auto qemu stacks named off "},
+        {KEY_GUARD, "guard", "COPOOL_GUARD", 0, 0, false, " auto madvise mprotect "},
+        {KEY_STACK_SIZE, "stack-size", "COPOOL_STACK_SIZE", 16384, 8454144, true, NULL},
+        {.key = KEY_LEARN, .option = "learn", .variable = "COPOOL_LEARN"},
+        {.key = KEY_ZERO, .option = "zero", .variable = "COPOOL_ZERO"},
         {.key = KEY_CREATE, .option = "create", .variable = "COPOOL_CREATE"},
         {.key = KEY_DESTROY, .option = "destroy", .variable = "COPOOL_DESTROY"},
 };
@@ -110,6 +128,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	for (size_t i = 0; i < SETTINGS; i++) {
 		if (settings[i].key != key)
 			continue;
+		if (value == NULL) /* an option that is a word of its own */
+			return setenv(settings[i].variable, "1", 1) == 0 ? 0 : errno;
 		if (*value == '\0')
 			argp_error(state, "--%s: the value is empty", settings[i].option);
 		if (settings[i].high > 0)
