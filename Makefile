@@ -32,20 +32,22 @@ UNIT := decode_test elf_test patch_test patch_denied_test symbols_test \
 	pool_test pool_fork_test pool_stress_test
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := named.c
+GUESTS := count_contexts.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
+	qemu_unmovable.c stacks.c throws.cc wrapper.c
 
-BATS := 02-count 05-lint 10-run 12-show 15-fast-path 26-named 60-install 90-bootstrap
+BATS := 02-count 05-lint 10-run 12-show 15-fast-path \
+	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 26-named \
+	50-stacks-exact 51-php 52-fibers \
+	60-install 90-bootstrap
 
 # What one program needs beyond the rest.
-UNIT_FLAGS_patch_test  := -rdynamic
-GUEST_FLAGS_example    := -rdynamic
-
-# Sources that are not written yet are left out.
-there = $(foreach f,$(2),$(if $(wildcard $(1)/$(f)),$(f)))
-SHIM   := $(call there,shim,$(SHIM))
-UNIT   := $(basename $(call there,tests/unit,$(UNIT:=.c)))
-GUESTS := $(call there,tests/guests,$(GUESTS))
-BATS   := $(basename $(call there,tests,$(BATS:=.bats)))
+UNIT_FLAGS_patch_test      := -rdynamic
+GUEST_FLAGS_count_contexts := -shared -fPIC
+GUEST_FLAGS_qemu_confined  := -rdynamic
+GUEST_FLAGS_qemu_like      := -rdynamic
+GUEST_FLAGS_qemu_newer     := -rdynamic
+GUEST_FLAGS_qemu_odd_size  := -rdynamic
+GUEST_FLAGS_qemu_unmovable := -rdynamic
 
 # ---- how it is made ----
 
@@ -138,17 +140,18 @@ guests: $(GUEST_PROGRAMS)  ## the tests' small hosts, into build/guests/
 ifeq ($(SAN),)
 check: all unit guests  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
 	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests
-	$(MAKE) --no-print-directory WERROR=1 CC=clang CXX=clang++ BUILD=$(BUILD)/clang all unit guests
+	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit
 	$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/san-thread unit
 	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit
-	COPOOL_BUILD=$(abspath $(BUILD)) tests/run $(UNIT_PROGRAMS) $(UNIT:%=$(BUILD)/san-thread/unit/%) $(UNIT:%=$(BUILD)/san-address/unit/%) \
-		$(BATS_FILES)
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/run $(UNIT_PROGRAMS) $(UNIT:%=$(BUILD)/san-thread/unit/%) \
+		$(UNIT:%=$(BUILD)/san-address/unit/%) $(BATS_FILES)
 else
 check: unit
 	tests/run $(UNIT_PROGRAMS)
 endif
 
 check-full: export COPOOL_TEST_FULL := 1
+check-full: export COPOOL_TEST_ROUNDS := 200000
 check-full: check  ## the same with the long tests too
 
 lint: all  ## formatting, shell scripts, headers, exports, include stairs, doors, man pages

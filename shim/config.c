@@ -71,17 +71,19 @@ static void reject(const struct setting *setting, const char *value, const char 
 	        setting->description);
 }
 
+static bool is_in_range(const struct setting *setting, unsigned long long number)
+{
+	return (number >= setting->low && number <= setting->high) || (number == 0 && setting->may_be_zero);
+}
+
 static void read_number(const struct setting *setting, const char *value, unsigned *number)
 {
-	unsigned long long parsed = 0;
+	/* strtoull says ULLONG_MAX to what is larger still, and so out of range. */
+	unsigned long long parsed = strtoull(value, NULL, 10);
 
-	if (value[strspn(value, "0123456789")] != '\0') {
+	if (value[strspn(value, "0123456789")] != '\0')
 		reject(setting, value, "not a whole number");
-		return;
-	}
-	/* Ten digits say enough, and cannot overflow. */
-	if (strlen(value) > 10 || ((parsed = strtoull(value, NULL, 10)), parsed > setting->high) ||
-	        (parsed < setting->low && !(parsed == 0 && setting->may_be_zero)))
+	else if (!is_in_range(setting, parsed))
 		reject(setting, value, "out of range");
 	else
 		*number = parsed;

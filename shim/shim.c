@@ -25,6 +25,12 @@ static struct {
 	const struct host *host; /* the one that is attached; NULL: none */
 } shim;
 
+static const struct report_host waiting = {
+        .name = "none",
+        .mode = "none",
+        .detail = "the program has no coroutines yet; if it loads a library that has, they will be pooled",
+};
+
 /* In the order in which they are asked. */
 static const struct host *const hosts[] = {&host_named, &host_qemu, &host_stacks};
 
@@ -110,10 +116,12 @@ __attribute__((constructor)) static void shim_start(void)
 	        .mode = shim.outcome.mode,
 	        .detail = shim.outcome.detail,
 	};
-	if (shim.host != NULL)
-		report_start(&shim.config, &shim.report);
-	else
+	if (shim.host == NULL)
 		report_inert(&shim.config, &shim.report);
+	else if (shim.outcome.is_waiting)
+		report_wait(&shim.config, &waiting, &shim.report);
+	else
+		report_start(&shim.config, &shim.report);
 	errno = saved;
 }
 

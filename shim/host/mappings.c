@@ -46,37 +46,53 @@ static uintptr_t end_of(const struct arena *arena, const void *address, size_t b
 	return (uintptr_t)address + ((bytes + arena->page_bytes - 1) & ~(arena->page_bytes - 1));
 }
 
+/* Whether the kernel would look at such a range at all; what it says of others it shall say itself. */
+static bool is_range(const struct arena *arena, const void *address, size_t bytes)
+{
+	uint64_t all = (uint64_t)1 << ARENA_ADDRESS_BITS;
+
+	return (uintptr_t)address % arena->page_bytes == 0 && bytes != 0 && bytes <= all &&
+	       (uintptr_t)address <= all - bytes;
+}
+
 void mappings_give_up(struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
 
 	for (struct piece piece; low < high; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
-		if (!piece.is_slot || slot_move(piece.place.slot, SLOT_LIVE, SLOT_RETIRED))
+		if (!piece.is_slot)
 			continue;
-		if (!slot_move(piece.place.slot, SLOT_IDLE, SLOT_LOST))
+		arena_retire(&piece.place);
+		if (!slot_move(piece.place.slot, SLOT_LIVE, SLOT_RETIRED) &&
+		        !slot_move(piece.place.slot, SLOT_IDLE, SLOT_LOST))
 			slot_move(piece.place.slot, SLOT_FREE, SLOT_LOST);
 	}
 }
 
-void mappings_retire(struct arena *arena, const void *address, size_t bytes)
+int mappings_retire(struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+	int error = 0;
 
-	for (struct piece piece; low < high; low += piece.bytes) {
+	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
 		if (piece.is_slot)
-			slot_move(piece.place.slot, SLOT_LIVE, SLOT_RETIRED);
+			error = arena_retire(&piece.place);
 	}
+	return error;
 }
 
 static int unmap_piece(const struct piece *piece, void (*release)(const struct arena_place *place))
 {
+	int error;
+
 	if (!piece->is_ours)
 		return real_munmap((void *)piece->low, piece->bytes) == 0 ? 0 : -errno;
 	if (!is_mapped(piece))
 		return 0; /* nothing of the program's is there */
 	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_LIVE, SLOT_IDLE)) {
+		piece->place.slot->is_guard_old = true;
 		release(&piece->place);
 		return 0;
 	}
@@ -84,8 +100,8 @@ static int unmap_piece(const struct piece *piece, void (*release)(const struct a
 		arena_free(&piece->place);
 		return 0;
 	}
-	slot_move(piece->place.slot, SLOT_LIVE, SLOT_RETIRED);
-	return arena_blank(&piece->place, piece->low, piece->bytes);
+	error = arena_retire(&piece->place);
+	return error == 0 ? arena_blank(&piece->place, piece->low, piece->bytes) : error;
 }
 
 int mappings_unmap(
@@ -94,7 +110,7 @@ int mappings_unmap(
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
 	int saved = errno, error = 0;
 
-	if (low % arena->page_bytes != 0 || bytes == 0)
+	if (!is_range(arena, address, bytes))
 		return real_munmap(address, bytes); /* which says EINVAL */
 	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
@@ -122,17 +138,8 @@ static int protect_live(const struct piece *piece, int protection)
 /* Any protection of any part, after which the slot is not like its class any more. */
 static int protect_retired(const struct piece *piece, int protection)
 {
-	const struct arena_place *place = &piece->place;
-	uintptr_t guard_end = place->base + place->slot->guard_bytes;
-	int error = 0;
+	int error = arena_retire(&piece->place);
 
-	slot_move(place->slot, SLOT_LIVE, SLOT_RETIRED);
-	/* mprotect does not open such a guard. */
-	if (protection != PROT_NONE && place->slot->guard_means == GUARD_MADVISE && piece->low < guard_end)
-		error = guard_remove(GUARD_MADVISE, (void *)piece->low,
-		        (piece->low + piece->bytes < guard_end ? piece->low + piece->bytes : guard_end) -
-		                piece->low,
-		        protection);
 	if (error == 0 && real_mprotect((void *)piece->low, piece->bytes, protection) != 0)
 		error = -errno;
 	return error;
@@ -156,8 +163,7 @@ int mappings_protect(struct arena *arena, void *address, size_t bytes, int prote
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
 	int saved = errno, error = 0;
 
-	if (low % arena->page_bytes != 0 || bytes == 0 ||
-	        (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC)) != 0)
+	if (!is_range(arena, address, bytes))
 		return real_mprotect(address, bytes, protection);
 	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
@@ -176,8 +182,6 @@ static bool is_passing(int advice)
 	case MADV_FREE:
 	case MADV_COLD:
 	case MADV_PAGEOUT:
-	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE:
 	case MADV_NOHUGEPAGE:
 		return true;
 	default:
@@ -190,10 +194,12 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
 	int saved = errno, error = 0;
 
-	if (low % arena->page_bytes != 0 || bytes == 0)
+	if (!is_range(arena, address, bytes))
 		return real_madvise(address, bytes, advice);
-	if (!is_passing(advice))
-		mappings_retire(arena, address, bytes);
+	if (!is_passing(advice) && (error = mappings_retire(arena, address, bytes)) != 0) {
+		errno = -error;
+		return -1;
+	}
 	for (struct piece piece; low < high; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
 		if (piece.is_ours && !is_mapped(&piece)) {
@@ -221,29 +227,32 @@ void *mappings_move(
         struct arena *arena, void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
 {
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, old_bytes);
-	struct piece piece = piece_at(arena, low, high);
-	int saved = errno;
+	int may = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, saved = errno, error;
+	struct piece piece = {0};
 	void *moved;
 
 	if ((flags & MREMAP_FIXED) != 0)
 		mappings_give_up(arena, new_address, new_bytes);
-	if (!piece.is_ours || low % arena->page_bytes != 0 || old_bytes == 0 || new_bytes == 0)
+	if (is_range(arena, address, old_bytes))
+		piece = piece_at(arena, low, high);
+	if (!piece.is_ours || new_bytes == 0 || (flags & ~may) != 0 ||
+	        ((flags & ~MREMAP_MAYMOVE) != 0 && (flags & MREMAP_MAYMOVE) == 0))
 		return real_mremap(address, old_bytes, new_bytes, flags, new_address);
 	if (!is_mapped(&piece) || low + piece.bytes != high) {
 		errno = EFAULT; /* not one mapping */
 		return MAP_FAILED;
 	}
-	mappings_retire(arena, address, old_bytes);
+	error = arena_retire(&piece.place);
+	if (error != 0) {
+		errno = -error;
+		return MAP_FAILED;
+	}
 	if ((flags & ~MREMAP_MAYMOVE) == 0 && new_bytes <= old_bytes) {
 		uintptr_t end = end_of(arena, address, new_bytes);
 
 		if (end < high && arena_blank(&piece.place, end, high - end) != 0)
 			return MAP_FAILED;
 		return address;
-	}
-	if ((flags & MREMAP_MAYMOVE) == 0) {
-		errno = ENOMEM; /* what follows it is not free */
-		return MAP_FAILED;
 	}
 	moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
 	if (moved != MAP_FAILED) {

@@ -15,8 +15,8 @@
 /* Before something is mapped over the range by force: the slots in it are not ours to use any more. */
 void mappings_give_up(struct arena *arena, const void *address, size_t bytes);
 
-/* Before something is done to the range that outlives the use of a stack. */
-void mappings_retire(struct arena *arena, const void *address, size_t bytes);
+/* Before something is done to the range that outlives the use of a stack. 0 or -errno. */
+int mappings_retire(struct arena *arena, const void *address, size_t bytes);
 
 /* munmap. A whole stack that is as it was handed out goes to `release` instead, which owns it then. */
 int mappings_unmap(

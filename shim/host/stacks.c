@@ -181,9 +181,13 @@ static bool hand_out(const struct stack_class *class, void *stack)
 		return false;
 	if (slot_state(place.slot) == SLOT_LIVE)
 		return !class->request.is_clean || arena_unguard(&place) == 0; /* fresh from the arena */
-	if (class->request.is_clean && arena_renew(&place) != 0)
+	/* First of all ours: it may be that the program has mapped something over an idle slot. */
+	if (!slot_move(place.slot, SLOT_IDLE, SLOT_LIVE))
 		return false;
-	return slot_move(place.slot, SLOT_IDLE, SLOT_LIVE);
+	if (!class->request.is_clean || arena_renew(&place) == 0)
+		return true;
+	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
+	return false;
 }
 
 static void *map_stack(struct request *request)
@@ -358,30 +362,32 @@ static bool is_perl(void)
 	return strncmp(program_invocation_short_name, "perl", 4) == 0;
 }
 
+/* Whether stacks are to be expected now, not only some day. */
+static bool is_expected(const struct config *config)
+{
+	return config->host == CONFIG_HOST_STACKS || config->stack_bytes != 0 || config->learn ||
+	       has_boost() || sites_any_known(has_function);
+}
+
 static bool is_here(const struct config *config)
 {
-	return config->stack_bytes != 0 || config->learn || has_boost() || is_perl() ||
-	       sites_any_known(has_function);
+	return is_perl() || is_expected(config);
 }
 
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
 	enum guard_means means = config->guard;
 	bool boost = has_boost();
-	int error;
 
 	stacks.max_batches = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
 	stacks.is_every_clean = config->zero;
-	error = arena_init(&stacks.arena, means);
-	if (error != 0) {
-		host_say(outcome, "stacks are left alone: no memory for their table");
-		return error;
-	}
+	arena_init(&stacks.arena, means);
 	stacks.named_bytes =
 	        (config->stack_bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1);
 	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);
 	roster_end(&stacks.attached, 1);
 	outcome->mode = "pool";
+	outcome->is_waiting = !is_expected(config);
 	host_say(outcome, "coroutine stacks are pooled; guard pages by %s%s",
 	        stacks.arena.means == GUARD_MADVISE
 	                ? "madvise, so that they cost no memory maps"

@@ -37,23 +37,42 @@ static unsigned turn_of(unsigned position, unsigned step)
 	return position + step - position % WARN_CELLS;
 }
 
+/* Takes the next position to write; false when the cell there has not been read yet. */
+static bool take_position(unsigned *taken)
+{
+	/* [ring.tail] relaxed: hands out positions; [cell.turn] orders the text. */
+	unsigned position = atomic_load_explicit(&ring.tail, memory_order_relaxed), seen;
+
+	for (;;) {
+		/* [cell.turn] acquire: the reader is done with the cell; pairs with warn_next. */
+		if (atomic_load_explicit(&cell_at(position)->turn, memory_order_acquire) ==
+		        turn_of(position, 0)) {
+			if (atomic_compare_exchange_weak_explicit(&ring.tail, &position, position + 1,
+			            memory_order_relaxed, memory_order_relaxed))
+				break;
+			continue;
+		}
+		/* Full, unless another writer was faster. */
+		seen = position;
+		position = atomic_load_explicit(&ring.tail, memory_order_relaxed);
+		if (position == seen)
+			return false;
+	}
+	*taken = position;
+	return true;
+}
+
 void warn(const char *format, ...)
 {
 	int saved = errno;
+	unsigned position;
 	va_list arguments;
-	/* [ring.tail] relaxed: hands out positions; [cell.turn] orders the text. */
-	unsigned position = atomic_load_explicit(&ring.tail, memory_order_relaxed);
 
-	do {
-		/* [cell.turn] acquire: the reader is done with the cell; pairs with warn_next. */
-		if (atomic_load_explicit(&cell_at(position)->turn, memory_order_acquire) !=
-		        turn_of(position, 0)) {
-			/* [ring.dropped] relaxed: a statistic. */
-			atomic_fetch_add_explicit(&ring.dropped, 1, memory_order_relaxed);
-			return;
-		}
-	} while (!atomic_compare_exchange_weak_explicit(
-	        &ring.tail, &position, position + 1, memory_order_relaxed, memory_order_relaxed));
+	if (!take_position(&position)) {
+		/* [ring.dropped] relaxed: a statistic. */
+		atomic_fetch_add_explicit(&ring.dropped, 1, memory_order_relaxed);
+		return;
+	}
 	va_start(arguments, format);
 	vsnprintf(cell_at(position)->text, WARN_BYTES, format, arguments);
 	va_end(arguments);
@@ -75,6 +94,25 @@ bool warn_next(char *text)
 	/* [cell.turn] release: the text has been read; pairs with warn, a round later. */
 	atomic_store_explicit(&cell->turn, turn_of(position, WARN_CELLS), memory_order_release);
 	return true;
+}
+
+void warn_fork_child(void)
+{
+	/* [all in here] relaxed: the child has one thread. */
+	unsigned tail = atomic_load_explicit(&ring.tail, memory_order_relaxed);
+
+	for (unsigned i = 0; i < WARN_CELLS; i++) {
+		unsigned position = tail - WARN_CELLS + i;
+		struct cell *cell = cell_at(position);
+		bool is_read = (int)(position - ring.head) < 0;
+		bool is_whole =
+		        atomic_load_explicit(&cell->turn, memory_order_relaxed) == turn_of(position, 1);
+
+		if (!is_read && !is_whole)
+			strcpy(cell->text, "a warning was lost in a fork");
+		atomic_store_explicit(
+		        &cell->turn, turn_of(position, is_read ? WARN_CELLS : 1), memory_order_relaxed);
+	}
 }
 
 unsigned warn_dropped(void)

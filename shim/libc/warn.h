@@ -18,6 +18,12 @@ __attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
  */
 bool warn_next(char *text);
 
+/*
+ * In a fork's child: nobody else goes on with what other threads had begun to write or to read. What was
+ * queued stays, so that both processes tell it.
+ */
+void warn_fork_child(void);
+
 /* How many messages were dropped because the queue was full. */
 unsigned warn_dropped(void);
 

@@ -1,6 +1,12 @@
-/* Writing JSON: escapes as in RFC 8259; bytes that are not UTF-8 become U+FFFD. */
+/* Writing JSON: escapes as in RFC 8259; bytes that are not UTF-8 become U+FFFD. And what records hold. */
 #include "report/line.h"
 
+#include "config.h"
+#include "pool/pool.h"
+#include "report/report.h"
+
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -26,13 +32,14 @@ static void put_key(struct line *line, const char *key)
 	put(line, "\":", 2);
 }
 
-static uint64_t bits_after(const unsigned char *text, unsigned count)
+/* Whether `count` continuation bytes come after the first one. */
+static bool has_more(const unsigned char *text, unsigned count)
 {
 	for (unsigned i = 1; i <= count; i++) {
 		if ((text[i] & 0xc0) != 0x80)
-			return 0;
+			return false;
 	}
-	return 1;
+	return true;
 }
 
 /* Bytes of the UTF-8 character that the text begins with; 0: it is none (overlong forms and surrogates too).
@@ -41,13 +48,13 @@ static size_t character_bytes(const unsigned char *text)
 {
 	if (text[0] < 0x80)
 		return 1;
-	if (text[0] >= 0xc2 && text[0] < 0xe0 && bits_after(text, 1))
+	if (text[0] >= 0xc2 && text[0] < 0xe0 && has_more(text, 1))
 		return 2;
-	if (text[0] >= 0xe0 && text[0] < 0xf0 && bits_after(text, 2) &&
-	        !(text[0] == 0xe0 && text[1] < 0xa0) && !(text[0] == 0xed && text[1] >= 0xa0))
+	if (text[0] >= 0xe0 && text[0] < 0xf0 && has_more(text, 2) && !(text[0] == 0xe0 && text[1] < 0xa0) &&
+	        !(text[0] == 0xed && text[1] >= 0xa0))
 		return 3;
-	if (text[0] >= 0xf0 && text[0] < 0xf5 && bits_after(text, 3) &&
-	        !(text[0] == 0xf0 && text[1] < 0x90) && !(text[0] == 0xf4 && text[1] >= 0x90))
+	if (text[0] >= 0xf0 && text[0] < 0xf5 && has_more(text, 3) && !(text[0] == 0xf0 && text[1] < 0x90) &&
+	        !(text[0] == 0xf4 && text[1] >= 0x90))
 		return 4;
 	return 0;
 }
@@ -109,4 +116,32 @@ void line_end(struct line *line)
 	if (line->used > sizeof line->text - 2)
 		line->used = sizeof line->text - 2;
 	put(line, "}\n", 2);
+}
+
+void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent)
+{
+	line_begin(line, RECORD_OPEN);
+	line_number(line, "format", RECORD_FORMAT);
+	line_text(line, "version", COPOOL_VERSION);
+	line_text(line, "program", program_invocation_short_name);
+	line_text(line, "host", host->name);
+	line_text(line, "mode", host->mode);
+	line_text(line, "detail", host->detail);
+	line_number(line, "ppid", (uint64_t)parent);
+	line_number(line, "interval_ms", config->interval_ms);
+	line_number(line, "max_batches", pool_count() > 0 ? pool_limit(pool_at(0)) : 0);
+	line_number(line, "decay_ms", config->decay_ms);
+}
+
+void line_pool(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms)
+{
+	struct pool_stats stats;
+
+	pool_read(pool, &stats);
+	line_begin(line, type);
+	line_number(line, "uptime_ms", uptime_ms);
+	line_text(line, "pool", pool_name(pool));
+#define ADD(name, kind, help) line_number(line, #name, stats.name);
+	RECORD_COUNTERS(ADD)
+#undef ADD
 }

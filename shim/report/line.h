@@ -6,9 +6,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+struct config;
+struct pool;
+struct report_host;
 
 struct line {
-	char text[RECORD_LINE_BYTES]; /* without a closing zero */
+	char text[RECORD_LINE_BYTES - 1]; /* without a closing zero */
 	size_t used;
 };
 
@@ -18,6 +23,12 @@ void line_begin(struct line *line, const char *type);
 /* Adds a pair. A text is escaped, made UTF-8 if it is not, and cut if the line would grow too long. */
 void line_text(struct line *line, const char *key, const char *text);
 void line_number(struct line *line, const char *key, uint64_t number);
+
+/* Begins the `open` record of this process; `parent`: see RECORD_OPEN's ppid. */
+void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent);
+
+/* Begins a `sample` or `final` record with the pool's counters as they are now. */
+void line_pool(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms);
 
 /* Closes the object and ends the line. */
 void line_end(struct line *line);

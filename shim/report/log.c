@@ -3,12 +3,38 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FIRST_FREE_FD = 3 };
+enum { FIRST_FREE_FD = 3, PATIENCE_MS = 500 };
+
+static struct {
+	bool is_open;
+	dev_t device;
+	ino_t inode;
+} standard[FIRST_FREE_FD]; /* written by the constructor */
+
+void log_know_standard(void)
+{
+	struct stat status;
+
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		standard[fd].is_open = fstat(fd, &status) == 0;
+		standard[fd].device = status.st_dev;
+		standard[fd].inode = status.st_ino;
+	}
+}
+
+bool log_is_standard(int fd)
+{
+	struct stat status;
+
+	return standard[fd].is_open && fstat(fd, &status) == 0 && status.st_dev == standard[fd].device &&
+	       status.st_ino == standard[fd].inode;
+}
 
 static int append(char *path, size_t *used, const char *text)
 {
@@ -82,8 +108,8 @@ static int open_path(const char *path)
 	return moved;
 }
 
-/* What must not be written to, though it can be opened. */
-static int check(struct log *log, int fd)
+/* Takes the opened file, unless it is one that must not be written to. */
+static int adopt(struct log *log, int fd)
 {
 	struct stat status;
 
@@ -91,6 +117,10 @@ static int check(struct log *log, int fd)
 		return -errno;
 	if (S_ISBLK(status.st_mode))
 		return -ENOTSUP;
+	if (status.st_dev != log->device || status.st_ino != log->inode)
+		log->is_mid_line = false;
+	log_close(log);
+	log->fd = fd;
 	log->device = status.st_dev;
 	log->inode = status.st_ino;
 	return 0;
@@ -101,18 +131,14 @@ static int reopen(struct log *log)
 	int error, fd;
 
 	if (log->standard >= 0)
-		return fcntl(log->standard, F_GETFL) < 0 ? -errno : 0;
+		return log_is_standard(log->standard) ? 0 : -EBADF;
 	fd = open_path(log->path);
 	if (fd < 0)
 		return fd;
-	error = check(log, fd);
-	if (error != 0) {
+	error = adopt(log, fd);
+	if (error != 0)
 		close(fd);
-		return error;
-	}
-	log_close(log);
-	log->fd = fd;
-	return 0;
+	return error;
 }
 
 int log_open(struct log *log)
@@ -128,48 +154,68 @@ void log_refresh(struct log *log)
 {
 	struct stat status;
 
-	if (log->standard >= 0 || !log->is_private)
+	if (log->standard >= 0 || log->fd < 0)
 		return;
-	if (log->fd < 0 || stat(log->path, &status) != 0 || status.st_dev != log->device ||
-	        status.st_ino != log->inode)
-		reopen(log); /* where that fails, what is open still serves */
+	if (stat(log->path, &status) == 0 && status.st_dev == log->device && status.st_ino == log->inode)
+		return;
+	/* Where that fails, what is open still serves, if anybody can find it. */
+	if (reopen(log) != 0 && fstat(log->fd, &status) == 0 && status.st_nlink == 0)
+		log_close(log);
 }
 
-/* Writes all of it, or says how much. */
-static size_t write_all(int fd, const char *text, size_t bytes)
+int log_write_to(int fd, const char *text, size_t bytes, int wait_ms, size_t *done)
 {
-	size_t done = 0;
+	struct pollfd waiting = {.fd = fd, .events = POLLOUT};
 
-	while (done < bytes) {
-		ssize_t wrote = write(fd, text + done, bytes - done);
+	*done = 0;
+	/* A pipe that has room for a page takes a line at once; one that has none would block. */
+	if (poll(&waiting, 1, wait_ms) == 0)
+		return -EAGAIN;
+	while (*done < bytes) {
+		ssize_t wrote = write(fd, text + *done, bytes - *done);
 
-		if (wrote <= 0 && !(wrote < 0 && errno == EINTR))
-			break;
-		if (wrote > 0)
-			done += wrote;
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote <= 0)
+			return wrote < 0 ? -errno : -EIO;
+		*done += (size_t)wrote;
 	}
-	return done;
+	return 0;
 }
 
-bool log_write(struct log *log, const char *line, size_t bytes)
+/* Writes the line; `done` is how much of it. */
+static int append_line(struct log *log, const char *line, size_t bytes, size_t *done)
 {
-	size_t done = 0;
-	int fd;
+	int error = 0, fd, wait_ms = 0;
 
-	if (log->standard < 0 && log->fd < 0)
-		reopen(log);
+	*done = 0;
+	if (log->standard >= 0 || log->fd < 0)
+		error = reopen(log);
+	if (error != 0)
+		return error;
 	fd = log->standard >= 0 ? log->standard : log->fd;
+	if (log->standard >= 0 && log->is_private)
+		wait_ms = PATIENCE_MS;
 	/* A line that was cut off is ended, so that readers lose it alone. */
-	if (fd >= 0 && (!log->is_mid_line || write_all(fd, "\n", 1) == 1)) {
-		log->is_mid_line = false;
-		done = write_all(fd, line, bytes);
-	}
+	if (log->is_mid_line)
+		error = log_write_to(fd, "\n", 1, wait_ms, done);
+	if (error != 0)
+		return error;
+	log->is_mid_line = false;
+	return log_write_to(fd, line, bytes, wait_ms, done);
+}
+
+int log_write(struct log *log, const char *line, size_t bytes)
+{
+	size_t done;
+	int error = append_line(log, line, bytes, &done);
+
 	if (done > 0 && done < bytes)
 		log->is_mid_line = true;
 	if (!log->is_private)
 		log_close(log);
-	log->lost += done < bytes;
-	return done == bytes;
+	log->lost += error != 0;
+	return error;
 }
 
 void log_close(struct log *log)

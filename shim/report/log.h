@@ -26,8 +26,17 @@ struct log {
 };
 
 /*
+ * Remembers which files the standard output and error are; called once, from the constructor. The host may
+ * close them and use their numbers for something else, which must never get our bytes.
+ */
+void log_know_standard(void);
+
+/* Whether the descriptor, 1 or 2, is still what log_know_standard saw. */
+bool log_is_standard(int fd);
+
+/*
  * Expands the setting's %p, %n and %%, relative to `start_dir`. Opens nothing. 0, or -errno: -EINVAL for
- * another % sequence, -ENAMETOOLONG.
+ * another % sequence, -ENAMETOOLONG, -ENOENT when the path is relative to a directory that has no name.
  */
 int log_init(struct log *log, const char *setting, const char *start_dir, bool is_private);
 
@@ -37,8 +46,14 @@ int log_open(struct log *log);
 /* Before lines are written: opens it again if the path leads to another file by now. */
 void log_refresh(struct log *log);
 
-/* Appends a line, newline included. False: it is lost, and counted. */
-bool log_write(struct log *log, const char *line, size_t bytes);
+/* Appends a line, newline included. 0; or -errno, and it is lost, and counted. */
+int log_write(struct log *log, const char *line, size_t bytes);
+
+/*
+ * Writes to a pipe, terminal or file that may be somebody else's: waits at most `wait_ms` for it to take
+ * something. 0, or -errno, with `done` bytes written.
+ */
+int log_write_to(int fd, const char *text, size_t bytes, int wait_ms, size_t *done);
 
 void log_close(struct log *log);
 

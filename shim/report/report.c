@@ -2,13 +2,16 @@
  * The statistics thread: writes the log, and runs the clock of the trimming. It is told things by `bell`, a
  * futex that anybody may ring without waiting:
  *
- *	       report_start                report_wake, in a fork's child or when asleep
- *	IDLE ---------------> RUNNING <---> ASLEEP
- *	                         |            |         ARMED: after fork, until the pool is used
- *	                         +---- stop --+----> DONE
+ *	        report_start              nothing to trim
+ *	NONE ------------------> RUNNING <---------------> ASLEEP	report_wake rings
+ *	 |                          ^ |                       |
+ *	 | no thread to be had      | +--------- fork --------+
+ *	 v                   pool used|                       |
+ *	ALONE ------- fork ----> ARMED                      DONE	after report_stop
  *
+ * report_wait goes from NONE to ARMED. ALONE: constructor and destructor write what they can themselves.
  * `shared` is written as its comments say; everything else belongs to the thread, or, while there is none, to
- * the constructor or the forking thread.
+ * the constructor, the destructor or the forking thread.
  */
 #include "report/report.h"
 
@@ -19,7 +22,6 @@
 #include "report/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
 #include <linux/futex.h>
@@ -35,7 +37,7 @@
 
 enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, STACK_BYTES = 128 << 10, FIRST_FD = 3 };
 
-enum phase { PHASE_IDLE, PHASE_ARMED, PHASE_RUNNING, PHASE_ASLEEP, PHASE_DONE };
+enum phase { PHASE_NONE, PHASE_ALONE, PHASE_ARMED, PHASE_RUNNING, PHASE_ASLEEP, PHASE_DONE };
 
 static struct {
 	_Atomic int phase;     /* an enum phase; changed by who the picture above names */
@@ -48,8 +50,11 @@ static struct {
 	const struct config *config; /* written by report_start, as `host` */
 	const struct report_host *host;
 	struct log log;
-	bool has_log;      /* wanted, and its name makes sense */
-	int complaint;     /* the standard error of the start, private; -1: none */
+	bool is_late;      /* the program was running when the statistics began */
+	bool has_begun;    /* `open` has been said, or could not be */
+	bool has_log;      /* wanted, and could be opened */
+	int complaint;     /* where warnings go beside the log, for want of one; -1: nowhere */
+	pid_t pid;         /* the process that all this is about */
 	pid_t parent;      /* of a fork that went on without exec; 0 else */
 	uint64_t start_ms; /* CLOCK_MONOTONIC, as all times here */
 	uint64_t sample_ms;
@@ -96,16 +101,30 @@ static void await(uint32_t step, unsigned wait_ms)
 
 /* ---- what is written ---- */
 
-static void write_line(void)
+static int write_line(void)
 {
 	line_end(&report.line);
-	log_write(&report.log, report.line.text, report.line.used);
+	return log_write(&report.log, report.line.text, report.line.used);
+}
+
+/* To the standard error of the start: one line, whatever a setting's value holds. */
+static void complain(const char *text)
+{
+	char said[WARN_BYTES + 16];
+	size_t done;
+	int bytes = snprintf(said, sizeof said, "copool: %s\n", text);
+
+	for (int i = 0; i < bytes - 1; i++) {
+		if ((unsigned char)said[i] < ' ' || said[i] == 0x7f)
+			said[i] = '?';
+	}
+	log_write_to(report.complaint, said, (size_t)bytes, 0, &done);
 }
 
 static void write_warning(const char *text)
 {
 	if (report.complaint >= 0)
-		dprintf(report.complaint, "copool: %s\n", text);
+		complain(text);
 	if (!report.has_log)
 		return;
 	line_begin(&report.line, RECORD_WARNING);
@@ -137,59 +156,97 @@ static void write_warnings(void)
 		report.log.lost = lost;
 }
 
-static void write_open(void)
+static int write_open(void)
 {
-	struct line *line = &report.line;
-
-	line_begin(line, RECORD_OPEN);
-	line_number(line, "format", RECORD_FORMAT);
-	line_text(line, "version", COPOOL_VERSION);
-	line_text(line, "program", program_invocation_short_name);
-	line_text(line, "host", report.host->name);
-	line_text(line, "mode", report.host->mode);
-	line_text(line, "detail", report.host->detail);
-	line_number(line, "ppid", report.parent);
-	line_number(line, "interval_ms", report.config->interval_ms);
-	line_number(line, "max_batches", pool_count() > 0 ? pool_limit(pool_at(0)) : 0);
-	line_number(line, "decay_ms", report.config->decay_ms);
-	write_line();
+	line_open(&report.line, report.config, report.host, report.parent);
+	return write_line();
 }
 
 static void write_pools(const char *type)
 {
-	struct line *line = &report.line;
-	struct pool_stats stats;
-
 	for (unsigned i = 0; i < pool_count(); i++) {
-		pool_read(pool_at(i), &stats);
-		line_begin(line, type);
-		line_number(line, "uptime_ms", now_ms() - report.start_ms);
-		line_text(line, "pool", pool_name(pool_at(i)));
-#define ADD(name, kind, help) line_number(line, #name, stats.name);
-		RECORD_COUNTERS(ADD)
-#undef ADD
+		line_pool(&report.line, type, pool_at(i), now_ms() - report.start_ms);
 		write_line();
 	}
 }
 
-/* Whether the log can be written to; says why not. */
+static void warn_of_log(const char *why, const char *consequence)
+{
+	warn("COPOOL_LOG=%.300s: %s; %s", report.config->log, why, consequence);
+}
+
+static const char *error_text(int error)
+{
+#if __GLIBC_PREREQ(2, 32)
+	const char *text = strerrordesc_np(error); /* never translated, so it takes no lock */
+
+	return text != NULL ? text : "unknown error";
+#else
+	return strerror(error);
+#endif
+}
+
+/* Whether the log can be opened; says why not. */
 static bool open_log(bool is_private)
 {
 	const struct config *config = report.config;
-	int error;
+	int error = log_init(&report.log, config->log, config->start_dir, is_private);
 
-	if (config->log[0] == '\0')
+	if (error == -EINVAL) {
+		warn_of_log("after % comes p, n or %", "there will be no log");
 		return false;
-	error = log_init(&report.log, config->log, config->start_dir, is_private);
+	}
 	if (error == 0)
 		error = log_open(&report.log);
 	if (error == 0)
 		return true;
-	warn("COPOOL_LOG=%.300s: %s; there will be no log", config->log,
-	        error == -EINVAL  ? "after % comes p, n or %"
-	        : error == -ENXIO ? "nobody reads that FIFO"
-	                          : strerrordesc_np(-error));
+	warn_of_log(error == -ENXIO ? "nobody reads that FIFO" : error_text(-error), "there will be no log");
 	return false;
+}
+
+/* The `open` record, and what went wrong before; on the standard error if the log cannot say it. */
+static void begin(bool is_private)
+{
+	bool is_wanted = report.config->log[0] != '\0';
+	int error;
+
+	report.has_begun = true;
+	/* Not of a child, whose parent said it, nor later, when it may be anything. */
+	if (report.parent == 0 && !report.is_late && strcmp(report.config->log, "stderr") != 0 &&
+	        log_is_standard(STDERR_FILENO))
+		report.complaint = STDERR_FILENO;
+	report.has_log = is_wanted && open_log(is_private);
+	if (report.has_log) {
+		error = write_open();
+		if (error == 0)
+			report.complaint = -1;
+		else
+			warn_of_log(error_text(-error), "lines that cannot be written are lost");
+	}
+	write_warnings();
+	report.complaint = -1;
+}
+
+static void write_samples(void)
+{
+	uint64_t now = now_ms();
+
+	if (!report.has_log || now < report.sample_ms)
+		return;
+	log_refresh(&report.log);
+	write_warnings();
+	write_pools(RECORD_SAMPLE);
+	report.sample_ms = now + report.config->interval_ms;
+}
+
+static void end(void)
+{
+	if (!report.has_log)
+		return;
+	log_refresh(&report.log);
+	write_pools(RECORD_FINAL);
+	write_warnings();
+	log_close(&report.log);
 }
 
 /* ---- the thread ---- */
@@ -212,79 +269,49 @@ static bool leave_host_files(void)
 	return true;
 }
 
-static void begin(void)
+/* How long there is nothing to do, given how long there is nothing to trim. */
+static unsigned shorten(unsigned wait)
 {
-	bool is_private = leave_host_files();
+	uint64_t now = now_ms(), left = report.sample_ms > now ? report.sample_ms - now : 0;
 
-	/* In a fork's child, descriptor 2 may be anything by now. */
-	if (report.parent == 0 && strcmp(report.config->log, "stderr") != 0)
-		report.complaint = fcntl(STDERR_FILENO, F_GETFD) >= 0 ? STDERR_FILENO : -1;
-	report.has_log = open_log(is_private);
-	if (report.has_log) {
-		report.complaint = -1;
-		write_open();
-	}
-	write_warnings();
-	report.complaint = -1;
-	if (is_private && strcmp(report.config->log, "stderr") != 0)
-		close(STDERR_FILENO);
+	return report.has_log && left < wait ? (unsigned)left : wait;
 }
 
-/* Does what is due; returns how long nothing will be. */
-static unsigned work(void)
+/* What is due, until the bell says stop. */
+static void serve(void)
 {
-	uint64_t now = now_ms();
-	unsigned wait = pool_trim_tick();
+	for (;;) {
+		/* [bell] acquire: sees what was done before it was rung; pairs with ring. */
+		uint32_t seen = atomic_load_explicit(&shared.bell, memory_order_acquire);
+		unsigned wait;
 
-	if (!report.has_log)
-		return wait;
-	if (now >= report.sample_ms) {
-		log_refresh(&report.log);
-		write_warnings();
-		write_pools(RECORD_SAMPLE);
-		report.sample_ms = now + report.config->interval_ms;
+		/* [is_stopping] relaxed: set before the bell was rung. */
+		if (atomic_load_explicit(&shared.is_stopping, memory_order_relaxed))
+			return;
+		wait = pool_trim_tick();
+		if (wait == UINT_MAX) {
+			/* [phase] seq_cst: before the second look at the pools; pairs with report_wake. */
+			atomic_store_explicit(&shared.phase, PHASE_ASLEEP, memory_order_seq_cst);
+			wait = pool_trim_tick();
+		}
+		write_samples();
+		futex_wait(&shared.bell, seen, shorten(wait));
+		/* [phase] relaxed: who still sees ASLEEP rings once too often. */
+		atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	}
-	return report.sample_ms - now < wait ? report.sample_ms - now : wait;
-}
-
-/* Waits for the bell. When there is nothing to wait for, says so first: then who needs us rings. */
-static void rest(uint32_t seen, unsigned wait)
-{
-	if (wait == UINT_MAX) {
-		/* [phase] seq_cst: before the second look at the pools; pairs with the fence in report_wake.
-		 */
-		atomic_store_explicit(&shared.phase, PHASE_ASLEEP, memory_order_seq_cst);
-		wait = work();
-	}
-	futex_wait(&shared.bell, seen, wait);
-	atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
-}
-
-static void end(void)
-{
-	if (!report.has_log)
-		return;
-	log_refresh(&report.log);
-	write_pools(RECORD_FINAL);
-	write_warnings();
-	log_close(&report.log);
 }
 
 static void *run(void *unused)
 {
+	bool is_private = leave_host_files();
+
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
-	begin();
+	begin(is_private);
+	if (is_private && strcmp(report.config->log, "stderr") != 0)
+		close(STDERR_FILENO);
 	ring(&shared.step);
-	for (;;) {
-		/* [bell] acquire: sees what was done before it was rung; pairs with ring. */
-		uint32_t seen = atomic_load_explicit(&shared.bell, memory_order_acquire);
-
-		/* [is_stopping] relaxed: set before the bell was rung. */
-		if (atomic_load_explicit(&shared.is_stopping, memory_order_relaxed))
-			break;
-		rest(seen, work());
-	}
+	serve();
 	end();
 	ring(&shared.step);
 	return NULL;
@@ -295,73 +322,120 @@ static int start_thread(void)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
-	sigset_t all;
-	int error;
+	sigset_t all, before;
+	int error = pthread_attr_init(&attributes);
 
-	report.start_ms = now_ms();
-	report.sample_ms = report.start_ms + report.config->interval_ms;
-	error = pthread_attr_init(&attributes);
 	if (error != 0)
 		return -error;
 	sigfillset(&all);
-	pthread_attr_setsigmask_np(&attributes, &all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	error = pthread_create(&thread, &attributes, run, NULL);
 	if (error == EINVAL) {
 		/* So much thread-local storage that it does not fit into the small stack. */
 		pthread_attr_setstacksize(&attributes, 64 * STACK_BYTES);
 		error = pthread_create(&thread, &attributes, run, NULL);
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
-	if (error != 0)
-		atomic_store_explicit(&shared.phase, PHASE_IDLE, memory_order_relaxed);
 	return -error;
+}
+
+/* The same in its phases: RUNNING, or ALONE and -errno. */
+static int start(void)
+{
+	int error;
+
+	report.start_ms = now_ms();
+	report.sample_ms = report.start_ms + report.config->interval_ms;
+	/* [phase] relaxed: the new thread sees what was done before it. */
+	atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
+	error = start_thread();
+	if (error == 0)
+		return 0;
+	warn("the statistics thread cannot be started (%s): no samples, and no idle object is given back",
+	        error_text(-error));
+	atomic_store_explicit(&shared.phase, PHASE_ALONE, memory_order_relaxed);
+	return error;
+}
+
+/* ---- without a thread ---- */
+
+/* Nothing that is written by the host's own thread gets it a signal: a broken pipe, a limit on file sizes. */
+static void without_signals(void (*write)(void))
+{
+	static const int number[] = {SIGPIPE, SIGXFSZ};
+	sigset_t ours, before, pending;
+
+	sigemptyset(&ours);
+	sigpending(&pending);
+	for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
+		if (!sigismember(&pending, number[i]))
+			sigaddset(&ours, number[i]);
+	}
+	pthread_sigmask(SIG_BLOCK, &ours, &before);
+	write();
+	while (sigtimedwait(&ours, NULL, &(struct timespec){0, 0}) > 0)
+		;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void begin_alone(void)
+{
+	begin(false);
+}
+
+static void end_alone(void)
+{
+	if (!report.has_begun)
+		begin(false);
+	end();
 }
 
 /* ---- the ways in ---- */
 
-int report_start(const struct config *config, const struct report_host *host)
+static void know(const struct config *config, const struct report_host *host)
 {
-	int error;
-
 	report.config = config;
 	report.host = host;
-	if (config->log[0] == '\0' && config->decay_ms == 0 && config_mistakes() == 0)
-		return 0;
-	error = start_thread();
-	if (error == 0)
-		await(1, START_WAIT_MS);
+	report.pid = getpid();
+	log_know_standard();
+}
+
+int report_start(const struct config *config, const struct report_host *host)
+{
+	int error = 0;
+
+	know(config, host);
+	if (config->log[0] != '\0' || config->decay_ms != 0) {
+		error = start();
+		if (error == 0)
+			await(1, START_WAIT_MS);
+		else
+			without_signals(begin_alone);
+	} else if (config_mistakes() > 0) {
+		without_signals(begin_alone);
+	}
 	return error;
 }
 
 void report_inert(const struct config *config, const struct report_host *host)
 {
-	sigset_t ours, before, pending;
+	know(config, host);
+	if (config->log[0] != '\0')
+		without_signals(begin_alone);
+}
 
-	report.config = config;
+void report_wait(
+        const struct config *config, const struct report_host *until_then, const struct report_host *host)
+{
+	report_inert(config, until_then);
 	report.host = host;
-	if (config->log[0] == '\0')
-		return;
-	/* A pipe without a reader, a limit on file sizes: no reason for the host to get a signal. */
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGPIPE);
-	sigaddset(&ours, SIGXFSZ);
-	sigpending(&pending);
-	pthread_sigmask(SIG_BLOCK, &ours, &before);
-	report.has_log = open_log(false);
-	if (report.has_log) {
-		write_open();
-	} else if (fcntl(STDERR_FILENO, F_GETFD) >= 0) {
-		report.complaint = STDERR_FILENO;
-	}
-	write_warnings();
-	if (!sigismember(&pending, SIGPIPE) && !sigismember(&pending, SIGXFSZ)) {
-		while (sigtimedwait(&ours, NULL, &(struct timespec){0, 0}) > 0)
-			;
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	report.is_late = true;
+	report.has_begun = report.has_log = false;
+	/* [phase] relaxed: nobody uses a pool before the constructor is done. */
+	atomic_store_explicit(&shared.phase, PHASE_ARMED, memory_order_relaxed);
 }
 
 void report_stop(void)
@@ -369,6 +443,11 @@ void report_stop(void)
 	/* [phase] relaxed: written by this thread, or by the thread that is asked to stop. */
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
+	/* A child that the fork handlers did not hear of has no thread. */
+	if (report.pid != getpid())
+		return;
+	if (phase == PHASE_ALONE)
+		without_signals(end_alone);
 	if (phase != PHASE_RUNNING && phase != PHASE_ASLEEP)
 		return;
 	/* [is_stopping] relaxed: published by the bell. */
@@ -383,31 +462,39 @@ void report_fork_child(void)
 	/* [all] relaxed: the child has one thread. */
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
-	if (phase == PHASE_IDLE || phase == PHASE_DONE)
+	if (phase == PHASE_NONE || phase == PHASE_DONE)
 		return;
+	warn_fork_child();
 	atomic_store_explicit(&shared.bell, 0, memory_order_relaxed);
 	atomic_store_explicit(&shared.step, 0, memory_order_relaxed);
 	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
 	atomic_store_explicit(&shared.phase, PHASE_ARMED, memory_order_relaxed);
 	/* The log's descriptor was in the table of a thread that is not here. */
 	report.log.fd = -1;
-	report.parent = getppid();
+	report.has_begun = report.has_log = false;
+	report.complaint = -1;
+	report.parent = report.pid;
+	report.pid = getpid();
+}
+
+/* Only the one thread that succeeds goes on. */
+static bool change(int from, int to)
+{
+	/* [phase] relaxed: the bell, and the making of the thread, publish what they must. */
+	return atomic_compare_exchange_strong_explicit(
+	        &shared.phase, &from, to, memory_order_relaxed, memory_order_relaxed);
 }
 
 void report_wake(void)
 {
 	int saved = errno, phase;
 
-	/* [phase] seq_cst fence: what the caller did before is seen by rest(), or its sleep is seen here. */
+	/* [phase] seq_cst fence: what the caller did before is seen by serve(), or its sleep is seen here. */
 	atomic_thread_fence(memory_order_seq_cst);
 	phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
-	if (phase == PHASE_ARMED) {
-		/* [phase] relaxed: one thread of those that come here starts it. */
-		if (atomic_compare_exchange_strong_explicit(
-		            &shared.phase, &phase, PHASE_RUNNING, memory_order_relaxed, memory_order_relaxed))
-			start_thread();
-	} else if (phase == PHASE_ASLEEP) {
+	if (phase == PHASE_ARMED && change(PHASE_ARMED, PHASE_RUNNING))
+		start();
+	else if (phase == PHASE_ASLEEP && change(PHASE_ASLEEP, PHASE_RUNNING))
 		ring(&shared.bell);
-	}
 	errno = saved;
 }

@@ -31,6 +31,13 @@ int report_start(const struct config *config, const struct report_host *host);
  */
 void report_inert(const struct config *config, const struct report_host *host);
 
+/*
+ * For a program that may come to pool something: as report_inert with `until_then`, and the statistics begin,
+ * with an `open` record of `host`, when report_wake() is called for the first time.
+ */
+void report_wait(
+        const struct config *config, const struct report_host *until_then, const struct report_host *host);
+
 /* Writes the `final` records and ends the thread; waits at most two seconds. Called from the destructor. */
 void report_stop(void);
 

@@ -18,14 +18,12 @@ enum { SLOT_BITS = 26, RLIMIT_SHARE = 8 };
 static const uint64_t GRAIN_BYTES = (uint64_t)1 << ARENA_GRAIN_SHIFT;
 static const uint64_t CHUNK_MAX_BYTES = (uint64_t)16 << 30;
 
-int arena_init(struct arena *arena, enum guard_means means)
+void arena_init(struct arena *arena, enum guard_means means)
 {
 	arena->page_bytes = sysconf(_SC_PAGESIZE);
 	arena->means = guard_probe(means);
-	arena->grain = real_table(ARENA_GRAINS * sizeof *arena->grain);
 	/* [arena.low] relaxed: nobody looks yet. */
 	atomic_store_explicit(&arena->low, UINTPTR_MAX, memory_order_relaxed);
-	return arena->grain != NULL ? 0 : -ENOMEM;
 }
 
 struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_t bytes, int protection)
@@ -82,6 +80,42 @@ static uint32_t pop_free(struct arena_class *class)
 }
 
 /* ---- chunks ---- */
+
+static struct arena_chunk *chunk_at(const struct arena *arena, uintptr_t at)
+{
+	struct arena_leaf *const _Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
+	unsigned grain = at >> ARENA_GRAIN_SHIFT & ((1 << ARENA_LEAF_SHIFT) - 1);
+	/* [arena.leaf] acquire: its zeroes; pairs with set_chunk. */
+	struct arena_leaf *leaf =
+	        atomic_load_explicit((struct arena_leaf * _Atomic *)place, memory_order_acquire);
+
+	/* [leaf.chunk] acquire: the chunk's fields; pairs with set_chunk. */
+	return leaf != NULL ? atomic_load_explicit(&leaf->chunk[grain], memory_order_acquire) : NULL;
+}
+
+/* Makes chunk_at find the chunk for the grain at an address; false: no memory for the table. */
+static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chunk)
+{
+	struct arena_leaf *_Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
+	unsigned grain = at >> ARENA_GRAIN_SHIFT & ((1 << ARENA_LEAF_SHIFT) - 1);
+	/* [arena.leaf] acquire: its zeroes, where another class's thread has made it. */
+	struct arena_leaf *leaf = atomic_load_explicit(place, memory_order_acquire), *made;
+
+	if (leaf == NULL) {
+		made = real_table(sizeof *made);
+		if (made == NULL)
+			return false;
+		/* [arena.leaf] acq_rel: publishes its zeroes to chunk_at, or sees another's. */
+		if (atomic_compare_exchange_strong_explicit(
+		            place, &leaf, made, memory_order_acq_rel, memory_order_acquire))
+			leaf = made;
+		else
+			real_table_free(made, sizeof *made);
+	}
+	/* [leaf.chunk] release: publishes the chunk to chunk_at. */
+	atomic_store_explicit(&leaf->chunk[grain], chunk, memory_order_release);
+	return true;
+}
 
 /* How large the next chunk shall be: each twice the last, within what the limit on address space leaves. */
 static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t number)
@@ -160,8 +194,8 @@ static bool add_chunk(struct arena_class *class)
 	chunk->number = number;
 	chunk->class = class;
 	for (uintptr_t at = chunk->base; at < chunk->base + bytes; at += GRAIN_BYTES)
-		/* [arena.grain] release: publishes the chunk to arena_find. */
-		atomic_store_explicit(&arena->grain[at >> ARENA_GRAIN_SHIFT], chunk, memory_order_release);
+		if (!set_chunk(arena, at, chunk))
+			return false; /* what is reserved stays so: nobody is short of addresses */
 	widen(arena, chunk->base, chunk->base + bytes);
 	atomic_fetch_add_explicit(&arena->reserved, bytes, memory_order_relaxed);
 	/* [class.chunks] release: publishes the chunk to take_new. */
@@ -248,8 +282,7 @@ bool arena_find(const struct arena *arena, const void *address, struct arena_pla
 
 	if (at >> ARENA_ADDRESS_BITS != 0)
 		return false;
-	/* [arena.grain] acquire: the chunk's fields; pairs with add_chunk. */
-	chunk = atomic_load_explicit(&arena->grain[at >> ARENA_GRAIN_SHIFT], memory_order_acquire);
+	chunk = chunk_at(arena, at);
 	if (chunk == NULL)
 		return false;
 	slot = (at - chunk->base) / chunk->class->bytes;
@@ -271,10 +304,10 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
 	        low >= atomic_load_explicit((_Atomic uintptr_t *)&arena->high, memory_order_relaxed) ||
 	        high < low)
 		return false;
+	if (high > (uintptr_t)1 << ARENA_ADDRESS_BITS)
+		high = (uintptr_t)1 << ARENA_ADDRESS_BITS;
 	for (uintptr_t grain = low >> ARENA_GRAIN_SHIFT; grain <= (high - 1) >> ARENA_GRAIN_SHIFT; grain++) {
-		/* [arena.grain] relaxed: only whether there is one. */
-		if (grain < ARENA_GRAINS &&
-		        atomic_load_explicit(&arena->grain[grain], memory_order_relaxed) != NULL)
+		if (chunk_at(arena, grain << ARENA_GRAIN_SHIFT) != NULL)
 			return true;
 	}
 	return false;
@@ -309,21 +342,53 @@ int arena_unguard(const struct arena_place *place)
 	return 0;
 }
 
+static bool is_empty(uintptr_t low, size_t bytes)
+{
+	const uint64_t *word = (const uint64_t *)low, *end = (const uint64_t *)(low + bytes);
+
+	while (word < end && *word == 0)
+		word++;
+	return word == end;
+}
+
 int arena_guard(const struct arena_place *place, size_t bytes)
 {
 	struct slot *slot = place->slot;
 	int means;
 
-	if (slot->guard_bytes == bytes)
+	if (slot->guard_bytes == bytes || (slot->guard_bytes > bytes && !slot->is_guard_old)) {
+		slot->is_guard_old = false;
 		return 0;
+	}
 	means = arena_unguard(place);
 	if (means == 0)
-		means = guard_install(place->class->arena->means, (void *)place->base, bytes);
+		means = is_empty(place->base, bytes)
+		                ? guard_install(place->class->arena->means, (void *)place->base, bytes)
+		                : -ENOTSUP;
 	if (means < 0)
 		return means;
 	slot->guard_bytes = bytes;
 	slot->guard_means = means;
+	slot->is_guard_old = false;
 	count_guard(place->class, means, 1);
+	return 0;
+}
+
+int arena_retire(const struct arena_place *place)
+{
+	struct slot *slot = place->slot;
+	int error;
+
+	if (slot_state(slot) != SLOT_LIVE)
+		return 0;
+	if (slot->guard_bytes != 0) {
+		error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
+		if (error != 0)
+			return error;
+		count_guard(place->class, slot->guard_means, -1);
+		slot->guard_bytes = 0;
+	}
+	slot_move(slot, SLOT_LIVE, SLOT_RETIRED);
 	return 0;
 }
 
@@ -368,15 +433,17 @@ void arena_free(const struct arena_place *place)
 	/* A guard that splits the mapping is given up with the memory: idle slots shall cost no maps. */
 	if (slot_state(slot) == SLOT_LEAVING || drop(place->base, place->class->bytes) != 0 ||
 	        (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) {
-		if (arena_blank(place, place->base, place->class->bytes) != 0)
+		if (arena_blank(place, place->base, place->class->bytes) != 0) {
+			drop(place->base, place->class->bytes);
+			errno = saved;
 			return; /* left as it is, never used again */
+		}
 		if (slot->guard_bytes != 0)
 			count_guard(place->class, slot->guard_means, -1);
 		slot->guard_bytes = 0;
 		slot->is_open = false;
 	}
-	chunk = atomic_load_explicit(
-	        &place->class->arena->grain[place->base >> ARENA_GRAIN_SHIFT], memory_order_acquire);
+	chunk = chunk_at(place->class->arena, place->base);
 	/* [slot.state] release: as slot_move; nobody else may change it now. */
 	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
 	push_free(place->class, 1 + (chunk->number << SLOT_BITS | (uint32_t)(slot - chunk->slot)));

@@ -23,7 +23,8 @@ enum {
 	ARENA_CHUNKS = 64,      /* of one class */
 	ARENA_GRAIN_SHIFT = 26, /* chunks are whole grains of 64 MiB, aligned to them */
 	ARENA_ADDRESS_BITS = 47,
-	ARENA_GRAINS = 1 << (ARENA_ADDRESS_BITS - ARENA_GRAIN_SHIFT),
+	ARENA_LEAF_SHIFT = 10, /* grains in a leaf of the table of grains */
+	ARENA_LEAVES = 1 << (ARENA_ADDRESS_BITS - ARENA_GRAIN_SHIFT - ARENA_LEAF_SHIFT),
 };
 
 enum slot_state {
@@ -38,8 +39,9 @@ enum slot_state {
 struct slot {
 	_Atomic uint32_t state; /* an enum slot_state; changed by who owns the slot */
 	_Atomic uint32_t next;  /* of the free slots; see arena_class.free */
-	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as the next three */
+	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as the next four */
 	uint8_t guard_means;    /* an enum guard_means */
+	bool is_guard_old;      /* left by the last use, not asked for in this one */
 	bool is_open;           /* has its class's protection (but for the guard) */
 };
 
@@ -64,12 +66,17 @@ struct arena_class {
 	_Atomic uint64_t guards; /* slots that have a guard without a map of its own: maps saved */
 };
 
+/* The chunk that each grain is part of; set once each. */
+struct arena_leaf {
+	struct arena_chunk *_Atomic chunk[1 << ARENA_LEAF_SHIFT];
+};
+
 struct arena {
 	enum guard_means means;
 	size_t page_bytes;
-	struct arena_chunk *_Atomic *grain; /* one for each grain of the address space; set once each */
-	_Atomic uintptr_t low, high;        /* all chunks lie in between */
-	_Atomic uint64_t reserved;          /* bytes */
+	struct arena_leaf *_Atomic leaf[ARENA_LEAVES]; /* of the address space; set once each */
+	_Atomic uintptr_t low, high;                   /* all chunks lie in between */
+	_Atomic uint64_t reserved;                     /* bytes */
 	struct arena_class class[ARENA_CLASSES];
 };
 
@@ -81,8 +88,8 @@ struct arena_place {
 	size_t offset;  /* in it */
 };
 
-/* Prepares a zeroed arena. 0, or -ENOMEM. */
-int arena_init(struct arena *arena, enum guard_means means);
+/* Prepares a zeroed arena. */
+void arena_init(struct arena *arena, enum guard_means means);
 
 /* Sets a class up, which must not be set up yet: slots of `bytes` (whole pages) with `protection`. */
 struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_t bytes, int protection);
@@ -105,8 +112,17 @@ bool arena_find(const struct arena *arena, const void *address, struct arena_pla
 /* Whether a byte of the range is in one of our chunks. */
 bool arena_touches(const struct arena *arena, const void *address, size_t bytes);
 
-/* Makes the lowest `bytes` of a slot a guard, or only sees that they are. 0 or -errno. */
+/*
+ * Makes the lowest `bytes` of a slot a guard, or only sees that they are. 0 or -errno; -ENOTSUP when
+ * something is in these pages, which a guard would lose.
+ */
 int arena_guard(const struct arena_place *place, size_t bytes);
+
+/*
+ * A slot in the program's hands will be treated in some way that outlives its use: SLOT_RETIRED, its guard a
+ * matter of the mapping's own protection. 0 or -errno, then it is as it was.
+ */
+int arena_retire(const struct arena_place *place);
 
 /* How many slots have a guard that takes no memory map of its own. */
 uint64_t arena_guards(const struct arena_class *class);

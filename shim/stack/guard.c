@@ -59,7 +59,25 @@ int guard_install(enum guard_means means, void *low, size_t bytes)
 
 int guard_remove(enum guard_means means, void *low, size_t bytes, int protection)
 {
-	if (means == GUARD_MADVISE)
-		return advise(low, bytes, MADV_GUARD_REMOVE);
-	return protect(low, bytes, protection);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, saved = errno;
+
+	if (means != GUARD_MADVISE)
+		return protect(low, bytes, protection);
+	if (advise(low, bytes, MADV_GUARD_REMOVE) == 0)
+		return 0;
+	/* A sandbox that the program has put itself into may refuse that; there is nothing in these pages. */
+	if (real_mmap(low, bytes, protection, flags, -1, 0) == MAP_FAILED)
+		return -errno;
+	errno = saved;
+	return 0;
+}
+
+int guard_settle(enum guard_means means, void *low, size_t bytes)
+{
+	int error;
+
+	if (means != GUARD_MADVISE)
+		return 0;
+	error = protect(low, bytes, PROT_NONE);
+	return error == 0 ? guard_remove(GUARD_MADVISE, low, bytes, PROT_NONE) : error;
 }

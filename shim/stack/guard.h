@@ -23,7 +23,13 @@ enum guard_means guard_probe(enum guard_means wanted);
  */
 int guard_install(enum guard_means means, void *low, size_t bytes);
 
-/* Undoes guard_install, giving the pages back their `protection`. 0 or -errno. */
+/* Undoes guard_install, giving the pages back their `protection`; they are all zero. 0 or -errno. */
 int guard_remove(enum guard_means means, void *low, size_t bytes, int protection);
+
+/*
+ * Turns a guard of any means into pages that are protected by mprotect: an honest part of the mapping, for
+ * whatever the program does next. 0 or -errno, then it is the guard that it was.
+ */
+int guard_settle(enum guard_means means, void *low, size_t bytes);
 
 #endif

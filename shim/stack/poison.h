@@ -1,0 +1,19 @@
+/*
+ * Guard pages by poison, for Linux 6.6 to 6.12: userfaultfd marks a page so that touching it raises SIGBUS, and
+ * the mapping stays whole. The mark survives fork and the end of the descriptor that set it; MADV_DONTNEED takes
+ * it away. The descriptor is open for the moment only, with UFFD_USER_MODE_ONLY, which needs no privilege.
+ *
+ * No state; all threads. errno survives.
+ */
+#ifndef COPOOL_STACK_POISON_H
+#define COPOOL_STACK_POISON_H
+
+#include <stddef.h>
+
+/* Poisons `bytes` at `low`, whole pages of private anonymous memory; drops what they held. 0 or -errno. */
+int poison_install(void *low, size_t bytes);
+
+/* Makes them ordinary again: zero. 0 or -errno. */
+int poison_remove(void *low, size_t bytes);
+
+#endif

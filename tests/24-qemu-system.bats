@@ -1,0 +1,136 @@
+#!/usr/bin/env bats
+# qemu-system-x86_64, unmodified, in software emulation and in its own sandbox.
+# shellcheck disable=SC2034 # FILTER is read by same_twin
+# shellcheck disable=SC2054 # the commas belong to QEMU's options
+# shellcheck disable=SC2154 # start_stock and start_pooled set pid
+
+load lib/helper
+load lib/qemu
+load lib/packages
+
+setup() {
+	requires_qemu qemu-system-x86_64 qemu-img socat
+	cd "$BATS_TEST_TMPDIR" || return
+	machine=(qemu-system-x86_64 -accel tcg -machine q35 -m 256 -display none -nodefaults -no-user-config
+		-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny)
+	monitor=(-chardev "socket,id=qmp,path=$PWD/qmp,server=on,wait=off" -mon chardev=qmp,mode=control)
+}
+
+# Two virtio disks, each on an I/O thread.
+two_disks() { # BLOCKDEV_OF_A BLOCKDEV_OF_B
+	disks=(-object iothread,id=thread-a -object iothread,id=thread-b
+		-blockdev "$1,node-name=a" -blockdev "$2,node-name=b"
+		-device virtio-blk-pci,drive=a,iothread=thread-a,num-queues=1,queue-size=128
+		-device virtio-blk-pci,drive=b,iothread=thread-b,num-queues=1,queue-size=128)
+}
+
+# A guest from Debian's kernel, whose first process is the script on standard input.
+make_guest() {
+	requires busybox cpio
+	requires_unpacked kernel bookworm pointed-at:linux-image-cloud-amd64
+	make_initrd "$CACHE/kernel" initrd
+	guest=(-no-reboot -serial stdio -kernel "$(echo "$CACHE"/kernel/boot/vmlinuz-*)" -initrd initrd
+		-append 'console=ttyS0 quiet panic=-1')
+}
+
+@test "qemu-system: stopped at the start it quits as without the shim" {
+	for twin in stock pooled; do
+		rm -f qmp
+		start_"$twin" "${machine[@]}" "${monitor[@]}" -S
+		qmp_open qmp
+		qmp query-status
+		qmp quit
+		ended "$pid"
+		[[ $status -eq 0 && ! -s $BATS_TEST_TMPDIR/output.$pid ]]
+	done
+	check_log
+	is_pooled_qemu
+}
+
+@test "qemu-system: a disk is backed up to the byte by jobs of a stopped machine" {
+	random_file a 32
+	run_stock qemu-img create -q -f qcow2 c 32M
+	two_disks driver=file,filename=a driver=null-co,size=1048576
+	start_pooled "${machine[@]}" "${monitor[@]}" "${disks[@]}" -blockdev driver=file,filename=c,node-name=file \
+		-blockdev driver=qcow2,file=file,node-name=c -S
+	qmp_open qmp
+	qmp blockdev-backup '{"job-id":"backup","device":"a","target":"c","sync":"full"}'
+	qmp_event BLOCK_JOB_COMPLETED
+	qmp quit
+	ended "$pid"
+	[[ $status -eq 0 ]]
+	run_stock qemu-img compare -f raw -F qcow2 a c
+	[[ $status -eq 0 ]]
+	check_balance
+	(($(pool_final create_local) > 0))
+}
+
+@test "qemu-system: a device that is missing is missed in the same words" {
+	same_twin "${machine[@]}" -blockdev driver=file,filename=nowhere,node-name=a
+	[[ $status -eq 1 && $output == *nowhere* ]]
+	same_twin "${machine[@]}" -device nothing
+	[[ $status -eq 1 ]]
+}
+
+@test "qemu-system -daemonize: statistics go on in the daemon until it ends" {
+	for twin in stock pooled; do
+		rm -f qmp pid
+		run_"$twin" COPOOL_INTERVAL_MS=50 "${machine[@]:0:10}" "${monitor[@]}" -S -daemonize -pidfile pid 3>&-
+		[[ $status -eq 0 && $output == "" && -s pid ]]
+		child=$(<pid)
+		watch_over "$child"
+		qmp_open qmp
+		qmp quit
+		ended "$child"
+	done
+	check_log
+	[[ $(log_records open "select(.pid == $child) | .ppid") -gt 1 ]]
+	[[ $(log_records final "select(.pid == $child) | .pool") == *"$COROUTINES"* ]]
+}
+
+@test "qemu-system: a guest copies one disk to another, and powers off" {
+	make_guest <<-'END'
+		dd if=/dev/vda of=/dev/vdb bs=64k 2>/dev/null
+		sync
+		echo 3 >/proc/sys/vm/drop_caches
+		cmp /dev/vda /dev/vdb && echo the disks are the same
+	END
+	FILTER='s/^\[ *[0-9.]+\] //'
+	two_disks driver=file,filename=a driver=file,filename=b
+	random_file a 32
+	for twin in stock pooled; do
+		rm -f b
+		truncate -s 32M b
+		run_"$twin" "${machine[@]}" "${disks[@]}" "${guest[@]}"
+		[[ $status -eq 0 && $output == *"the disks are the same"* ]]
+		cmp a b
+		[[ $twin == stock ]] || [[ $(filtered) == "$stock_output" ]]
+		stock_output=$(filtered)
+	done
+	check_balance
+	is_pooled_qemu
+}
+
+@test "qemu-system: two disks with 128 requests each on two I/O threads need at most 273 coroutines, all in the first seconds" {
+	requires_sized_pool qemu-system-x86_64
+	# 128 readers a disk, each waiting for one block after the other; they begin when all are there.
+	make_guest <<-'END'
+		mkfifo /go
+		for i in $(seq 128); do
+			for disk in vda vdb; do
+				(read x </go; dd if=/dev/$disk of=/dev/null bs=4k iflag=direct skip=$((i * 100)) count=100 2>/dev/null) &
+			done
+		done
+		: >/go
+		wait
+	END
+	slow=driver=null-aio,size=1073741824,latency-ns=50000000
+	two_disks $slow $slow
+	run_pooled COPOOL_INTERVAL_MS=100 "${machine[@]}" "${disks[@]}" "${guest[@]}"
+	[[ $status -eq 0 ]]
+	check_balance
+	(($(pool_final create_local) + $(pool_final create_depot) > 2 * 128 * 100 - 300))
+	(($(pool_final peak_objects) >= 250 && $(pool_final peak_objects) <= 273))
+	peak_at=$(log_records sample "select(.pool == \"$COROUTINES\" and .live >= 240) | .uptime_ms" | head -n 1)
+	[[ $(new_after "$((peak_at + 500))") -eq 0 ]]
+}

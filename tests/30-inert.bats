@@ -1,0 +1,210 @@
+#!/usr/bin/env bats
+# Programs that have nothing to pool: nothing happens to them, and hardly anything in them.
+# shellcheck disable=SC2034 # FILTER and INPUT are read by same_twin
+# shellcheck disable=SC2030,SC2031 # each test is a process of its own
+# shellcheck disable=SC2016 # what is in single quotes is for the program to expand
+
+load lib/helper
+
+setup() {
+	requires jq
+	cd "$BATS_TEST_TMPDIR" || return
+	unset LD_PRELOAD
+}
+
+# The log's only record says that there was nothing to do.
+is_inert() {
+	check_log
+	[[ $(log_open host) == none && $(log_open mode) == none ]]
+	[[ $(wc -l <"$LOG") -eq 1 ]]
+}
+
+@test "inert: true, false and a program that is missing return what they always returned" {
+	same_twin /bin/true
+	[[ $status -eq 0 ]]
+	is_inert
+	rm "$LOG"
+	same_twin /bin/false
+	[[ $status -eq 1 ]]
+	is_inert
+	same_twin bash -c '/nowhere/to/be/found; echo $?'
+	[[ $status -eq 0 && $output == *127 ]]
+}
+
+# computes PROGRAM OPTION SCRIPT: an interpreter adds its input up, and leaves with a status of its own.
+computes() {
+	requires "$1"
+	INPUT=$BATS_TEST_TMPDIR/input
+	seq 1000 >"$INPUT"
+	# What lies in front of it in PATH may be a script.
+	same_twin "$(readlink -f "/usr/bin/$1")" "$2" "$3"
+	[[ $status -eq 7 && $output == 500500 ]]
+	is_inert
+}
+
+@test "inert: bash computes the same, from the same input" {
+	computes bash -c 'x=0; while read -r n; do ((x += n)); done; echo "$x"; exit 7'
+}
+
+@test "inert: python3 computes the same, from the same input" {
+	computes python3 -c 'import sys; print(sum(map(int, sys.stdin))); sys.exit(7)'
+}
+
+@test "inert: perl without coroutines computes the same, from the same input" {
+	computes perl -e 'my $x = 0; $x += $_ while <STDIN>; print "$x\n"; exit 7'
+}
+
+@test "inert: perl without coroutines has one thread" {
+	requires perl
+	same_twin perl -e 'print scalar(() = glob "/proc/self/task/*"), "\n"'
+	[[ $status -eq 0 && $output == 1 ]]
+}
+
+@test "inert: threads and child processes of python3 do what they always did" {
+	requires python3
+	same_twin /usr/bin/python3 -c '
+import os, subprocess, threading
+done = []
+threads = [threading.Thread(target=lambda: done.append(1)) for i in range(20)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(len(done), subprocess.run(["/bin/echo", "child"], capture_output=True).stdout)
+child = os.fork()
+if child == 0:
+    os._exit(9)
+print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
+	[[ $status -eq 0 && $output == *"20 b'child\n'"*9 ]]
+	check_log
+	[[ $(log_records open '.host' | sort -u) == none && $(log_records - '.type' | sort -u) == open ]]
+}
+
+@test "inert: C++ exceptions are caught, also those that come from afar and from threads" {
+	requires_guest throws
+	same_twin "$GUESTS/throws"
+	[[ $status -eq 0 && $output == "1001 caught, 51051 destroyed" ]]
+	is_inert
+}
+
+@test "inert: a C++ exception that nobody catches ends the program as always" {
+	requires_guest throws
+	same_twin bash -c 'ulimit -c 0; exec "$0" uncaught' "$GUESTS/throws"
+	[[ $status -eq 134 && $output == *"the ground"* ]]
+}
+
+@test "inert: from inside a process finds no thread, descriptor, code or signal of ours" {
+	requires_guest looks_inside
+	same_twin "$GUESTS/looks_inside"
+	[[ $status -eq 0 && $output == "threads 1"* && $output != *code* ]]
+	is_inert
+	# The same where there is no log.
+	stock=$output
+	run env LD_PRELOAD="$COPOOL_SO" "$GUESTS/looks_inside"
+	[[ $output == "$stock" ]]
+}
+
+@test "inert: descriptors that were open stay open, and closed ones closed" {
+	requires_guest looks_inside
+	same_twin bash -c 'exec 5</dev/null 9>/dev/zero <&- 2>&-; exec "$0"' "$GUESTS/looks_inside"
+	[[ $status -eq 0 && $output == *"descriptor 9 /dev/zero"* && $output != *"descriptor 0"* ]]
+}
+
+@test "inert: no library is loaded that was not there before" {
+	libraries() {
+		grep -o '/[^ ]*\.so[^ ]*' <<<"$output" | sort -u
+	}
+	run_stock cat /proc/self/maps
+	stock=$(libraries)
+	run_pooled cat /proc/self/maps
+	[[ $(comm -13 <(echo "$stock") <(libraries)) == "$(realpath "$COPOOL_SO")" ]]
+}
+
+@test "inert: the shim needs libc and nothing else" {
+	requires readelf
+	run readelf --dynamic --wide "$COPOOL_SO"
+	[[ $(grep -c NEEDED <<<"$output") -eq 1 && $output == *"[libc.so.6]"* ]]
+	[[ $output != *TEXTREL* && $output != *RPATH* && $output != *RUNPATH* ]]
+	run readelf --segments --wide "$COPOOL_SO"
+	[[ $output != *RWE* ]]
+}
+
+@test "inert: a chain of execs runs through, with a line in the log for each" {
+	same_twin bash -c 'exec env sh -c "exec stdbuf -i0 /bin/echo the end"'
+	[[ $status -eq 0 && $output == "the end" ]]
+	check_log
+	[[ $(log_records open '.program' | tr '\n' ' ') == "bash env sh stdbuf echo " ]]
+	[[ $(log_records open '.host' | sort -u) == none && $(log_records open '.pid' | sort -u | wc -l) -eq 1 ]]
+}
+
+@test "inert: children inherit the preload as it was written" {
+	run_pooled bash -c 'env | grep ^LD_PRELOAD='
+	[[ $output == "LD_PRELOAD=$COPOOL_SO" ]]
+	same_twin env -i /bin/echo without
+	[[ $status -eq 0 && $output == without ]]
+}
+
+@test "inert: another preload before or behind it still works" {
+	requires stdbuf
+	buffers=$(stdbuf -oL env | sed -n 's/^LD_PRELOAD=//p')
+	for preload in "$COPOOL_SO $buffers" "$buffers $COPOOL_SO" "$COPOOL_SO:$buffers" "$COPOOL_SO $COPOOL_SO"; do
+		rm -f "$LOG"
+		run_pooled LD_PRELOAD="$preload" _STDBUF_O=L cat /proc/self/maps
+		[[ $status -eq 0 && $output == *libcopool* && $output != *ERROR* ]]
+		is_inert
+	done
+}
+
+@test "inert: switched off, even a program with coroutines is left alone" {
+	requires_guest qemu_like
+	same_twin COPOOL_HOST=off "$GUESTS/qemu_like" churn
+	[[ $status -eq 0 ]]
+	is_inert
+	[[ $(log_open detail) == *COPOOL_HOST=off* ]]
+}
+
+@test "inert: bad settings cost a warning in the log, and nothing else" {
+	same_twin COPOOL_INTERVAL_MS=soon COPOOL_MAX_BATCHES=-1 COPOOL_HOST=nobody COPOOL_NONSENSE=1 /bin/echo fine
+	[[ $status -eq 0 && $output == fine ]]
+	check_log
+	for setting in COPOOL_INTERVAL_MS=soon COPOOL_MAX_BATCHES=-1 COPOOL_HOST=nobody COPOOL_NONSENSE; do
+		[[ $(log_records warning .text) == *"$setting"* ]]
+	done
+}
+
+@test "inert: a log that cannot be written changes nothing" {
+	for path in /nowhere/log /dev/full / "$BATS_TEST_TMPDIR" ''; do
+		run --separate-stderr env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$path" bash -c 'echo fine; echo me >&2; exit 7'
+		[[ $status -eq 7 && $output == fine ]]
+		# The user may be told of it.
+		# shellcheck disable=SC2154 # run sets it
+		[[ $(grep -v "^copool: " <<<"$stderr") == me ]]
+	done
+}
+
+@test "inert: a descriptor 2 that was closed at the start gets nothing of ours" {
+	for path in /nowhere/log /dev/full stderr; do
+		run env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$path" COPOOL_NONSENSE=1 \
+			/bin/bash -c 'exec 2>>said; echo mine >&2' 2>&-
+		[[ $status -eq 0 && $(<said) == mine ]]
+		rm said
+	done
+}
+
+@test "inert: a program that runs with another's rights ignores our settings" {
+	[[ $(id -u) -eq 0 ]] || lacks "only root can make a set-user-id program"
+	requires_guest looks_inside
+	requires setpriv
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR"
+	# Secure mode takes a preload by its name only, from the system's folders, and only a set-user-id one.
+	cp "$GUESTS/looks_inside" inside
+	chmod 4755 inside
+	mkdir open
+	chmod 777 open
+	run_stock setpriv --reuid=65534 --regid=65534 --clear-groups ./inside
+	stock=$output
+	LOG=$PWD/open/log.jsonl
+	run_shown setpriv --reuid=65534 --regid=65534 --clear-groups \
+		env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" ./inside
+	[[ $status -eq 0 && $(tail -n +2 <<<"$stock") == $(grep -A 100 '^descriptor 0' <<<"$output") ]]
+	# Only setpriv's and env's programs before it may have left their line.
+	[[ ! -e $LOG ]] || [[ $(log_records open .program) != *inside* ]]
+}

@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# Mappings under the host stacks behave as the kernel's do, whatever a program does to them; and a program
+# under hard conditions goes on as it would without the shim.
+
+load lib/helper
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	export COPOOL_HOST=stacks
+}
+
+# same_mappings FIRST COUNT [VARIABLE=VALUE...]: the random program says the same with and without the shim.
+same_mappings() {
+	local first=$1 count=$2
+	shift 2
+	requires_guest mappings
+	"$GUESTS/mappings" "$first" "$count" >stock
+	env "$@" LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" "$GUESTS/mappings" "$first" "$count" >pooled
+	[[ -s stock ]]
+	cmp stock pooled || {
+		diff stock pooled | head -20
+		return 1
+	}
+	(($(log_final destroy_local) + $(log_final destroy_depot) > count)) # some were ours
+}
+
+@test "mappings: 300 random programs see the same with and without the shim" {
+	same_mappings 1 300
+}
+
+@test "mappings: so they do when guards are made by mprotect" {
+	same_mappings 1001 100 COPOOL_GUARD=mprotect
+}
+
+@test "mappings: so they do when stacks are handed out zeroed" {
+	same_mappings 2001 100 COPOOL_ZERO=1
+}
+
+@test "mappings: so they do when call sites are learned" {
+	same_mappings 3001 100 COPOOL_LEARN=1
+}
+
+@test "mappings: so they do when all memory of a size is taken for stacks" {
+	same_mappings 4001 100 COPOOL_STACK_SIZE=65536
+}
+
+@test "mappings: so they do when nothing is kept" {
+	same_mappings 5001 100 COPOOL_MAX_BATCHES=0 COPOOL_DECAY_MS=100
+}
+
+@test "guard: an overflow is stopped at it, on a first stack and on a recycled one" {
+	requires_guest stacks
+	for guard in auto mprotect; do
+		export COPOOL_GUARD=$guard
+		for lives in 0 1 1000; do
+			same_twin "$GUESTS/stacks" reach "$lives"
+			[[ $status -eq 3 && $output == 'stopped at the guard' ]]
+		done
+	done
+}
+
+@test "guard: an overflow kills the program by SIGSEGV, on a first stack and on a recycled one" {
+	requires_guest stacks
+	for lives in 0 1 1000; do
+		same_twin "$GUESTS/stacks" overflow "$lives"
+		[[ $status -eq 139 ]]
+	done
+}
+
+@test "guard: one that grows and shrinks from life to life is always what was asked for" {
+	requires_guest stacks
+	for guard in auto mprotect; do
+		same_twin COPOOL_GUARD=$guard "$GUESTS/stacks" guards
+		[[ $output == '0 pages of guards were none' ]]
+	done
+}
+
+@test "stacks: a sandbox that refuses guards, or every advice, changes nothing" {
+	requires_guest stacks
+	for what in guards madvise; do
+		same_twin "$GUESTS/stacks" refuse "$what"
+		[[ $output == $'sandbox 0\n0 failed' ]]
+	done
+}
+
+@test "stacks: COPOOL_ZERO=1 hands recycled ones out zeroed" {
+	requires_guest stacks
+	run_pooled COPOOL_ZERO=1 "$GUESTS/stacks" zero 200
+	[[ $output == '0 bytes were not zero' ]]
+	(($(log_final create_local) + $(log_final create_depot) >= 200))
+}
+
+@test "stacks: a limit on the address space is reached as gently, and bears nearly as many" {
+	requires_guest stacks
+	local limit=$((2 << 30)) stock
+	run_stock "$GUESTS/stacks" limit $limit
+	stock=$(sed -n 's/made //p' <<<"$output")
+	run_pooled "$GUESTS/stacks" limit $limit
+	[[ $status -eq 0 && ${lines[0]} == ENOMEM && ${lines[2]} == 'and again' ]]
+	(($(sed -n 's/made //p' <<<"$output") * 10 > stock * 8))
+}
+
+@test "stacks: a program that locks its memory within a limit goes on" {
+	requires_guest stacks
+	for limit in $((256 << 20)) $((32 << 20)); do
+		same_twin "$GUESTS/stacks" lock $limit
+		[[ $status -eq 0 ]]
+	done
+}
+
+@test "learning: a function that makes both guarded stacks and tables goes on to give zeroed tables" {
+	requires_guest wrapper
+	same_twin COPOOL_LEARN=1 "$GUESTS/wrapper"
+	[[ $status -eq 0 && $output == '0 bytes were not zero' ]]
+	(($(log_final create_local "stack 65536") > 0)) # the stacks were learned
+}
+
+@test "core: a dump with 1000 stacks alive is small" {
+	requires_guest stacks
+	[[ $(</proc/sys/kernel/core_pattern) == core* ]] || skip "core dumps go elsewhere on this machine"
+	ulimit -c unlimited
+	run_pooled "$GUESTS/stacks" crash 1000
+	[[ $status -eq 134 ]]
+	(($(stat -c %s core*) < 64 << 20))
+}

@@ -1,0 +1,4 @@
+/* A qemu_coroutine_new whose first instructions cannot run elsewhere. */
+#define UNMOVABLE_NEW
+
+#include "qemu_like.c"

@@ -1,0 +1,211 @@
+/* The settings: what each value comes to, and what is said of bad ones. */
+#include "config.h"
+
+#include "libc/warn.h"
+#include "tap.h"
+
+#include <stddef.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct config config;
+
+/* The one warning of the last reading; "" when there was none, "several" when there were more. */
+static char said[WARN_BYTES];
+
+static void read_again(void)
+{
+	char more[WARN_BYTES];
+
+	config_read(&config);
+	said[0] = '\0';
+	if (warn_next(said) && warn_next(more)) {
+		strcpy(said, "several");
+		while (warn_next(more))
+			;
+	}
+}
+
+static void read_with(const char *name, const char *value)
+{
+	setenv(name, value, 1);
+	read_again();
+	unsetenv(name);
+}
+
+static bool has_said(const char *name, const char *value)
+{
+	return strstr(said, name) != NULL && strstr(said, value) != NULL && config_mistakes() == 1;
+}
+
+static void test_defaults(void)
+{
+	read_again();
+	tap_is_text(said, "", "config: an environment without settings is no mistake");
+	tap_is(config_mistakes(), 0, "config: and counts none");
+	tap_is(config.host, CONFIG_HOST_AUTO, "config: by default the host is found");
+	tap_is_text(config.log, "", "config: by default there is no log");
+	tap_is(config.interval_ms, 1000, "config: by default a sample is taken each second");
+	tap_is(config.max_batches, CONFIG_DERIVED, "config: by default the cap is derived");
+	tap_is(config.decay_ms, 10000, "config: by default idle objects decay in ten seconds");
+	tap_is_text(config.create, "", "config: by default no function is named");
+}
+
+static const struct number {
+	const char *name;
+	size_t offset;
+	unsigned standard;
+	const char *good[4]; /* zero is good where it is said */
+	const char *bad[4];
+} numbers[] = {
+        {"COPOOL_INTERVAL_MS", offsetof(struct config, interval_ms), 1000, {"10", "11", "3600000"},
+                {"0", "9", "3600001"}},
+        {"COPOOL_MAX_BATCHES", offsetof(struct config, max_batches), CONFIG_DERIVED, {"0", "1", "65535"},
+                {"65536", "4294967295", "4294967296"}},
+        {"COPOOL_DECAY_MS", offsetof(struct config, decay_ms), 10000, {"0", "100", "86400000", "0100"},
+                {"1", "99", "86400001"}},
+};
+
+static const char *const never[] = {"", " ", "-1", "+20", "20 ", " 20", "20ms", "0x20", "2e1", "20.0",
+        "twenty", "\xff", "20\n", "18446744073709551616", "99999999999999999999999999999999",
+        "18446744073709551636"};
+
+static void test_good(const struct number *number, const char *value)
+{
+	const unsigned *field = (const unsigned *)((const char *)&config + number->offset);
+
+	read_with(number->name, value);
+	tap_is(*field, strtoul(value, NULL, 10), "config: %s=%s is taken", number->name, value);
+	tap_is_text(said, "", "config: without a word");
+}
+
+static bool is_refused(const struct number *number, const char *value)
+{
+	const unsigned *field = (const unsigned *)((const char *)&config + number->offset);
+
+	read_with(number->name, value);
+	return *field == number->standard && has_said(number->name, value);
+}
+
+static void test_numbers(void)
+{
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		const struct number *number = &numbers[i];
+
+		for (unsigned k = 0; k < 4 && number->good[k] != NULL; k++)
+			test_good(number, number->good[k]);
+		for (unsigned k = 0; k < 4 && number->bad[k] != NULL; k++)
+			tap_ok(is_refused(number, number->bad[k]),
+			        "config: %s=%s is out of range, said once with name and value, and the "
+			        "default holds",
+			        number->name, number->bad[k]);
+		for (size_t k = 0; k < sizeof never / sizeof *never; k++)
+			tap_ok(is_refused(number, never[k]),
+			        "config: bad number %zu for %s is said once with name and value, and the "
+			        "default holds",
+			        k, number->name);
+	}
+}
+
+static void test_words(void)
+{
+	static const char *const word[] = {"auto", "off", "qemu", "stacks", "named"};
+
+	for (unsigned i = 0; i < sizeof word / sizeof *word; i++) {
+		read_with("COPOOL_HOST", word[i]);
+		tap_is(config.host, i, "config: COPOOL_HOST=%s is known", word[i]);
+	}
+	read_with("COPOOL_HOST", "QEMU");
+	tap_ok(has_said("COPOOL_HOST", "QEMU") && config.host == CONFIG_HOST_AUTO,
+	        "config: a word in other letters is not the word");
+	tap_ok(strstr(said, "auto, off, qemu, stacks or named") != NULL,
+	        "config: the words that are good are named");
+	read_with("COPOOL_HOST", "qem");
+	tap_ok(has_said("COPOOL_HOST", "qem"), "config: the beginning of a word is not the word");
+}
+
+static void test_texts(void)
+{
+	static char text[PATH_MAX + 10];
+
+	read_with("COPOOL_LOG", "a path");
+	tap_is_text(config.log, "a path", "config: a text is taken as it is");
+	memset(text, 'x', sizeof text - 1);
+	read_with("COPOOL_LOG", text);
+	tap_ok(has_said("COPOOL_LOG", "too long") && config.log[0] == '\0',
+	        "config: a path that is too long is refused");
+	text[PATH_MAX] = '\0';
+	read_with("COPOOL_LOG", text);
+	tap_ok(has_said("COPOOL_LOG", "too long"), "config: so is one by a letter");
+	text[PATH_MAX - 1] = '\0';
+	read_with("COPOOL_LOG", text);
+	tap_is(strlen(config.log), PATH_MAX - 1, "config: the longest path fits");
+	text[CONFIG_SYMBOL_BYTES] = '\0';
+	read_with("COPOOL_CREATE", text);
+	tap_ok(has_said("COPOOL_CREATE", "too long"), "config: a name that is too long is refused");
+	read_with("COPOOL_DESTROY", "");
+	tap_ok(has_said("COPOOL_DESTROY", "empty"), "config: an empty value is a mistake");
+	read_with("COPOOL_LOG", "");
+	tap_ok(has_said("COPOOL_LOG", "empty"), "config: an empty path is a mistake");
+}
+
+static void test_copies(void)
+{
+	setenv("COPOOL_LOG", "before", 1);
+	config_read(&config);
+	memset(getenv("COPOOL_LOG"), '#', strlen("before"));
+	tap_is_text(config.log, "before", "config: values are copies, whatever becomes of the environment");
+	clearenv();
+	config_read(&config);
+	tap_is_text(config.log, "", "config: no environment at all is none with settings");
+}
+
+static void test_names(void)
+{
+	read_with("COPOOL_INTERVAL", "10");
+	tap_ok(has_said("COPOOL_INTERVAL:", "COPOOL_INTERVAL_MS?"),
+	        "config: an unknown name is told the nearest one");
+	read_with("COPOOL_MAX_BATCH", "1");
+	tap_ok(has_said("COPOOL_MAX_BATCH:", "COPOOL_MAX_BATCHES?"), "config: a shortened one too");
+	read_with("COPOOL_DEKAY_MS", "1");
+	tap_ok(has_said("COPOOL_DEKAY_MS:", "COPOOL_DECAY_MS?"), "config: a mistyped one too");
+	read_with("COPOOL_", "1");
+	tap_ok(has_said("COPOOL_:", "did you mean COPOOL_"), "config: a name of nothing too");
+	read_with("COPOOL_TEST_STRICT", "1");
+	tap_is_text(said, "", "config: COPOOL_TEST_... is not ours to judge");
+	read_with("COPOOL_BUILD", "1");
+	tap_is_text(said, "", "config: nor is COPOOL_BUILD");
+	read_with("COPOOLED", "1");
+	tap_is_text(said, "", "config: nor is a name that only begins like ours");
+}
+
+static void test_start_dir(void)
+{
+	char here[PATH_MAX], gone[] = "/tmp/config_test.XXXXXX";
+
+	read_again();
+	tap_is_text(
+	        config.start_dir, "", "config: without a log, the directory of the start is not asked for");
+	read_with("COPOOL_LOG", "x");
+	tap_is_text(
+	        config.start_dir, getcwd(here, sizeof here), "config: the directory of the start is kept");
+	if (mkdtemp(gone) == NULL || chdir(gone) != 0 || rmdir(gone) != 0)
+		return;
+	read_with("COPOOL_LOG", "x");
+	tap_is_text(config.start_dir, "", "config: a directory that has no name any more is none");
+	if (chdir(here) != 0)
+		exit(EXIT_FAILURE);
+}
+
+int main(void)
+{
+	clearenv();
+	test_defaults();
+	test_numbers();
+	test_words();
+	test_texts();
+	test_names();
+	test_start_dir();
+	test_copies();
+	return tap_done();
+}

@@ -1,0 +1,193 @@
+/* The log's lines: JSON whatever the texts hold, the keys as documented, and never too long. */
+#include "report/line.h"
+
+#include "config.h"
+#include "pool/pool.h"
+#include "report/report.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static struct line line;
+
+/* The line as a text, without what every record begins with. */
+static const char *ended(void)
+{
+	static char text[sizeof line.text + 1];
+	const char *rest;
+
+	line_end(&line);
+	memcpy(text, line.text, line.used);
+	text[line.used] = '\0';
+	rest = strstr(text, "\"pid\":");
+	return rest != NULL ? rest + strcspn(rest, ",}") : text;
+}
+
+static void is_written(const char *text, const char *wanted, const char *promise)
+{
+	char whole[200];
+
+	line_begin(&line, RECORD_WARNING);
+	line_text(&line, "text", text);
+	snprintf(whole, sizeof whole, ",\"text\":\"%s\"}\n", wanted);
+	tap_is_text(ended(), whole, "record: %s", promise);
+}
+
+static void test_texts(void)
+{
+	is_written("plain", "plain", "a plain text is itself");
+	is_written("", "", "so is an empty one");
+	is_written("a \"b\" \\ c", "a \\\"b\\\" \\\\ c", "quotes and backslashes are escaped");
+	is_written("\x01\t\n\x1f\x7f", "\\u0001\\u0009\\u000a\\u001f\\u007f", "so are control characters");
+	is_written("/", "/", "a slash is not");
+	is_written(
+	        "\u00e9\u20ac\U0001f600", "\u00e9\u20ac\U0001f600", "UTF-8 is itself, of two to four bytes");
+	is_written("a\xff"
+	           "b",
+	        "a\\ufffdb", "a byte that is none becomes U+FFFD");
+	is_written("\xc3", "\\ufffd", "so does a character that is cut off");
+	is_written("\xe2\x82", "\\ufffd\\ufffd", "so does each byte of a longer one");
+	is_written("\xf0\x9f\x98", "\\ufffd\\ufffd\\ufffd", "and of the longest");
+	is_written("\xc0\xaf", "\\ufffd\\ufffd", "overlong forms are no UTF-8");
+	is_written("\xe0\x80\xaf", "\\ufffd\\ufffd\\ufffd", "nor are those of three bytes");
+	is_written("\xf0\x80\x80\xaf", "\\ufffd\\ufffd\\ufffd\\ufffd", "nor those of four");
+	is_written("\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", "nor are surrogates");
+	is_written("\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd", "nor is what lies beyond Unicode");
+	is_written("\xed\x9f\xbf\xf4\x8f\xbf\xbf", "\xed\x9f\xbf\xf4\x8f\xbf\xbf", "their neighbours are");
+}
+
+static void test_head(void)
+{
+	double seconds;
+	int pid, end = 0;
+
+	line_begin(&line, RECORD_SAMPLE);
+	line_number(&line, "n", UINT64_MAX);
+	tap_is_text(ended(), ",\"n\":18446744073709551615}\n", "record: the largest number is whole");
+	tap_ok(sscanf(line.text, "{\"type\":\"sample\",\"time\":%lf,\"pid\":%d,%n", &seconds, &pid, &end) ==
+	                        2 &&
+	                end > 0 && pid == getpid() && seconds > 1.6e9,
+	        "record: each begins with type, time and process");
+}
+
+static const char *keys(void)
+{
+	static char found[1000];
+	size_t used = 0;
+
+	for (size_t i = 0; i < line.used; i++) {
+		size_t bytes = 0;
+
+		if (line.text[i] != '{' && line.text[i] != ',')
+			continue;
+		while (i + 2 + bytes < line.used && line.text[i + 2 + bytes] != '"')
+			bytes++;
+		used += (size_t)snprintf(
+		        found + used, sizeof found - used, "%.*s ", (int)bytes, line.text + i + 2);
+	}
+	return found;
+}
+
+static const struct report_host host = {.name = "stacks", .mode = "pool", .detail = "something"};
+
+static void test_open(void)
+{
+	static struct config config = {.interval_ms = 10, .decay_ms = 20};
+	char wanted[300];
+
+	program_invocation_short_name = (char[]){"a\"b"};
+	line_open(&line, &config, &host, 7);
+	snprintf(wanted, sizeof wanted,
+	        ",\"format\":%d,\"version\":\"%s\",\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
+	        "\"pool\","
+	        "\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":0,\"decay_ms\":20}\n",
+	        RECORD_FORMAT, COPOOL_VERSION);
+	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
+}
+
+static void *make(void *owner)
+{
+	static int number[100], used;
+
+	(void)owner;
+	return &number[used++];
+}
+
+static void destroy(void *owner, void *object)
+{
+	(void)owner;
+	(void)object;
+}
+
+static void wake(void)
+{
+}
+
+static const struct pool_kind kind = {.name = "a pool", .make = make, .destroy = destroy};
+
+static void test_pool(void)
+{
+	static struct pool pool;
+	void *object;
+	int index;
+
+	if (pools_init(0, wake) != 0)
+		exit(EXIT_FAILURE);
+	index = pool_start(&pool, &kind, NULL, 32);
+	object = pool_get(&pool, (unsigned)index);
+	pool_put(&pool, (unsigned)index, object);
+	pool_get(&pool, (unsigned)index);
+	line_pool(&line, RECORD_FINAL, &pool, 99);
+	tap_ok(strstr(ended(), ",\"uptime_ms\":99,\"pool\":\"a pool\",\"create_local\":1,\"create_depot\":0,"
+	                       "\"create_new\":1,\"destroy_local\":1,") != NULL,
+	        "record: final says time, pool and counters");
+#define NAME(name, kind, help) #name " "
+	tap_is_text(keys(), "type time pid uptime_ms pool " RECORD_COUNTERS(NAME),
+	        "record: its keys are those of record.h, in that order");
+}
+
+static void test_lengths(void)
+{
+	static char endless[2 * RECORD_LINE_BYTES];
+	const struct report_host wordy = {.name = "named", .mode = "pool", .detail = endless};
+	static struct config config = {.interval_ms = 3600000, .decay_ms = 86400000};
+
+	memset(endless, '\x01', sizeof endless - 1);
+	line_open(&line, &config, &wordy, 4194304);
+	tap_ok(strstr(ended(), "\\u0001\",\"ppid\":4194304,\"interval_ms\":3600000,\"max_batches\":32,"
+	                       "\"decay_ms\":86400000}\n") != NULL,
+	        "record: a text that is too long is cut, and what follows is whole");
+	tap_ok(line.used < RECORD_LINE_BYTES,
+	        "record: a line is shorter than the longest that is documented");
+	line_begin(&line, RECORD_WARNING);
+	for (int i = 0; i < 1000; i++)
+		line_number(&line, "much", UINT64_MAX);
+	line_end(&line);
+	tap_ok(line.used < RECORD_LINE_BYTES && line.text[line.used - 1] == '\n',
+	        "record: nothing makes a line longer");
+}
+
+/* The longest sample that can be. */
+static void test_longest_sample(void)
+{
+	line_begin(&line, RECORD_SAMPLE);
+	line_number(&line, "uptime_ms", UINT64_MAX);
+	line_text(&line, "pool", (char[RECORD_LINE_BYTES]){[0 ... RECORD_LINE_BYTES - 2] = 'x'});
+#define ADD(name, kind, help) line_number(&line, #name, UINT64_MAX);
+	RECORD_COUNTERS(ADD)
+	line_number(&line, "end", 1);
+	tap_ok(strstr(ended(), ",\"end\":1}\n") != NULL,
+	        "record: all counters fit after the longest name, however large");
+}
+
+int main(void)
+{
+	test_texts();
+	test_head();
+	test_open();
+	test_pool();
+	test_lengths();
+	test_longest_sample();
+	return tap_done();
+}
