@@ -20,7 +20,7 @@ SHIM := shim.c exports.c config.c \
 	libc/real.c libc/warn.c \
 	pool/depot.c pool/fork.c pool/gate.c pool/limits.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/thread.c pool/trim.c \
-	stack/arena.c stack/guard.c \
+	stack/arena.c stack/guard.c stack/poison.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/handles.c host/mappings.c host/named.c host/program.c host/qemu.c host/sites.c host/stacks.c \
 	report/line.c report/log.c report/report.c
@@ -28,7 +28,7 @@ SHIM := shim.c exports.c config.c \
 COPOOL := main.c cmd_run.c cmd_show.c book.c target.c
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
-UNIT := decode_test elf_test patch_test patch_denied_test symbols_test \
+UNIT := decode_test elf_test patch_test patch_denied_test symbols_test guard_test arena_test mappings_test sites_test \
 	pool_test pool_fork_test pool_stress_test
 
 # Small hosts for the tests; a name that ends in .cc is C++.

@@ -34,7 +34,7 @@ static const char *const host_words[] = {
         NULL,
 };
 
-static const char *const guard_words[] = {"auto", "madvise", "mprotect", NULL};
+static const char *const guard_words[] = {"auto", "madvise", "poison", "mprotect", NULL};
 
 #define NUMBER(field, ...) .type = SETTING_NUMBER, .offset = offsetof(struct config, field), __VA_ARGS__
 #define TEXT(field)                                                                                          \
@@ -51,7 +51,7 @@ static const struct setting settings[] = {
                 NUMBER(max_batches, .low = 0, .high = 65535, .standard = CONFIG_DERIVED)},
         {"COPOOL_DECAY_MS", "0 (never) or 100 to 86400000 milliseconds",
                 NUMBER(decay_ms, .low = 100, .high = 86400000, .standard = 10000, .may_be_zero = true)},
-        {"COPOOL_GUARD", "auto, madvise or mprotect", WORD(guard, guard_words)},
+        {"COPOOL_GUARD", "auto, madvise, poison or mprotect", WORD(guard, guard_words)},
         {"COPOOL_STACK_SIZE", "0 (none) or 16384 to 8454144 bytes",
                 NUMBER(stack_bytes, .low = 16384, .high = 8454144, .may_be_zero = true)},
         {"COPOOL_LEARN", "0 or 1", NUMBER(learn, .low = 0, .high = 1)},

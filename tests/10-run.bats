@@ -121,7 +121,7 @@ static_program() {
 @test "run: copool and the library agree on every range" {
 	local row variable option values value
 	for row in COPOOL_INTERVAL_MS:interval:0,9,10,3600000,3600001 COPOOL_MAX_BATCHES:max-batches:0,65535,65536 \
-		COPOOL_DECAY_MS:decay:0,1,99,100,86400000,86400001 COPOOL_HOST:host:auto,off,qemu,Qemu COPOOL_GUARD:guard:auto,mprotect,none \
+		COPOOL_DECAY_MS:decay:0,1,99,100,86400000,86400001 COPOOL_HOST:host:auto,off,qemu,Qemu COPOOL_GUARD:guard:auto,madvise,poison,mprotect,none \
 		COPOOL_STACK_SIZE:stack-size:0,1,16383,16384,8454144,8454145; do
 		IFS=: read -r variable option values <<<"$row"
 		for value in ${values//,/ }; do

@@ -189,6 +189,28 @@ static bool is_passing(int advice)
 	}
 }
 
+/* The part of a piece that advice may reach: such a guard does not survive that its memory is given back. */
+static struct piece without_poison(struct piece piece)
+{
+	uintptr_t guard_end = piece.place.base + piece.place.slot->guard_bytes;
+	uintptr_t end = piece.low + piece.bytes;
+
+	if (piece.place.slot->guard_means == GUARD_POISON && piece.low < guard_end) {
+		piece.low = guard_end < end ? guard_end : end;
+		piece.bytes = end - piece.low;
+	}
+	return piece;
+}
+
+static int advise_piece(const struct piece *piece, int advice)
+{
+	struct piece reached = piece->is_slot ? without_poison(*piece) : *piece;
+
+	if (piece->is_ours && !is_mapped(piece))
+		return -ENOMEM;
+	return real_madvise((void *)reached.low, reached.bytes, advice) == 0 ? 0 : -errno;
+}
+
 int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice)
 {
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
@@ -201,14 +223,14 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 		return -1;
 	}
 	for (struct piece piece; low < high; low += piece.bytes) {
+		int result;
+
 		piece = piece_at(arena, low, high);
-		if (piece.is_ours && !is_mapped(&piece)) {
-			error = -ENOMEM; /* said at the end, as the kernel does: the rest is advised */
-		} else if (real_madvise((void *)piece.low, piece.bytes, advice) != 0) {
-			error = -errno;
-			if (error != -ENOMEM)
-				break;
-		}
+		result = advise_piece(&piece, advice);
+		if (result != 0)
+			error = result;
+		if (result != 0 && result != -ENOMEM)
+			break; /* ENOMEM is said at the end, as the kernel does: the rest is advised */
 	}
 	errno = error == 0 ? saved : -error;
 	return error == 0 ? 0 : -1;

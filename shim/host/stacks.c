@@ -374,6 +374,13 @@ static bool is_here(const struct config *config)
 	return is_perl() || is_expected(config);
 }
 
+static const char *const guard_texts[] = {
+        [GUARD_MADVISE] = "madvise, so that they cost no memory maps",
+        [GUARD_POISON] =
+                "poison, so that they cost no memory maps, and a stack that overflows ends in SIGBUS",
+        [GUARD_MPROTECT] = "mprotect, so that each costs a memory map and vm.max_map_count limits them",
+};
+
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
 	enum guard_means means = config->guard;
@@ -388,10 +395,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	roster_end(&stacks.attached, 1);
 	outcome->mode = "pool";
 	outcome->is_waiting = !is_expected(config);
-	host_say(outcome, "coroutine stacks are pooled; guard pages by %s%s",
-	        stacks.arena.means == GUARD_MADVISE
-	                ? "madvise, so that they cost no memory maps"
-	                : "mprotect, so that each costs a memory map and vm.max_map_count limits them",
+	host_say(outcome, "coroutine stacks are pooled; guard pages by %s%s", guard_texts[stacks.arena.means],
 	        config->learn ? "; call sites are learned"
 	        : boost       ? "; Boost's call sites are learned"
 	                      : "");

@@ -322,7 +322,7 @@ uint64_t arena_guards(const struct arena_class *class)
 static void count_guard(struct arena_class *class, enum guard_means means, int change)
 {
 	/* [class.guards] relaxed: a statistic. */
-	if (means == GUARD_MADVISE)
+	if (means != GUARD_MPROTECT)
 		atomic_fetch_add_explicit(&class->guards, change, memory_order_relaxed);
 }
 
@@ -392,13 +392,21 @@ int arena_retire(const struct arena_place *place)
 	return 0;
 }
 
-/* Gives memory back. Guards that are no mappings of their own survive it. */
+/* Gives memory back. Guards by madvise and mprotect survive it. */
 static int drop(uintptr_t low, size_t bytes)
 {
 	if (bytes == 0 || real_madvise((void *)low, bytes, MADV_DONTNEED) == 0 ||
 	        real_madvise((void *)low, bytes, MADV_DONTNEED_LOCKED) == 0)
 		return 0;
 	return -errno;
+}
+
+/* The same with all of a slot, but for a guard that would not survive it. */
+static int drop_slot(const struct arena_place *place)
+{
+	size_t kept = place->slot->guard_means == GUARD_POISON ? place->slot->guard_bytes : 0;
+
+	return drop(place->base + kept, place->class->bytes - kept);
 }
 
 int arena_renew(const struct arena_place *place)
@@ -431,7 +439,7 @@ void arena_free(const struct arena_place *place)
 	int saved = errno;
 
 	/* A guard that splits the mapping is given up with the memory: idle slots shall cost no maps. */
-	if (slot_state(slot) == SLOT_LEAVING || drop(place->base, place->class->bytes) != 0 ||
+	if (slot_state(slot) == SLOT_LEAVING || drop_slot(place) != 0 ||
 	        (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) {
 		if (arena_blank(place, place->base, place->class->bytes) != 0) {
 			drop(place->base, place->class->bytes);

@@ -2,9 +2,12 @@
 #include "stack/guard.h"
 
 #include "libc/real.h"
+#include "stack/poison.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
@@ -30,21 +33,45 @@ static int protect(void *low, size_t bytes, int protection)
 	return error;
 }
 
-enum guard_means guard_probe(enum guard_means wanted)
+/*
+ * Whether nobody can read at `address`, without a signal: the kernel is asked to read there for a call that
+ * it then refuses.
+ */
+static bool is_unreadable(const void *address)
+{
+	int saved = errno;
+	bool unreadable =
+	        syscall(SYS_rt_sigprocmask, -1, address, NULL, sizeof(uint64_t)) != 0 && errno == EFAULT;
+
+	errno = saved;
+	return unreadable;
+}
+
+/* Whether a guard of these means can be set up, guards, and can be taken down. */
+static bool is_working(enum guard_means means)
 {
 	size_t bytes = sysconf(_SC_PAGESIZE);
+	char *pages = real_table(3 * bytes), *guard;
 	bool works = false;
-	void *page;
 
-	if (wanted == GUARD_MPROTECT)
-		return wanted;
-	page = real_table(bytes);
-	if (page != NULL) {
-		works = advise(page, bytes, MADV_GUARD_INSTALL) == 0 &&
-		        advise(page, bytes, MADV_GUARD_REMOVE) == 0;
-		real_table_free(page, bytes);
-	}
-	return works ? GUARD_MADVISE : GUARD_MPROTECT;
+	if (pages == NULL)
+		return false;
+	guard = pages + bytes;
+	if (guard_install(means, guard, bytes) == (int)means)
+		works = is_unreadable(guard) && !is_unreadable(pages) && !is_unreadable(guard + bytes) &&
+		        guard_remove(means, guard, bytes, PROT_READ | PROT_WRITE) == 0 &&
+		        !is_unreadable(guard);
+	real_table_free(pages, 3 * bytes);
+	return works;
+}
+
+enum guard_means guard_probe(enum guard_means wanted)
+{
+	if ((wanted == GUARD_AUTO || wanted == GUARD_MADVISE) && is_working(GUARD_MADVISE))
+		return GUARD_MADVISE;
+	if ((wanted == GUARD_AUTO || wanted == GUARD_POISON) && is_working(GUARD_POISON))
+		return GUARD_POISON;
+	return GUARD_MPROTECT;
 }
 
 int guard_install(enum guard_means means, void *low, size_t bytes)
@@ -53,6 +80,8 @@ int guard_install(enum guard_means means, void *low, size_t bytes)
 
 	if (means == GUARD_MADVISE && advise(low, bytes, MADV_GUARD_INSTALL) == 0)
 		return GUARD_MADVISE;
+	if (means == GUARD_POISON && poison_install(low, bytes) == 0)
+		return GUARD_POISON;
 	error = protect(low, bytes, PROT_NONE);
 	return error == 0 ? (int)GUARD_MPROTECT : error;
 }
@@ -61,9 +90,9 @@ int guard_remove(enum guard_means means, void *low, size_t bytes, int protection
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, saved = errno;
 
-	if (means != GUARD_MADVISE)
+	if (means == GUARD_MPROTECT)
 		return protect(low, bytes, protection);
-	if (advise(low, bytes, MADV_GUARD_REMOVE) == 0)
+	if ((means == GUARD_MADVISE ? advise(low, bytes, MADV_GUARD_REMOVE) : poison_remove(low, bytes)) == 0)
 		return 0;
 	/* A sandbox that the program has put itself into may refuse that; there is nothing in these pages. */
 	if (real_mmap(low, bytes, protection, flags, -1, 0) == MAP_FAILED)
@@ -76,8 +105,8 @@ int guard_settle(enum guard_means means, void *low, size_t bytes)
 {
 	int error;
 
-	if (means != GUARD_MADVISE)
+	if (means == GUARD_MPROTECT)
 		return 0;
 	error = protect(low, bytes, PROT_NONE);
-	return error == 0 ? guard_remove(GUARD_MADVISE, low, bytes, PROT_NONE) : error;
+	return error == 0 ? guard_remove(means, low, bytes, PROT_NONE) : error;
 }

@@ -1,8 +1,9 @@
 /*
  * Guard pages: how a page becomes one that kills who touches it.
  *
- *	GUARD_MADVISE	madvise(MADV_GUARD_INSTALL), Linux 6.13: the mapping stays whole, so a guard costs no
- *map GUARD_MPROTECT	mprotect(PROT_NONE), always: splits the mapping in two
+ * - GUARD_MADVISE: madvise(MADV_GUARD_INSTALL), Linux 6.13. The mapping stays whole: no memory map is taken.
+ * - GUARD_POISON: see stack/poison.h, Linux 6.6. No memory map either, but the signal is SIGBUS.
+ * - GUARD_MPROTECT: mprotect(PROT_NONE), always. It splits the mapping in two.
  *
  * No state but the caller's; all threads. errno survives.
  */
@@ -12,9 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum guard_means { GUARD_AUTO, GUARD_MADVISE, GUARD_MPROTECT };
+enum guard_means { GUARD_AUTO, GUARD_MADVISE, GUARD_POISON, GUARD_MPROTECT };
 
-/* The best means that the kernel has, tried on a page of our own; `wanted` unless that does not work here. */
+/*
+ * The best means that the kernel has, in the order above, tried on a page of our own; or `wanted`, unless
+ * that does not work here: then GUARD_MPROTECT.
+ */
 enum guard_means guard_probe(enum guard_means wanted);
 
 /*

@@ -1,4 +1,5 @@
-/* A descriptor for each guard: a guard is set up once in a slot's life, and the host shall never meet ours. */
+/* A descriptor for each guard: a guard is set up once in a slot's life, and the host shall never meet ours.
+ */
 #include "stack/poison.h"
 
 #include "libc/real.h"

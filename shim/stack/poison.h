@@ -1,7 +1,8 @@
 /*
- * Guard pages by poison, for Linux 6.6 to 6.12: userfaultfd marks a page so that touching it raises SIGBUS, and
- * the mapping stays whole. The mark survives fork and the end of the descriptor that set it; MADV_DONTNEED takes
- * it away. The descriptor is open for the moment only, with UFFD_USER_MODE_ONLY, which needs no privilege.
+ * Guard pages by poison, for Linux 6.6 to 6.12: userfaultfd marks a page so that touching it raises SIGBUS,
+ * and the mapping stays whole. The mark survives fork and the end of the descriptor that set it;
+ * MADV_DONTNEED takes it away. The descriptor is open for the moment only, with UFFD_USER_MODE_ONLY, which
+ * needs no privilege.
  *
  * No state; all threads. errno survives.
  */

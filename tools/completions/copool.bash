@@ -41,7 +41,7 @@ _copool()
 		[[ $word != "=" ]] || word=
 		case $before in
 		--host) mapfile -t COMPREPLY < <(compgen -W "auto qemu stacks named off" -- "$word") ;;
-		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise mprotect" -- "$word") ;;
+		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise poison mprotect" -- "$word") ;;
 		--log | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		--interval | --max-batches | --decay | --stack-size | --create | --destroy | -i) ;;
 		*)

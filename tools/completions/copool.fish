@@ -13,7 +13,7 @@ complete -c copool -n $run -l interval -s i -x -d 'milliseconds from sample to s
 complete -c copool -n $run -l max-batches -x -d 'idle objects to keep, in batches of 16'
 complete -c copool -n $run -l decay -x -d 'give back what nobody needed for so long'
 complete -c copool -n $run -l host -x -a 'auto qemu stacks named off' -d 'what the program is'
-complete -c copool -n $run -l guard -x -a 'auto madvise mprotect' -d 'how guard pages are set up'
+complete -c copool -n $run -l guard -x -a 'auto madvise poison mprotect' -d 'how guard pages are set up'
 complete -c copool -n $run -l stack-size -x -d 'take mappings of this size for stacks'
 complete -c copool -n $run -l learn -d 'learn call sites that map stacks'
 complete -c copool -n $run -l zero -d 'hand out every stack zeroed'

@@ -45,7 +45,7 @@ static const struct argp_option options[] = {
                 0},
         {"host", KEY_HOST, "HOST", 0, "What the program is: auto, qemu, stacks, named or off (auto)", 0},
         {"guard", KEY_GUARD, "MEANS", 0,
-                "How the guard pages of stacks are set up: auto, madvise or mprotect (auto: the first that "
+                "How the guard pages of stacks are set up: auto, madvise, poison or mprotect (auto: the first that "
                 "works)",
                 0},
         {"stack-size", KEY_STACK_SIZE, "BYTES", 0,
@@ -73,7 +73,7 @@ static const struct setting {
         {KEY_MAX_BATCHES, "max-batches", "COPOOL_MAX_BATCHES", 0, 65535, false, NULL},
         {KEY_DECAY, "decay", "COPOOL_DECAY_MS", 100, 86400000, true, NULL},
         {KEY_HOST, "host", "COPOOL_HOST", 0, 0, false, " auto qemu stacks named off "},
-        {KEY_GUARD, "guard", "COPOOL_GUARD", 0, 0, false, " auto madvise mprotect "},
+        {KEY_GUARD, "guard", "COPOOL_GUARD", 0, 0, false, " auto madvise poison mprotect "},
         {KEY_STACK_SIZE, "stack-size", "COPOOL_STACK_SIZE", 16384, 8454144, true, NULL},
         {.key = KEY_LEARN, .option = "learn", .variable = "COPOOL_LEARN"},
         {.key = KEY_ZERO, .option = "zero", .variable = "COPOOL_ZERO"},
