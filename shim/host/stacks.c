@@ -386,9 +386,12 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	enum guard_means means = config->guard;
 	bool boost = has_boost();
 
-	stacks.max_batches = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
 	stacks.is_every_clean = config->zero;
 	arena_init(&stacks.arena, means);
+	stacks.max_batches = config->max_batches;
+	/* Stacks that cost no memory maps are limited by memory alone, and memory by the decay. */
+	if (config->max_batches == CONFIG_DERIVED)
+		stacks.max_batches = stacks.arena.means == GUARD_MPROTECT ? POOL_CAP_AUTO : DEPOT_MAX_BATCHES;
 	stacks.named_bytes =
 	        (config->stack_bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1);
 	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);

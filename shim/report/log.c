@@ -163,7 +163,11 @@ void log_refresh(struct log *log)
 		log_close(log);
 }
 
-int log_write_to(int fd, const char *text, size_t bytes, int wait_ms, size_t *done)
+/*
+ * Writes to a pipe, terminal or file that may be somebody else's: waits at most `wait_ms` for it to take
+ * something. 0, or -errno, with `done` bytes written.
+ */
+static int write_all(int fd, const char *text, size_t bytes, int wait_ms, size_t *done)
 {
 	struct pollfd waiting = {.fd = fd, .events = POLLOUT};
 
@@ -198,11 +202,11 @@ static int append_line(struct log *log, const char *line, size_t bytes, size_t *
 		wait_ms = PATIENCE_MS;
 	/* A line that was cut off is ended, so that readers lose it alone. */
 	if (log->is_mid_line)
-		error = log_write_to(fd, "\n", 1, wait_ms, done);
+		error = write_all(fd, "\n", 1, wait_ms, done);
 	if (error != 0)
 		return error;
 	log->is_mid_line = false;
-	return log_write_to(fd, line, bytes, wait_ms, done);
+	return write_all(fd, line, bytes, wait_ms, done);
 }
 
 int log_write(struct log *log, const char *line, size_t bytes)
@@ -223,4 +227,19 @@ void log_close(struct log *log)
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = -1;
+}
+
+void log_complain(const char *text)
+{
+	char said[1024];
+	size_t done;
+	int bytes = snprintf(said, sizeof said, "copool: %.1000s\n", text);
+
+	/* One line, whatever a setting's value holds. */
+	for (int i = 0; i < bytes - 1; i++) {
+		if ((unsigned char)said[i] < ' ' || said[i] == 0x7f)
+			said[i] = '?';
+	}
+	if (log_is_standard(STDERR_FILENO))
+		write_all(STDERR_FILENO, said, (size_t)bytes, 0, &done);
 }

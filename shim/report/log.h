@@ -49,12 +49,9 @@ void log_refresh(struct log *log);
 /* Appends a line, newline included. 0; or -errno, and it is lost, and counted. */
 int log_write(struct log *log, const char *line, size_t bytes);
 
-/*
- * Writes to a pipe, terminal or file that may be somebody else's: waits at most `wait_ms` for it to take
- * something. 0, or -errno, with `done` bytes written.
- */
-int log_write_to(int fd, const char *text, size_t bytes, int wait_ms, size_t *done);
-
 void log_close(struct log *log);
+
+/* Says a line on the standard error, if that is still what it was, and takes it at once. */
+void log_complain(const char *text);
 
 #endif

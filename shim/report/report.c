@@ -53,14 +53,14 @@ static struct {
 	bool is_late;      /* the program was running when the statistics began */
 	bool has_begun;    /* `open` has been said, or could not be */
 	bool has_log;      /* wanted, and could be opened */
-	int complaint;     /* where warnings go beside the log, for want of one; -1: nowhere */
+	bool complains;    /* warnings go to the standard error, for want of a log */
 	pid_t pid;         /* the process that all this is about */
 	pid_t parent;      /* of a fork that went on without exec; 0 else */
 	uint64_t start_ms; /* CLOCK_MONOTONIC, as all times here */
 	uint64_t sample_ms;
 	unsigned dropped; /* warnings that the queue had no room for, as last said */
 	struct line line;
-} report = {.complaint = -1};
+} report;
 
 static uint64_t now_ms(void)
 {
@@ -107,53 +107,48 @@ static int write_line(void)
 	return log_write(&report.log, report.line.text, report.line.used);
 }
 
-/* To the standard error of the start: one line, whatever a setting's value holds. */
-static void complain(const char *text)
+static int write_warning(const char *text)
 {
-	char said[WARN_BYTES + 16];
-	size_t done;
-	int bytes = snprintf(said, sizeof said, "copool: %s\n", text);
-
-	for (int i = 0; i < bytes - 1; i++) {
-		if ((unsigned char)said[i] < ' ' || said[i] == 0x7f)
-			said[i] = '?';
-	}
-	log_write_to(report.complaint, said, (size_t)bytes, 0, &done);
-}
-
-static void write_warning(const char *text)
-{
-	if (report.complaint >= 0)
-		complain(text);
-	if (!report.has_log)
-		return;
 	line_begin(&report.line, RECORD_WARNING);
 	line_text(&report.line, "text", text);
-	write_line();
+	return write_line();
+}
+
+static void tell(const char *text)
+{
+	if (report.complains)
+		log_complain(text);
+	if (report.has_log)
+		write_warning(text);
+}
+
+static void write_lost(void)
+{
+	unsigned lost = report.log.lost;
+	char text[WARN_BYTES];
+
+	if (lost == 0 || !report.has_log)
+		return;
+	snprintf(text, sizeof text, "%u lines of this log could not be written and are lost", lost);
+	/* If it does not get through either, they are still to be told of. */
+	report.log.lost = write_warning(text) == 0 ? 0 : lost;
 }
 
 /* What went wrong since the last call, lost lines included. */
 static void write_warnings(void)
 {
-	unsigned lost = report.log.lost, dropped = warn_dropped();
+	unsigned dropped = warn_dropped();
 	char text[WARN_BYTES];
 
 	while (warn_next(text))
-		write_warning(text);
+		tell(text);
 	if (dropped != report.dropped) {
 		snprintf(text, sizeof text, "%u warnings came too fast and were lost",
 		        dropped - report.dropped);
 		report.dropped = dropped;
-		write_warning(text);
+		tell(text);
 	}
-	if (lost == 0 || !report.has_log)
-		return;
-	snprintf(text, sizeof text, "%u lines of this log could not be written and are lost", lost);
-	report.log.lost = 0;
-	write_warning(text);
-	/* It did not get through either: they are still to be told of. */
-	if (report.log.lost > 0)
-		report.log.lost = lost;
+	write_lost();
 }
 
 static int write_open(void)
@@ -212,19 +207,16 @@ static void begin(bool is_private)
 
 	report.has_begun = true;
 	/* Not of a child, whose parent said it, nor later, when it may be anything. */
-	if (report.parent == 0 && !report.is_late && strcmp(report.config->log, "stderr") != 0 &&
-	        log_is_standard(STDERR_FILENO))
-		report.complaint = STDERR_FILENO;
+	report.complains = report.parent == 0 && !report.is_late && strcmp(report.config->log, "stderr") != 0;
 	report.has_log = is_wanted && open_log(is_private);
 	if (report.has_log) {
 		error = write_open();
-		if (error == 0)
-			report.complaint = -1;
-		else
+		report.complains = report.complains && error != 0;
+		if (error != 0)
 			warn_of_log(error_text(-error), "lines that cannot be written are lost");
 	}
 	write_warnings();
-	report.complaint = -1;
+	report.complains = false;
 }
 
 static void write_samples(void)
@@ -431,6 +423,8 @@ void report_wait(
         const struct config *config, const struct report_host *until_then, const struct report_host *host)
 {
 	report_inert(config, until_then);
+	if (config->log[0] == '\0' && config->decay_ms == 0)
+		return;
 	report.host = host;
 	report.is_late = true;
 	report.has_begun = report.has_log = false;
@@ -472,7 +466,7 @@ void report_fork_child(void)
 	/* The log's descriptor was in the table of a thread that is not here. */
 	report.log.fd = -1;
 	report.has_begun = report.has_log = false;
-	report.complaint = -1;
+	report.complains = false;
 	report.parent = report.pid;
 	report.pid = getpid();
 }

@@ -171,9 +171,12 @@ static void test_lengths(void)
 /* The longest sample that can be. */
 static void test_longest_sample(void)
 {
+	static char name[RECORD_LINE_BYTES];
+
+	memset(name, 'x', sizeof name - 1);
 	line_begin(&line, RECORD_SAMPLE);
 	line_number(&line, "uptime_ms", UINT64_MAX);
-	line_text(&line, "pool", (char[RECORD_LINE_BYTES]){[0 ... RECORD_LINE_BYTES - 2] = 'x'});
+	line_text(&line, "pool", name);
 #define ADD(name, kind, help) line_number(&line, #name, UINT64_MAX);
 	RECORD_COUNTERS(ADD)
 	line_number(&line, "end", 1);

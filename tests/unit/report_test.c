@@ -465,7 +465,7 @@ static void test_fork(void)
 #endif
 
 /* ThreadSanitizer stops who starts a thread after fork, unless asked not to. */
-const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
 
 const char *__tsan_default_options(void)
 {

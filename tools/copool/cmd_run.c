@@ -45,7 +45,8 @@ static const struct argp_option options[] = {
                 0},
         {"host", KEY_HOST, "HOST", 0, "What the program is: auto, qemu, stacks, named or off (auto)", 0},
         {"guard", KEY_GUARD, "MEANS", 0,
-                "How the guard pages of stacks are set up: auto, madvise, poison or mprotect (auto: the first that "
+                "How the guard pages of stacks are set up: auto, madvise, poison or mprotect (auto: the "
+                "first that "
                 "works)",
                 0},
         {"stack-size", KEY_STACK_SIZE, "BYTES", 0,
