@@ -209,21 +209,32 @@ static int start_pool(const struct config *config)
 	return index == COROUTINES ? 0 : -ENOSPC;
 }
 
+static void say_why_not(struct host_outcome *outcome, int error)
+{
+	outcome->mode = "none";
+	host_say(outcome, "QEMU's coroutines are left alone: %s",
+	        qemu.patches.reason[0] != '\0' ? qemu.patches.reason : refusal(error));
+}
+
 static int attach_to(const struct symbols *symbols, const struct config *config, struct host_outcome *outcome)
 {
 	int error = decode_open();
 
-	if (error != 0)
-		return error;
 	patch_begin(&qemu.patches);
+	if (error != 0) {
+		say_why_not(outcome, error);
+		return error;
+	}
 	error = plan_all(symbols, outcome);
 	decode_close();
 	if (error == 0)
 		error = start_pool(config);
 	if (error == 0)
 		error = patch_commit(&qemu.patches);
-	if (error != 0)
+	if (error != 0) {
+		say_why_not(outcome, error);
 		patch_revert(&qemu.patches);
+	}
 	return error;
 }
 
@@ -269,16 +280,13 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 		host_say(outcome, "the program's headers make no sense");
 		return error;
 	}
-	if (has_symbols(&symbols, true))
+	if (has_symbols(&symbols, true)) {
 		error = attach_to(&symbols, config, outcome);
-	else
+	} else {
 		error = -ENOENT;
-	symbols_close(&symbols);
-	if (error != 0) {
-		outcome->mode = "none";
-		host_say(outcome, "QEMU's coroutines are left alone: %s",
-		        qemu.patches.reason[0] != '\0' ? qemu.patches.reason : refusal(error));
+		say_why_not(outcome, error);
 	}
+	symbols_close(&symbols);
 	return error;
 }
 
