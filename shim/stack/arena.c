@@ -13,7 +13,7 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
-enum { SLOT_BITS = 26, RLIMIT_SHARE = 8 };
+enum { SLOT_BITS = 26, RLIMIT_SHARE = 8, CLEARED_PAGES = 2 };
 
 static const uint64_t GRAIN_BYTES = (uint64_t)1 << ARENA_GRAIN_SHIFT;
 static const uint64_t CHUNK_MAX_BYTES = (uint64_t)16 << 30;
@@ -208,11 +208,12 @@ static uint32_t take_new(struct arena_class *class)
 {
 	/* [class.chunks] acquire: the chunk's fields; pairs with add_chunk. */
 	uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_acquire);
-	struct arena_chunk *chunk = &class->chunk[chunks - 1];
+	struct arena_chunk *chunk;
 	uint32_t slot;
 
 	if (chunks == 0)
 		return 0;
+	chunk = &class->chunk[chunks - 1];
 	/* [chunk.used] relaxed: hands out numbers. The look before keeps it from running over. */
 	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= chunk->slots)
 		return 0;
@@ -351,6 +352,14 @@ static bool is_empty(uintptr_t low, size_t bytes)
 	return word == end;
 }
 
+/* How pages are to become a guard: what is in them must outlive it. */
+static enum guard_means means_for(const struct arena_place *place, size_t bytes)
+{
+	enum guard_means means = place->class->arena->means;
+
+	return means == GUARD_MPROTECT || is_empty(place->base, bytes) ? means : GUARD_MPROTECT;
+}
+
 int arena_guard(const struct arena_place *place, size_t bytes)
 {
 	struct slot *slot = place->slot;
@@ -362,9 +371,7 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 	}
 	means = arena_unguard(place);
 	if (means == 0)
-		means = is_empty(place->base, bytes)
-		                ? guard_install(place->class->arena->means, (void *)place->base, bytes)
-		                : -ENOTSUP;
+		means = guard_install(means_for(place, bytes), (void *)place->base, bytes);
 	if (means < 0)
 		return means;
 	slot->guard_bytes = bytes;
@@ -409,12 +416,23 @@ static int drop_slot(const struct arena_place *place)
 	return drop(place->base + kept, place->class->bytes - kept);
 }
 
+/* A stack is used from its top, and clearing what will be used again is cheaper than to fault it in anew. */
+static int clear(const struct arena_place *place)
+{
+	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest = place->class->bytes - top;
+
+	if ((place->class->protection & PROT_WRITE) == 0)
+		return drop(place->base, place->class->bytes);
+	memset((void *)(place->base + rest), 0, top);
+	return drop(place->base, rest);
+}
+
 int arena_renew(const struct arena_place *place)
 {
 	int saved = errno, error = arena_unguard(place);
 
 	if (error == 0)
-		error = drop(place->base, place->class->bytes);
+		error = clear(place);
 	errno = saved;
 	return error;
 }
