@@ -116,12 +116,13 @@ make_guest() {
 	# 128 readers a disk, each waiting for one block after the other; they begin when all are there.
 	make_guest <<-'END'
 		mkfifo /go
+		exec 3<>/go
 		for i in $(seq 128); do
 			for disk in vda vdb; do
-				(read x </go; dd if=/dev/$disk of=/dev/null bs=4k iflag=direct skip=$((i * 100)) count=100 2>/dev/null) &
+				(read x <&3; dd if=/dev/$disk of=/dev/null bs=4k iflag=direct skip=$((i * 100)) count=100 2>/dev/null) &
 			done
 		done
-		: >/go
+		for i in $(seq 256); do echo; done >&3
 		wait
 	END
 	slow=driver=null-aio,size=1073741824,latency-ns=50000000

@@ -69,12 +69,20 @@ drained_bursts() {
 	[[ $(log_open detail) == *128* ]]
 }
 
-@test "QEMU 10.0: drained bursts are served by our pool first" {
+@test "QEMU 10.0: drained bursts come to our pool, and take none of the locks around its own" {
 	requires_version 10.0 bookworm-backports
+	requires_guest count_contexts
 	drained_bursts
 	creates=$(($(pool_final create_local) + $(pool_final create_depot) + $(pool_final create_new)))
 	# Its threads keep up to 256 themselves.
 	((creates > 30000 * 3 / 4 && $(pool_final create_new) <= 1024 + 256 + 32))
+	mapfile -t img < <(program qemu-img)
+	bench=("${img[@]}" bench -w -c 30000 -d 1024 --flush-interval=1024 "${null_aio[@]}")
+	run_shown env LD_PRELOAD="$GUESTS/count_contexts" COUNT_LOCKS="$PWD/stock" "${bench[@]}"
+	run_pooled LD_PRELOAD="$COPOOL_SO $GUESTS/count_contexts" COUNT_LOCKS="$PWD/pooled" "${bench[@]}"
+	echo "locks: $(<stock), pooled $(<pooled)"
+	# Most are those of the requests: two for each.
+	(($(<pooled) < $(<stock) * 85 / 100))
 }
 
 @test "QEMU 10.0: create_new is what an observer outside of the shim counts" {

@@ -32,8 +32,12 @@ same_mappings() {
 	same_mappings 1001 100 COPOOL_GUARD=mprotect
 }
 
+@test "mappings: so they do when guards are poison" {
+	same_mappings 6001 100 COPOOL_GUARD=poison
+}
+
 @test "mappings: so they do when stacks are handed out zeroed" {
-	same_mappings 2001 100 COPOOL_ZERO=1
+	same_mappings 2001 200 COPOOL_ZERO=1
 }
 
 @test "mappings: so they do when call sites are learned" {
@@ -113,6 +117,14 @@ same_mappings() {
 	same_twin COPOOL_LEARN=1 "$GUESTS/wrapper"
 	[[ $status -eq 0 && $output == '0 bytes were not zero' ]]
 	(($(log_final create_local "stack 65536") > 0)) # the stacks were learned
+}
+
+@test "stacks: of many threads each has its own, and so have children forked meanwhile" {
+	requires_guest stacks
+	for guard in auto mprotect; do
+		same_twin COPOOL_GUARD=$guard "$GUESTS/stacks" threads 40
+		[[ $status -eq 0 && $output == '0 damaged, 0 children failed' ]]
+	done
 }
 
 @test "core: a dump with 1000 stacks alive is hardly larger" {

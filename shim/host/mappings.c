@@ -218,7 +218,9 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 
 	if (!is_range(arena, address, bytes))
 		return real_madvise(address, bytes, advice);
-	if (!is_passing(advice) && (error = mappings_retire(arena, address, bytes)) != 0) {
+	/* Poison does not survive all advice that passes. */
+	if ((!is_passing(advice) || arena->means == GUARD_POISON) &&
+	        (error = mappings_retire(arena, address, bytes)) != 0) {
 		errno = -error;
 		return -1;
 	}

@@ -2,6 +2,7 @@
 #include "report/line.h"
 
 #include "config.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "report/report.h"
 
@@ -118,6 +119,16 @@ void line_end(struct line *line)
 	put(line, "}\n", 2);
 }
 
+/* The cap on the depots: most hosts start their pools when they are first needed. */
+static unsigned cap(const struct config *config, const struct report_host *host)
+{
+	if (pool_count() > 0)
+		return pool_limit(pool_at(0));
+	if (config->max_batches != CONFIG_DERIVED)
+		return config->max_batches;
+	return strcmp(host->mode, "none") == 0 ? 0 : limits_batches(POOL_OBJECT_MAPS);
+}
+
 void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent)
 {
 	line_begin(line, RECORD_OPEN);
@@ -129,7 +140,7 @@ void line_open(struct line *line, const struct config *config, const struct repo
 	line_text(line, "detail", host->detail);
 	line_number(line, "ppid", (uint64_t)parent);
 	line_number(line, "interval_ms", config->interval_ms);
-	line_number(line, "max_batches", pool_count() > 0 ? pool_limit(pool_at(0)) : 0);
+	line_number(line, "max_batches", cap(config, host));
 	line_number(line, "decay_ms", config->decay_ms);
 }
 

@@ -73,7 +73,7 @@ static int expand(char *path, const char *setting, const char *start_dir)
 		if (*setting == 'p')
 			snprintf(text, sizeof text, "%d", (int)getpid());
 		else if (*setting != '%')
-			return -EINVAL;
+			return -EDOM;
 		error = append(path, &used, text);
 	}
 	return error;

@@ -35,7 +35,7 @@ void log_know_standard(void);
 bool log_is_standard(int fd);
 
 /*
- * Expands the setting's %p, %n and %%, relative to `start_dir`. Opens nothing. 0, or -errno: -EINVAL for
+ * Expands the setting's %p, %n and %%, relative to `start_dir`. Opens nothing. 0, or -errno: -EDOM for
  * another % sequence, -ENAMETOOLONG, -ENOENT when the path is relative to a directory that has no name.
  */
 int log_init(struct log *log, const char *setting, const char *start_dir, bool is_private);

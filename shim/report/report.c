@@ -129,7 +129,7 @@ static void write_lost(void)
 
 	if (lost == 0 || !report.has_log)
 		return;
-	snprintf(text, sizeof text, "%u lines of this log could not be written and are lost", lost);
+	snprintf(text, sizeof text, "lines of this log that could not be written: %u", lost);
 	/* If it does not get through either, they are still to be told of. */
 	report.log.lost = write_warning(text) == 0 ? 0 : lost;
 }
@@ -151,12 +151,6 @@ static void write_warnings(void)
 	write_lost();
 }
 
-static int write_open(void)
-{
-	line_open(&report.line, report.config, report.host, report.parent);
-	return write_line();
-}
-
 static void write_pools(const char *type)
 {
 	for (unsigned i = 0; i < pool_count(); i++) {
@@ -173,12 +167,24 @@ static void warn_of_log(const char *why, const char *consequence)
 static const char *error_text(int error)
 {
 #if __GLIBC_PREREQ(2, 32)
-	const char *text = strerrordesc_np(error); /* never translated, so it takes no lock */
-
-	return text != NULL ? text : "unknown error";
+	return strerrordesc_np(error) ?: "unknown error"; /* never translated, so it takes no lock */
 #else
 	return strerror(error);
 #endif
+}
+
+static const char *why_no_log(int error)
+{
+	switch (error) {
+	case -EDOM:
+		return "after % comes p, n or %";
+	case -ENXIO:
+		return "nobody reads that FIFO";
+	case -ELOOP:
+		return "a symbolic link at its end is not followed";
+	default:
+		return error_text(-error);
+	}
 }
 
 /* Whether the log can be opened; says why not. */
@@ -187,16 +193,11 @@ static bool open_log(bool is_private)
 	const struct config *config = report.config;
 	int error = log_init(&report.log, config->log, config->start_dir, is_private);
 
-	if (error == -EINVAL) {
-		warn_of_log("after % comes p, n or %", "there will be no log");
-		return false;
-	}
 	if (error == 0)
 		error = log_open(&report.log);
-	if (error == 0)
-		return true;
-	warn_of_log(error == -ENXIO ? "nobody reads that FIFO" : error_text(-error), "there will be no log");
-	return false;
+	if (error != 0)
+		warn_of_log(why_no_log(error), "there will be no log");
+	return error == 0;
 }
 
 /* The `open` record, and what went wrong before; on the standard error if the log cannot say it. */
@@ -210,7 +211,8 @@ static void begin(bool is_private)
 	report.complains = report.parent == 0 && !report.is_late && strcmp(report.config->log, "stderr") != 0;
 	report.has_log = is_wanted && open_log(is_private);
 	if (report.has_log) {
-		error = write_open();
+		line_open(&report.line, report.config, report.host, report.parent);
+		error = write_line();
 		report.complains = report.complains && error != 0;
 		if (error != 0)
 			warn_of_log(error_text(-error), "lines that cannot be written are lost");

@@ -113,8 +113,8 @@ bool arena_find(const struct arena *arena, const void *address, struct arena_pla
 bool arena_touches(const struct arena *arena, const void *address, size_t bytes);
 
 /*
- * Makes the lowest `bytes` of a slot a guard, or only sees that they are. 0 or -errno; -ENOTSUP when
- * something is in these pages, which a guard would lose.
+ * Makes the lowest `bytes` of a slot a guard, or only sees that they are. What is in these pages is there
+ * again after arena_unguard. 0 or -errno.
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
 

@@ -27,7 +27,8 @@ enum guard_means guard_probe(enum guard_means wanted);
  */
 int guard_install(enum guard_means means, void *low, size_t bytes);
 
-/* Undoes guard_install, giving the pages back their `protection`; they are all zero. 0 or -errno. */
+/* Undoes guard_install, giving the pages back their `protection`; after all but mprotect they are zero. 0 or
+ * -errno. */
 int guard_remove(enum guard_means means, void *low, size_t bytes, int protection);
 
 /*

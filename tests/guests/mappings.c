@@ -329,6 +329,7 @@ static void move(struct region *region, struct region *target)
 	int flags = MREMAP_MAYMOVE, pages = pick(2) ? region->pages : 1 + (int)pick(PAGES);
 	size_t bytes = region->pages * PAGE;
 	char *wanted = NULL, *moved;
+	struct region before;
 	bool stays;
 
 	if (target != region && target->base != NULL && pick(2)) {
@@ -353,11 +354,13 @@ static void move(struct region *region, struct region *target)
 	}
 	if (moved == MAP_FAILED)
 		return;
+	before = *region;
 	if (stays) {
 		for (int page = 0; page < region->pages; page++)
 			region->is_known[page] = true;
 		look("left behind");
 		munmap(region->base, bytes);
+		*region = before;
 	}
 	for (int page = region->pages; page < pages; page++)
 		region->is_mapped[page] = region->is_known[page] = true;

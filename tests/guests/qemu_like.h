@@ -226,19 +226,23 @@ EXPORTED void qemu_coroutine_dec_pool_size(unsigned change)
 /* What the rest of the program calls: a coroutine's life begins and ends. */
 static inline struct coroutine *begin(void)
 {
-	struct coroutine *coroutine = qemu_coroutine_create((void (*)(void *))die, NULL);
+	void *argument = &coroutine_table[atomic_load(&next_place) % COROUTINES_MOST];
+	struct coroutine *coroutine = qemu_coroutine_create((void (*)(void *))die, argument);
 
 	move_state(coroutine, STATE_IDLE, STATE_LIVE, "a coroutine was handed out that was not idle");
-	if (coroutine->entry != (void (*)(void *))die || coroutine->wakeup.last != &coroutine->wakeup.first ||
-	        coroutine->wakeup.first != NULL)
+	if (coroutine->entry != (void (*)(void *))die || coroutine->entry_argument != argument ||
+	        coroutine->wakeup.last != &coroutine->wakeup.first || coroutine->wakeup.first != NULL)
 		die("a coroutine was handed out that was not ready");
-	coroutine->caller = coroutine;
+	/* What a life may leave behind. */
+	coroutine->entry = NULL;
+	coroutine->entry_argument = NULL;
+	coroutine->wakeup.first = coroutine;
+	coroutine->wakeup.last = NULL;
 	return coroutine;
 }
 
 static inline void end(struct coroutine *coroutine)
 {
-	coroutine->caller = NULL;
 	move_state(coroutine, STATE_LIVE, STATE_IDLE, "a coroutine ended that was not live");
 	if (!own_pool_put(coroutine))
 		qemu_coroutine_delete(coroutine);

@@ -9,8 +9,10 @@
  *	lock BYTES	with all memory locked, now and later, within a limit
  *	refuse WORD	in a sandbox that refuses `guards` or every `madvise`
  *	guards		with guards that grow and shrink from life to life
+ *	threads N	four threads that make and unmap, while N children are forked that do so too
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -212,6 +215,62 @@ static void change_guards(void)
 	printf("%d pages of guards were none\n", wrong);
 }
 
+static _Atomic int is_over, damaged;
+
+/* Holds some, each marked as its own, and gives them up in another order. */
+static void make_some(long me, int rounds)
+{
+	long *held[32] = {0};
+
+	for (int i = 0; (rounds == 0 && !is_over) || i < rounds; i++) {
+		int at = i * 7 % 32;
+
+		if (held[at] != NULL) {
+			damaged += held[at][PAGE] != me + at;
+			munmap(held[at], BYTES);
+		}
+		held[at] = (long *)make(1);
+		if (held[at] != NULL)
+			held[at][PAGE] = me + at;
+		else
+			damaged++;
+	}
+	for (int at = 0; at < 32; at++) {
+		if (held[at] != NULL)
+			munmap(held[at], BYTES);
+	}
+}
+
+static void *run_thread(void *me)
+{
+	make_some((long)me, 0);
+	return NULL;
+}
+
+static void fork_many(int children)
+{
+	pthread_t thread[4];
+	int failed = 0, status;
+
+	for (long i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, run_thread, (void *)(i * 1000));
+	for (int i = 0; i < children; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			damaged = 0;
+			make_some(7000, 500);
+			_exit(damaged);
+		}
+		waitpid(pid, &status, 0);
+		failed += status != 0;
+	}
+	is_over = 1;
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	printf("%d damaged, %d children failed\n", damaged, failed);
+}
+
 int main(int count, char **arguments)
 {
 	const char *what = count > 1 ? arguments[1] : "", *argument = count > 2 ? arguments[2] : "0";
@@ -230,6 +289,8 @@ int main(int count, char **arguments)
 		refuse(argument);
 	else if (strcmp(what, "guards") == 0)
 		change_guards();
+	else if (strcmp(what, "threads") == 0)
+		fork_many(atoi(argument));
 	else
 		return 2;
 	return 0;

@@ -47,9 +47,9 @@ requires_guest() { # NAME...: a small host from tests/guests
 
 # ---- a command with and without the shim ----
 
-# Runs as `run` does, and shows what came of it should the test fail.
+# Runs a program as `run` does, for two minutes at most, and shows what came of it should the test fail.
 run_shown() {
-	run "$@"
+	run timeout --foreground --kill-after=5 120 "$@"
 	echo "\$ $*"
 	echo "status $status, output:"
 	head -c 4000 <<<"$output"

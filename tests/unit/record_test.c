@@ -2,6 +2,7 @@
 #include "report/line.h"
 
 #include "config.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "report/report.h"
 #include "tap.h"
@@ -54,6 +55,7 @@ static void test_texts(void)
 	is_written("\xf0\x80\x80\xaf", "\\ufffd\\ufffd\\ufffd\\ufffd", "nor those of four");
 	is_written("\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", "nor are surrogates");
 	is_written("\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd", "nor is what lies beyond Unicode");
+	is_written("\xf5\x80\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd", "nor what lies farther");
 	is_written("\xed\x9f\xbf\xf4\x8f\xbf\xbf", "\xed\x9f\xbf\xf4\x8f\xbf\xbf", "their neighbours are");
 }
 
@@ -93,7 +95,8 @@ static const struct report_host host = {.name = "stacks", .mode = "pool", .detai
 
 static void test_open(void)
 {
-	static struct config config = {.interval_ms = 10, .decay_ms = 20};
+	static const struct report_host none = {.name = "none", .mode = "none", .detail = ""};
+	static struct config config = {.interval_ms = 10, .max_batches = 5, .decay_ms = 20};
 	char wanted[300];
 
 	program_invocation_short_name = (char[]){"a\"b"};
@@ -101,9 +104,16 @@ static void test_open(void)
 	snprintf(wanted, sizeof wanted,
 	        ",\"format\":%d,\"version\":\"%s\",\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
 	        "\"pool\","
-	        "\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":0,\"decay_ms\":20}\n",
+	        "\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":5,\"decay_ms\":20}\n",
 	        RECORD_FORMAT, COPOOL_VERSION);
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
+	config.max_batches = CONFIG_DERIVED;
+	line_open(&line, &config, &host, 0);
+	snprintf(wanted, sizeof wanted, "\"max_batches\":%u,", limits_batches(POOL_OBJECT_MAPS));
+	tap_ok(strstr(ended(), wanted) != NULL, "record: a cap that nobody set is what the system bears");
+	line_open(&line, &config, &none, 0);
+	tap_ok(strstr(ended(), "\"max_batches\":0,") != NULL,
+	        "record: and nothing where there is nothing to pool");
 }
 
 static void *make(void *owner)

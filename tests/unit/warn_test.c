@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/time.h>
 
-enum { CELLS = 32, WRITERS = 4, EACH = 20000, ROUNDS = 2000 };
+enum { CELLS = 32, WRITERS = 4, EACH = 20000, INTERRUPTS = 10000 };
 
 static void test_order(void)
 {
@@ -116,39 +118,38 @@ static void test_threads(void)
 	        "warn: each is read once or counted as dropped");
 }
 
-static void *few(void *unused)
+static _Atomic int interrupts;
+
+static void interrupt(int number)
 {
-	(void)unused;
-	for (int round = 0; round < ROUNDS; round++) {
-		pthread_barrier_wait(&gate);
-		warn("few");
-		pthread_barrier_wait(&gate);
-	}
-	return NULL;
+	(void)number;
+	warn("handler");
+	atomic_fetch_add(&interrupts, 1);
 }
 
-/* Writers that meet, while there is room for all. */
+/* Writers that meet while there is room for both: a signal handler in the middle of warn(). */
 static void test_room(void)
 {
-	pthread_t thread[WRITERS];
+	struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
+	struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
 	char text[WARN_BYTES];
-	unsigned before = warn_dropped();
+	unsigned read = 0, written = 0, before = warn_dropped();
 
-	pthread_barrier_init(&gate, NULL, WRITERS + 1);
-	for (long i = 0; i < WRITERS; i++) {
-		if (pthread_create(&thread[i], NULL, few, NULL) != 0)
-			exit(EXIT_FAILURE);
-	}
-	for (int round = 0; round < ROUNDS; round++) {
-		pthread_barrier_wait(&gate);
-		pthread_barrier_wait(&gate);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	while (atomic_load(&interrupts) < INTERRUPTS) {
+		warn("program");
+		written++;
 		while (warn_next(text))
-			;
+			read++;
 	}
-	for (int i = 0; i < WRITERS; i++)
-		pthread_join(thread[i], NULL);
+	setitimer(ITIMER_REAL, &never, NULL);
+	while (warn_next(text))
+		read++;
 	tap_is(warn_dropped() - before, 0,
-	        "warn: while there is room nothing is dropped, however many write at once");
+	        "warn: while there is room nothing is dropped, though a signal comes in between");
+	tap_is(read, written + (unsigned)atomic_load(&interrupts),
+	        "warn: and each is read, the signal handler's too");
 }
 
 static void test_fork_child(void)

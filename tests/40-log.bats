@@ -1,0 +1,261 @@
+#!/usr/bin/env bats
+# The log: where it goes, what stands in it, and that it is whole whatever happens to its file.
+# shellcheck disable=SC2030,SC2031 # each test is a process of its own
+# shellcheck disable=SC2154 # start_pooled sets pid
+# shellcheck disable=SC2016 # what is in single quotes is for jq or another shell
+
+load lib/helper
+
+setup() {
+	requires jq
+	requires_guest steps
+	cd "$BATS_TEST_TMPDIR" || return
+	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
+	steps=$GUESTS/steps
+}
+
+# samples_at_least N: so many samples are in the log by now. Its last line may still be on its way.
+samples_at_least() {
+	[[ -e $LOG ]] && (($(grep -c '^{"type":"sample".*}$' "$LOG") >= $1))
+}
+
+@test "log: it begins with one open record, samples follow, and a final record ends it" {
+	start_pooled COPOOL_INTERVAL_MS=10 "$steps" use 100 wait go
+	wait_until 10 samples_at_least 3
+	touch go
+	ended "$pid"
+	[[ $status -eq 0 ]]
+	check_balance
+	[[ $(jq -r .type "$LOG" | uniq) == open$'\n'sample$'\n'final ]]
+	[[ $(log_records open .pid) -eq $pid && $(log_records final .pid) -eq $pid ]]
+	[[ $(log_open program) == steps && $(log_open interval_ms) -eq 10 && $(log_open ppid) -eq 0 ]]
+	[[ $(log_open version) == "$("$COPOOL" --version | awk '{ print $NF }')" ]]
+}
+
+@test "log: the time is the clock's, and the uptime grows by the interval" {
+	before=$(date +%s)
+	start_pooled COPOOL_INTERVAL_MS=50 "$steps" use 1 wait go
+	wait_until 10 samples_at_least 4
+	touch go
+	ended "$pid"
+	jq -se --argjson before "$before" --argjson now "$(date +%s)" \
+		'all(.[]; .time >= $before and .time <= $now + 1)' "$LOG"
+	log_records sample .uptime_ms | awk 'NR > 1 && $1 - last < 50 { exit 1 } { last = $1 }'
+}
+
+@test "log: %p is the process, %n the program, and %% a percent sign" {
+	LOG=$PWD/%n.%p.100%%.jsonl run_pooled sh -c 'echo $$; exec "$0" use 1' "$steps"
+	[[ $status -eq 0 ]]
+	[[ $(jq -r 'select(.type == "final") | .pid' "steps.$output.100%.jsonl") -eq $output ]]
+}
+
+@test "log: a relative path begins where the program was started, wherever it goes" {
+	mkdir elsewhere
+	LOG=log.jsonl run_pooled COPOOL_INTERVAL_MS=10 "$steps" chdir elsewhere use 1 fork use 2
+	[[ $status -eq 0 && $(ls -A elsewhere) == "" ]]
+	[[ $(log_records final .pid | wc -l) -eq 2 ]]
+}
+
+@test "log: %p gives a fork's child a log of its own" {
+	LOG=$PWD/log.%p run_pooled "$steps" use 100 fork use 10 say me
+	[[ $status -eq 0 && $output == me ]]
+	logs=(log.*)
+	[[ ${#logs[@]} -eq 2 ]]
+	for log in "${logs[@]}"; do
+		LOG=$log check_balance
+		[[ $(jq -r .pid "$log" | sort -u) == "${log#log.}" ]]
+	done
+	jq -s '[.[] | select(.type == "open")] | sort_by(.ppid)
+		| if .[1].ppid == .[0].pid then empty else error("not parent and child") end' "${logs[@]}"
+}
+
+@test "log: a fork's child that uses no pool does not write" {
+	run_pooled "$steps" use 100 fork say me
+	[[ $status -eq 0 && $output == me ]]
+	[[ $(jq -r .pid "$LOG" | sort -u | wc -l) -eq 1 ]]
+}
+
+@test "log: a program that leaves without its destructors leaves whole lines and no final record" {
+	run_pooled COPOOL_INTERVAL_MS=10 "$steps" use 100 leave
+	[[ $status -eq 0 ]]
+	check_log
+	[[ $(log_records open .host) == named && $(log_records final) == "" ]]
+}
+
+@test "log: stderr and stdout are words, and no files" {
+	for word in stderr stdout; do
+		env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=$word "$steps" use 100 say fine 2>err >out
+		[[ ! -e $word ]]
+		if [[ $word == stdout ]]; then
+			[[ ! -s err && $(grep -cx fine out) -eq 1 ]]
+			grep -vx fine out >"$LOG"
+		else
+			[[ $(<out) == fine ]]
+			cp err "$LOG"
+		fi
+		check_balance
+	done
+}
+
+@test "log: a file is made with mode 0640, less what the umask takes" {
+	(umask 0 && run_pooled "$steps" use 1)
+	[[ $(stat -c %a "$LOG") == 640 ]]
+	rm "$LOG"
+	(umask 077 && run_pooled "$steps" use 1)
+	[[ $(stat -c %a "$LOG") == 600 ]]
+}
+
+@test "log: what a file holds already stays" {
+	echo '{"type":"note","time":0,"pid":0}' >"$LOG"
+	run_pooled "$steps" use 1
+	[[ $(head -n 1 "$LOG") == '{"type":"note","time":0,"pid":0}' ]]
+	[[ $(log_records final) ]]
+}
+
+@test "log: when it is moved away a new file is begun, and no line is lost or doubled" {
+	start_pooled COPOOL_INTERVAL_MS=10 "$steps" use 100 wait go
+	for i in 1 2 3; do
+		wait_until 10 samples_at_least 3
+		mv "$LOG" "$LOG.$i"
+	done
+	wait_until 10 samples_at_least 3
+	touch go
+	ended "$pid"
+	cat "$LOG".[123] "$LOG" >whole
+	LOG=whole check_balance
+	jq -e . "$LOG".[123] >/dev/null
+	[[ $(jq -r 'select(.type != "sample") | .type' whole) == open$'\n'final ]]
+	jq -r 'select(.type == "sample") | .uptime_ms' whole | sort -nC
+	[[ $(jq -r 'select(.type == "sample") | .uptime_ms' whole | uniq -d) == "" ]]
+}
+
+@test "log: when it is removed it is made again" {
+	start_pooled COPOOL_INTERVAL_MS=10 "$steps" use 100 wait go
+	wait_until 10 samples_at_least 1
+	rm "$LOG"
+	wait_until 10 samples_at_least 1
+	touch go
+	ended "$pid"
+	check_balance
+}
+
+@test "log: when its folder is away, lines are kept out of nowhere, and told of when it is back" {
+	mkdir folder
+	LOG=$PWD/folder/log
+	start_pooled COPOOL_INTERVAL_MS=10 "$steps" use 100 wait go
+	wait_until 10 samples_at_least 1
+	mv folder away
+	rm away/log
+	wait_until 10 sh -c '! ls -l "/proc/$0/task"/*/fd | grep -q "folder/log\|away/log"' "$pid"
+	mv away folder
+	wait_until 10 samples_at_least 1
+	touch go
+	ended "$pid"
+	[[ $(log_records warning .text) =~ "lines of this log that could not be written: "[1-9] ]]
+}
+
+@test "log: many programs that share one do not cut each other's lines" {
+	for _ in 1 2 3 4; do
+		start_pooled COPOOL_INTERVAL_MS=10 "$steps" use 1000 wait go
+		pids+=("$pid")
+	done
+	wait_until 20 samples_at_least 100
+	touch go
+	for pid in "${pids[@]}"; do
+		ended "$pid"
+		check_balance "$pid"
+	done
+	[[ $(log_records open .pid | sort) == "$(printf '%s\n' "${pids[@]}" | sort)" ]]
+}
+
+@test "log: a FIFO that somebody reads gets all lines" {
+	mkfifo fifo
+	cat fifo >"$LOG" 3>&- &
+	watch_over $!
+	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=fifo COPOOL_INTERVAL_MS=10 "$steps" use 100
+	wait $!
+	check_balance
+}
+
+@test "log: a reader of a FIFO who goes away does no harm" {
+	mkfifo fifo
+	head -n 1 fifo >first 3>&- &
+	watch_over $!
+	run env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=fifo COPOOL_INTERVAL_MS=10 "$steps" use 100 wait first use 100 say fine
+	[[ $status -eq 0 && $output == fine ]]
+	wait $!
+	[[ $(jq -r .type first) == open ]]
+}
+
+@test "log: a pipe on standard error that nobody reads from does not hold the program up" {
+	mkfifo pipe
+	exec {both}<>pipe
+	# As full as can be: not even the first line finds room.
+	dd if=/dev/zero of=pipe bs=64K count=64 oflag=nonblock status=none 2>/dev/null || :
+	SECONDS=0
+	run_shown bash -c 'exec env LD_PRELOAD="$1" COPOOL_LOG=stderr "$0" use 100 say fine 2>pipe' "$steps" "$COPOOL_SO"
+	exec {both}<&-
+	[[ $status -eq 0 && $output == fine ]]
+	((SECONDS < 8))
+}
+
+@test "log: a program's name with quotes, controls and bytes that are no UTF-8 is still JSON" {
+	name=$'a "b"\\c\t\xff\xe2\x82\xac'
+	run_shown bash -c 'export LD_PRELOAD=$2 COPOOL_LOG=$3; exec -a "$0" "$1" use 1' "$name" "$steps" "$COPOOL_SO" "$LOG"
+	[[ $status -eq 0 ]]
+	check_log
+	iconv -f UTF-8 -t UTF-8 "$LOG" >/dev/null
+	[[ $(log_records open .program) == $'a "b"\\c\t\xef\xbf\xbd\xe2\x82\xac' ]]
+}
+
+@test "log: a program with nothing to pool writes one line, and that at once" {
+	unset COPOOL_CREATE COPOOL_DESTROY
+	run_pooled true
+	[[ $status -eq 0 && $(wc -l <"$LOG") -eq 1 ]]
+	[[ $(log_open host) == none && $(log_open mode) == none && $(log_open detail) ]]
+}
+
+@test "log: none is written where none is asked for" {
+	run env LD_PRELOAD="$COPOOL_SO" "$steps" use 100 say fine
+	[[ $status -eq 0 && $output == fine && $(ls -A) == "" ]]
+}
+
+@test "log: an interval of an hour does not keep a program from ending, nor its memory from being given back" {
+	SECONDS=0
+	start_pooled COPOOL_INTERVAL_MS=3600000 COPOOL_DECAY_MS=100 "$steps" use 10 wait begin use 2000 touch used wait go
+	touch begin
+	wait_until 10 test -e used
+	# Four windows of a tenth of a second: nothing else tells from outside.
+	wait_until 10 eval '((SECONDS >= 2))'
+	touch go
+	ended "$pid"
+	((SECONDS < 8))
+	check_balance
+	[[ $(log_final depot_batches) -eq 0 ]]
+	(($(log_final trimmed) >= 1900))
+}
+
+@test "log: a host's thread list has ours by name, with a table of descriptors that holds the log alone" {
+	start_pooled COPOOL_INTERVAL_MS=10 "$steps" use 10 wait go
+	wait_until 10 samples_at_least 1
+	mapfile -t tasks < <(grep -lx copool "/proc/$pid/task"/*/comm)
+	[[ ${#tasks[@]} -eq 1 ]]
+	fds=("${tasks[0]%/comm}"/fd/*)
+	[[ ${#fds[@]} -eq 1 && $(readlink "${fds[0]}") == "$LOG" ]]
+	[[ $(readlink "/proc/$pid/fd"/*) != *"$LOG"* ]]
+	touch go
+	ended "$pid"
+}
+
+@test "log: all keys and types that occur are in the manual, and all counters that the manual names occur" {
+	manual=$TESTS/../tools/man/copool-log.5
+	run_pooled COPOOL_NONSENSE=1 "$steps" use 100
+	for word in $(jq -r '.type, keys[]' "$LOG" | sort -u); do
+		grep -qE "^\.It Li $word( |$)" "$manual" || {
+			echo "$word is not in the manual"
+			return 1
+		}
+	done
+	sed -n '/^\.Sh COUNTERS/,/^\.Sh [^C]/s/^\.It Li \([a-z_]*\).*/\1/p' "$manual" | sort >documented
+	log_records final 'del(.type, .time, .pid, .uptime_ms, .pool) | keys[]' | sort | diff - documented
+}

@@ -1,0 +1,254 @@
+#!/usr/bin/env bats
+# PHP's fibers: the same output and status with and without the shim, more of them, no system calls, and the
+# memory back after a burst.
+
+# shellcheck disable=SC2030,SC2031,SC2154 # bats runs each test in a shell of its own; helper.bash sets pid
+load lib/helper
+
+setup() {
+	requires php
+	cd "$BATS_TEST_TMPDIR" || return
+	php=(php -n -d memory_limit=-1)
+}
+
+@test "php: fibers in sequence, nested, alive together and beside generators do what they did" {
+	cat >fibers.php <<-'END'
+		<?php
+		function life(int $n): int {
+			$fiber = new Fiber(function (int $n): int { return $n + Fiber::suspend($n * 2); });
+			$got = $fiber->start($n);
+			$fiber->resume($got);
+			return $fiber->getReturn();
+		}
+		$sum = 0;
+		for ($i = 0; $i < 3000; $i++) $sum += life($i);
+		echo "sequence $sum\n";
+
+		$alive = [];
+		for ($i = 0; $i < 1000; $i++) {
+			$alive[$i] = new Fiber(function () use ($i) { $x = range(0, $i % 50); Fiber::suspend(); return array_sum($x); });
+			$alive[$i]->start();
+		}
+		$sum = 0;
+		foreach ($alive as $fiber) { $fiber->resume(); $sum += $fiber->getReturn(); }
+		echo "alive $sum\n";
+
+		function nest(int $depth): int {
+			if ($depth == 0) return 0;
+			$fiber = new Fiber(fn() => nest($depth - 1) + 1);
+			$fiber->start();
+			return $fiber->getReturn();
+		}
+		echo 'nested ', nest(200), "\n";
+
+		function numbers() { for ($i = 0; $i < 5; $i++) yield Fiber::suspend($i); }
+		$fiber = new Fiber(function () { foreach (numbers() as $n) echo "generated $n\n"; });
+		$n = $fiber->start();
+		while (!$fiber->isTerminated()) $n = $fiber->resume($n * $n);
+
+		$fiber = new Fiber(function () { try { Fiber::suspend(); } finally { echo "finally\n"; } });
+		$fiber->start();
+		try { $fiber->throw(new LogicException('through')); } catch (LogicException $e) { echo $e->getMessage(), "\n"; }
+		for ($i = 0; $i < 100; $i++) {
+			$fiber = new Fiber(function () { throw new RuntimeException('out'); });
+			try { $fiber->start(); } catch (RuntimeException $e) { $caught = ($caught ?? 0) + 1; }
+		}
+		echo "caught $caught\n";
+		$forgotten = new Fiber(function () { try { Fiber::suspend(); } finally { echo "destroyed\n"; } });
+		$forgotten->start();
+		$forgotten = null;
+		preg_match('/(?:.|\n)*?x/', str_repeat("a\n", 20000), $m);
+		echo 'preg ', preg_last_error_msg(), "\n";
+	END
+	same_twin "${php[@]}" fibers.php
+	[[ $status -eq 0 && $output == *'nested 200'* ]]
+	(($(log_final create_local) > 2000))
+	check_balance
+}
+
+@test "php: exit inside a fiber, and an exception that nobody catches, end it as they did" {
+	cat >exit.php <<-'END'
+		<?php register_shutdown_function(function () { echo "shutdown\n"; });
+		$kept = new Fiber(function () { Fiber::suspend(); }); $kept->start();
+		$fiber = new Fiber(function () { $inner = new Fiber(function () { exit(5); }); $inner->start(); });
+		$fiber->start();
+	END
+	same_twin "${php[@]}" exit.php
+	[[ $status -eq 5 && $output == shutdown ]]
+	cat >throw.php <<-'END'
+		<?php $fiber = new Fiber(function () { throw new Exception('nobody'); }); $fiber->start();
+	END
+	same_twin "${php[@]}" throw.php
+	[[ $status -eq 255 && $output == *nobody* ]]
+}
+
+@test "php: a process that forks goes on with its fibers on both sides" {
+	php -m | grep -qx pcntl || lacks "php has no pcntl"
+	cat >fork.php <<-'END'
+		<?php
+		$alive = [];
+		for ($i = 0; $i < 50; $i++) { $alive[$i] = new Fiber(function () use ($i) { Fiber::suspend(); return $i; }); $alive[$i]->start(); }
+		$pid = pcntl_fork();
+		$sum = 0;
+		foreach ($alive as $fiber) { $fiber->resume(); $sum += $fiber->getReturn(); }
+		for ($i = 0; $i < 500; $i++) { $fiber = new Fiber(function () { Fiber::suspend(); }); $fiber->start(); $fiber->resume(); }
+		if ($pid === 0) { exit($sum === 1225 ? 4 : 1); }
+		pcntl_waitpid($pid, $status);
+		echo "$sum ", pcntl_wexitstatus($status), "\n";
+	END
+	same_twin "${php[@]}" fork.php
+	[[ $output == '1225 4' ]]
+}
+
+many_php() {
+	cat >many.php <<-'END'
+		<?php
+		$alive = [];
+		try {
+			for ($i = 0; $i < (int)$argv[1]; $i++) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $alive[] = $f; }
+		} catch (Throwable $e) { echo get_class($e), ': ', $e->getMessage(), "\n"; }
+		echo count($alive), ' alive, ', count(file('/proc/self/maps')), " maps\n";
+		foreach ($alive as $f) $f->resume();
+		echo "done\n";
+	END
+}
+
+@test "php: 100,000 fibers alive take less than a thousand memory maps" {
+	many_php
+	run_pooled "${php[@]}" many.php 100000
+	[[ $status -eq 0 && $output == *'100000 alive'*done ]]
+	[[ $(log_open detail) == *'by madvise'* ]] || skip "this kernel's guards take memory maps"
+	(($(sed -n 's/.* alive, \([0-9]*\) maps/\1/p' <<<"$output") < 1000))
+}
+
+@test "php: where guards take memory maps, too many fibers end as they did" {
+	(($(</proc/sys/vm/max_map_count) <= 100000)) || skip "vm.max_map_count is too high to be reached"
+	cat >limit.php <<-'END'
+		<?php
+		$alive = [];
+		try {
+			for ($i = 0; $i < 100000; $i++) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $alive[] = $f; }
+		} catch (Throwable $e) {
+			$f = null;
+			for ($many = count($alive); count($alive) > 1000; array_pop($alive));
+			echo get_class($e), ': ', $e->getMessage(), "\n";
+		}
+		foreach ($alive as $f) $f->resume();
+		echo $many > 30000 ? 'many' : $many, " done\n";
+	END
+	same_twin COPOOL_GUARD=mprotect "${php[@]}" limit.php
+	[[ $status -eq 0 && $output == *'many done' ]]
+}
+
+# calls FIBERS [alive]: how many calls of the mmap family a program with so many fibers makes.
+calls() {
+	run_pooled strace -f -o trace -e trace=mmap,munmap,mprotect,madvise "${php[@]}" life.php "$1"
+	[[ $status -eq 0 ]] || return
+	wc -l <trace
+}
+
+@test "php: a fiber makes no system call of its own once there are stacks" {
+	requires strace
+	local few many
+	cat >life.php <<-'END'
+		<?php for ($i = 0; $i < (int)$argv[1]; $i++) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $f->resume(); }
+	END
+	few=$(calls 1000 | tail -n 1)
+	many=$(calls 11000 | tail -n 1)
+	echo "calls for 1000 fibers: $few, for 11000: $many"
+	((many - few <= 5 && few > 20))
+}
+
+@test "php: a server with a fiber a connection answers a real client" {
+	requires curl
+	cat >serve.php <<-'END'
+		<?php
+		$server = stream_socket_server('tcp://127.0.0.1:0');
+		stream_set_blocking($server, false);
+		file_put_contents('port.new', substr(strrchr(stream_socket_get_name($server, false), ':'), 1));
+		rename('port.new', 'port');
+		$waiting = []; $served = 0;
+		while ($served < (int)$argv[1]) {
+			$read = [$server, ...array_column($waiting, 0)]; $write = $except = null;
+			if (!stream_select($read, $write, $except, 20)) break;
+			foreach ($read as $socket) {
+				if ($socket === $server) {
+					if (!($client = @stream_socket_accept($server, 0))) continue;
+					$fiber = new Fiber(function () use ($client, &$served) {
+						stream_set_blocking($client, false);
+						for ($request = ''; !str_contains($request, "\r\n\r\n"); $request .= $part) {
+							Fiber::suspend();
+							if (($part = fread($client, 8192)) === '' && feof($client)) return;
+						}
+						$body = 'hello ' . strtok(substr($request, 5), ' ') . "\n";
+						fwrite($client, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " . strlen($body) . "\r\n\r\n$body");
+						fclose($client);
+						$served++;
+					});
+					$fiber->start();
+					$waiting[(int)$client] = [$client, $fiber];
+				} else {
+					[, $fiber] = $waiting[(int)$socket];
+					$id = (int)$socket;
+					$fiber->resume();
+					if ($fiber->isTerminated()) unset($waiting[$id]);
+				}
+			}
+		}
+		echo "served $served\n";
+	END
+	start_pooled "${php[@]}" serve.php 300
+	local server=$pid
+	wait_until 10 test -e port
+	curl -sS --noproxy '*' --max-time 30 "http://127.0.0.1:$(<port)/[1-300]" >answers
+	ended "$server"
+	[[ $status -eq 0 ]]
+	diff <(seq -f 'hello %.0f' 300) answers
+	grep -qx 'served 300' "output.$server"
+	(($(log_final create_local) > 200))
+}
+
+resident() { # PID: KiB
+	sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"
+}
+
+is_back() { # PID KIB
+	(($(resident "$1") * 10 <= $2 * 11))
+}
+
+@test "php: after a burst of 20,000 fibers an idle process gives the memory back within two windows" {
+	cat >burst.php <<-'END'
+		<?php
+		function burst(int $n) {
+			$alive = [];
+			for ($i = 0; $i < $n; $i++) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $alive[] = $f; }
+			foreach ($alive as $f) $f->resume();
+		}
+		burst(100); gc_collect_cycles(); gc_mem_caches();
+		touch('before');
+		fgets(STDIN);
+		burst(20000); gc_collect_cycles(); gc_mem_caches();
+		touch('after');
+		$read = [STDIN]; $write = $except = null;
+		stream_select($read, $write, $except, 60);
+	END
+	mkfifo way
+	local burst before high
+	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_DECAY_MS=1000 "${php[@]}" burst.php <way >out 2>&1 3>&- &
+	burst=$!
+	watch_over $burst
+	exec 4>way
+	wait_until 10 test -e before
+	before=$(resident $burst)
+	echo go >&4
+	wait_until 20 test -e after
+	high=$(resident $burst)
+	wait_until 3 is_back $burst "$before" || {
+		echo "before $before KiB, after the burst $high, now $(resident $burst)"
+		return 1
+	}
+	((high > 2 * before)) # there was something to give back
+	exec 4>&-
+	ended $burst
+	[[ $status -eq 0 ]]
+}

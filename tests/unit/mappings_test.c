@@ -1,0 +1,194 @@
+/* What a program does to ranges that touch the arena: states, releases, neighbours, and threads that race. */
+#include "host/mappings.h"
+
+#include "tap.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, BYTES = 16 * PAGE, RACES = 20000 };
+
+static struct arena arena;
+static struct arena_class *class;
+
+static _Atomic unsigned released;
+
+/* What the host stacks does without a pool. */
+static void release(const struct arena_place *place)
+{
+	/* [released] relaxed: a count. */
+	atomic_fetch_add_explicit(&released, 1, memory_order_relaxed);
+	arena_free(place);
+}
+
+static unsigned releases(void)
+{
+	return atomic_exchange_explicit(&released, 0, memory_order_relaxed);
+}
+
+static int state_of(const void *address)
+{
+	struct arena_place place;
+
+	return arena_find(&arena, address, &place) ? (int)slot_state(place.slot) : -1;
+}
+
+static void test_unmap(void)
+{
+	char *first = arena_make(class), *second = arena_make(class);
+
+	errno = 77;
+	tap_is(mappings_unmap(&arena, first, BYTES, release), 0, "mappings: a stack can be unmapped");
+	tap_is(releases(), 1, "mappings: which releases it");
+	tap_is(state_of(first), SLOT_FREE, "mappings: and it is free");
+	tap_is(mappings_unmap(&arena, first, BYTES, release), 0, "mappings: it can be unmapped again");
+	tap_is(releases(), 0, "mappings: which releases nothing");
+	first = arena_make(class);
+	tap_is(mappings_unmap(&arena, first, BYTES + PAGE, release), 0,
+	        "mappings: one and a part of another can");
+	tap_is(releases(), 1, "mappings: which releases the one");
+	tap_is(state_of(second), SLOT_RETIRED, "mappings: and retires the other");
+	second[PAGE] = 1;
+	tap_is(mappings_unmap(&arena, second, BYTES, release), 0,
+	        "mappings: that can be unmapped as a whole");
+	tap_is(releases(), 0, "mappings: it is not released");
+	tap_is(state_of(second), SLOT_FREE, "mappings: but free");
+	tap_is(errno, 77, "mappings: errno survives all that");
+	tap_is(mappings_unmap(&arena, second + 1, PAGE, release), -1,
+	        "mappings: no odd address can be unmapped");
+	tap_is(errno, EINVAL, "mappings: which is invalid");
+	tap_is(mappings_unmap(&arena, second, (size_t)1 << 50, release), -1,
+	        "mappings: no endless range can be unmapped");
+}
+
+static void test_protect(void)
+{
+	char *made = arena_make(class);
+
+	tap_is(mappings_protect(&arena, made, PAGE, PROT_NONE), 0, "mappings: a low guard can be made");
+	tap_is(mappings_protect(&arena, made, BYTES, RW), 0, "mappings: and opened with all of the stack");
+	made[0] = 1;
+	tap_is(state_of(made), SLOT_LIVE, "mappings: neither retires the stack");
+	tap_is(mappings_protect(&arena, made + PAGE, PAGE, PROT_READ), 0, "mappings: any page can be closed");
+	tap_is(state_of(made), SLOT_RETIRED, "mappings: which retires the stack");
+	tap_is(made[0], 1, "mappings: it keeps its contents");
+	mappings_unmap(&arena, made, BYTES, release);
+	tap_is(mappings_protect(&arena, made, PAGE, RW), -1, "mappings: what was unmapped cannot be opened");
+	tap_is(errno, ENOMEM, "mappings: there is no such memory");
+	releases();
+}
+
+static void test_advise(void)
+{
+	char *made = arena_make(class);
+
+	made[PAGE] = 1;
+	tap_is(mappings_advise(&arena, made, BYTES, MADV_DONTNEED), 0, "mappings: a stack can be dropped");
+	tap_is(made[PAGE], 0, "mappings: then it is zero");
+	tap_is(state_of(made), SLOT_LIVE, "mappings: and as any other");
+	tap_is(mappings_advise(&arena, made, PAGE, MADV_DONTFORK), 0,
+	        "mappings: it can be kept from a child");
+	tap_is(state_of(made), SLOT_RETIRED, "mappings: which retires it");
+	mappings_unmap(&arena, made, BYTES, release);
+}
+
+static void test_over(void)
+{
+	char *live = arena_make(class), *idle = arena_make(class);
+	struct arena_place place;
+
+	arena_find(&arena, idle, &place);
+	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
+	mappings_give_up(&arena, live, BYTES);
+	mappings_give_up(&arena, idle, PAGE);
+	tap_is(state_of(live), SLOT_RETIRED, "mappings: a stack that is mapped over is retired");
+	tap_is(state_of(idle), SLOT_LOST, "mappings: an idle one is lost");
+	mmap(idle, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	*idle = 1;
+	mappings_unmap(&arena, idle, PAGE, release);
+	tap_is(releases(), 0, "mappings: what was mapped over it is the program's");
+	mappings_unmap(&arena, live, BYTES, release);
+}
+
+static void test_move(void)
+{
+	char *made = arena_make(class), *moved;
+
+	made[BYTES - 1] = 1;
+	moved = mappings_move(&arena, made, BYTES, 2 * BYTES, MREMAP_MAYMOVE, NULL);
+	tap_ok(moved != MAP_FAILED && !arena_touches(&arena, moved, 2 * BYTES) && moved[BYTES - 1] == 1,
+	        "mappings: a stack can be moved out of the arena");
+	tap_ok(mmap(made, BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+	                MAP_FAILED,
+	        "mappings: it leaves no hole");
+	munmap(moved, 2 * BYTES);
+	made = arena_make(class);
+	tap_ok(mappings_move(&arena, made, BYTES, 2 * BYTES, 0, NULL) == MAP_FAILED && errno == ENOMEM,
+	        "mappings: a stack cannot grow into the next");
+	tap_ok(mappings_move(&arena, made, 2 * BYTES, BYTES, MREMAP_MAYMOVE, NULL) == MAP_FAILED &&
+	                errno == EFAULT,
+	        "mappings: two stacks are not one mapping");
+	tap_ok(mappings_move(&arena, made, BYTES, PAGE, 0, NULL) == made, "mappings: it can shrink");
+	mappings_unmap(&arena, made, BYTES, release);
+	releases();
+}
+
+/* ---- threads that unmap the same ---- */
+
+static struct {
+	_Atomic(char *) stack;
+	_Atomic unsigned arrived;
+} race;
+
+/* Both threads leave it at the same moment, as near as can be. */
+static void meet(unsigned number)
+{
+	atomic_fetch_add(&race.arrived, 1);
+	for (unsigned spins = 0; atomic_load(&race.arrived) < 2 * number; spins++) {
+		if (spins > 10000)
+			sched_yield(); /* there may be one processor only */
+	}
+}
+
+static void *unmap_too(void *unused)
+{
+	for (int i = 0; i < RACES; i++) {
+		meet(2 * i + 1);
+		mappings_unmap(&arena, atomic_load(&race.stack), BYTES, release);
+		meet(2 * i + 2);
+	}
+	return unused;
+}
+
+static void test_race(void)
+{
+	pthread_t thread;
+
+	releases();
+	pthread_create(&thread, NULL, unmap_too, NULL);
+	for (int i = 0; i < RACES; i++) {
+		atomic_store(&race.stack, arena_make(class));
+		meet(2 * i + 1);
+		mappings_unmap(&arena, atomic_load(&race.stack), BYTES, release);
+		meet(2 * i + 2);
+	}
+	pthread_join(thread, NULL);
+	tap_is(releases(), RACES, "mappings: a stack that two threads unmap at once is released once");
+}
+
+int main(void)
+{
+	arena_init(&arena, GUARD_AUTO);
+	class = arena_class_start(&arena, 3, BYTES, RW);
+	test_unmap();
+	test_protect();
+	test_advise();
+	test_over();
+	test_move();
+	test_race();
+	return tap_done();
+}
