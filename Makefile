@@ -28,15 +28,18 @@ SHIM := shim.c exports.c config.c \
 COPOOL := main.c cmd_run.c cmd_show.c book.c target.c
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
-UNIT := decode_test elf_test patch_test patch_denied_test symbols_test guard_test arena_test mappings_test sites_test \
+UNIT := warn_test config_test record_test log_test report_test \
+	decode_test elf_test patch_test patch_denied_test symbols_test \
+	guard_test arena_test mappings_test sites_test \
 	pool_test pool_fork_test pool_stress_test
 
 # Small hosts for the tests; a name that ends in .cc is C++.
 GUESTS := count_contexts.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
-	qemu_unmovable.c stacks.c throws.cc wrapper.c
+	qemu_unmovable.c stacks.c steps.c throws.cc wrapper.c
 
 BATS := 02-count 05-lint 10-run 12-show 15-fast-path \
-	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 26-named \
+	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named \
+	30-inert 31-hosts-that-bite 40-log 45-bad-input \
 	50-stacks-exact 51-php 52-fibers \
 	60-install 90-bootstrap
 

@@ -232,11 +232,16 @@ log_is_whole() {
 }
 
 @test "host: a reader of its pipe sees the end when the program closes it" {
-	# A daemon closes its descriptors and stays; who reads from them must not have to wait for our thread.
-	run_shown timeout 10 bash -c '"$@" 7>&1 | cat; echo end; kill -0 "$(cat pid)" && echo lives' bash \
-		env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" "$GUESTS/qemu_confined" daemon "$PWD/pid"
-	watch_over "$(<pid)"
-	[[ $status -eq 0 && $output == end$'\n'lives ]]
+	mkfifo pipe
+	exec 7<>pipe
+	exec 8<pipe
+	start_pooled "$GUESTS/qemu_confined" close-and-stay
+	exec 7>&-
+	run_shown timeout 10 cat <&8
+	[[ $status -eq 0 && $output == "" ]]
+	kill -0 "$pid"
+	stop "$pid"
+	[[ $status -eq 143 ]]
 }
 
 # ---- confinement ----

@@ -195,7 +195,8 @@ static struct piece without_poison(struct piece piece)
 	uintptr_t guard_end = piece.place.base + piece.place.slot->guard_bytes;
 	uintptr_t end = piece.low + piece.bytes;
 
-	if (piece.place.slot->guard_means == GUARD_POISON && piece.low < guard_end) {
+	if (slot_state(piece.place.slot) == SLOT_LIVE && piece.place.slot->guard_means == GUARD_POISON &&
+	        piece.low < guard_end) {
 		piece.low = guard_end < end ? guard_end : end;
 		piece.bytes = end - piece.low;
 	}
@@ -218,9 +219,7 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 
 	if (!is_range(arena, address, bytes))
 		return real_madvise(address, bytes, advice);
-	/* Poison does not survive all advice that passes. */
-	if ((!is_passing(advice) || arena->means == GUARD_POISON) &&
-	        (error = mappings_retire(arena, address, bytes)) != 0) {
+	if (!is_passing(advice) && (error = mappings_retire(arena, address, bytes)) != 0) {
 		errno = -error;
 		return -1;
 	}

@@ -13,10 +13,10 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
-enum { SLOT_BITS = 26, RLIMIT_SHARE = 8, CLEARED_PAGES = 2 };
+enum { SLOT_BITS = 26, RLIMIT_SHARE = 8, CLEARED_PAGES = 2, FIRST_SLOTS = 16 };
 
 static const uint64_t GRAIN_BYTES = (uint64_t)1 << ARENA_GRAIN_SHIFT;
-static const uint64_t CHUNK_MAX_BYTES = (uint64_t)16 << 30;
+static const uint64_t CHUNK_MAX_BYTES = (uint64_t)128 << 30;
 
 void arena_init(struct arena *arena, enum guard_means means)
 {
@@ -117,20 +117,25 @@ static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chu
 	return true;
 }
 
-/* How large the next chunk shall be: each twice the last, within what the limit on address space leaves. */
+/*
+ * How large the next chunk shall be: little for a program that has few stacks, then each twice the last,
+ * within what the limit on address space leaves. 0: nothing is left.
+ */
 static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t number)
 {
 	/* [arena.reserved] relaxed: an estimate while other classes grow. */
 	uint64_t reserved =
 	        atomic_load_explicit((_Atomic uint64_t *)&class->arena->reserved, memory_order_relaxed);
-	uint64_t bytes = number < 8 ? GRAIN_BYTES << number : CHUNK_MAX_BYTES;
+	uint64_t bytes = (FIRST_SLOTS * class->bytes + GRAIN_BYTES - 1) & ~(GRAIN_BYTES - 1);
 	struct rlimit limit;
 
+	while (number-- > 0 && bytes < CHUNK_MAX_BYTES)
+		bytes *= 2;
 	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
 		while (bytes >= GRAIN_BYTES && reserved + bytes > limit.rlim_cur / RLIMIT_SHARE)
-			bytes /= 2;
+			bytes = bytes / 2 & ~(GRAIN_BYTES - 1);
 	}
-	return bytes >= GRAIN_BYTES ? bytes : 0;
+	return bytes >= class->bytes ? bytes : 0;
 }
 
 /* Reserves addresses, aligned to a grain. 0: there are none. */
@@ -180,7 +185,7 @@ static bool add_chunk(struct arena_class *class)
 	if (number == ARENA_CHUNKS)
 		return false;
 	bytes = next_chunk_bytes(class, number);
-	if (bytes < class->bytes)
+	if (bytes == 0)
 		return false;
 	chunk->slots = bytes / class->bytes < 1u << SLOT_BITS ? bytes / class->bytes : 1u << SLOT_BITS;
 	chunk->slot = real_table(chunk->slots * sizeof *chunk->slot);

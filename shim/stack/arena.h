@@ -21,9 +21,9 @@
 enum {
 	ARENA_CLASSES = 64,
 	ARENA_CHUNKS = 64,      /* of one class */
-	ARENA_GRAIN_SHIFT = 26, /* chunks are whole grains of 64 MiB, aligned to them */
+	ARENA_GRAIN_SHIFT = 22, /* chunks are whole grains of 4 MiB, aligned to them */
 	ARENA_ADDRESS_BITS = 47,
-	ARENA_LEAF_SHIFT = 10, /* grains in a leaf of the table of grains */
+	ARENA_LEAF_SHIFT = 13, /* grains in a leaf of the table of grains */
 	ARENA_LEAVES = 1 << (ARENA_ADDRESS_BITS - ARENA_GRAIN_SHIFT - ARENA_LEAF_SHIFT),
 };
 

@@ -63,6 +63,14 @@ static void reuse_descriptors(const char *path)
 	}
 }
 
+/* Longer than anybody should wait for the end of what it has closed. */
+static void close_and_stay(const char *path)
+{
+	(void)path;
+	close_all();
+	churn_a_while(20000);
+}
+
 static void run_daemon(const char *path)
 {
 	pid_t child = fork();
@@ -159,6 +167,7 @@ static const struct {
 } scenarios[] = {
         {"plain", churn_for_300_ms},
         {"reuse-descriptors", reuse_descriptors},
+        {"close-and-stay", close_and_stay},
         {"daemon", run_daemon},
         {"chroot", run_chroot},
         {"drop-rights", drop_rights},

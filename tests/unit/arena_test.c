@@ -109,13 +109,13 @@ static void test_growth(void)
 		               place_of(made[i]).class == large;
 	tap_ok(is_distinct, "arena: slots of several chunks do not overlap, and are found");
 	/* [class.chunks] relaxed: nobody else is here. */
-	tap_is(atomic_load_explicit(&large->chunks, memory_order_relaxed), 3,
-	        "arena: 200 slots of 2 MiB take chunks of 64, 128 and 256 MiB");
+	tap_is(atomic_load_explicit(&large->chunks, memory_order_relaxed), 4,
+	        "arena: 200 slots of 2 MiB take chunks of 16, 32, 64 and 128 slots");
 	for (int i = 0; i < MANY; i++)
 		give_back(made[i]);
 	for (int i = 0; i < MANY; i++)
 		made[i] = arena_make(large);
-	tap_is(atomic_load_explicit(&large->chunks, memory_order_relaxed), 3,
+	tap_is(atomic_load_explicit(&large->chunks, memory_order_relaxed), 4,
 	        "arena: freed slots are used before it grows");
 	for (int i = 0; i < MANY; i++)
 		give_back(made[i]);
