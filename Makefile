@@ -35,7 +35,7 @@ UNIT := warn_test config_test record_test log_test report_test \
 
 # Small hosts for the tests; a name that ends in .cc is C++.
 GUESTS := count_contexts.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
-	qemu_unmovable.c stacks.c steps.c throws.cc wrapper.c
+	qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 BATS := 02-count 05-lint 10-run 12-show 15-fast-path \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named \

@@ -140,3 +140,22 @@ same_mappings() {
 	(($(cat core* | wc -c) < stock + (16 << 20)))
 	(($(du -k core* | cut -f 1) < 32 << 10))
 }
+
+@test "reserved: stacks that are opened above their guard behave the same, and recycled ones make no system call" {
+	requires_guest reserved
+	local means
+	for means in auto poison mprotect; do
+		same_twin COPOOL_HOST=stacks COPOOL_GUARD=$means "$GUESTS/reserved" 300
+		same_twin COPOOL_HOST=stacks COPOOL_GUARD=$means "$GUESTS/reserved" odd
+	done
+	requires strace
+	calls_of() {
+		strace -f -o "$BATS_TEST_TMPDIR/strace" -e trace=mmap,munmap,mprotect,madvise \
+			env COPOOL_HOST=stacks LD_PRELOAD="$COPOOL_SO" "$GUESTS/reserved" "$1" >/dev/null
+		grep -c '(' "$BATS_TEST_TMPDIR/strace"
+	}
+	local few many
+	few=$(calls_of 10) many=$(calls_of 510)
+	echo "$few calls for 200 stacks, $many for 10200"
+	((many - few < 20))
+}

@@ -126,6 +126,13 @@ static int protect_live(const struct piece *piece, int protection)
 	const struct arena_place *place = &piece->place;
 	size_t offset = piece->low - place->base, guard = place->slot->guard_bytes;
 
+	if (place->slot->is_sealed && protection == PROT_NONE)
+		return 0;
+	if (place->slot->is_sealed && protection == place->class->protection &&
+	        offset + piece->bytes == place->class->bytes)
+		return arena_open(place, offset);
+	if (place->slot->is_sealed)
+		return -ENOTSUP;
 	if (protection == PROT_NONE && offset == 0 && !is_whole(piece))
 		return arena_guard(place, piece->bytes);
 	if (protection == place->class->protection && offset >= guard)

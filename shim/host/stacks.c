@@ -6,6 +6,7 @@
  *
  *	a request is for a stack when		and the slot is handed out
  *	it says MAP_STACK			as it was left
+ *	 (or PROT_NONE, to be opened above its guard)
  *	its call is in a known allocator	as it was left
  *	its call was learned (host/sites.h)	zeroed, without guard
  *	its size was named by the user		zeroed, without guard
@@ -154,7 +155,8 @@ static bool is_candidate(const void *address, size_t bytes, int protection, int 
 	int plain = MAP_PRIVATE | MAP_ANONYMOUS, may = MAP_STACK | MAP_NORESERVE;
 
 	return address == NULL && bytes >= STACK_MIN_BYTES && bytes <= STACK_MAX_BYTES &&
-	       (flags & ~may) == plain && (protection & ~PROT_EXEC) == (PROT_READ | PROT_WRITE);
+	       (flags & ~may) == plain &&
+	       (protection == PROT_NONE || (protection & ~PROT_EXEC) == (PROT_READ | PROT_WRITE));
 }
 
 /* Whether it is one; fills in how it is to be handed out. */
@@ -163,6 +165,8 @@ static bool is_stack(struct request *request)
 	enum site_standing standing = sites_ask(request->caller, request->bytes);
 
 	request->is_clean = false;
+	if (request->protection == PROT_NONE)
+		standing = SITE_OTHER; /* what is known of a call is known of what it maps for use at once */
 	if (standing != SITE_KNOWN && (request->flags & MAP_STACK) == 0) {
 		if (standing != SITE_LEARNED && request->bytes != stacks.named_bytes)
 			return false;
@@ -179,6 +183,7 @@ static bool hand_out(const struct stack_class *class, void *stack)
 
 	if (!arena_find(&stacks.arena, stack, &place))
 		return false;
+	arena_seal(&place);
 	if (slot_state(place.slot) == SLOT_LIVE)
 		return !class->request.is_clean || arena_unguard(&place) == 0; /* fresh from the arena */
 	/* First of all ours: it may be that the program has mapped something over an idle slot. */
@@ -224,7 +229,7 @@ void *hook_mmap(
 			return mapped;
 		}
 		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
-		if (mapped != MAP_FAILED)
+		if (mapped != MAP_FAILED && protection != PROT_NONE)
 			sites_note_mapping(caller, mapped, request.bytes);
 		return mapped;
 	}

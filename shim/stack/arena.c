@@ -31,7 +31,8 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
 	struct arena_class *class = &arena->class[index];
 
 	class->bytes = bytes;
-	class->protection = protection;
+	class->is_reserved = protection == PROT_NONE;
+	class->protection = class->is_reserved ? PROT_READ | PROT_WRITE : protection;
 	class->arena = arena;
 	return class;
 }
@@ -252,8 +253,11 @@ static void *base_of(struct arena_class *class, uint32_t id)
 	return (void *)(chunk->base + ((id - 1) & ((1 << SLOT_BITS) - 1)) * class->bytes);
 }
 
+/* Gives a slot its class's protection, unless the program is to do that. */
 static bool open_slot(struct arena_class *class, struct slot *slot, void *base)
 {
+	if (class->is_reserved)
+		return true;
 	if (!slot->is_open && slot_state(slot) == SLOT_FREE)
 		slot->is_open = real_mprotect(base, class->bytes, class->protection) == 0;
 	return slot->is_open || slot_state(slot) != SLOT_FREE;
@@ -386,6 +390,26 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 	return 0;
 }
 
+void arena_seal(const struct arena_place *place)
+{
+	place->slot->is_sealed = place->class->is_reserved;
+}
+
+int arena_open(const struct arena_place *place, size_t guard_bytes)
+{
+	struct slot *slot = place->slot;
+	int error;
+
+	if (!slot->is_open &&
+	        real_mprotect((void *)place->base, place->class->bytes, place->class->protection) != 0)
+		return -errno;
+	slot->is_open = true;
+	error = guard_bytes > 0 ? arena_guard(place, guard_bytes) : arena_unguard(place);
+	if (error == 0)
+		slot->is_sealed = false;
+	return error;
+}
+
 int arena_retire(const struct arena_place *place)
 {
 	struct slot *slot = place->slot;
@@ -393,6 +417,9 @@ int arena_retire(const struct arena_place *place)
 
 	if (slot_state(slot) != SLOT_LIVE)
 		return 0;
+	if (slot->is_sealed && slot->is_open &&
+	        real_mprotect((void *)place->base, place->class->bytes, PROT_NONE) != 0)
+		return -errno;
 	if (slot->guard_bytes != 0) {
 		error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
 		if (error != 0)
@@ -426,6 +453,8 @@ static int clear(const struct arena_place *place)
 {
 	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest = place->class->bytes - top;
 
+	if (!place->slot->is_open)
+		return 0; /* nobody could touch it */
 	if ((place->class->protection & PROT_WRITE) == 0)
 		return drop(place->base, place->class->bytes);
 	memset((void *)(place->base + rest), 0, top);

@@ -43,6 +43,7 @@ struct slot {
 	uint8_t guard_means;    /* an enum guard_means */
 	bool is_guard_old;      /* left by the last use, not asked for in this one */
 	bool is_open;           /* has its class's protection (but for the guard) */
+	bool is_sealed;         /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
 };
 
 struct arena_chunk {
@@ -58,6 +59,7 @@ struct arena_chunk {
 struct arena_class {
 	size_t bytes; /* of a slot, whole pages; set once, as the next */
 	int protection;
+	bool is_reserved; /* handed out as PROT_NONE, for the program to open above its guard */
 	struct arena *arena;
 	_Atomic uint64_t free;   /* tag 32 | chunk number 6 | slot 26, see arena.c */
 	_Atomic uint32_t chunks; /* of them complete; grows only */
@@ -91,7 +93,10 @@ struct arena_place {
 /* Prepares a zeroed arena. */
 void arena_init(struct arena *arena, enum guard_means means);
 
-/* Sets a class up, which must not be set up yet: slots of `bytes` (whole pages) with `protection`. */
+/*
+ * Sets a class up, which must not be set up yet: slots of `bytes` (whole pages) with `protection`. PROT_NONE
+ * means slots that the program opens itself, readable and writable, above the guard: see arena_open.
+ */
 struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_t bytes, int protection);
 
 /*
@@ -117,6 +122,12 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
  * again after arena_unguard. 0 or -errno.
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
+
+/* A slot was handed out; one of a reserved class is the program's to open. */
+void arena_seal(const struct arena_place *place);
+
+/* Opens a sealed slot from `guard_bytes` on, what is below being its guard. 0 or -errno. */
+int arena_open(const struct arena_place *place, size_t guard_bytes);
 
 /*
  * A slot in the program's hands will be treated in some way that outlives its use: SLOT_RETIRED, its guard a
