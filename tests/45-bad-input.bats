@@ -17,6 +17,11 @@ setup() {
 	steps=$GUESTS/steps
 }
 
+teardown() {
+	[[ -z ${loop-} ]] || losetup --detach "$loop"
+	stop_all
+}
+
 # The program runs as always, and the log has one warning, with all WORDs in it.
 warns_once() { # VARIABLE=VALUE WORD...
 	rm -f "$LOG"
@@ -192,11 +197,19 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 	complains_once "COPOOL_LOG=/${long::300}" 'COPOOL_LOG=/000' 'too long'
 }
 
-@test "bad input: a block device is not written to" {
+@test "bad input: a device that nobody drives is told once" {
 	[[ $(id -u) -eq 0 ]] || skip "only root can make a device"
-	# No such driver is needed: what is not opened at all is not written to either.
 	mknod device b 240 0 || skip "no device can be made here"
-	complains_once COPOOL_LOG=device COPOOL_LOG=device
+	complains_once COPOOL_LOG=device COPOOL_LOG=device 'no such device'
+}
+
+@test "bad input: a block device is not written to" {
+	requires losetup
+	[[ $(id -u) -eq 0 ]] || skip "only root can make a device"
+	truncate -s 1M disk
+	loop=$(losetup --find --show disk) || skip "no device can be made here"
+	complains_once "COPOOL_LOG=$loop" "COPOOL_LOG=$loop" 'not supported'
+	cmp disk <(head -c 1M /dev/zero)
 }
 
 @test "bad input: a descriptor 2 that was closed at the start gets nothing, and what is opened in its place neither" {

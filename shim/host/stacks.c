@@ -21,6 +21,7 @@
 #include "host/sites.h"
 #include "libc/real.h"
 #include "patch/symbols.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/roster.h"
 #include "stack/arena.h"
@@ -379,12 +380,30 @@ static bool is_here(const struct config *config)
 	return is_perl() || is_expected(config);
 }
 
-static const char *const guard_texts[] = {
-        [GUARD_MADVISE] = "madvise, so that they cost no memory maps",
-        [GUARD_POISON] =
-                "poison, so that they cost no memory maps, and a stack that overflows ends in SIGBUS",
-        [GUARD_MPROTECT] = "mprotect, so that each costs a memory map and vm.max_map_count limits them",
-};
+static void say_how(const struct config *config, bool boost, struct host_outcome *outcome)
+{
+	const char *learning = config->learn ? "; call sites are learned"
+	                       : boost       ? "; Boost's call sites are learned"
+	                                     : "";
+
+	if (stacks.arena.means == GUARD_MADVISE)
+		host_say(outcome,
+		        "coroutine stacks are pooled; guard pages by madvise, so that they cost no memory "
+		        "maps%s",
+		        learning);
+	else if (stacks.arena.means == GUARD_POISON)
+		host_say(outcome,
+		        "coroutine stacks are pooled; guard pages by poison, so that they cost no memory "
+		        "maps, and a "
+		        "stack that overflows ends in SIGBUS%s",
+		        learning);
+	else
+		host_say(outcome,
+		        "coroutine stacks are pooled; guard pages by mprotect, so that each costs a memory "
+		        "map, and "
+		        "vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it)%s",
+		        limits_max_maps(), learning);
+}
 
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
@@ -403,10 +422,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	roster_end(&stacks.attached, 1);
 	outcome->mode = "pool";
 	outcome->is_waiting = !is_expected(config);
-	host_say(outcome, "coroutine stacks are pooled; guard pages by %s%s", guard_texts[stacks.arena.means],
-	        config->learn ? "; call sites are learned"
-	        : boost       ? "; Boost's call sites are learned"
-	                      : "");
+	say_how(config, boost, outcome);
 	return 0;
 }
 

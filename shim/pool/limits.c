@@ -10,7 +10,7 @@
 
 enum { DEFAULT_MAX_MAPS = 65530 };
 
-static unsigned long max_maps(void)
+static unsigned long read_max_maps(void)
 {
 	int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
 	unsigned long maps = 0;
@@ -28,12 +28,19 @@ static unsigned long max_maps(void)
 	return maps > 0 ? maps : DEFAULT_MAX_MAPS;
 }
 
-unsigned limits_batches(unsigned maps)
+unsigned long limits_max_maps(void)
 {
 	int saved = errno;
-	unsigned long batches = max_maps() / 2 / maps / BATCH_SIZE;
+	unsigned long maps = read_max_maps();
 
 	errno = saved;
+	return maps;
+}
+
+unsigned limits_batches(unsigned maps)
+{
+	unsigned long batches = limits_max_maps() / 2 / maps / BATCH_SIZE;
+
 	if (batches < 1)
 		return 1;
 	return batches < DEPOT_MAX_BATCHES ? batches : DEPOT_MAX_BATCHES;

@@ -179,7 +179,7 @@ static const char *why_no_log(int error)
 	case -EDOM:
 		return "after % comes p, n or %";
 	case -ENXIO:
-		return "nobody reads that FIFO";
+		return "a FIFO that nobody reads, or no such device";
 	case -ELOOP:
 		return "a symbolic link at its end is not followed";
 	default:
