@@ -20,7 +20,7 @@ SHIM := shim.c exports.c config.c \
 	libc/real.c libc/warn.c \
 	pool/depot.c pool/fork.c pool/gate.c pool/limits.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/thread.c pool/trim.c \
-	stack/arena.c stack/guard.c stack/poison.c \
+	stack/arena.c stack/chunk.c stack/guard.c stack/poison.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/handles.c host/mappings.c host/named.c host/program.c host/qemu.c host/sites.c host/stacks.c \
 	report/line.c report/log.c report/report.c

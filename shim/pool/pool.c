@@ -220,7 +220,7 @@ void pool_put_slow(struct pool *pool, uint64_t top, void *object)
 		cache_open(cache, top);
 	}
 	/* What lies in the depot may be spare one day: the clock of the trimming must run. */
-	if (depot_depth(&pool->depot) == 1)
+	if (depot_depth(&pool->depot) > 0)
 		pools.wake();
 	if (!kept)
 		pool_destroy(pool, object);

@@ -1,7 +1,8 @@
-/* Chunks, slots, and the stack of free slots (Treiber's, with a tag against ABA as in pool/lifo.h). */
+/* Slots: handed out, guarded, cleared and taken back. Where they come from is in chunk.c. */
 #include "stack/arena.h"
 
 #include "libc/real.h"
+#include "stack/chunk.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,10 +14,7 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
-enum { SLOT_BITS = 26, RLIMIT_SHARE = 8, CLEARED_PAGES = 2, FIRST_SLOTS = 16 };
-
-static const uint64_t GRAIN_BYTES = (uint64_t)1 << ARENA_GRAIN_SHIFT;
-static const uint64_t CHUNK_MAX_BYTES = (uint64_t)128 << 30;
+enum { CLEARED_PAGES = 2 };
 
 void arena_init(struct arena *arena, enum guard_means means)
 {
@@ -37,222 +35,6 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
 	return class;
 }
 
-/* ---- free slots: an id is 1 + (chunk number << SLOT_BITS | slot), 0 for none ---- */
-
-static struct slot *slot_of(struct arena_class *class, uint32_t id)
-{
-	return &class->chunk[(id - 1) >> SLOT_BITS].slot[(id - 1) & ((1 << SLOT_BITS) - 1)];
-}
-
-static uint64_t free_word(uint64_t old, uint32_t id)
-{
-	return ((old >> 32) + 1) << 32 | id;
-}
-
-static void push_free(struct arena_class *class, uint32_t id)
-{
-	struct slot *slot = slot_of(class, id);
-	/* [class.free] relaxed: a first guess. */
-	uint64_t old = atomic_load_explicit(&class->free, memory_order_relaxed);
-
-	do {
-		/* [slot.next] relaxed: published by the release below; a slow popper's stale read is
-		 * rejected. */
-		atomic_store_explicit(&slot->next, (uint32_t)old, memory_order_relaxed);
-		/* [class.free] release: publishes the slot to pop_free. */
-	} while (!atomic_compare_exchange_weak_explicit(
-	        &class->free, &old, free_word(old, id), memory_order_release, memory_order_relaxed));
-}
-
-static uint32_t pop_free(struct arena_class *class)
-{
-	/* [class.free] acquire: the slot as push_free left it. */
-	uint64_t old = atomic_load_explicit(&class->free, memory_order_acquire);
-	uint32_t next;
-
-	do {
-		if ((uint32_t)old == 0)
-			return 0;
-		/* [slot.next] relaxed: see push_free. */
-		next = atomic_load_explicit(&slot_of(class, (uint32_t)old)->next, memory_order_relaxed);
-	} while (!atomic_compare_exchange_weak_explicit(
-	        &class->free, &old, free_word(old, next), memory_order_acquire, memory_order_acquire));
-	return (uint32_t)old;
-}
-
-/* ---- chunks ---- */
-
-static struct arena_chunk *chunk_at(const struct arena *arena, uintptr_t at)
-{
-	struct arena_leaf *const _Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
-	unsigned grain = at >> ARENA_GRAIN_SHIFT & ((1 << ARENA_LEAF_SHIFT) - 1);
-	/* [arena.leaf] acquire: its zeroes; pairs with set_chunk. */
-	struct arena_leaf *leaf =
-	        atomic_load_explicit((struct arena_leaf * _Atomic *)place, memory_order_acquire);
-
-	/* [leaf.chunk] acquire: the chunk's fields; pairs with set_chunk. */
-	return leaf != NULL ? atomic_load_explicit(&leaf->chunk[grain], memory_order_acquire) : NULL;
-}
-
-/* Makes chunk_at find the chunk for the grain at an address; false: no memory for the table. */
-static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chunk)
-{
-	struct arena_leaf *_Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
-	unsigned grain = at >> ARENA_GRAIN_SHIFT & ((1 << ARENA_LEAF_SHIFT) - 1);
-	/* [arena.leaf] acquire: its zeroes, where another class's thread has made it. */
-	struct arena_leaf *leaf = atomic_load_explicit(place, memory_order_acquire), *made;
-
-	if (leaf == NULL) {
-		made = real_table(sizeof *made);
-		if (made == NULL)
-			return false;
-		/* [arena.leaf] acq_rel: publishes its zeroes to chunk_at, or sees another's. */
-		if (atomic_compare_exchange_strong_explicit(
-		            place, &leaf, made, memory_order_acq_rel, memory_order_acquire))
-			leaf = made;
-		else
-			real_table_free(made, sizeof *made);
-	}
-	/* [leaf.chunk] release: publishes the chunk to chunk_at. */
-	atomic_store_explicit(&leaf->chunk[grain], chunk, memory_order_release);
-	return true;
-}
-
-/*
- * How large the next chunk shall be: little for a program that has few stacks, then each twice the last,
- * within what the limit on address space leaves. 0: nothing is left.
- */
-static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t number)
-{
-	/* [arena.reserved] relaxed: an estimate while other classes grow. */
-	uint64_t reserved =
-	        atomic_load_explicit((_Atomic uint64_t *)&class->arena->reserved, memory_order_relaxed);
-	uint64_t bytes = (FIRST_SLOTS * class->bytes + GRAIN_BYTES - 1) & ~(GRAIN_BYTES - 1);
-	struct rlimit limit;
-
-	while (number-- > 0 && bytes < CHUNK_MAX_BYTES)
-		bytes *= 2;
-	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-		while (bytes >= GRAIN_BYTES && reserved + bytes > limit.rlim_cur / RLIMIT_SHARE)
-			bytes = bytes / 2 & ~(GRAIN_BYTES - 1);
-	}
-	return bytes >= class->bytes ? bytes : 0;
-}
-
-/* Reserves addresses, aligned to a grain. 0: there are none. */
-static uintptr_t reserve(uint64_t bytes)
-{
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	void *range = real_mmap(NULL, bytes + GRAIN_BYTES, PROT_NONE, flags, -1, 0);
-	uintptr_t low, end, base;
-
-	if (range == MAP_FAILED)
-		return 0;
-	low = (uintptr_t)range;
-	end = low + bytes + GRAIN_BYTES;
-	base = (low + GRAIN_BYTES - 1) & ~(GRAIN_BYTES - 1);
-	if (base > low)
-		real_munmap(range, base - low);
-	real_munmap((void *)(base + bytes), end - base - bytes);
-	/* A stack of which a page is touched shall not cost a huge page. */
-	real_madvise((void *)base, bytes, MADV_NOHUGEPAGE);
-	return base;
-}
-
-static void widen(struct arena *arena, uintptr_t low, uintptr_t high)
-{
-	/* [arena.low, arena.high] relaxed: a quick no; who asks for an address of a slot got it after this.
-	 */
-	uintptr_t old = atomic_load_explicit(&arena->low, memory_order_relaxed);
-
-	while (low < old && !atomic_compare_exchange_weak_explicit(
-	                            &arena->low, &old, low, memory_order_relaxed, memory_order_relaxed))
-		;
-	old = atomic_load_explicit(&arena->high, memory_order_relaxed);
-	while (high > old && !atomic_compare_exchange_weak_explicit(
-	                             &arena->high, &old, high, memory_order_relaxed, memory_order_relaxed))
-		;
-}
-
-/* Adds a chunk to a class; the caller holds is_growing. */
-static bool add_chunk(struct arena_class *class)
-{
-	/* [class.chunks] relaxed: only who holds is_growing writes it. */
-	uint32_t number = atomic_load_explicit(&class->chunks, memory_order_relaxed);
-	struct arena_chunk *chunk = &class->chunk[number];
-	struct arena *arena = class->arena;
-	uint64_t bytes;
-
-	if (number == ARENA_CHUNKS)
-		return false;
-	bytes = next_chunk_bytes(class, number);
-	if (bytes == 0)
-		return false;
-	chunk->slots = bytes / class->bytes < 1u << SLOT_BITS ? bytes / class->bytes : 1u << SLOT_BITS;
-	chunk->slot = real_table(chunk->slots * sizeof *chunk->slot);
-	if (chunk->slot == NULL)
-		return false;
-	chunk->base = reserve(bytes);
-	if (chunk->base == 0) {
-		real_table_free(chunk->slot, chunk->slots * sizeof *chunk->slot);
-		return false;
-	}
-	chunk->number = number;
-	chunk->class = class;
-	for (uintptr_t at = chunk->base; at < chunk->base + bytes; at += GRAIN_BYTES)
-		if (!set_chunk(arena, at, chunk))
-			return false; /* what is reserved stays so: nobody is short of addresses */
-	widen(arena, chunk->base, chunk->base + bytes);
-	atomic_fetch_add_explicit(&arena->reserved, bytes, memory_order_relaxed);
-	/* [class.chunks] release: publishes the chunk to take_new. */
-	atomic_store_explicit(&class->chunks, number + 1, memory_order_release);
-	return true;
-}
-
-/* A slot never used before: its id, or 0. */
-static uint32_t take_new(struct arena_class *class)
-{
-	/* [class.chunks] acquire: the chunk's fields; pairs with add_chunk. */
-	uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_acquire);
-	struct arena_chunk *chunk;
-	uint32_t slot;
-
-	if (chunks == 0)
-		return 0;
-	chunk = &class->chunk[chunks - 1];
-	/* [chunk.used] relaxed: hands out numbers. The look before keeps it from running over. */
-	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= chunk->slots)
-		return 0;
-	slot = atomic_fetch_add_explicit(&chunk->used, 1, memory_order_relaxed);
-	return slot < chunk->slots ? 1 + (chunk->number << SLOT_BITS | slot) : 0;
-}
-
-/* A slot of any history: its id, or 0. */
-static uint32_t take_slot(struct arena_class *class)
-{
-	uint32_t id = pop_free(class);
-	bool has_grown = false;
-
-	if (id == 0)
-		id = take_new(class);
-	/* [class.is_growing] acquire, release: one thread adds a chunk; who comes meanwhile goes without. */
-	if (id == 0 && !atomic_flag_test_and_set_explicit(&class->is_growing, memory_order_acquire)) {
-		id = take_new(class);
-		has_grown = id == 0 && add_chunk(class);
-		atomic_flag_clear_explicit(&class->is_growing, memory_order_release);
-	}
-	return has_grown ? take_new(class) : id;
-}
-
-/* ---- slots ---- */
-
-static void *base_of(struct arena_class *class, uint32_t id)
-{
-	const struct arena_chunk *chunk = &class->chunk[(id - 1) >> SLOT_BITS];
-
-	return (void *)(chunk->base + ((id - 1) & ((1 << SLOT_BITS) - 1)) * class->bytes);
-}
-
 /* Gives a slot its class's protection, unless the program is to do that. */
 static bool open_slot(struct arena_class *class, struct slot *slot, void *base)
 {
@@ -269,12 +51,12 @@ void *arena_make(struct arena_class *class)
 	void *made = NULL;
 	uint32_t id;
 
-	while (made == NULL && (id = take_slot(class)) != 0) {
-		struct slot *slot = slot_of(class, id);
-		void *base = base_of(class, id);
+	while (made == NULL && (id = chunk_take_slot(class)) != 0) {
+		struct slot *slot = chunk_slot(class, id);
+		void *base = chunk_base(class, id);
 
 		if (!open_slot(class, slot, base)) {
-			push_free(class, id);
+			chunk_put_slot(class, id);
 			break;
 		}
 		if (slot_move(slot, SLOT_FREE, SLOT_LIVE)) /* else it was lost meanwhile */
@@ -506,7 +288,7 @@ void arena_free(const struct arena_place *place)
 	chunk = chunk_at(place->class->arena, place->base);
 	/* [slot.state] release: as slot_move; nobody else may change it now. */
 	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
-	push_free(place->class, 1 + (chunk->number << SLOT_BITS | (uint32_t)(slot - chunk->slot)));
+	chunk_put_slot(place->class, chunk_id(chunk, slot));
 	errno = saved;
 }
 

@@ -69,11 +69,12 @@ fetch_packages() { # NAME SUITE PACKAGE...
 }
 
 # requires_unpacked NAME SUITE PACKAGE...: Debian's packages of SUITE lie unpacked in $CACHE/NAME. A PACKAGE may
-# be `pointed-at:PACKAGE`: what it depends on.
+# be `pointed-at:PACKAGE`: what it depends on. Out of reach of any archive that has them is what a machine may be.
 requires_unpacked() {
-	local said
+	local said tried=$BATS_RUN_TMPDIR/out-of-reach.$1
 	requires apt-get dpkg-deb flock
 	mkdir -p "$CACHE"
+	[[ ! -e $tried ]] || skip "the packages ${*:3} of Debian's $2 cannot be had here"
 	said=$(exec 9>"$CACHE/lock" && flock 9 && fetch_packages "$@" 2>&1 9>&-) || {
 		grep '^E:' <<<"$said" | sed 's,[a-z]*://[^ ]*,,' || :
 		skip "the packages ${*:3} of Debian's $2 cannot be had here" # a machine may be offline
