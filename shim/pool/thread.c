@@ -87,6 +87,7 @@ static uint16_t block_make(void)
 	return used + 1;
 }
 
+/* A block whose caches are empty, as nobody has used it or retire_thread has left it. */
 static struct thread *block_get(void)
 {
 	unsigned depth, retries = 0;
@@ -98,9 +99,6 @@ static struct thread *block_get(void)
 	if (index == LIFO_NONE)
 		return NULL;
 	thread = thread_of(index);
-	for (unsigned i = 0; i < POOL_MAX; i++)
-		/* [cache.top] relaxed: the block is this thread's now; lifo_pop acquired it. */
-		atomic_store_explicit(&thread->cache[i].top, 0, memory_order_relaxed);
 	/* [thread.in_use] relaxed: a statistic. */
 	atomic_store_explicit(&thread->in_use, true, memory_order_relaxed);
 	return thread;
