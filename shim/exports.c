@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -42,6 +43,18 @@ EXPORT int mlock(const void *address, size_t bytes)
 EXPORT int mlock2(const void *address, size_t bytes, unsigned flags)
 {
 	return hook_mlock2(address, bytes, flags);
+}
+
+EXPORT int prctl(int option, ...)
+{
+	unsigned long argument[4];
+	va_list arguments;
+
+	va_start(arguments, option);
+	for (int i = 0; i < 4; i++)
+		argument[i] = va_arg(arguments, unsigned long);
+	va_end(arguments);
+	return hook_prctl(option, argument[0], argument[1], argument[2], argument[3]);
 }
 
 EXPORT void *mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...)

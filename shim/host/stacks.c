@@ -31,6 +31,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 enum { STACK_MIN_BYTES = 16 << 10, STACK_MAX_BYTES = (8 << 20) + (64 << 10) };
 
@@ -252,6 +253,21 @@ static void release(const struct arena_place *place)
 		pool_put(&class->pool, class->pool.index, (void *)place->base);
 }
 
+/* The common case, ahead of all others: a whole stack, as it was handed out. */
+static bool release_whole(const void *address, size_t bytes)
+{
+	struct arena_place place;
+
+	if (!arena_find(&stacks.arena, address, &place) || place.offset != 0 ||
+	        ((bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1)) !=
+	                place.class->bytes ||
+	        !slot_move(place.slot, SLOT_LIVE, SLOT_IDLE))
+		return false;
+	place.slot->is_guard_old = true;
+	release(&place);
+	return true;
+}
+
 int hook_munmap(void *address, size_t bytes)
 {
 	int saved = errno, result;
@@ -261,6 +277,10 @@ int hook_munmap(void *address, size_t bytes)
 	if (!arena_touches(&stacks.arena, address, bytes)) {
 		sites_note_end(address);
 		return real_munmap(address, bytes);
+	}
+	if (release_whole(address, bytes)) {
+		errno = saved;
+		return 0;
 	}
 	result = mappings_unmap(&stacks.arena, address, bytes, release);
 	if (result == 0)
@@ -317,6 +337,48 @@ void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	                               arena_touches(&stacks.arena, new_address, new_bytes))))
 		return mappings_move(&stacks.arena, address, old_bytes, new_bytes, flags, new_address);
 	return real_mremap(address, old_bytes, new_bytes, flags, new_address);
+}
+
+/* A word for a mapping's name, never 0 (FNV-1a; Fowler, Noll and Vo, 1991). */
+static uint32_t hash_name(const char *name)
+{
+	uint32_t hash = 2166136261;
+
+	for (; name != NULL && *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619;
+	return hash != 0 ? hash : 1;
+}
+
+/* PHP names its stacks each time. A recycled one has its name, or the kernel's refusal, from the first time.
+ */
+static int name_stack(
+        const struct arena_place *place, unsigned long base, unsigned long bytes, const char *name)
+{
+	uint32_t hash = hash_name(name);
+	int saved = errno, result;
+
+	if (place->slot->name == hash) {
+		pool_count_saved(stacks.class[place->class - stacks.arena.class].pool.index);
+		errno = place->slot->name_error != 0 ? place->slot->name_error : saved;
+		return place->slot->name_error != 0 ? -1 : 0;
+	}
+	result = real_prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, base, bytes, (unsigned long)name);
+	if (result == 0 || errno == EINVAL) {
+		place->slot->name = hash;
+		place->slot->name_error = result == 0 ? 0 : EINVAL;
+	}
+	return result;
+}
+
+int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	struct arena_place place;
+
+	if (option == PR_SET_VMA && a == PR_SET_VMA_ANON_NAME && is_on() &&
+	        arena_find(&stacks.arena, (void *)b, &place) && place.offset == 0 &&
+	        c == place.class->bytes && slot_state(place.slot) == SLOT_LIVE)
+		return name_stack(&place, b, c, (const char *)d);
+	return real_prctl(option, a, b, c, d);
 }
 
 int hook_mlock(const void *address, size_t bytes)

@@ -17,6 +17,7 @@ typedef int(munmap_function)(void *, size_t);
 typedef int(mprotect_function)(void *, size_t, int);
 typedef int(madvise_function)(void *, size_t, int);
 typedef int(mlock_function)(const void *, size_t);
+typedef int(prctl_function)(int, ...);
 typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
 
@@ -30,6 +31,7 @@ static struct {
 	mremap_function *_Atomic mremap;
 	mlock_function *_Atomic mlock;
 	mlock2_function *_Atomic mlock2;
+	prctl_function *_Atomic prctl;
 } next;
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
@@ -45,6 +47,7 @@ void real_init(void)
 	FIND_NEXT(mremap);
 	FIND_NEXT(mlock);
 	FIND_NEXT(mlock2);
+	FIND_NEXT(prctl);
 }
 
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -101,6 +104,13 @@ int real_mlock2(const void *address, size_t bytes, unsigned flags)
 
 	return function != NULL ? function(address, bytes, flags)
 	                        : (int)syscall(SYS_mlock2, address, bytes, flags);
+}
+
+int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	prctl_function *function = NEXT(prctl);
+
+	return function != NULL ? function(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
 }
 
 void *real_table(size_t bytes)

@@ -26,6 +26,9 @@ void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 int real_mlock(const void *address, size_t bytes);
 int real_mlock2(const void *address, size_t bytes, unsigned flags);
 
+/* As in prctl(2). */
+int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+
 /*
  * Private zeroed memory for the shim's own tables. `bytes` is rounded up to whole pages. Returns NULL when
  * the system has none. real_table_free gives it back; hardly anything does, since slow threads may still read

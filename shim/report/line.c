@@ -7,6 +7,7 @@
 #include "report/report.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,10 +132,14 @@ static unsigned cap(const struct config *config, const struct report_host *host)
 
 void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent)
 {
+	char program[NAME_MAX + 1];
+
+	/* The name that a program was called by may be longer than any file's, and than a line. */
+	snprintf(program, sizeof program, "%s", program_invocation_short_name);
 	line_begin(line, RECORD_OPEN);
 	line_number(line, "format", RECORD_FORMAT);
 	line_text(line, "version", COPOOL_VERSION);
-	line_text(line, "program", program_invocation_short_name);
+	line_text(line, "program", program);
 	line_text(line, "host", host->name);
 	line_text(line, "mode", host->mode);
 	line_text(line, "detail", host->detail);

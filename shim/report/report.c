@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -36,6 +37,7 @@
 #include <unistd.h>
 
 enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, STACK_BYTES = 128 << 10, FIRST_FD = 3 };
+enum { PAGE_BYTES_MAX = 64 << 10 };
 
 enum phase { PHASE_NONE, PHASE_ALONE, PHASE_ARMED, PHASE_RUNNING, PHASE_ASLEEP, PHASE_DONE };
 
@@ -59,6 +61,7 @@ static struct {
 	uint64_t start_ms; /* CLOCK_MONOTONIC, as all times here */
 	uint64_t sample_ms;
 	unsigned dropped; /* warnings that the queue had no room for, as last said */
+	size_t stack_bytes;
 	struct line line;
 } report;
 
@@ -179,7 +182,7 @@ static const char *why_no_log(int error)
 	case -EDOM:
 		return "after % comes p, n or %";
 	case -ENXIO:
-		return "a FIFO that nobody reads, or no such device";
+		return "a FIFO that nobody reads, a socket, or no such device";
 	case -ELOOP:
 		return "a symbolic link at its end is not followed";
 	default:
@@ -324,13 +327,8 @@ static int start_thread(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	pthread_attr_setstacksize(&attributes, report.stack_bytes);
 	error = pthread_create(&thread, &attributes, run, NULL);
-	if (error == EINVAL) {
-		/* So much thread-local storage that it does not fit into the small stack. */
-		pthread_attr_setstacksize(&attributes, 64 * STACK_BYTES);
-		error = pthread_create(&thread, &attributes, run, NULL);
-	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return -error;
@@ -356,11 +354,14 @@ static int start(void)
 
 /* ---- without a thread ---- */
 
-/* Nothing that is written by the host's own thread gets it a signal: a broken pipe, a limit on file sizes. */
+/*
+ * Nothing that is written by the host's own thread gets it a signal: a broken pipe, a limit on file sizes; or
+ * a terminal that stops who writes from the background, which then takes it without a word.
+ */
 static void without_signals(void (*write)(void))
 {
 	static const int number[] = {SIGPIPE, SIGXFSZ};
-	sigset_t ours, before, pending;
+	sigset_t ours, blocked, before, pending;
 
 	sigemptyset(&ours);
 	sigpending(&pending);
@@ -368,7 +369,9 @@ static void without_signals(void (*write)(void))
 		if (!sigismember(&pending, number[i]))
 			sigaddset(&ours, number[i]);
 	}
-	pthread_sigmask(SIG_BLOCK, &ours, &before);
+	blocked = ours;
+	sigaddset(&blocked, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &blocked, &before);
 	write();
 	while (sigtimedwait(&ours, NULL, &(struct timespec){0, 0}) > 0)
 		;
@@ -389,6 +392,28 @@ static void end_alone(void)
 
 /* ---- the ways in ---- */
 
+static int add_tls(struct dl_phdr_info *object, size_t size, void *bytes)
+{
+	(void)size;
+	for (size_t i = 0; i < object->dlpi_phnum; i++) {
+		if (object->dlpi_phdr[i].p_type == PT_TLS)
+			*(size_t *)bytes += object->dlpi_phdr[i].p_memsz + object->dlpi_phdr[i].p_align;
+	}
+	return 0;
+}
+
+/*
+ * What the thread's stack must hold: the program's thread-local storage lies in it too, and may fill it. Asked
+ * by the constructor, since the loader's lock may be held for ever in a fork's child.
+ */
+static size_t stack_bytes(void)
+{
+	size_t tls = 0;
+
+	dl_iterate_phdr(add_tls, &tls);
+	return STACK_BYTES + (tls + PAGE_BYTES_MAX - 1) / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
+}
+
 static void know(const struct config *config, const struct report_host *host)
 {
 	report.config = config;
@@ -402,6 +427,7 @@ int report_start(const struct config *config, const struct report_host *host)
 	int error = 0;
 
 	know(config, host);
+	report.stack_bytes = stack_bytes();
 	if (config->log[0] != '\0' || config->decay_ms != 0) {
 		error = start();
 		if (error == 0)
@@ -428,6 +454,7 @@ void report_wait(
 	if (config->log[0] == '\0' && config->decay_ms == 0)
 		return;
 	report.host = host;
+	report.stack_bytes = stack_bytes();
 	report.is_late = true;
 	report.has_begun = report.has_log = false;
 	/* [phase] relaxed: nobody uses a pool before the constructor is done. */

@@ -29,6 +29,7 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
 	struct arena_class *class = &arena->class[index];
 
 	class->bytes = bytes;
+	class->reciprocal = UINT64_MAX / bytes + 1;
 	class->is_reserved = protection == PROT_NONE;
 	class->protection = class->is_reserved ? PROT_READ | PROT_WRITE : protection;
 	class->arena = arena;
@@ -77,7 +78,8 @@ bool arena_find(const struct arena *arena, const void *address, struct arena_pla
 	chunk = chunk_at(arena, at);
 	if (chunk == NULL)
 		return false;
-	slot = (at - chunk->base) / chunk->class->bytes;
+	/* A division by `bytes`, exact as long as offset * bytes < 2^64 (Granlund and Montgomery, 1994). */
+	slot = (unsigned __int128)(at - chunk->base) * chunk->class->reciprocal >> 64;
 	if (slot >= chunk->slots)
 		return false; /* what is left over at the chunk's end */
 	place->class = chunk->class;
@@ -284,6 +286,7 @@ void arena_free(const struct arena_place *place)
 			count_guard(place->class, slot->guard_means, -1);
 		slot->guard_bytes = 0;
 		slot->is_open = false;
+		slot->name = 0;
 	}
 	chunk = chunk_at(place->class->arena, place->base);
 	/* [slot.state] release: as slot_move; nobody else may change it now. */

@@ -39,7 +39,9 @@ enum slot_state {
 struct slot {
 	_Atomic uint32_t state; /* an enum slot_state; changed by who owns the slot */
 	_Atomic uint32_t next;  /* of the free slots; see arena_class.free */
-	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as the next four */
+	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as all below */
+	uint32_t name;          /* a hash of the mapping's name; 0: none that we know */
+	uint8_t name_error;     /* errno of giving it that name */
 	uint8_t guard_means;    /* an enum guard_means */
 	bool is_guard_old;      /* left by the last use, not asked for in this one */
 	bool is_open;           /* has its class's protection (but for the guard) */
@@ -57,7 +59,8 @@ struct arena_chunk {
 
 /* Slots of one kind. */
 struct arena_class {
-	size_t bytes; /* of a slot, whole pages; set once, as the next */
+	size_t bytes; /* of a slot, whole pages; set once, as the next three */
+	uint64_t reciprocal;
 	int protection;
 	bool is_reserved; /* handed out as PROT_NONE, for the program to open above its guard */
 	struct arena *arena;
