@@ -5,6 +5,7 @@
 # shellcheck disable=SC2016 # what is in single quotes is for jq or another shell
 
 load lib/helper
+load lib/qemu
 
 setup() {
 	requires jq
@@ -243,6 +244,81 @@ samples_at_least() {
 	fds=("${tasks[0]%/comm}"/fd/*)
 	[[ ${#fds[@]} -eq 1 && $(readlink "${fds[0]}") == "$LOG" ]]
 	[[ $(readlink "/proc/$pid/fd"/*) != *"$LOG"* ]]
+	touch go
+	ended "$pid"
+}
+
+# A server of an image of its own, in the foreground; its socket is `nbd`.
+serve() { # stock|pooled [VARIABLE=VALUE...]
+	rm -f nbd
+	truncate -s 1M image
+	start_"$1" "${@:2}" qemu-nbd --persistent --socket="$PWD/nbd" --format=raw image
+	wait_until 10 test -S nbd
+	run_stock qemu-img bench -c 100 -f raw "nbd+unix:///?socket=$PWD/nbd"
+	[[ $status -eq 0 ]]
+}
+
+# descriptors PID: what they lead to, with the number taken out of what has one of its own.
+descriptors() {
+	local each
+	for each in "/proc/$1/fd"/*; do
+		echo "${each##*/} $(readlink "$each" | sed 's/\[[0-9]*\]$//; s/started[.0-9]*$/started/')"
+	done | sort -n
+}
+
+@test "log: an unmodified QEMU has the descriptors that it always had, and none is the log" {
+	requires_qemu qemu-nbd qemu-img
+	serve stock
+	wait_until 10 eval '! descriptors "$pid" | grep -q "^1[1-9]"'
+	stock=$(descriptors "$pid")
+	stop "$pid"
+	serve pooled COPOOL_INTERVAL_MS=10
+	wait_until 10 samples_at_least 3
+	wait_until 10 eval '[[ $(descriptors "$pid") == "$stock" ]]' || diff <(echo "$stock") <(descriptors "$pid")
+	[[ $stock == *nbd* || $stock == *socket* ]]
+	stop "$pid"
+	check_balance
+}
+
+@test "log: who reads the output of an unmodified QEMU sees the end of it once that is a daemon" {
+	requires_qemu qemu-nbd qemu-img
+	truncate -s 1M image
+	for log in "$LOG" ''; do
+		rm -f nbd pid
+		# Without a log there is a thread, too.
+		run timeout 20 env LD_PRELOAD="$COPOOL_SO" ${log:+COPOOL_LOG="$log"} bash -c 'unset LD_PRELOAD
+			LD_PRELOAD=$0 qemu-nbd --fork --persistent --pid-file=pid --socket="$PWD/nbd" --format=raw image 2>&1 | cat
+			exit "${PIPESTATUS[0]}"' "$COPOOL_SO" 3>&-
+		watch_over "$(<pid)"
+		[[ $status -eq 0 && $output == "" ]]
+		! is_gone "$(<pid)"
+		stop "$(<pid)"
+	done
+}
+
+@test "log: without one, and with nothing idle, the thread sleeps" {
+	run_idle() {
+		local switches deadline=$((SECONDS + 4)) status_file
+		status_file=$(grep -lx copool "/proc/$pid/task"/*/comm)
+		status_file=${status_file%comm}status
+		switches=$(switches_of "$status_file")
+		wait_until 10 eval "((SECONDS >= $deadline))"
+		(($(switches_of "$status_file") - switches < 5))
+	}
+	switches_of() {
+		awk '/^voluntary_ctxt_switches/ { print $2 }' "$1"
+	}
+	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" "$steps" touch begun wait go
+	wait_until 10 test -e begun
+	run_idle
+	# Again, after there was something to trim.
+	touch go
+	ended "$pid"
+	rm go
+	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_DECAY_MS=100 "$steps" use 2000 touch used wait go
+	wait_until 10 test -e used
+	wait_until 10 eval '((SECONDS >= 6))'
+	run_idle
 	touch go
 	ended "$pid"
 }

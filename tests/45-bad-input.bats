@@ -51,7 +51,8 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 
 @test "bad input: what is no number is named with its variable, and the default is used" {
 	for value in "${not_numbers[@]}"; do
-		for variable in COPOOL_INTERVAL_MS COPOOL_MAX_BATCHES COPOOL_DECAY_MS; do
+		for variable in COPOOL_INTERVAL_MS COPOOL_MAX_BATCHES COPOOL_DECAY_MS \
+			COPOOL_STACK_SIZE COPOOL_LEARN COPOOL_ZERO; do
 			warns_once "$variable=$value" "$variable=$value" default
 			[[ $(log_open interval_ms) -eq 1000 && $(log_open decay_ms) -eq 10000 ]]
 			[[ $(log_open max_batches) -gt 0 ]]
@@ -66,10 +67,15 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 	warns_once COPOOL_MAX_BATCHES=65536 COPOOL_MAX_BATCHES=65536 '0 to 65535'
 	warns_once COPOOL_DECAY_MS=99 COPOOL_DECAY_MS=99 '100 to 86400000'
 	warns_once COPOOL_DECAY_MS=86400001 COPOOL_DECAY_MS=86400001
+	warns_once COPOOL_STACK_SIZE=16383 COPOOL_STACK_SIZE=16383 '16384 to 8454144'
+	warns_once COPOOL_STACK_SIZE=8454145 COPOOL_STACK_SIZE=8454145
+	warns_once COPOOL_LEARN=2 COPOOL_LEARN=2 '0 or 1'
+	warns_once COPOOL_ZERO=2 COPOOL_ZERO=2 '0 or 1'
 }
 
 @test "bad input: an empty value is a mistake, not a default chosen in silence" {
-	for variable in COPOOL_INTERVAL_MS COPOOL_MAX_BATCHES COPOOL_DECAY_MS COPOOL_HOST; do
+	for variable in COPOOL_INTERVAL_MS COPOOL_MAX_BATCHES COPOOL_DECAY_MS COPOOL_HOST \
+		COPOOL_GUARD COPOOL_STACK_SIZE COPOOL_LEARN COPOOL_ZERO; do
 		warns_once "$variable=" "$variable=:" empty
 	done
 	complains_once COPOOL_LOG= COPOOL_LOG= empty
@@ -78,6 +84,7 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 @test "bad input: a word that is none is named with those that are" {
 	for value in QEMU qem 'qemu ' 1 $'\xff'; do
 		warns_once "COPOOL_HOST=$value" 'auto, off, qemu, stacks or named'
+		warns_once "COPOOL_GUARD=$value" 'auto, madvise, poison or mprotect'
 	done
 }
 
@@ -85,6 +92,7 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 	warns_once COPOOL_INTERVAL=100 COPOOL_INTERVAL: COPOOL_INTERVAL_MS
 	warns_once COPOOL_MAXBATCHES=1 COPOOL_MAXBATCHES: COPOOL_MAX_BATCHES
 	warns_once COPOOL_LOGS=x COPOOL_LOGS: COPOOL_LOG
+	warns_once COPOOL_GARD=auto COPOOL_GARD: COPOOL_GUARD
 }
 
 @test "bad input: all mistakes are told, each once" {
@@ -122,6 +130,23 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 	[[ $status -eq 0 && $output == fine ]]
 }
 
+@test "bad input: a terminal that stops who writes from the background does not stop a program that is told on" {
+	requires script
+	cat >session <<-'END'
+		stty tostop
+		set -m
+		env LD_PRELOAD="$COPOOL_SO" COPOOL_HOST=off COPOOL_LOG=/nowhere/log "$steps" touch there &
+		# Who is stopped is never waited for to the end.
+		wait -n
+		echo "status $?" >ended
+		kill -KILL %1 2>/dev/null
+	END
+	export COPOOL_SO steps
+	run timeout 20 script --quiet --return --command 'bash session' /dev/null </dev/null
+	echo "$output"
+	[[ -e there && $(<ended) == "status 0" && $output == *"copool: COPOOL_LOG=/nowhere/log: "* ]]
+}
+
 @test "bad input: an unmodified QEMU does the same with every setting wrong" {
 	requires_qemu qemu-img
 	FILTER=$FILTER_SECONDS same_twin COPOOL_INTERVAL_MS=-1 COPOOL_MAX_BATCHES=x COPOOL_DECAY_MS=1 COPOOL_HOST=qumu \
@@ -137,6 +162,8 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 @test "bad input: a log that cannot be opened is told once, with its path and the reason" {
 	mkdir folder
 	mkfifo fifo
+	requires python3
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'
 	: >file
 	ln -s file link
 	ln -s nothing dangling
@@ -149,10 +176,11 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 	complains_once COPOOL_LOG=dangling COPOOL_LOG=dangling 'symbolic link'
 	complains_once COPOOL_LOG=loop COPOOL_LOG=loop 'symbolic link'
 	complains_once COPOOL_LOG=fifo COPOOL_LOG=fifo 'nobody reads'
+	complains_once COPOOL_LOG=socket COPOOL_LOG=socket 'a socket'
 	complains_once COPOOL_LOG=/proc/version COPOOL_LOG=/proc/version
 	complains_once COPOOL_LOG=/sys/log COPOOL_LOG=/sys/log
 	[[ ! -s file && ! -e nothing ]]
-	[[ $(ls -A) == $'dangling\nfifo\nfile\nfolder\nlink\nloop' ]]
+	[[ $(ls -A) == $'dangling\nfifo\nfile\nfolder\nlink\nloop\nsocket' ]]
 }
 
 @test "bad input: a link on the way to a log is followed" {

@@ -140,9 +140,9 @@ many_php() {
 	[[ $status -eq 0 && $output == *'many done' ]]
 }
 
-# calls FIBERS [alive]: how many calls of the mmap family a program with so many fibers makes.
+# calls FIBERS: how many system calls a program with so many fibers makes.
 calls() {
-	run_pooled strace -f -o trace -e trace=mmap,munmap,mprotect,madvise "${php[@]}" life.php "$1"
+	run_pooled strace -f -o trace "${php[@]}" life.php "$1"
 	[[ $status -eq 0 ]] || return
 	wc -l <trace
 }
@@ -224,7 +224,17 @@ is_back() { # PID KIB
 			for ($i = 0; $i < $n; $i++) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $alive[] = $f; }
 			foreach ($alive as $f) $f->resume();
 		}
+		function resident() {
+			preg_match('/^VmRSS:\s+(\d+)/m', file_get_contents('/proc/self/status'), $found);
+			return (int)$found[1];
+		}
 		burst(100); gc_collect_cycles(); gc_mem_caches();
+		if (($argv[1] ?? '') == 'own') {
+			$before = resident();
+			burst(20000); gc_collect_cycles(); gc_mem_caches();
+			echo resident() - $before;
+			exit;
+		}
 		touch('before');
 		fgets(STDIN);
 		burst(20000); gc_collect_cycles(); gc_mem_caches();
@@ -232,6 +242,11 @@ is_back() { # PID KIB
 		$read = [STDIN]; $write = $except = null;
 		stream_select($read, $write, $except, 60);
 	END
+	# What PHP keeps of its own heap after such a burst is not the pool's: stock PHP says how much.
+	local own
+	run_stock "${php[@]}" burst.php own
+	own=$output
+	((own >= 0 && own < 8192))
 	mkfifo way
 	local burst before high
 	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_DECAY_MS=1000 "${php[@]}" burst.php <way >out 2>&1 3>&- &
@@ -243,8 +258,8 @@ is_back() { # PID KIB
 	echo go >&4
 	wait_until 20 test -e after
 	high=$(resident $burst)
-	wait_until 3 is_back $burst "$before" || {
-		echo "before $before KiB, after the burst $high, now $(resident $burst)"
+	wait_until 3 is_back $burst $((before + own)) || {
+		echo "before $before KiB, after the burst $high, now $(resident $burst), of which PHP's own $own"
 		return 1
 	}
 	((high > 2 * before)) # there was something to give back

@@ -339,34 +339,34 @@ void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	return real_mremap(address, old_bytes, new_bytes, flags, new_address);
 }
 
-/* A word for a mapping's name, never 0 (FNV-1a; Fowler, Noll and Vo, 1991). */
-static uint32_t hash_name(const char *name)
+/* A small number for a mapping's name, never 0 (FNV-1a, folded; Fowler, Noll and Vo, 1991). */
+static uint16_t hash_name(const char *name)
 {
 	uint32_t hash = 2166136261;
 
 	for (; name != NULL && *name != '\0'; name++)
 		hash = (hash ^ (unsigned char)*name) * 16777619;
-	return hash != 0 ? hash : 1;
+	hash = (hash >> 16 ^ hash) & 0xffff;
+	return hash != 0 ? (uint16_t)hash : 1;
 }
 
 /* PHP names its stacks each time. A recycled one has its name, or the kernel's refusal, from the first time.
  */
-static int name_stack(
-        const struct arena_place *place, unsigned long base, unsigned long bytes, const char *name)
+static int name_stack(const struct arena_place *place, unsigned long bytes, const char *name)
 {
-	uint32_t hash = hash_name(name);
-	int saved = errno, result;
+	struct slot *slot = place->slot;
+	uint16_t hash = hash_name(name);
+	int result;
 
-	if (place->slot->name == hash) {
+	if (slot->name == hash) {
 		pool_count_saved(stacks.class[place->class - stacks.arena.class].pool.index);
-		errno = place->slot->name_error != 0 ? place->slot->name_error : saved;
-		return place->slot->name_error != 0 ? -1 : 0;
+		if (slot->is_name_refused)
+			errno = EINVAL;
+		return slot->is_name_refused ? -1 : 0;
 	}
-	result = real_prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, base, bytes, (unsigned long)name);
-	if (result == 0 || errno == EINVAL) {
-		place->slot->name = hash;
-		place->slot->name_error = result == 0 ? 0 : EINVAL;
-	}
+	result = real_prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, place->base, bytes, (unsigned long)name);
+	slot->name = result == 0 || errno == EINVAL ? hash : 0;
+	slot->is_name_refused = result != 0;
 	return result;
 }
 
@@ -377,7 +377,7 @@ int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 	if (option == PR_SET_VMA && a == PR_SET_VMA_ANON_NAME && is_on() &&
 	        arena_find(&stacks.arena, (void *)b, &place) && place.offset == 0 &&
 	        c == place.class->bytes && slot_state(place.slot) == SLOT_LIVE)
-		return name_stack(&place, b, c, (const char *)d);
+		return name_stack(&place, c, (const char *)d);
 	return real_prctl(option, a, b, c, d);
 }
 

@@ -20,10 +20,10 @@
 #include "pool/pool.h"
 #include "report/line.h"
 #include "report/log.h"
+#include "report/worker.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <link.h>
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -36,8 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, STACK_BYTES = 128 << 10, FIRST_FD = 3 };
-enum { PAGE_BYTES_MAX = 64 << 10 };
+enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, FIRST_FD = 3 };
 
 enum phase { PHASE_NONE, PHASE_ALONE, PHASE_ARMED, PHASE_RUNNING, PHASE_ASLEEP, PHASE_DONE };
 
@@ -60,8 +59,8 @@ static struct {
 	pid_t parent;      /* of a fork that went on without exec; 0 else */
 	uint64_t start_ms; /* CLOCK_MONOTONIC, as all times here */
 	uint64_t sample_ms;
-	unsigned dropped; /* warnings that the queue had no room for, as last said */
-	size_t stack_bytes;
+	unsigned dropped;   /* warnings that the queue had no room for, as last said */
+	size_t stack_bytes; /* of the thread; written by the constructor */
 	struct line line;
 } report;
 
@@ -314,27 +313,7 @@ static void *run(void *unused)
 	return NULL;
 }
 
-/* Starts the thread, which no signal of the host's reaches. */
-static int start_thread(void)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	sigset_t all, before;
-	int error = pthread_attr_init(&attributes);
-
-	if (error != 0)
-		return -error;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, report.stack_bytes);
-	error = pthread_create(&thread, &attributes, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return -error;
-}
-
-/* The same in its phases: RUNNING, or ALONE and -errno. */
+/* Starts the thread, and is RUNNING; or ALONE and -errno. */
 static int start(void)
 {
 	int error;
@@ -343,7 +322,7 @@ static int start(void)
 	report.sample_ms = report.start_ms + report.config->interval_ms;
 	/* [phase] relaxed: the new thread sees what was done before it. */
 	atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
-	error = start_thread();
+	error = worker_start(run, report.stack_bytes);
 	if (error == 0)
 		return 0;
 	warn("the statistics thread cannot be started (%s): no samples, and no idle object is given back",
@@ -392,28 +371,6 @@ static void end_alone(void)
 
 /* ---- the ways in ---- */
 
-static int add_tls(struct dl_phdr_info *object, size_t size, void *bytes)
-{
-	(void)size;
-	for (size_t i = 0; i < object->dlpi_phnum; i++) {
-		if (object->dlpi_phdr[i].p_type == PT_TLS)
-			*(size_t *)bytes += object->dlpi_phdr[i].p_memsz + object->dlpi_phdr[i].p_align;
-	}
-	return 0;
-}
-
-/*
- * What the thread's stack must hold: the program's thread-local storage lies in it too, and may fill it. Asked
- * by the constructor, since the loader's lock may be held for ever in a fork's child.
- */
-static size_t stack_bytes(void)
-{
-	size_t tls = 0;
-
-	dl_iterate_phdr(add_tls, &tls);
-	return STACK_BYTES + (tls + PAGE_BYTES_MAX - 1) / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
-}
-
 static void know(const struct config *config, const struct report_host *host)
 {
 	report.config = config;
@@ -427,7 +384,7 @@ int report_start(const struct config *config, const struct report_host *host)
 	int error = 0;
 
 	know(config, host);
-	report.stack_bytes = stack_bytes();
+	report.stack_bytes = worker_stack_bytes();
 	if (config->log[0] != '\0' || config->decay_ms != 0) {
 		error = start();
 		if (error == 0)
@@ -454,7 +411,7 @@ void report_wait(
 	if (config->log[0] == '\0' && config->decay_ms == 0)
 		return;
 	report.host = host;
-	report.stack_bytes = stack_bytes();
+	report.stack_bytes = worker_stack_bytes();
 	report.is_late = true;
 	report.has_begun = report.has_log = false;
 	/* [phase] relaxed: nobody uses a pool before the constructor is done. */

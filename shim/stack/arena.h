@@ -40,13 +40,15 @@ struct slot {
 	_Atomic uint32_t state; /* an enum slot_state; changed by who owns the slot */
 	_Atomic uint32_t next;  /* of the free slots; see arena_class.free */
 	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as all below */
-	uint32_t name;          /* a hash of the mapping's name; 0: none that we know */
-	uint8_t name_error;     /* errno of giving it that name */
-	uint8_t guard_means;    /* an enum guard_means */
-	bool is_guard_old;      /* left by the last use, not asked for in this one */
-	bool is_open;           /* has its class's protection (but for the guard) */
-	bool is_sealed;         /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
+	uint16_t name;          /* a hash of the mapping's name; 0: none that we know */
+	bool is_name_refused : 1;
+	bool is_guard_old : 1; /* left by the last use, not asked for in this one */
+	bool is_open : 1;      /* has its class's protection (but for the guard) */
+	bool is_sealed : 1;    /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
+	uint8_t guard_means;   /* an enum guard_means */
 };
+
+_Static_assert(sizeof(struct slot) == 16, "a million stacks take a million of these");
 
 struct arena_chunk {
 	uintptr_t base;

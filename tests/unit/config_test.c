@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "libc/warn.h"
+#include "stack/guard.h"
 #include "tap.h"
 
 #include <stddef.h>
@@ -49,6 +50,10 @@ static void test_defaults(void)
 	tap_is(config.max_batches, CONFIG_DERIVED, "config: by default the cap is derived");
 	tap_is(config.decay_ms, 10000, "config: by default idle objects decay in ten seconds");
 	tap_is_text(config.create, "", "config: by default no function is named");
+	tap_is(config.guard, 0, "config: by default the means of guarding is found");
+	tap_is(config.stack_bytes, 0, "config: by default no size is a stack's");
+	tap_is(config.learn, 0, "config: by default nothing is learned");
+	tap_is(config.zero, 0, "config: by default recycled stacks are as they are");
 }
 
 static const struct number {
@@ -64,10 +69,14 @@ static const struct number {
                 {"65536", "4294967295", "4294967296"}},
         {"COPOOL_DECAY_MS", offsetof(struct config, decay_ms), 10000, {"0", "100", "86400000", "0100"},
                 {"1", "99", "86400001"}},
+        {"COPOOL_STACK_SIZE", offsetof(struct config, stack_bytes), 0, {"0", "16384", "8454144"},
+                {"1", "16383", "8454145"}},
+        {"COPOOL_LEARN", offsetof(struct config, learn), 0, {"0", "1"}, {"2", "10", "4294967297"}},
+        {"COPOOL_ZERO", offsetof(struct config, zero), 0, {"0", "1"}, {"2", "10", "4294967297"}},
 };
 
-static const char *const never[] = {"", " ", "-1", "+20", "20 ", " 20", "20ms", "0x20", "2e1", "20.0",
-        "twenty", "\xff", "20\n", "18446744073709551616", "99999999999999999999999999999999",
+static const char *const never[] = {"", " ", "-1", "+1", "+20", "1 ", " 1", "20 ", "20ms", "0x20", "2e1",
+        "20.0", "twenty", "\xff", "20\n", "18446744073709551616", "99999999999999999999999999999999",
         "18446744073709551636"};
 
 static void test_good(const struct number *number, const char *value)
@@ -122,6 +131,27 @@ static void test_words(void)
 	        "config: the words that are good are named");
 	read_with("COPOOL_HOST", "qem");
 	tap_ok(has_said("COPOOL_HOST", "qem"), "config: the beginning of a word is not the word");
+}
+
+static void test_guards(void)
+{
+	static const char *const word[] = {
+	        [GUARD_AUTO] = "auto",
+	        [GUARD_MADVISE] = "madvise",
+	        [GUARD_POISON] = "poison",
+	        [GUARD_MPROTECT] = "mprotect",
+	};
+
+	for (unsigned i = 0; i < sizeof word / sizeof *word; i++) {
+		read_with("COPOOL_GUARD", word[i]);
+		tap_is(config.guard, i, "config: COPOOL_GUARD=%s is what stacks call it", word[i]);
+	}
+	read_with("COPOOL_GUARD", "mprotected");
+	tap_ok(has_said("COPOOL_GUARD", "mprotected") && config.guard == GUARD_AUTO,
+	        "config: a word that goes on is not the word");
+	read_with("COPOOL_GUARD", "");
+	tap_ok(has_said("COPOOL_GUARD", "empty") && config.guard == GUARD_AUTO,
+	        "config: an empty word is a mistake");
 }
 
 static void test_texts(void)
@@ -203,6 +233,7 @@ int main(void)
 	test_defaults();
 	test_numbers();
 	test_words();
+	test_guards();
 	test_texts();
 	test_names();
 	test_start_dir();

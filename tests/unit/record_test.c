@@ -178,6 +178,20 @@ static void test_lengths(void)
 	        "record: nothing makes a line longer");
 }
 
+/* A program can be called by any name, if it is not its file's. */
+static void test_long_name(void)
+{
+	static char name[8000];
+	static struct config config = {.interval_ms = 10, .decay_ms = 20};
+
+	memset(name, '\xff', sizeof name - 1);
+	program_invocation_short_name = name;
+	line_open(&line, &config, &host, 0);
+	tap_ok(strstr(ended(), "\\ufffd\",\"host\":\"stacks\",\"mode\":\"pool\",\"detail\":\"something\",") !=
+	                NULL,
+	        "record: a program's name, however long and odd, leaves what follows whole");
+}
+
 /* The longest sample that can be. */
 static void test_longest_sample(void)
 {
@@ -201,6 +215,7 @@ int main(void)
 	test_open();
 	test_pool();
 	test_lengths();
+	test_long_name();
 	test_longest_sample();
 	return tap_done();
 }

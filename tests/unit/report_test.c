@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { DEEP_BYTES = 64 << 10, LOCAL_BYTES = 100000 };
 enum { LIMIT_S = 20, HOUR_MS = 3600000, LINES_BYTES = 1 << 20 };
 
 static char folder[] = "/tmp/report_test.XXXXXX";
@@ -40,14 +41,22 @@ static struct facts {
 	pid_t child;
 } * facts;
 
+/* As a program may have it: nearly as much as a small stack holds. */
+static __thread volatile char local[LOCAL_BYTES];
+
 static void *make(void *owner)
 {
 	return calloc(1, owner == NULL);
 }
 
+/* As deep as a program's own function may go. */
 static void destroy(void *owner, void *object)
 {
+	volatile char deep[DEEP_BYTES];
+
 	(void)owner;
+	for (size_t i = sizeof deep; i-- > 0;)
+		deep[i] = local[i];
 	free(object);
 }
 
@@ -346,7 +355,8 @@ static void test_trimming(void)
 {
 	config.decay_ms = 100;
 	try("trimming", run_trimming);
-	tap_ok(facts->is_trimmed, "report: trimming does not wait for the next sample");
+	tap_ok(facts->is_trimmed, "report: trimming does not wait for the next sample, and has room for the "
+	                          "program's functions beside its thread-local memory");
 	try("trimming-unlogged", run_trimming_unlogged);
 	tap_ok(facts->is_trimmed, "report: nor does it need a log");
 	config.decay_ms = 0;
