@@ -235,12 +235,15 @@ static int drop_slot(const struct arena_place *place)
 /* A stack is used from its top, and clearing what will be used again is cheaper than to fault it in anew. */
 static int clear(const struct arena_place *place)
 {
-	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest = place->class->bytes - top;
+	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest;
 
 	if (!place->slot->is_open)
 		return 0; /* nobody could touch it */
 	if ((place->class->protection & PROT_WRITE) == 0)
 		return drop(place->base, place->class->bytes);
+	if (top > place->class->bytes)
+		top = place->class->bytes;
+	rest = place->class->bytes - top;
 	memset((void *)(place->base + rest), 0, top);
 	return drop(place->base, rest);
 }
@@ -292,17 +295,6 @@ void arena_free(const struct arena_place *place)
 	/* [slot.state] release: as slot_move; nobody else may change it now. */
 	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
 	chunk_put_slot(place->class, chunk_id(chunk, slot));
-	errno = saved;
-}
-
-void arena_trim(const struct arena_place *place, size_t keep_bytes)
-{
-	uintptr_t low = place->base + place->slot->guard_bytes;
-	uintptr_t high = place->base + place->class->bytes - keep_bytes;
-	int saved = errno;
-
-	if (low < high)
-		drop(low, high - low);
 	errno = saved;
 }
 

@@ -152,9 +152,6 @@ int arena_renew(const struct arena_place *place);
 /* Drops what is at these addresses, all in one slot, so that nobody can touch them; no hole appears. */
 int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes);
 
-/* Gives the memory of a slot's pages back, but for the highest `keep_bytes`. The contents become zero. */
-void arena_trim(const struct arena_place *place, size_t keep_bytes);
-
 /* In a fork's child: what other threads were doing is not being done any more. */
 void arena_fork_child(struct arena *arena);
 

@@ -89,17 +89,16 @@ int guard_install(enum guard_means means, void *low, size_t bytes)
 
 int guard_remove(enum guard_means means, void *low, size_t bytes, int protection)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, saved = errno;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, saved = errno, error;
 
 	if (means == GUARD_MPROTECT)
 		return protect(low, bytes, protection);
 	if ((means == GUARD_MADVISE ? advise(low, bytes, MADV_GUARD_REMOVE) : poison_remove(low, bytes)) == 0)
 		return 0;
 	/* A sandbox that the program has put itself into may refuse that; there is nothing in these pages. */
-	if (real_mmap(low, bytes, protection, flags, -1, 0) == MAP_FAILED)
-		return -errno;
+	error = real_mmap(low, bytes, protection, flags, -1, 0) == MAP_FAILED ? -errno : 0;
 	errno = saved;
-	return 0;
+	return error;
 }
 
 int guard_settle(enum guard_means means, void *low, size_t bytes)
