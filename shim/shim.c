@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -32,39 +33,23 @@ static const struct report_host waiting = {
 };
 
 /* In the order in which they are asked. */
-static const struct host *const hosts[] = {&host_named, &host_qemu, &host_stacks};
-
 static const struct {
-	unsigned setting;
+	unsigned setting; /* of COPOOL_HOST, to insist on it */
 	const struct host *host;
-} forced[] = {
+} hosts[] = {
+        {CONFIG_HOST_NAMED, &host_named},
         {CONFIG_HOST_QEMU, &host_qemu},
         {CONFIG_HOST_STACKS, &host_stacks},
-        {CONFIG_HOST_NAMED, &host_named},
 };
 
-/* The host of this program, or NULL. */
-static const struct host *choose_host(const struct config *config)
-{
-	for (size_t i = 0; i < sizeof forced / sizeof *forced; i++) {
-		if (config->host == forced[i].setting)
-			return forced[i].host;
-	}
-	if (config->host != CONFIG_HOST_AUTO)
-		return NULL;
-	for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
-		if (hosts[i]->is_here(config))
-			return hosts[i];
-	}
-	return NULL;
-}
+enum { HOSTS = sizeof hosts / sizeof *hosts };
 
 static void after_fork_in_child(void)
 {
 	pool_fork_child();
-	for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
-		if (hosts[i]->fork_child != NULL)
-			hosts[i]->fork_child();
+	for (size_t i = 0; i < HOSTS; i++) {
+		if (hosts[i].host->fork_child != NULL)
+			hosts[i].host->fork_child();
 	}
 	report_fork_child();
 }
@@ -82,16 +67,11 @@ static void start_companion(const struct host *host)
 	host_say(&shim.outcome, "%s; %s", detail, outcome.detail);
 }
 
+/* Takes the program over for a host. 0; or -errno, and all is as it was. */
 static int start(const struct host *host)
 {
-	int error;
+	int error = host->attach(&shim.config, &shim.outcome);
 
-	error = pools_init(shim.config.decay_ms, report_wake);
-	if (error != 0) {
-		host_say(&shim.outcome, "no thread-specific key was left");
-		return error;
-	}
-	error = host->attach(&shim.config, &shim.outcome);
 	if (error != 0)
 		return error;
 	start_companion(host);
@@ -99,9 +79,29 @@ static int start(const struct host *host)
 	return 0;
 }
 
+/* The first host that the program, or the user, wants and that can be had; NULL: none. */
+static const struct host *start_first(void)
+{
+	bool is_ready = false;
+
+	for (size_t i = 0; i < HOSTS; i++) {
+		bool is_wanted =
+		        shim.config.host == hosts[i].setting ||
+		        (shim.config.host == CONFIG_HOST_AUTO && hosts[i].host->is_here(&shim.config));
+
+		if (is_wanted && !is_ready && pools_init(shim.config.decay_ms, report_wake) != 0) {
+			host_say(&shim.outcome, "no thread-specific key was left");
+			return NULL;
+		}
+		is_ready |= is_wanted;
+		if (is_wanted && start(hosts[i].host) == 0)
+			return hosts[i].host;
+	}
+	return NULL;
+}
+
 __attribute__((constructor)) static void shim_start(void)
 {
-	const struct host *host;
 	int saved = errno;
 
 	config_read(&shim.config);
@@ -109,10 +109,9 @@ __attribute__((constructor)) static void shim_start(void)
 	shim.outcome.mode = "none";
 	host_say(&shim.outcome, shim.config.host == CONFIG_HOST_OFF ? "switched off by COPOOL_HOST=off"
 	                                                            : "the program has no known coroutines");
-	host = choose_host(&shim.config);
-	shim.host = host != NULL && start(host) == 0 ? host : NULL;
+	shim.host = start_first();
 	shim.report = (struct report_host){
-	        .name = shim.host != NULL ? host->name : "none",
+	        .name = shim.host != NULL ? shim.host->name : "none",
 	        .mode = shim.outcome.mode,
 	        .detail = shim.outcome.detail,
 	};

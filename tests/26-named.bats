@@ -60,3 +60,9 @@ made() { # WHAT: how many boxes or blocks the guest's own function made in the l
 	same_twin COPOOL_CREATE=malloc/1 COPOOL_DESTROY=free "$GUESTS/named" plain 10
 	[[ $(log_open host) == none && $(log_open detail) == *"C library"* ]]
 }
+
+@test "named: a child that has no such functions is pooled as what it is" {
+	requires qemu-img
+	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop qemu-img info --image-opts driver=null-co,size=1M
+	[[ $(log_open host) == qemu ]]
+}

@@ -36,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, FIRST_FD = 3 };
+enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, CHILD_WAIT_MS = 20, FIRST_FD = 3 };
 
 enum phase { PHASE_NONE, PHASE_ALONE, PHASE_ARMED, PHASE_RUNNING, PHASE_ASLEEP, PHASE_DONE };
 
@@ -303,6 +303,10 @@ static void *run(void *unused)
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
+	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
+	 * briefly. */
+	if (report.parent != 0)
+		futex_wait(&shared.bell, 0, CHILD_WAIT_MS);
 	begin(is_private);
 	if (is_private && strcmp(report.config->log, "stderr") != 0)
 		close(STDERR_FILENO);
