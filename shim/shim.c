@@ -96,6 +96,9 @@ static const struct host *start_first(void)
 		is_ready |= is_wanted;
 		if (is_wanted && start(hosts[i].host) == 0)
 			return hosts[i].host;
+		/* What the user named may be meant for another program of those that inherit the settings. */
+		if (is_wanted && hosts[i].host != &host_named)
+			return NULL;
 	}
 	return NULL;
 }

@@ -98,7 +98,7 @@ burst() {
 	serve pooled COPOOL_INTERVAL_MS=50
 	for _ in 1 2 3 4 5; do
 		start_stock qemu-img bench -c 100000000 -d 64 -f raw "$uri"
-		wait_until 10 sample_is "$server" '.live > 8'
+		wait_until 10 sample_is "$server" '.live > 2'
 		stop "$pid" KILL
 		wait_until 10 sample_is "$server" '.live <= 2'
 	done
