@@ -21,6 +21,7 @@
 
 #include "config.h"
 #include "host/program.h"
+#include "libc/warn.h"
 #include "patch/decode.h"
 #include "patch/patch.h"
 #include "patch/symbols.h"
@@ -126,7 +127,7 @@ static const char *refusal(int error)
 	case -ELIBBAD:
 		return "the library Zydis is of a version that is not known";
 	default:
-		return strerrordesc_np(-error);
+		return warn_reason(-error);
 	}
 }
 

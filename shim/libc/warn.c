@@ -120,3 +120,12 @@ unsigned warn_dropped(void)
 	/* [ring.dropped] relaxed: a statistic. */
 	return atomic_load_explicit(&ring.dropped, memory_order_relaxed);
 }
+
+const char *warn_reason(int error)
+{
+#if __GLIBC_PREREQ(2, 32)
+	return strerrordesc_np(error) ?: "unknown error"; /* never translated, so it takes no lock */
+#else
+	return strerror(error);
+#endif
+}

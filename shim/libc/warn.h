@@ -27,4 +27,7 @@ void warn_fork_child(void);
 /* How many messages were dropped because the queue was full. */
 unsigned warn_dropped(void);
 
+/* What an errno value means, in English; takes no lock, where the C library has a way. */
+const char *warn_reason(int error);
+
 #endif

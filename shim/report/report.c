@@ -1,6 +1,6 @@
 /*
- * The statistics thread: writes the log, and runs the clock of the trimming. It is told things by `bell`, a
- * futex that anybody may ring without waiting:
+ * The statistics thread: has the journal written, and runs the clock of the trimming. It is told things by
+ *`bell`, a futex that anybody may ring without waiting:
  *
  *	        report_start              nothing to trim
  *	NONE ------------------> RUNNING <---------------> ASLEEP	report_wake rings
@@ -18,7 +18,7 @@
 #include "config.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
-#include "report/line.h"
+#include "report/journal.h"
 #include "report/log.h"
 #include "report/worker.h"
 
@@ -48,29 +48,11 @@ static struct {
 } shared;
 
 static struct {
-	const struct config *config; /* written by report_start, as `host` */
-	const struct report_host *host;
-	struct log log;
-	bool is_late;      /* the program was running when the statistics began */
-	bool has_begun;    /* `open` has been said, or could not be */
-	bool has_log;      /* wanted, and could be opened */
-	bool complains;    /* warnings go to the standard error, for want of a log */
-	pid_t pid;         /* the process that all this is about */
-	pid_t parent;      /* of a fork that went on without exec; 0 else */
-	uint64_t start_ms; /* CLOCK_MONOTONIC, as all times here */
-	uint64_t sample_ms;
-	unsigned dropped;   /* warnings that the queue had no room for, as last said */
-	size_t stack_bytes; /* of the thread; written by the constructor */
-	struct line line;
+	const struct config *config; /* written by the constructor, as stack_bytes */
+	size_t stack_bytes;          /* of the thread */
+	pid_t pid;                   /* the process that all this is about */
+	bool is_child;               /* of a fork that went on without exec */
 } report;
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
 {
@@ -89,9 +71,9 @@ static void ring(_Atomic uint32_t *word)
 /* Waits until the thread has come to `step`, at most `wait_ms`. */
 static void await(uint32_t step, unsigned wait_ms)
 {
-	uint64_t now = now_ms(), deadline = now + wait_ms;
+	uint64_t now = journal_now_ms(), deadline = now + wait_ms;
 
-	for (; now < deadline; now = now_ms()) {
+	for (; now < deadline; now = journal_now_ms()) {
 		/* [step] acquire: pairs with ring. */
 		uint32_t seen = atomic_load_explicit(&shared.step, memory_order_acquire);
 
@@ -99,150 +81,6 @@ static void await(uint32_t step, unsigned wait_ms)
 			return;
 		futex_wait(&shared.step, seen, deadline - now);
 	}
-}
-
-/* ---- what is written ---- */
-
-static int write_line(void)
-{
-	line_end(&report.line);
-	return log_write(&report.log, report.line.text, report.line.used);
-}
-
-static int write_warning(const char *text)
-{
-	line_begin(&report.line, RECORD_WARNING);
-	line_text(&report.line, "text", text);
-	return write_line();
-}
-
-static void tell(const char *text)
-{
-	if (report.complains)
-		log_complain(text);
-	if (report.has_log)
-		write_warning(text);
-}
-
-static void write_lost(void)
-{
-	unsigned lost = report.log.lost;
-	char text[WARN_BYTES];
-
-	if (lost == 0 || !report.has_log)
-		return;
-	snprintf(text, sizeof text, "lines of this log that could not be written: %u", lost);
-	/* If it does not get through either, they are still to be told of. */
-	report.log.lost = write_warning(text) == 0 ? 0 : lost;
-}
-
-/* What went wrong since the last call, lost lines included. */
-static void write_warnings(void)
-{
-	unsigned dropped = warn_dropped();
-	char text[WARN_BYTES];
-
-	while (warn_next(text))
-		tell(text);
-	if (dropped != report.dropped) {
-		snprintf(text, sizeof text, "%u warnings came too fast and were lost",
-		        dropped - report.dropped);
-		report.dropped = dropped;
-		tell(text);
-	}
-	write_lost();
-}
-
-static void write_pools(const char *type)
-{
-	for (unsigned i = 0; i < pool_count(); i++) {
-		line_pool(&report.line, type, pool_at(i), now_ms() - report.start_ms);
-		write_line();
-	}
-}
-
-static void warn_of_log(const char *why, const char *consequence)
-{
-	warn("COPOOL_LOG=%.300s: %s; %s", report.config->log, why, consequence);
-}
-
-static const char *error_text(int error)
-{
-#if __GLIBC_PREREQ(2, 32)
-	return strerrordesc_np(error) ?: "unknown error"; /* never translated, so it takes no lock */
-#else
-	return strerror(error);
-#endif
-}
-
-static const char *why_no_log(int error)
-{
-	switch (error) {
-	case -EDOM:
-		return "after % comes p, n or %";
-	case -ENXIO:
-		return "a FIFO that nobody reads, a socket, or no such device";
-	case -ELOOP:
-		return "a symbolic link at its end is not followed";
-	default:
-		return error_text(-error);
-	}
-}
-
-/* Whether the log can be opened; says why not. */
-static bool open_log(bool is_private)
-{
-	const struct config *config = report.config;
-	int error = log_init(&report.log, config->log, config->start_dir, is_private);
-
-	if (error == 0)
-		error = log_open(&report.log);
-	if (error != 0)
-		warn_of_log(why_no_log(error), "there will be no log");
-	return error == 0;
-}
-
-/* The `open` record, and what went wrong before; on the standard error if the log cannot say it. */
-static void begin(bool is_private)
-{
-	bool is_wanted = report.config->log[0] != '\0';
-	int error;
-
-	report.has_begun = true;
-	/* Not of a child, whose parent said it, nor later, when it may be anything. */
-	report.complains = report.parent == 0 && !report.is_late && strcmp(report.config->log, "stderr") != 0;
-	report.has_log = is_wanted && open_log(is_private);
-	if (report.has_log) {
-		line_open(&report.line, report.config, report.host, report.parent);
-		error = write_line();
-		report.complains = report.complains && error != 0;
-		if (error != 0)
-			warn_of_log(error_text(-error), "lines that cannot be written are lost");
-	}
-	write_warnings();
-	report.complains = false;
-}
-
-static void write_samples(void)
-{
-	uint64_t now = now_ms();
-
-	if (!report.has_log || now < report.sample_ms)
-		return;
-	log_refresh(&report.log);
-	write_warnings();
-	write_pools(RECORD_SAMPLE);
-	report.sample_ms = now + report.config->interval_ms;
-}
-
-static void end(void)
-{
-	if (!report.has_log)
-		return;
-	log_refresh(&report.log);
-	write_pools(RECORD_FINAL);
-	write_warnings();
-	log_close(&report.log);
 }
 
 /* ---- the thread ---- */
@@ -265,14 +103,6 @@ static bool leave_host_files(void)
 	return true;
 }
 
-/* How long there is nothing to do, given how long there is nothing to trim. */
-static unsigned shorten(unsigned wait)
-{
-	uint64_t now = now_ms(), left = report.sample_ms > now ? report.sample_ms - now : 0;
-
-	return report.has_log && left < wait ? (unsigned)left : wait;
-}
-
 /* What is due, until the bell says stop. */
 static void serve(void)
 {
@@ -290,8 +120,8 @@ static void serve(void)
 			atomic_store_explicit(&shared.phase, PHASE_ASLEEP, memory_order_seq_cst);
 			wait = pool_trim_tick();
 		}
-		write_samples();
-		futex_wait(&shared.bell, seen, shorten(wait));
+		journal_sample();
+		futex_wait(&shared.bell, seen, journal_wait_ms(wait));
 		/* [phase] relaxed: who still sees ASLEEP rings once too often. */
 		atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	}
@@ -305,14 +135,14 @@ static void *run(void *unused)
 	pthread_setname_np(pthread_self(), "copool");
 	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
 	 * briefly. */
-	if (report.parent != 0)
+	if (report.is_child)
 		futex_wait(&shared.bell, 0, CHILD_WAIT_MS);
-	begin(is_private);
+	journal_begin(is_private);
 	if (is_private && strcmp(report.config->log, "stderr") != 0)
 		close(STDERR_FILENO);
 	ring(&shared.step);
 	serve();
-	end();
+	journal_end();
 	ring(&shared.step);
 	return NULL;
 }
@@ -322,15 +152,14 @@ static int start(void)
 {
 	int error;
 
-	report.start_ms = now_ms();
-	report.sample_ms = report.start_ms + report.config->interval_ms;
+	journal_start_clock();
 	/* [phase] relaxed: the new thread sees what was done before it. */
 	atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	error = worker_start(run, report.stack_bytes);
 	if (error == 0)
 		return 0;
 	warn("the statistics thread cannot be started (%s): no samples, and no idle object is given back",
-	        error_text(-error));
+	        warn_reason(-error));
 	atomic_store_explicit(&shared.phase, PHASE_ALONE, memory_order_relaxed);
 	return error;
 }
@@ -363,14 +192,7 @@ static void without_signals(void (*write)(void))
 
 static void begin_alone(void)
 {
-	begin(false);
-}
-
-static void end_alone(void)
-{
-	if (!report.has_begun)
-		begin(false);
-	end();
+	journal_begin(false);
 }
 
 /* ---- the ways in ---- */
@@ -378,8 +200,8 @@ static void end_alone(void)
 static void know(const struct config *config, const struct report_host *host)
 {
 	report.config = config;
-	report.host = host;
 	report.pid = getpid();
+	journal_know(config, host);
 	log_know_standard();
 }
 
@@ -414,10 +236,9 @@ void report_wait(
 	report_inert(config, until_then);
 	if (config->log[0] == '\0' && config->decay_ms == 0)
 		return;
-	report.host = host;
+	journal_know(config, host);
+	journal_reset(0);
 	report.stack_bytes = worker_stack_bytes();
-	report.is_late = true;
-	report.has_begun = report.has_log = false;
 	/* [phase] relaxed: nobody uses a pool before the constructor is done. */
 	atomic_store_explicit(&shared.phase, PHASE_ARMED, memory_order_relaxed);
 }
@@ -431,7 +252,7 @@ void report_stop(void)
 	if (report.pid != getpid())
 		return;
 	if (phase == PHASE_ALONE)
-		without_signals(end_alone);
+		without_signals(journal_end);
 	if (phase != PHASE_RUNNING && phase != PHASE_ASLEEP)
 		return;
 	/* [is_stopping] relaxed: published by the bell. */
@@ -453,11 +274,8 @@ void report_fork_child(void)
 	atomic_store_explicit(&shared.step, 0, memory_order_relaxed);
 	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
 	atomic_store_explicit(&shared.phase, PHASE_ARMED, memory_order_relaxed);
-	/* The log's descriptor was in the table of a thread that is not here. */
-	report.log.fd = -1;
-	report.has_begun = report.has_log = false;
-	report.complains = false;
-	report.parent = report.pid;
+	journal_reset(report.pid);
+	report.is_child = true;
 	report.pid = getpid();
 }
 

@@ -1,0 +1,203 @@
+/*
+ * What is written, and when it is due: records into the log, or, where there is none, the first warnings onto
+ * the standard error. One thread at a time: the statistics thread, or, while there is none, the constructor,
+ * the destructor or the forking thread.
+ */
+#include "report/journal.h"
+
+#include "config.h"
+#include "libc/warn.h"
+#include "pool/pool.h"
+#include "report/line.h"
+#include "report/log.h"
+#include "report/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+	const struct config *config; /* written by journal_know, as `host` */
+	const struct report_host *host;
+	struct log log;
+	bool has_begun;    /* `open` has been said, or could not be */
+	bool has_log;      /* wanted, and could be opened */
+	bool is_silent;    /* no complaint on the standard error, which may be anything by now */
+	bool complains;    /* warnings go to the standard error, for want of a log */
+	pid_t parent;      /* of a fork that went on without exec; 0 else */
+	uint64_t start_ms; /* CLOCK_MONOTONIC, as all times here */
+	uint64_t sample_ms;
+	unsigned dropped; /* warnings that the queue had no room for, as last said */
+	struct line line;
+} journal;
+
+uint64_t journal_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void journal_know(const struct config *config, const struct report_host *host)
+{
+	journal.config = config;
+	journal.host = host;
+}
+
+void journal_start_clock(void)
+{
+	journal.start_ms = journal_now_ms();
+	journal.sample_ms = journal.start_ms + journal.config->interval_ms;
+}
+
+void journal_reset(pid_t parent)
+{
+	/* A log's descriptor, if there was one, is not in this table. */
+	journal.log.fd = -1;
+	journal.has_begun = journal.has_log = journal.complains = false;
+	journal.parent = parent;
+	journal.is_silent = true;
+}
+
+static int write_line(void)
+{
+	line_end(&journal.line);
+	return log_write(&journal.log, journal.line.text, journal.line.used);
+}
+
+static int write_warning(const char *text)
+{
+	line_begin(&journal.line, RECORD_WARNING);
+	line_text(&journal.line, "text", text);
+	return write_line();
+}
+
+static void tell(const char *text)
+{
+	if (journal.complains)
+		log_complain(text);
+	if (journal.has_log)
+		write_warning(text);
+}
+
+static void write_lost(void)
+{
+	unsigned lost = journal.log.lost;
+	char text[WARN_BYTES];
+
+	if (lost == 0 || !journal.has_log)
+		return;
+	snprintf(text, sizeof text, "lines of this log that could not be written: %u", lost);
+	/* If it does not get through either, they are still to be told of. */
+	journal.log.lost = write_warning(text) == 0 ? 0 : lost;
+}
+
+/* What went wrong since the last call, lost lines included. */
+static void write_warnings(void)
+{
+	unsigned dropped = warn_dropped();
+	char text[WARN_BYTES];
+
+	while (warn_next(text))
+		tell(text);
+	if (dropped != journal.dropped) {
+		snprintf(text, sizeof text, "%u warnings came too fast and were lost",
+		        dropped - journal.dropped);
+		journal.dropped = dropped;
+		tell(text);
+	}
+	write_lost();
+}
+
+static void write_pools(const char *type)
+{
+	for (unsigned i = 0; i < pool_count(); i++) {
+		line_pool(&journal.line, type, pool_at(i), journal_now_ms() - journal.start_ms);
+		write_line();
+	}
+}
+
+static void warn_of_log(const char *why, const char *consequence)
+{
+	warn("COPOOL_LOG=%.300s: %s; %s", journal.config->log, why, consequence);
+}
+
+static const char *why_no_log(int error)
+{
+	switch (error) {
+	case -EDOM:
+		return "after % comes p, n or %";
+	case -ENXIO:
+		return "a FIFO that nobody reads, a socket, or no such device";
+	case -ELOOP:
+		return "a symbolic link at its end is not followed";
+	default:
+		return warn_reason(-error);
+	}
+}
+
+/* Whether the log can be opened; says why not. */
+static bool open_log(bool is_private)
+{
+	const struct config *config = journal.config;
+	int error = log_init(&journal.log, config->log, config->start_dir, is_private);
+
+	if (error == 0)
+		error = log_open(&journal.log);
+	if (error != 0)
+		warn_of_log(why_no_log(error), "there will be no log");
+	return error == 0;
+}
+
+/* The `open` record, and what went wrong before; on the standard error if the log cannot say it. */
+void journal_begin(bool is_private)
+{
+	bool is_wanted = journal.config->log[0] != '\0';
+	int error;
+
+	journal.has_begun = true;
+	journal.complains = !journal.is_silent && strcmp(journal.config->log, "stderr") != 0;
+	journal.has_log = is_wanted && open_log(is_private);
+	if (journal.has_log) {
+		line_open(&journal.line, journal.config, journal.host, journal.parent);
+		error = write_line();
+		journal.complains = journal.complains && error != 0;
+		if (error != 0)
+			warn_of_log(warn_reason(-error), "lines that cannot be written are lost");
+	}
+	write_warnings();
+	journal.complains = false;
+}
+
+void journal_sample(void)
+{
+	uint64_t now = journal_now_ms();
+
+	if (!journal.has_log || now < journal.sample_ms)
+		return;
+	log_refresh(&journal.log);
+	write_warnings();
+	write_pools(RECORD_SAMPLE);
+	journal.sample_ms = now + journal.config->interval_ms;
+}
+
+unsigned journal_wait_ms(unsigned wait_ms)
+{
+	uint64_t now = journal_now_ms(), left = journal.sample_ms > now ? journal.sample_ms - now : 0;
+
+	return journal.has_log && left < wait_ms ? (unsigned)left : wait_ms;
+}
+
+void journal_end(void)
+{
+	if (!journal.has_begun)
+		journal_begin(false);
+	if (!journal.has_log)
+		return;
+	log_refresh(&journal.log);
+	write_pools(RECORD_FINAL);
+	write_warnings();
+	log_close(&journal.log);
+}

@@ -1,0 +1,46 @@
+/*
+ * What is written, and when it is due: the records of the log. One thread at a time; nothing here fails: what
+ * cannot be written is lost, and a later line says so.
+ */
+#ifndef COPOOL_REPORT_JOURNAL_H
+#define COPOOL_REPORT_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct config;
+struct report_host;
+
+/* CLOCK_MONOTONIC. */
+uint64_t journal_now_ms(void);
+
+/* Both must stay valid. */
+void journal_know(const struct config *config, const struct report_host *host);
+
+/* The process begins to report: uptime and intervals count from now. */
+void journal_start_clock(void);
+
+/*
+ * What was written is forgotten, and another `open` record is due: in a fork's child, whose parent is named,
+ * or later in the program's life, with 0. From then on nothing is said on the standard error, which may be
+ * anything by now.
+ */
+void journal_reset(pid_t parent);
+
+/*
+ * The `open` record, and what went wrong before; on the standard error if there is no log to say it.
+ * `is_private`: the calling thread has its own table of descriptors.
+ */
+void journal_begin(bool is_private);
+
+/* The samples, if they are due. */
+void journal_sample(void);
+
+/* How long there is nothing to write, `wait_ms` at most. */
+unsigned journal_wait_ms(unsigned wait_ms);
+
+/* The `final` records, after an `open` record if there was none. */
+void journal_end(void);
+
+#endif
