@@ -45,6 +45,7 @@ static const char *const guard_words[] = {"auto", "madvise", "poison", "mprotect
 static const struct setting settings[] = {
         {"COPOOL_HOST", "auto, off, qemu, stacks or named", WORD(host, host_words)},
         {"COPOOL_LOG", "a path, stderr or stdout", TEXT(log)},
+        {"COPOOL_PROMETHEUS", "a path that ends in .prom", TEXT(prometheus)},
         {"COPOOL_INTERVAL_MS", "10 to 3600000 milliseconds",
                 NUMBER(interval_ms, .low = 10, .high = 3600000, .standard = 1000)},
         {"COPOOL_MAX_BATCHES", "0 to 65535 batches of 16",
@@ -173,7 +174,8 @@ void config_read(struct config *config)
 		if (is_ours(*variable) && getauxval(AT_SECURE) == 0)
 			check_name(*variable);
 	}
-	if (config->log[0] != '\0' && getcwd(config->start_dir, sizeof config->start_dir) == NULL)
+	if ((config->log[0] != '\0' || config->prometheus[0] != '\0') &&
+	        getcwd(config->start_dir, sizeof config->start_dir) == NULL)
 		config->start_dir[0] = '\0';
 }
 

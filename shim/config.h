@@ -20,16 +20,17 @@ enum config_host {
 enum { CONFIG_SYMBOL_BYTES = 256 };
 
 struct config {
-	unsigned host;                    /* COPOOL_HOST: an enum config_host */
-	char log[PATH_MAX];               /* COPOOL_LOG as given, "" when none: see report/log.h for %p, %n */
-	unsigned interval_ms;             /* COPOOL_INTERVAL_MS */
-	unsigned max_batches;             /* COPOOL_MAX_BATCHES; CONFIG_DERIVED when not set */
-	unsigned decay_ms;                /* COPOOL_DECAY_MS; 0 = never */
-	unsigned guard;                   /* COPOOL_GUARD: an enum guard_means of stack/guard.h */
-	unsigned stack_bytes;             /* COPOOL_STACK_SIZE; 0 = none */
-	unsigned learn;                   /* COPOOL_LEARN: 0 or 1 */
-	unsigned zero;                    /* COPOOL_ZERO: 0 or 1 */
-	char create[CONFIG_SYMBOL_BYTES]; /* COPOOL_CREATE, "" when none */
+	unsigned host;             /* COPOOL_HOST: an enum config_host */
+	char log[PATH_MAX];        /* COPOOL_LOG as given, "" when none: see report/path.h for %p, %n */
+	char prometheus[PATH_MAX]; /* COPOOL_PROMETHEUS as given, "" when none: see report/path.h */
+	unsigned interval_ms;      /* COPOOL_INTERVAL_MS */
+	unsigned max_batches;      /* COPOOL_MAX_BATCHES; CONFIG_DERIVED when not set */
+	unsigned decay_ms;         /* COPOOL_DECAY_MS; 0 = never */
+	unsigned guard;            /* COPOOL_GUARD: an enum guard_means of stack/guard.h */
+	unsigned stack_bytes;      /* COPOOL_STACK_SIZE; 0 = none */
+	unsigned learn;            /* COPOOL_LEARN: 0 or 1 */
+	unsigned zero;             /* COPOOL_ZERO: 0 or 1 */
+	char create[CONFIG_SYMBOL_BYTES];  /* COPOOL_CREATE, "" when none */
 	char destroy[CONFIG_SYMBOL_BYTES]; /* COPOOL_DESTROY, "" when none */
 	char start_dir[PATH_MAX];          /* the working directory at start, "" when it cannot be named */
 };

@@ -10,6 +10,7 @@
 #include "pool/pool.h"
 #include "report/line.h"
 #include "report/log.h"
+#include "report/prometheus.h"
 #include "report/report.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ static struct {
 	struct log log;
 	bool has_begun;    /* `open` has been said, or could not be */
 	bool has_log;      /* wanted, and could be opened */
+	bool has_series;   /* for Prometheus */
 	bool is_silent;    /* no complaint on the standard error, which may be anything by now */
 	bool complains;    /* warnings go to the standard error, for want of a log */
 	pid_t parent;      /* of a fork that went on without exec; 0 else */
@@ -56,7 +58,7 @@ void journal_reset(pid_t parent)
 {
 	/* A log's descriptor, if there was one, is not in this table. */
 	journal.log.fd = -1;
-	journal.has_begun = journal.has_log = journal.complains = false;
+	journal.has_begun = journal.has_log = journal.has_series = journal.complains = false;
 	journal.parent = parent;
 	journal.is_silent = true;
 }
@@ -167,6 +169,7 @@ void journal_begin(bool is_private)
 		if (error != 0)
 			warn_of_log(warn_reason(-error), "lines that cannot be written are lost");
 	}
+	journal.has_series = prometheus_begin(journal.config, journal.host, journal.parent != 0);
 	write_warnings();
 	journal.complains = false;
 }
@@ -175,11 +178,15 @@ void journal_sample(void)
 {
 	uint64_t now = journal_now_ms();
 
-	if (!journal.has_log || now < journal.sample_ms)
+	if ((!journal.has_log && !journal.has_series) || now < journal.sample_ms)
 		return;
-	log_refresh(&journal.log);
-	write_warnings();
-	write_pools(RECORD_SAMPLE);
+	if (journal.has_series)
+		prometheus_write();
+	if (journal.has_log) {
+		log_refresh(&journal.log);
+		write_warnings();
+		write_pools(RECORD_SAMPLE);
+	}
 	journal.sample_ms = now + journal.config->interval_ms;
 }
 
@@ -187,13 +194,14 @@ unsigned journal_wait_ms(unsigned wait_ms)
 {
 	uint64_t now = journal_now_ms(), left = journal.sample_ms > now ? journal.sample_ms - now : 0;
 
-	return journal.has_log && left < wait_ms ? (unsigned)left : wait_ms;
+	return (journal.has_log || journal.has_series) && left < wait_ms ? (unsigned)left : wait_ms;
 }
 
 void journal_end(void)
 {
 	if (!journal.has_begun)
 		journal_begin(false);
+	prometheus_end();
 	if (!journal.has_log)
 		return;
 	log_refresh(&journal.log);

@@ -5,10 +5,10 @@
 #include "pool/limits.h"
 #include "pool/pool.h"
 #include "report/report.h"
+#include "report/utf8.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -34,37 +34,10 @@ static void put_key(struct line *line, const char *key)
 	put(line, "\":", 2);
 }
 
-/* Whether `count` continuation bytes come after the first one. */
-static bool has_more(const unsigned char *text, unsigned count)
-{
-	for (unsigned i = 1; i <= count; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return false;
-	}
-	return true;
-}
-
-/* Bytes of the UTF-8 character that the text begins with; 0: it is none (overlong forms and surrogates too).
- */
-static size_t character_bytes(const unsigned char *text)
-{
-	if (text[0] < 0x80)
-		return 1;
-	if (text[0] >= 0xc2 && text[0] < 0xe0 && has_more(text, 1))
-		return 2;
-	if (text[0] >= 0xe0 && text[0] < 0xf0 && has_more(text, 2) && !(text[0] == 0xe0 && text[1] < 0xa0) &&
-	        !(text[0] == 0xed && text[1] >= 0xa0))
-		return 3;
-	if (text[0] >= 0xf0 && text[0] < 0xf5 && has_more(text, 3) && !(text[0] == 0xf0 && text[1] < 0x90) &&
-	        !(text[0] == 0xf4 && text[1] >= 0x90))
-		return 4;
-	return 0;
-}
-
 /* Writes one character, escaped if need be; returns how many bytes of the text it took. */
 static size_t put_character(struct line *line, const unsigned char *text)
 {
-	size_t bytes = character_bytes(text);
+	size_t bytes = utf8_bytes(text);
 	char escaped[8];
 
 	if (bytes == 0)

@@ -1,6 +1,8 @@
 /* Opening, watching and appending to the log's file. */
 #include "report/log.h"
 
+#include "report/path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,13 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FIRST_FREE_FD = 3, PATIENCE_MS = 500 };
+enum { STANDARD_FDS = 3, PATIENCE_MS = 500 };
 
 static struct {
 	bool is_open;
 	dev_t device;
 	ino_t inode;
-} standard[FIRST_FREE_FD]; /* written by the constructor */
+} standard[STANDARD_FDS]; /* written by the constructor */
 
 void log_know_standard(void)
 {
@@ -36,49 +38,6 @@ bool log_is_standard(int fd)
 	       status.st_ino == standard[fd].inode;
 }
 
-static int append(char *path, size_t *used, const char *text)
-{
-	size_t bytes = strlen(text);
-
-	if (bytes >= PATH_MAX - *used)
-		return -ENAMETOOLONG;
-	memcpy(path + *used, text, bytes + 1);
-	*used += bytes;
-	return 0;
-}
-
-static int expand(char *path, const char *setting, const char *start_dir)
-{
-	size_t used = 0;
-	int error = 0;
-
-	path[0] = '\0';
-	if (setting[0] != '/') {
-		error = start_dir[0] == '/' ? append(path, &used, start_dir) : -ENOENT;
-		if (error == 0)
-			error = append(path, &used, "/");
-	}
-	for (; *setting != '\0' && error == 0; setting++) {
-		char text[16] = {*setting};
-
-		if (*setting != '%') {
-			error = append(path, &used, text);
-			continue;
-		}
-		setting++;
-		if (*setting == 'n') {
-			error = append(path, &used, program_invocation_short_name);
-			continue;
-		}
-		if (*setting == 'p')
-			snprintf(text, sizeof text, "%d", (int)getpid());
-		else if (*setting != '%')
-			return -EDOM;
-		error = append(path, &used, text);
-	}
-	return error;
-}
-
 int log_init(struct log *log, const char *setting, const char *start_dir, bool is_private)
 {
 	*log = (struct log){.standard = -1, .fd = -1, .is_private = is_private};
@@ -87,25 +46,8 @@ int log_init(struct log *log, const char *setting, const char *start_dir, bool i
 	else if (strcmp(setting, "stderr") == 0)
 		log->standard = STDERR_FILENO;
 	else
-		return expand(log->path, setting, start_dir);
+		return path_expand(log->path, setting, start_dir);
 	return 0;
-}
-
-/* Opens the path, never as one of the standard descriptors. */
-static int open_path(const char *path)
-{
-	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-	int fd = open(path, flags, 0640), moved;
-
-	if (fd < 0)
-		return -errno;
-	if (fd >= FIRST_FREE_FD)
-		return fd;
-	moved = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-	if (moved < 0)
-		moved = -errno;
-	close(fd);
-	return moved;
 }
 
 /* Takes the opened file, unless it is one that must not be written to. */
@@ -128,11 +70,12 @@ static int adopt(struct log *log, int fd)
 
 static int reopen(struct log *log)
 {
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 	int error, fd;
 
 	if (log->standard >= 0)
 		return log_is_standard(log->standard) ? 0 : -EBADF;
-	fd = open_path(log->path);
+	fd = path_open(log->path, flags, 0640);
 	if (fd < 0)
 		return fd;
 	error = adopt(log, fd);

@@ -34,10 +34,7 @@ void log_know_standard(void);
 /* Whether the descriptor, 1 or 2, is still what log_know_standard saw. */
 bool log_is_standard(int fd);
 
-/*
- * Expands the setting's %p, %n and %%, relative to `start_dir`. Opens nothing. 0, or -errno: -EDOM for
- * another % sequence, -ENAMETOOLONG, -ENOENT when the path is relative to a directory that has no name.
- */
+/* The setting is a path as path_expand() has it, stdout or stderr. Opens nothing. 0 or -errno, as there. */
 int log_init(struct log *log, const char *setting, const char *start_dir, bool is_private);
 
 /* Opens it, or sees whether it can be opened. 0 or -errno. */

@@ -205,13 +205,18 @@ static void know(const struct config *config, const struct report_host *host)
 	log_know_standard();
 }
 
+static bool wants_thread(const struct config *config)
+{
+	return config->log[0] != '\0' || config->prometheus[0] != '\0' || config->decay_ms != 0;
+}
+
 int report_start(const struct config *config, const struct report_host *host)
 {
 	int error = 0;
 
 	know(config, host);
 	report.stack_bytes = worker_stack_bytes();
-	if (config->log[0] != '\0' || config->decay_ms != 0) {
+	if (wants_thread(config)) {
 		error = start();
 		if (error == 0)
 			await(1, START_WAIT_MS);
@@ -234,7 +239,7 @@ void report_wait(
         const struct config *config, const struct report_host *until_then, const struct report_host *host)
 {
 	report_inert(config, until_then);
-	if (config->log[0] == '\0' && config->decay_ms == 0)
+	if (!wants_thread(config))
 		return;
 	journal_know(config, host);
 	journal_reset(0);

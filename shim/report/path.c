@@ -1,0 +1,80 @@
+/* What %p, %n and %% stand for, and opening. */
+#include "report/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FIRST_FREE_FD = 3 };
+
+static int append(char *path, size_t *used, const char *text)
+{
+	size_t bytes = strlen(text);
+
+	if (bytes >= PATH_MAX - *used)
+		return -ENAMETOOLONG;
+	memcpy(path + *used, text, bytes + 1);
+	*used += bytes;
+	return 0;
+}
+
+int path_expand(char *path, const char *setting, const char *start_dir)
+{
+	size_t used = 0;
+	int error = 0;
+
+	path[0] = '\0';
+	if (setting[0] != '/') {
+		error = start_dir[0] == '/' ? append(path, &used, start_dir) : -ENOENT;
+		if (error == 0)
+			error = append(path, &used, "/");
+	}
+	for (; *setting != '\0' && error == 0; setting++) {
+		char text[16] = {*setting};
+
+		if (*setting != '%') {
+			error = append(path, &used, text);
+			continue;
+		}
+		setting++;
+		if (*setting == 'n') {
+			error = append(path, &used, program_invocation_short_name);
+			continue;
+		}
+		if (*setting == 'p')
+			snprintf(text, sizeof text, "%d", (int)getpid());
+		else if (*setting != '%')
+			return -EDOM;
+		error = append(path, &used, text);
+	}
+	return error;
+}
+
+bool path_names_process(const char *setting)
+{
+	for (; setting[0] != '\0'; setting++) {
+		if (setting[0] == '%' && *++setting == 'p')
+			return true;
+		if (setting[0] == '\0')
+			break;
+	}
+	return false;
+}
+
+int path_open(const char *path, int flags, unsigned mode)
+{
+	int fd = open(path, flags, mode), moved;
+
+	if (fd < 0)
+		return -errno;
+	if (fd >= FIRST_FREE_FD)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	if (moved < 0)
+		moved = -errno;
+	close(fd);
+	return moved;
+}

@@ -1,0 +1,264 @@
+/*
+ * Prometheus' text exposition format, version 0.0.4. The new file is written beside the old one, under a name
+ * that the collector does not read, and renamed over it.
+ */
+#include "report/prometheus.h"
+
+#include "config.h"
+#include "libc/warn.h"
+#include "pool/pool.h"
+#include "report/path.h"
+#include "report/report.h"
+#include "report/utf8.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LABEL_BYTES = 256, KINDS_MAX = 3 };
+
+#define OF(field) offsetof(struct pool_stats, field)
+
+/* Families of series; the values of one add up to something that means something. */
+static const struct metric {
+	const char *name, *type, *help;
+	const char *label; /* that tells the values apart; NULL: there is one */
+	struct {
+		const char *kind;
+		size_t offset; /* in struct pool_stats */
+	} value[KINDS_MAX];
+} metrics[] = {
+        {"copool_create_total", "counter",
+                "Objects that the program asked for: from the thread's cache, the depot, or newly made (a "
+                "miss).",
+                "kind", {{"local", OF(create_local)}, {"depot", OF(create_depot)}, {"new", OF(create_new)}}},
+        {"copool_destroy_total", "counter",
+                "Objects that the program gave up: kept by the thread, by the depot, or deleted.", "kind",
+                {{"local", OF(destroy_local)}, {"depot", OF(destroy_depot)}, {"delete", OF(destroy_delete)}}},
+        {"copool_objects", "gauge", "Objects that exist: in the program's hands, or idle.", "state",
+                {{"live", OF(live)}, {"pooled", OF(pooled)}}},
+        {"copool_objects_peak", "gauge", "Most objects that existed at once.", NULL,
+                {{NULL, OF(peak_objects)}}},
+        {"copool_live_peak", "gauge", "Most objects in the program's hands, as seen when counters were read.",
+                NULL, {{NULL, OF(peak_live)}}},
+        {"copool_inherited_objects", "gauge",
+                "Objects in the program's hands when it was forked off its parent.", NULL,
+                {{NULL, OF(inherited)}}},
+        {"copool_depot_batches", "gauge", "Full batches in the depot.", NULL, {{NULL, OF(depot_batches)}}},
+        {"copool_depot_retries_total", "counter",
+                "Depot operations tried again because another thread was faster.", NULL,
+                {{NULL, OF(depot_retries)}}},
+        {"copool_trimmed_total", "counter", "Idle objects given back to the system.", NULL,
+                {{NULL, OF(trimmed)}}},
+        {"copool_threads", "gauge", "Threads that have a cache.", NULL, {{NULL, OF(threads)}}},
+        {"copool_calls_saved_total", "counter",
+                "System calls that the program's own functions would have made.", NULL,
+                {{NULL, OF(calls_saved)}}},
+        {"copool_maps_saved", "gauge",
+                "Memory maps that guard pages would take, had they not been set up by madvise.", NULL,
+                {{NULL, OF(maps_saved)}}},
+};
+
+enum { METRICS = sizeof metrics / sizeof *metrics };
+
+static struct {
+	const struct config *config; /* written by prometheus_begin, as the next four */
+	const struct report_host *host;
+	char path[PATH_MAX], new_path[PATH_MAX + 24];
+	char program[LABEL_BYTES]; /* as a label's value */
+	bool has_failed;           /* and it was said */
+	bool is_there;             /* the file is ours */
+	int fd;                    /* of the new file, while it is written */
+	int error;                 /* the first, of that file */
+	char text[4096];
+	size_t used;
+} prometheus;
+
+static void flush(void)
+{
+	size_t done = 0;
+
+	while (done < prometheus.used && prometheus.error == 0) {
+		ssize_t wrote = write(prometheus.fd, prometheus.text + done, prometheus.used - done);
+
+		if (wrote > 0)
+			done += (size_t)wrote;
+		else if (wrote == 0 || errno != EINTR)
+			prometheus.error = wrote < 0 ? -errno : -EIO;
+	}
+	prometheus.used = 0;
+}
+
+/* Adds a piece of at most half the buffer. */
+__attribute__((format(printf, 1, 2))) static void add(const char *format, ...)
+{
+	va_list arguments;
+	int bytes;
+
+	if (prometheus.used > sizeof prometheus.text / 2)
+		flush();
+	va_start(arguments, format);
+	bytes = vsnprintf(prometheus.text + prometheus.used, sizeof prometheus.text - prometheus.used, format,
+	        arguments);
+	va_end(arguments);
+	if (bytes > 0 && (size_t)bytes < sizeof prometheus.text - prometheus.used)
+		prometheus.used += (size_t)bytes;
+}
+
+/* One character of a label's value: escaped, or replaced when it is not UTF-8. Returns its bytes. */
+static size_t escape_character(char *value, const unsigned char *text)
+{
+	size_t bytes = utf8_bytes(text);
+
+	if (*text == '\n')
+		return (size_t)sprintf(value, "\\n");
+	if (*text == '\\' || *text == '"')
+		return (size_t)sprintf(value, "\\%c", *text);
+	if (bytes == 0)
+		return (size_t)sprintf(value, "\xef\xbf\xbd");
+	memcpy(value, text, bytes);
+	return bytes;
+}
+
+/* The rest of a long one is left out. */
+static void escape(char *value, const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t used = 0;
+
+	while (*at != '\0' && used < LABEL_BYTES - sizeof "\xef\xbf\xbd") {
+		size_t bytes = utf8_bytes(at);
+
+		used += escape_character(value + used, at);
+		at += bytes > 0 ? bytes : 1;
+	}
+	value[used] = '\0';
+}
+
+static void add_labels(void)
+{
+	add("{program=\"%s\",pid=\"%d\"", prometheus.program, (int)getpid());
+}
+
+static void add_metric(const struct metric *metric, const char *pool, const struct pool_stats *stats)
+{
+	for (size_t i = 0; i < KINDS_MAX && (i == 0 || metric->value[i].kind != NULL); i++) {
+		uint64_t value;
+
+		memcpy(&value, (const char *)stats + metric->value[i].offset, sizeof value);
+		add("%s", metric->name);
+		add_labels();
+		add(",pool=\"%s\"", pool);
+		if (metric->label != NULL)
+			add(",%s=\"%s\"", metric->label, metric->value[i].kind);
+		add("} %llu\n", (unsigned long long)value);
+	}
+}
+
+static void add_info(void)
+{
+	add("# HELP copool_info What reports: copool's version, and how the program is served.\n"
+	    "# TYPE copool_info gauge\ncopool_info");
+	add_labels();
+	add(",version=\"%s\",host=\"%s\",mode=\"%s\"} 1\n", COPOOL_VERSION, prometheus.host->name,
+	        prometheus.host->mode);
+	add("# HELP copool_interval_seconds How often these series are written.\n"
+	    "# TYPE copool_interval_seconds gauge\ncopool_interval_seconds");
+	add_labels();
+	add("} %u.%03u\n", prometheus.config->interval_ms / 1000, prometheus.config->interval_ms % 1000);
+}
+
+/* The format wants a family's series together, so each counter goes through the pools. */
+static void add_pools(void)
+{
+	static struct pool_stats stats[POOL_MAX];
+	unsigned count = pool_count();
+	char name[LABEL_BYTES];
+
+	for (unsigned i = 0; i < count; i++)
+		pool_read(pool_at(i), &stats[i]);
+	for (unsigned m = 0; m < METRICS && count > 0; m++) {
+		add("# HELP %s %s\n", metrics[m].name, metrics[m].help);
+		add("# TYPE %s %s\n", metrics[m].name, metrics[m].type);
+		for (unsigned i = 0; i < count; i++) {
+			escape(name, pool_name(pool_at(i)));
+			add_metric(&metrics[m], name, &stats[i]);
+		}
+	}
+}
+
+/* 0 or -errno. */
+static int write_file(void)
+{
+	int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
+	prometheus.error = 0;
+	prometheus.used = 0;
+	prometheus.fd = path_open(prometheus.new_path, flags, 0644);
+	if (prometheus.fd < 0)
+		return prometheus.fd;
+	/* The collector is another user, whatever the program's umask. */
+	fchmod(prometheus.fd, 0644);
+	add_info();
+	add_pools();
+	flush();
+	close(prometheus.fd);
+	if (prometheus.error == 0 && rename(prometheus.new_path, prometheus.path) != 0)
+		prometheus.error = -errno;
+	if (prometheus.error != 0)
+		unlink(prometheus.new_path);
+	return prometheus.error;
+}
+
+static void warn_of_file(int error, const char *consequence)
+{
+	warn("COPOOL_PROMETHEUS=%.300s: %s; %s", prometheus.config->prometheus,
+	        error == -EDOM ? "after % comes p, n or %" : warn_reason(-error), consequence);
+}
+
+bool prometheus_begin(const struct config *config, const struct report_host *host, bool is_child)
+{
+	const char *setting = config->prometheus;
+	size_t bytes = strlen(setting);
+	int error;
+
+	prometheus.config = config;
+	prometheus.host = host;
+	prometheus.has_failed = prometheus.is_there = false;
+	if (bytes == 0 || (is_child && !path_names_process(setting)))
+		return false;
+	error = path_expand(prometheus.path, setting, config->start_dir);
+	if (error != 0) {
+		warn_of_file(error, "there will be no such file");
+		return false;
+	}
+	if (bytes < 5 || strcmp(setting + bytes - 5, ".prom") != 0)
+		warn("COPOOL_PROMETHEUS=%.300s: the collector reads files that end in .prom alone", setting);
+	snprintf(
+	        prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path, (int)getpid());
+	escape(prometheus.program, program_invocation_short_name);
+	return true;
+}
+
+void prometheus_write(void)
+{
+	int error = write_file();
+
+	prometheus.is_there |= error == 0;
+	if (error != 0 && !prometheus.has_failed)
+		warn_of_file(error, "it is tried again at each interval");
+	prometheus.has_failed = error != 0;
+}
+
+void prometheus_end(void)
+{
+	if (prometheus.is_there)
+		unlink(prometheus.path);
+	prometheus.is_there = false;
+}
