@@ -29,7 +29,7 @@ SHIM := shim.c exports.c config.c \
 COPOOL := main.c cmd_run.c cmd_show.c book.c target.c
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
-UNIT := warn_test config_test record_test log_test report_test \
+UNIT := warn_test config_test record_test log_test journal_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	guard_test arena_test mappings_test sites_test \
 	pool_test pool_fork_test pool_stress_test

@@ -45,6 +45,8 @@ static const char *const guard_words[] = {"auto", "madvise", "poison", "mprotect
 static const struct setting settings[] = {
         {"COPOOL_HOST", "auto, off, qemu, stacks or named", WORD(host, host_words)},
         {"COPOOL_LOG", "a path, stderr or stdout", TEXT(log)},
+        {"COPOOL_LOG_MAX_KB", "0 (no limit) or 64 to 1073741824 KiB",
+                NUMBER(log_max_kb, .low = 64, .high = 1 << 30, .standard = 65536, .may_be_zero = true)},
         {"COPOOL_PROMETHEUS", "a path that ends in .prom", TEXT(prometheus)},
         {"COPOOL_INTERVAL_MS", "10 to 3600000 milliseconds",
                 NUMBER(interval_ms, .low = 10, .high = 3600000, .standard = 1000)},

@@ -22,6 +22,7 @@ enum { CONFIG_SYMBOL_BYTES = 256 };
 struct config {
 	unsigned host;             /* COPOOL_HOST: an enum config_host */
 	char log[PATH_MAX];        /* COPOOL_LOG as given, "" when none: see report/path.h for %p, %n */
+	unsigned log_max_kb;       /* COPOOL_LOG_MAX_KB; 0 = no limit */
 	char prometheus[PATH_MAX]; /* COPOOL_PROMETHEUS as given, "" when none: see report/path.h */
 	unsigned interval_ms;      /* COPOOL_INTERVAL_MS */
 	unsigned max_batches;      /* COPOOL_MAX_BATCHES; CONFIG_DERIVED when not set */

@@ -64,10 +64,11 @@ static_program() {
 }
 
 @test "run: options become variables" {
-	run "$COPOOL" run --log="$mine/log" --interval=10 --max-batches=65535 --decay=0 --host=named \
+	run "$COPOOL" run --log="$mine/log" --interval=10 --log-max=64 --prometheus="$mine/a.prom" --max-batches=65535 --decay=0 --host=named \
 		--guard=mprotect --stack-size=16384 --learn --zero --create=make/0 --destroy=unmake env
 	[[ $status -eq 0 ]]
-	for wanted in COPOOL_LOG="$mine/log" COPOOL_INTERVAL_MS=10 COPOOL_MAX_BATCHES=65535 COPOOL_DECAY_MS=0 \
+	for wanted in COPOOL_LOG="$mine/log" COPOOL_INTERVAL_MS=10 COPOOL_LOG_MAX_KB=64 \
+		COPOOL_PROMETHEUS="$mine/a.prom" COPOOL_MAX_BATCHES=65535 COPOOL_DECAY_MS=0 \
 		COPOOL_HOST=named COPOOL_CREATE=make/0 COPOOL_GUARD=mprotect COPOOL_STACK_SIZE=16384 \
 		COPOOL_LEARN=1 COPOOL_ZERO=1 COPOOL_DESTROY=unmake; do
 		grep -qxF "$wanted" <<<"$output"
@@ -120,7 +121,8 @@ static_program() {
 
 @test "run: copool and the library agree on every range" {
 	local row variable option values value
-	for row in COPOOL_INTERVAL_MS:interval:0,9,10,3600000,3600001 COPOOL_MAX_BATCHES:max-batches:0,65535,65536 \
+	for row in COPOOL_INTERVAL_MS:interval:0,9,10,3600000,3600001 COPOOL_LOG_MAX_KB:log-max:0,1,63,64,1073741824,1073741825 \
+		COPOOL_MAX_BATCHES:max-batches:0,65535,65536 \
 		COPOOL_DECAY_MS:decay:0,1,99,100,86400000,86400001 COPOOL_HOST:host:auto,off,qemu,Qemu COPOOL_GUARD:guard:auto,madvise,poison,mprotect,none \
 		COPOOL_STACK_SIZE:stack-size:0,1,16383,16384,8454144,8454145; do
 		IFS=: read -r variable option values <<<"$row"

@@ -18,19 +18,28 @@
 #include <string.h>
 #include <time.h>
 
+/*
+ * A log that may not grow beyond a size is written ever more rarely: for each STEP of that size, half as
+ * often. So it never fills up in the life of a machine: 64 MiB last for a day at full resolution, and for a
+ * week at one sample in a minute.
+ */
+enum { STEPS = 20, NOTICE_BYTES = 1024 };
+
 static struct {
 	const struct config *config; /* written by journal_know, as `host` */
 	const struct report_host *host;
 	struct log log;
-	bool has_begun;    /* `open` has been said, or could not be */
-	bool has_log;      /* wanted, and could be opened */
-	bool has_series;   /* for Prometheus */
-	bool is_silent;    /* no complaint on the standard error, which may be anything by now */
-	bool complains;    /* warnings go to the standard error, for want of a log */
-	pid_t parent;      /* of a fork that went on without exec; 0 else */
-	uint64_t start_ms; /* CLOCK_MONOTONIC, as all times here */
-	uint64_t sample_ms;
-	unsigned dropped; /* warnings that the queue had no room for, as last said */
+	bool has_begun;      /* `open` has been said, or could not be */
+	bool has_log;        /* wanted, and could be opened */
+	bool has_series;     /* for Prometheus */
+	bool is_full;        /* the log, and it says so */
+	bool is_silent;      /* no complaint on the standard error, which may be anything by now */
+	bool complains;      /* warnings go to the standard error, for want of a log */
+	pid_t parent;        /* of a fork that went on without exec; 0 else */
+	uint64_t start_ms;   /* CLOCK_MONOTONIC, as all times here */
+	uint64_t sample_ms;  /* when the next samples are due */
+	uint64_t written_ms; /* when samples were last written to the log */
+	unsigned dropped;    /* warnings that the queue had no room for, as last said */
 	struct line line;
 } journal;
 
@@ -52,6 +61,7 @@ void journal_start_clock(void)
 {
 	journal.start_ms = journal_now_ms();
 	journal.sample_ms = journal.start_ms + journal.config->interval_ms;
+	journal.written_ms = journal.start_ms;
 }
 
 void journal_reset(pid_t parent)
@@ -63,10 +73,40 @@ void journal_reset(pid_t parent)
 	journal.is_silent = true;
 }
 
+static uint64_t limit_bytes(void)
+{
+	return (uint64_t)journal.config->log_max_kb << 10;
+}
+
+static void write_notice(void)
+{
+	line_begin(&journal.line, RECORD_WARNING);
+	line_text(&journal.line, "text",
+	        "the log is as large as COPOOL_LOG_MAX_KB lets it be: nothing more is written");
+	line_end(&journal.line);
+	log_write(&journal.log, journal.line.text, journal.line.used);
+}
+
+/* 0; or -errno, and the line is lost. */
 static int write_line(void)
 {
+	uint64_t room = UINT64_MAX;
+
 	line_end(&journal.line);
-	return log_write(&journal.log, journal.line.text, journal.line.used);
+	if (limit_bytes() != 0) {
+		uint64_t used = log_bytes(&journal.log);
+
+		room = used < limit_bytes() ? limit_bytes() - used : 0;
+	}
+	if (journal.line.used + NOTICE_BYTES <= room) {
+		journal.is_full = false;
+		return log_write(&journal.log, journal.line.text, journal.line.used);
+	}
+	if (!journal.is_full && room >= NOTICE_BYTES)
+		write_notice();
+	journal.is_full = true;
+	journal.log.lost++;
+	return -EFBIG;
 }
 
 static int write_warning(const char *text)
@@ -174,6 +214,20 @@ void journal_begin(bool is_private)
 	journal.complains = false;
 }
 
+/* Whether the log, as large as it is, is to have samples now. */
+static bool is_log_due(uint64_t now)
+{
+	uint64_t interval = journal.config->interval_ms, wait = interval, limit = limit_bytes();
+	uint64_t used = limit != 0 ? log_bytes(&journal.log) : 0;
+
+	if (limit != 0 && used >= limit)
+		return false;
+	if (limit != 0)
+		wait <<= used / (limit / STEPS);
+	/* The thread may wake a little early. */
+	return now - journal.written_ms + interval / 2 >= wait;
+}
+
 void journal_sample(void)
 {
 	uint64_t now = journal_now_ms();
@@ -185,7 +239,10 @@ void journal_sample(void)
 	if (journal.has_log) {
 		log_refresh(&journal.log);
 		write_warnings();
+	}
+	if (journal.has_log && is_log_due(now)) {
 		write_pools(RECORD_SAMPLE);
+		journal.written_ms = now;
 	}
 	journal.sample_ms = now + journal.config->interval_ms;
 }

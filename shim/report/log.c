@@ -159,10 +159,20 @@ int log_write(struct log *log, const char *line, size_t bytes)
 
 	if (done > 0 && done < bytes)
 		log->is_mid_line = true;
+	log->written += done;
 	if (!log->is_private)
 		log_close(log);
 	log->lost += error != 0;
 	return error;
+}
+
+uint64_t log_bytes(const struct log *log)
+{
+	int fd = log->standard >= 0 ? log->standard : log->fd;
+	struct stat status;
+	bool is_known = fd >= 0 ? fstat(fd, &status) == 0 : stat(log->path, &status) == 0;
+
+	return is_known && S_ISREG(status.st_mode) ? (uint64_t)status.st_size : log->written;
 }
 
 void log_close(struct log *log)

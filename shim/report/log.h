@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct log {
@@ -21,6 +22,7 @@ struct log {
 	int fd; /* -1: not open */
 	dev_t device;
 	ino_t inode;
+	uint64_t written; /* bytes, to whatever file */
 	unsigned lost;    /* lines that could not be written since one could */
 	bool is_mid_line; /* the last line was cut off in the middle */
 };
@@ -45,6 +47,9 @@ void log_refresh(struct log *log);
 
 /* Appends a line, newline included. 0; or -errno, and it is lost, and counted. */
 int log_write(struct log *log, const char *line, size_t bytes);
+
+/* How large the log is: the file, whoever wrote it; or, where that cannot be known, what was written. */
+uint64_t log_bytes(const struct log *log);
 
 void log_close(struct log *log);
 

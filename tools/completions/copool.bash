@@ -20,7 +20,7 @@ _copool()
 				break
 				;;
 			--*=*) ;;
-			--log | --interval | --max-batches | --decay | --host | --guard | --stack-size | --create | \
+			--log | --interval | --log-max | --prometheus | --max-batches | --decay | --host | --guard | --stack-size | --create | \
 				--destroy | -i | -l)
 				((i++))
 				[[ ${COMP_WORDS[i]} != "=" ]] || ((i++))
@@ -42,10 +42,10 @@ _copool()
 		case $before in
 		--host) mapfile -t COMPREPLY < <(compgen -W "auto qemu stacks named off" -- "$word") ;;
 		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise poison mprotect" -- "$word") ;;
-		--log | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-		--interval | --max-batches | --decay | --stack-size | --create | --destroy | -i) ;;
+		--log | --prometheus | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+		--interval | --log-max | --max-batches | --decay | --stack-size | --create | --destroy | -i) ;;
 		*)
-			mapfile -t COMPREPLY < <(compgen -W "--log --interval --max-batches --decay --host \
+			mapfile -t COMPREPLY < <(compgen -W "--log --interval --log-max --prometheus --max-batches --decay --host \
 				--guard --stack-size --learn --zero --create --destroy --help --version" -- "$word")
 			;;
 		esac

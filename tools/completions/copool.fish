@@ -10,6 +10,8 @@ complete -c copool -n __fish_use_subcommand -l version -d 'say which version thi
 set -l run '__fish_seen_subcommand_from run'
 complete -c copool -n $run -l log -s l -r -F -d 'write statistics'
 complete -c copool -n $run -l interval -s i -x -d 'milliseconds from sample to sample'
+complete -c copool -n $run -l log-max -x -d 'let the log grow to this size, in KiB'
+complete -c copool -n $run -l prometheus -r -F -d 'keep the counters in a file for node_exporter'
 complete -c copool -n $run -l max-batches -x -d 'idle objects to keep, in batches of 16'
 complete -c copool -n $run -l decay -x -d 'give back what nobody needed for so long'
 complete -c copool -n $run -l host -x -a 'auto qemu stacks named off' -d 'what the program is'

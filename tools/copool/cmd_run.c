@@ -27,7 +27,9 @@ enum {
 	KEY_GUARD,
 	KEY_STACK_SIZE,
 	KEY_LEARN,
-	KEY_ZERO
+	KEY_ZERO,
+	KEY_LOG_MAX,
+	KEY_PROMETHEUS
 };
 
 static const struct argp_option options[] = {
@@ -36,6 +38,15 @@ static const struct argp_option options[] = {
                 "a percent sign; `stderr' and `stdout' are words",
                 0},
         {"interval", KEY_INTERVAL, "MS", 0, "Milliseconds from sample to sample (10 to 3600000; 1000)", 0},
+        {"log-max", KEY_LOG_MAX, "KIB", 0,
+                "Let the log grow to so many KiB (64 to 1073741824; 0: no limit; 65536); samples become "
+                "rarer in "
+                "time",
+                0},
+        {"prometheus", KEY_PROMETHEUS, "PATH.prom", 0,
+                "Keep the counters in PATH.prom, for node_exporter's textfile collector; %p and %n as in "
+                "--log",
+                0},
         {"max-batches", KEY_MAX_BATCHES, "N", 0,
                 "Keep at most N batches of 16 idle objects in the depot (0 to 65535; as many as the system's "
                 "limits bear)",
@@ -71,6 +82,8 @@ static const struct setting {
 } settings[] = {
         {.key = KEY_LOG, .option = "log", .variable = "COPOOL_LOG"},
         {KEY_INTERVAL, "interval", "COPOOL_INTERVAL_MS", 10, 3600000, false, NULL},
+        {KEY_LOG_MAX, "log-max", "COPOOL_LOG_MAX_KB", 64, 1 << 30, true, NULL},
+        {.key = KEY_PROMETHEUS, .option = "prometheus", .variable = "COPOOL_PROMETHEUS"},
         {KEY_MAX_BATCHES, "max-batches", "COPOOL_MAX_BATCHES", 0, 65535, false, NULL},
         {KEY_DECAY, "decay", "COPOOL_DECAY_MS", 100, 86400000, true, NULL},
         {KEY_HOST, "host", "COPOOL_HOST", 0, 0, false, " auto qemu stacks named off "},
