@@ -35,7 +35,7 @@ UNIT := warn_test config_test record_test log_test journal_test report_test \
 	pool_test pool_fork_test pool_stress_test
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
+GUESTS := count_contexts.c leaves.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
 	qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 BATS := 02-count 05-lint 10-run 12-show 15-fast-path \

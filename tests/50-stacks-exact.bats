@@ -112,6 +112,16 @@ same_mappings() {
 	done
 }
 
+@test "stacks: a program whose first thread leaves it to another ends when that one does, with all it printed" {
+	requires_guest leaves
+	local how
+	for how in at-once fork; do
+		same_twin COPOOL_HOST=stacks timeout --signal=KILL 20 "$GUESTS/leaves" $how
+		[[ $status -eq 0 && $output == worked ]]
+	done
+	log_records warning | grep -q 'first thread has ended'
+}
+
 @test "learning: a function that makes both guarded stacks and tables goes on to give zeroed tables" {
 	requires_guest wrapper
 	same_twin COPOOL_LEARN=1 "$GUESTS/wrapper"

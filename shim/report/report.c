@@ -52,6 +52,8 @@ static struct {
 	size_t stack_bytes;          /* of the thread */
 	pid_t pid;                   /* the process that all this is about */
 	bool is_child;               /* of a fork that went on without exec */
+	pthread_key_t first_thread;  /* has a value in the thread that began the process */
+	bool has_key;                /* the one above is there */
 } report;
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
@@ -205,6 +207,35 @@ static void know(const struct config *config, const struct report_host *host)
 	log_know_standard();
 }
 
+/* Only the one thread that succeeds goes on. */
+static bool change(int from, int to)
+{
+	/* [phase] relaxed: the bell, and the making of the thread, publish what they must. */
+	return atomic_compare_exchange_strong_explicit(
+	        &shared.phase, &from, to, memory_order_relaxed, memory_order_relaxed);
+}
+
+/*
+ * The first thread calls pthread_exit, and the others go on. The last of them ends the process; that must not
+ * be ours, which has none of the files that are flushed then.
+ */
+static void leave(void *unused)
+{
+	(void)unused;
+	warn("the program's first thread has ended: no more statistics, and no idle object is given back");
+	if (!change(PHASE_ARMED, PHASE_DONE))
+		report_stop();
+}
+
+/* Called in the thread that began the process, to hear of its end. */
+static void know_first_thread(void)
+{
+	if (report.has_key || pthread_key_create(&report.first_thread, leave) == 0) {
+		report.has_key = true;
+		pthread_setspecific(report.first_thread, &report);
+	}
+}
+
 static bool wants_thread(const struct config *config)
 {
 	return config->log[0] != '\0' || config->prometheus[0] != '\0' || config->decay_ms != 0;
@@ -215,6 +246,7 @@ int report_start(const struct config *config, const struct report_host *host)
 	int error = 0;
 
 	know(config, host);
+	know_first_thread();
 	report.stack_bytes = worker_stack_bytes();
 	if (wants_thread(config)) {
 		error = start();
@@ -241,6 +273,7 @@ void report_wait(
 	report_inert(config, until_then);
 	if (!wants_thread(config))
 		return;
+	know_first_thread();
 	journal_know(config, host);
 	journal_reset(0);
 	report.stack_bytes = worker_stack_bytes();
@@ -280,16 +313,9 @@ void report_fork_child(void)
 	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
 	atomic_store_explicit(&shared.phase, PHASE_ARMED, memory_order_relaxed);
 	journal_reset(report.pid);
+	know_first_thread();
 	report.is_child = true;
 	report.pid = getpid();
-}
-
-/* Only the one thread that succeeds goes on. */
-static bool change(int from, int to)
-{
-	/* [phase] relaxed: the bell, and the making of the thread, publish what they must. */
-	return atomic_compare_exchange_strong_explicit(
-	        &shared.phase, &from, to, memory_order_relaxed, memory_order_relaxed);
 }
 
 void report_wake(void)
