@@ -122,6 +122,12 @@ same_mappings() {
 	log_records warning | grep -q 'first thread has ended'
 }
 
+@test "stacks: a fork's child may ask for its first one in a signal handler that interrupts malloc" {
+	requires_guest handler
+	same_twin COPOOL_HOST=stacks timeout --signal=KILL 20 "$GUESTS/handler"
+	[[ $status -eq 0 && $output == 20 ]]
+}
+
 @test "learning: a function that makes both guarded stacks and tables goes on to give zeroed tables" {
 	requires_guest wrapper
 	same_twin COPOOL_LEARN=1 "$GUESTS/wrapper"

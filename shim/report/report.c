@@ -54,6 +54,7 @@ static struct {
 	bool is_child;               /* of a fork that went on without exec */
 	pthread_key_t first_thread;  /* has a value in the thread that began the process */
 	bool has_key;                /* the one above is there */
+	sigset_t blocked;            /* of that thread, when it is not in a signal handler */
 } report;
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
@@ -234,6 +235,7 @@ static void know_first_thread(void)
 		report.has_key = true;
 		pthread_setspecific(report.first_thread, &report);
 	}
+	pthread_sigmask(SIG_BLOCK, NULL, &report.blocked);
 }
 
 static bool wants_thread(const struct config *config)
@@ -318,6 +320,22 @@ void report_fork_child(void)
 	report.pid = getpid();
 }
 
+/*
+ * Whether this looks like a signal handler: that may have interrupted malloc, which the making of a thread
+ * needs. A thread that blocks signals of its own accord looks the same, so the next one has to do.
+ */
+static bool may_be_handler(void)
+{
+	sigset_t blocked;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	for (int number = 1; number < NSIG; number++) {
+		if (sigismember(&blocked, number) == 1 && sigismember(&report.blocked, number) != 1)
+			return true;
+	}
+	return false;
+}
+
 void report_wake(void)
 {
 	int saved = errno, phase;
@@ -325,7 +343,7 @@ void report_wake(void)
 	/* [phase] seq_cst fence: what the caller did before is seen by serve(), or its sleep is seen here. */
 	atomic_thread_fence(memory_order_seq_cst);
 	phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
-	if (phase == PHASE_ARMED && change(PHASE_ARMED, PHASE_RUNNING))
+	if (phase == PHASE_ARMED && !may_be_handler() && change(PHASE_ARMED, PHASE_RUNNING))
 		start();
 	else if (phase == PHASE_ASLEEP && change(PHASE_ASLEEP, PHASE_RUNNING))
 		ring(&shared.bell);
