@@ -26,7 +26,7 @@ SHIM := shim.c exports.c config.c \
 	report/journal.c report/line.c report/log.c report/path.c report/prometheus.c report/report.c report/utf8.c \
 	report/worker.c
 
-COPOOL := main.c cmd_run.c cmd_show.c book.c target.c
+COPOOL := main.c cmd_prune.c cmd_run.c cmd_show.c book.c target.c
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := warn_test config_test record_test log_test journal_test report_test \
@@ -35,12 +35,12 @@ UNIT := warn_test config_test record_test log_test journal_test report_test \
 	pool_test pool_fork_test pool_stress_test
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c leaves.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
+GUESTS := count_contexts.c handler.c leaves.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
 	qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 BATS := 02-count 05-lint 10-run 12-show 15-fast-path \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named \
-	30-inert 31-hosts-that-bite 40-log 45-bad-input \
+	30-inert 31-hosts-that-bite 40-log 41-prometheus 45-bad-input \
 	50-stacks-exact 51-php 52-fibers \
 	60-install 90-bootstrap
 
@@ -173,6 +173,7 @@ INSTALLED := bin/copool lib/copool/libcopool.so \
 	share/man/man1/copool.1 share/man/man5/copool-log.5 share/man/man7/libcopool.7 \
 	share/bash-completion/completions/copool share/zsh/site-functions/_copool \
 	share/fish/vendor_completions.d/copool.fish \
+	share/copool/grafana/copool.json share/copool/grafana/alerts.yml \
 	share/doc/copool/README.md share/doc/copool/LICENSE
 
 
@@ -186,11 +187,12 @@ install: all  ## below PREFIX (/usr/local), itself below DESTDIR
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/copool'
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' tools/completions/_copool
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' tools/completions/copool.fish
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/copool/grafana' tools/grafana/copool.json tools/grafana/alerts.yml
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/copool' README.md LICENSE
 
 uninstall:  ## what install put there
 	for f in $(INSTALLED); do rm -f '$(DESTDIR)$(PREFIX)'/$$f; done
-	for d in lib/copool share/doc/copool; do \
+	for d in lib/copool share/copool/grafana share/copool share/doc/copool; do \
 		[ ! -d '$(DESTDIR)$(PREFIX)'/$$d ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(PREFIX)'/$$d; done
 
 clean:  ## all that was built

@@ -348,7 +348,7 @@ static_program() {
 	run "$COPOOL" help
 	[[ $status -eq 0 && $output == *"Usage: copool"* ]]
 	local verb
-	for verb in run show; do
+	for verb in run show prune; do
 		run "$COPOOL" help $verb
 		[[ $status -eq 0 && $output == *"Usage: copool $verb"* ]]
 		[[ $output == "$("$COPOOL" $verb --help)" ]]

@@ -25,6 +25,8 @@ installed() {
 		opt/copool/bin/copool
 		opt/copool/lib/copool/libcopool.so
 		opt/copool/share/bash-completion/completions/copool
+		opt/copool/share/copool/grafana/alerts.yml
+		opt/copool/share/copool/grafana/copool.json
 		opt/copool/share/doc/copool/LICENSE
 		opt/copool/share/doc/copool/README.md
 		opt/copool/share/fish/vendor_completions.d/copool.fish
@@ -48,7 +50,7 @@ installed() {
 
 @test "install: a folder with blanks is good" {
 	make_target install DESTDIR="$BATS_TEST_TMPDIR/a stage" PREFIX=/usr
-	[[ $(installed "$BATS_TEST_TMPDIR/a stage" | wc -l) -eq 10 ]]
+	[[ $(installed "$BATS_TEST_TMPDIR/a stage" | wc -l) -eq 12 ]]
 	make_target uninstall DESTDIR="$BATS_TEST_TMPDIR/a stage" PREFIX=/usr
 	[[ -z $(installed "$BATS_TEST_TMPDIR/a stage") ]]
 }

@@ -7,7 +7,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run show help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run show prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -57,7 +57,14 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run show" -- "$word") ;;
+	prune)
+		if [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--dry-run --older --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		fi
+		;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run show prune" -- "$word") ;;
 	esac
 }
 

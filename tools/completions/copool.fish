@@ -3,6 +3,7 @@
 complete -c copool -f
 complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its coroutines pooled'
 complete -c copool -n __fish_use_subcommand -a show -d 'show what a statistics log says'
+complete -c copool -n __fish_use_subcommand -a prune -d 'remove the Prometheus files of processes that are gone'
 complete -c copool -n __fish_use_subcommand -a help -d 'say more about one verb'
 complete -c copool -n __fish_use_subcommand -l help -d 'say what copool does'
 complete -c copool -n __fish_use_subcommand -l version -d 'say which version this is'
@@ -27,4 +28,9 @@ set -l show '__fish_seen_subcommand_from show'
 complete -c copool -n $show -l json -s j -d 'write one JSON object'
 complete -c copool -n $show -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run show'
+set -l prune '__fish_seen_subcommand_from prune'
+complete -c copool -n $prune -l dry-run -s n -d 'only say what would be removed'
+complete -c copool -n $prune -l older -s o -x -d 'leave files alone that were written lately, in seconds'
+complete -c copool -n $prune -a '(__fish_complete_directories)'
+
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run show prune'

@@ -13,6 +13,7 @@ static const struct {
 } verbs[] = {
         {"run", "copool run", cmd_run, "run a program with its coroutines pooled"},
         {"show", "copool show", cmd_show, "show what a statistics log says"},
+        {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
