@@ -40,7 +40,7 @@ GUESTS := count_contexts.c handler.c leaves.c looks_inside.c mappings.c named.c 
 
 BATS := 02-count 05-lint 10-run 12-show 15-fast-path \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named \
-	30-inert 31-hosts-that-bite 40-log 41-prometheus 45-bad-input \
+	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input \
 	50-stacks-exact 51-php 52-fibers \
 	60-install 90-bootstrap
 

@@ -6,6 +6,7 @@
 
 #include "pool/gate.h"
 #include "pool/limits.h"
+#include "pool/probe.h"
 #include "pool/retire.h"
 
 #include <errno.h>
@@ -149,6 +150,7 @@ static void *take_batch(struct pool *pool, struct cache *cache, uint64_t top)
 	if (top == 0 && depot_pop(&pool->depot, cache->slot, &cache->spares, &retries)) {
 		top = BATCH_SIZE;
 		hit = &cache->counters.create_depot;
+		PROBE(refill, pool->kind->name, depot_depth(&pool->depot));
 	}
 	counter_add(&cache->counters.depot_retries, retries);
 	if (top > 0) {
@@ -174,6 +176,7 @@ static bool keep_batch(struct pool *pool, struct cache *cache, uint64_t top, voi
 		memcpy(cache->slot, cache->slot + BATCH_SIZE, sizeof(struct batch));
 		top = BATCH_SIZE;
 		hit = &cache->counters.destroy_depot;
+		PROBE(spill, pool->kind->name, depot_depth(&pool->depot));
 	}
 	counter_add(&cache->counters.depot_retries, retries);
 	if (top == CACHE_SLOTS) {
@@ -233,6 +236,7 @@ void *pool_make(struct pool *pool)
 	if (object != NULL) {
 		count(&pool->create_new, 1);
 		count_object(pool);
+		PROBE(new, pool->kind->name, object);
 	}
 	return object;
 }
@@ -247,6 +251,7 @@ static void destroy(struct pool *pool, void *object, _Atomic uint64_t *counter)
 
 void pool_destroy(struct pool *pool, void *object)
 {
+	PROBE(delete, pool->kind->name, object);
 	destroy(pool, object, &pool->destroy_delete);
 }
 
@@ -270,6 +275,8 @@ static bool release_batch(struct pool *pool)
 		pool_give_back(pool, object[i]);
 	gate_leave(NULL);
 	count(&pool->loose_retries, retries);
+	if (found)
+		PROBE(trim, pool->kind->name, BATCH_SIZE);
 	return found;
 }
 
