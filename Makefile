@@ -26,7 +26,11 @@ SHIM := shim.c exports.c config.c \
 	report/journal.c report/line.c report/log.c report/path.c report/prometheus.c report/report.c report/utf8.c \
 	report/worker.c
 
-COPOOL := main.c cmd_prune.c cmd_run.c cmd_show.c book.c target.c
+COPOOL := main.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_show.c \
+	book.c book_json.c figure.c origins.c output.c page.c series.c target.c
+
+# The parts of the report's page, in the order of its embed.S.
+REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := warn_test config_test record_test log_test journal_test report_test \
@@ -80,7 +84,7 @@ SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=shim/exports.
 COPOOL_LIBS := -ljansson
 
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
-COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o)
+COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o
 UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
 GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
 BATS_FILES     := $(BATS:%=tests/%.bats)
@@ -105,6 +109,11 @@ $(BUILD)/tools/%.o: tools/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(BASE) -fPIE -Ishim -Itools/copool $(CPPFLAGS) $(DEPS) -c -o $@ $<
+
+$(BUILD)/tools/report/embed.o: tools/report/embed.S $(REPORT:%=tools/report/%) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,EMBED)
+	$(Q)$(CC) $(CFLAGS) -Wa,-Itools -c -o $@ $<
 
 $(BUILD)/libcopool.so: $(SHIM_OBJECTS) shim/exports.map Makefile
 	$(call say,LINK)

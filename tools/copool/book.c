@@ -13,7 +13,10 @@ struct place {
 	const char *log;
 	unsigned long long line;
 	json_int_t pid; /* of the record at hand */
+	size_t bytes;   /* and its length */
 };
+
+enum { NUMBER_BITS = 53 }; /* what a counter may have; every reader of JSON is exact so far */
 
 enum line { LINE_WHOLE, LINE_LONG, LINE_UNENDED, LINE_NONE };
 
@@ -36,6 +39,14 @@ void book_close(struct book *book)
 	free(book->process);
 }
 
+json_int_t book_counter(const json_t *record, const char *name)
+{
+	const json_int_t bound = (json_int_t)1 << NUMBER_BITS;
+	json_int_t number = json_integer_value(json_object_get(record, name));
+
+	return number > bound ? bound : number < -bound ? -bound : number;
+}
+
 static void note_mistake(struct book *book, const struct place *place, const char *what)
 {
 	if (book->mistakes++ >= BOOK_MISTAKES)
@@ -55,14 +66,27 @@ static struct book_process *find_process(const struct book *book, json_int_t pid
 	return NULL;
 }
 
-static struct book_process *add_process(struct book *book, json_int_t pid, json_t *open)
+/* Room for a record of `bytes` in place of one of `old_bytes`; counts what finds none. */
+static bool has_room(struct book *book, size_t old_bytes, size_t bytes)
+{
+	if (book->bytes - old_bytes + bytes > BOOK_BYTES) {
+		book->left_out++;
+		return false;
+	}
+	book->bytes += bytes - old_bytes;
+	return true;
+}
+
+static struct book_process *add_process(struct book *book, const struct place *place, json_t *open)
 {
 	if (book->processes == BOOK_PROCESSES) {
 		book->left_out++;
 		return NULL;
 	}
+	if (!has_room(book, 0, open ? place->bytes : 0))
+		return NULL;
 	struct book_process *process = &book->process[book->processes++];
-	process->pid = pid;
+	process->pid = place->pid;
 	process->open = json_incref(open);
 	return process;
 }
@@ -79,7 +103,7 @@ static const char *note_open(struct book *book, const struct place *place, json_
 	if (mode && strcmp(mode, "none") == 0)
 		book->idle++;
 	else
-		add_process(book, place->pid, record);
+		add_process(book, place, record);
 	return NULL;
 }
 
@@ -92,7 +116,7 @@ static const char *note_counters(struct book *book, const struct place *place, j
 	if (!name)
 		return "counters without the name of their pool";
 	if (!process)
-		process = add_process(book, place->pid, NULL);
+		process = add_process(book, place, NULL);
 	if (!process)
 		return NULL;
 	while (i < process->pools &&
@@ -102,10 +126,16 @@ static const char *note_counters(struct book *book, const struct place *place, j
 		book->left_out++;
 		return NULL;
 	}
+	if (!has_room(book, process->pool_bytes[i], place->bytes))
+		return NULL;
 	json_decref(process->pool[i]);
 	process->pool[i] = json_incref(record);
+	process->pool_bytes[i] = (unsigned short)place->bytes;
 	if (i == process->pools)
 		process->pools++;
+	if (book->watch.counters)
+		book->watch.counters(book->watch.counters_context, (size_t)(process - book->process), i,
+		        process->open != NULL, record);
 	return NULL;
 }
 
@@ -147,8 +177,10 @@ static const char *note_record(struct book *book, struct place *place, json_t *r
 		return note_counters(book, place, record);
 	if (strcmp(type, RECORD_WARNING) == 0)
 		return note_warning(book, place, record);
-	if (strcmp(type, RECORD_ORIGIN) != 0)
-		book->unknown++;
+	if (strcmp(type, RECORD_ORIGIN) == 0)
+		return book->watch.origin ? book->watch.origin(book->watch.origin_context, place->pid, record)
+		                          : NULL;
+	book->unknown++;
 	return NULL;
 }
 
@@ -157,6 +189,7 @@ static void note_line(struct book *book, struct place *place, enum line kind, co
 	json_error_t error;
 	const char *what = "not a JSON object";
 
+	place->bytes = bytes;
 	if (kind == LINE_LONG) {
 		note_mistake(book, place, "too long");
 		return;

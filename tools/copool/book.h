@@ -15,12 +15,15 @@ enum {
 	BOOK_WARNINGS = 1024,  /* different ones */
 	BOOK_MISTAKES = 10,    /* bad lines described */
 	BOOK_TEXT = 96,        /* bytes of a description */
+	BOOK_BYTES =
+	        8 << 20, /* of log, in records that are kept; a parsed one takes up to 20 times as many */
 };
 
 struct book_process {
 	json_int_t pid;
 	json_t *open;             /* NULL when the log begins later */
 	json_t *pool[BOOK_POOLS]; /* the last record of each, in the order of appearance */
+	unsigned short pool_bytes[BOOK_POOLS];
 	size_t pools;
 };
 
@@ -35,7 +38,20 @@ struct book_mistake {
 	char what[BOOK_TEXT];
 };
 
+/* Who wants to see records that the book does not keep. A record is the book's; what is left out is not
+ * shown. */
+struct book_watch {
+	/* `process` and `pool` are their indices in the book; the process' open record was seen when
+	 * `opened`. */
+	void (*counters)(void *context, size_t process, size_t pool, bool opened, const json_t *record);
+	void *counters_context;
+	/* Returns what is wrong with the record, or NULL. */
+	const char *(*origin)(void *context, json_int_t pid, json_t *record);
+	void *origin_context;
+};
+
 struct book {
+	struct book_watch watch; /* to be set after book_open; NULL where nobody watches */
 	struct book_process *process;
 	size_t processes;
 	struct book_warning warning[BOOK_WARNINGS];
@@ -46,6 +62,7 @@ struct book {
 	unsigned long long unknown;  /* good lines of a type that this version does not know */
 	unsigned long long idle;     /* processes that had nothing to pool */
 	unsigned long long left_out; /* records and warnings for which there was no room */
+	size_t bytes;                /* of log in the records that are kept */
 	json_int_t newest_format;
 	bool cut_off; /* a log's last line is not whole */
 };
@@ -57,5 +74,8 @@ int book_open(struct book *book);
 int book_read(struct book *book, const char *path);
 
 void book_close(struct book *book);
+
+/* A record's number: 0 where it has none, and never so large that the sum of a few could overflow. */
+json_int_t book_counter(const json_t *record, const char *name);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "book.h"
+#include "book_json.h"
 #include "copool.h"
 #include "report/record.h"
 
@@ -56,11 +57,6 @@ static void print_text(const char *text)
 		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
 }
 
-static json_int_t counter(const json_t *record, const char *name)
-{
-	return json_integer_value(json_object_get(record, name));
-}
-
 /* `part` of `whole` in percent, the way that never calls a miss 100 %: rounded down to two digits. */
 static double percent(json_int_t part, json_int_t whole)
 {
@@ -69,8 +65,8 @@ static double percent(json_int_t part, json_int_t whole)
 
 static void print_pool(const json_t *record)
 {
-	json_int_t local = counter(record, "create_local"), depot = counter(record, "create_depot");
-	json_int_t created = local + depot + counter(record, "create_new");
+	json_int_t local = book_counter(record, "create_local"), depot = book_counter(record, "create_depot");
+	json_int_t created = local + depot + book_counter(record, "create_new");
 	char hits[16] = "-";
 
 	if (created > 0)
@@ -84,7 +80,7 @@ static void print_pool(const json_t *record)
 	        "create_new", "live", "pooled", "peak_objects", "trimmed", "threads"};
 	static const int widths[] = {10, 8, 8, 8, 9, 7};
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-		printf(" %*" JSON_INTEGER_FORMAT, widths[i], counter(record, columns[i]));
+		printf(" %*" JSON_INTEGER_FORMAT, widths[i], book_counter(record, columns[i]));
 	putchar('\n');
 }
 
@@ -94,8 +90,8 @@ static void print_savings(const struct book_process *process)
 	json_int_t calls = 0, maps = 0;
 
 	for (size_t i = 0; i < process->pools; i++) {
-		calls += counter(process->pool[i], "calls_saved");
-		maps += counter(process->pool[i], "maps_saved");
+		calls += book_counter(process->pool[i], "calls_saved");
+		maps += book_counter(process->pool[i], "maps_saved");
 	}
 	if (calls || maps)
 		printf("  saved %" JSON_INTEGER_FORMAT " system calls and %" JSON_INTEGER_FORMAT
@@ -119,7 +115,7 @@ static void print_process(const struct book_process *process)
 		const json_t *last = process->pool[process->pools - 1];
 		const char *type = json_string_value(json_object_get(last, RECORD_KEY_TYPE));
 		printf(", %s after %.3f s", strcmp(type, RECORD_FINAL) == 0 ? "ended" : "last seen",
-		        (double)counter(last, "uptime_ms") / 1000);
+		        (double)book_counter(last, "uptime_ms") / 1000);
 	}
 	printf("\n  host ");
 	print_text(host ? host : "unknown");
@@ -176,36 +172,6 @@ static void print_notes(const struct book *book)
 	if (book->left_out)
 		printf("note: %llu records left out, for there are too many processes, pools or warnings\n",
 		        book->left_out);
-}
-
-static json_t *process_as_json(const struct book_process *process)
-{
-	json_t *pools = json_array();
-
-	for (size_t i = 0; i < process->pools; i++)
-		json_array_append(pools, process->pool[i]);
-	return json_pack("{s:I, s:O?, s:o}", "pid", process->pid, "open", process->open, "pools", pools);
-}
-
-static json_t *book_as_json(const struct book *book)
-{
-	json_t *processes = json_array();
-	json_t *warnings = json_array();
-	json_t *mistakes = json_array();
-
-	for (size_t i = 0; i < book->processes; i++)
-		json_array_append_new(processes, process_as_json(&book->process[i]));
-	for (size_t i = 0; i < book->warnings; i++)
-		json_array_append_new(warnings,
-		        json_pack("{s:I, s:s, s:I}", "pid", book->warning[i].pid, "text",
-		                book->warning[i].text, "count", (json_int_t)book->warning[i].count));
-	for (size_t i = 0; i < BOOK_MISTAKES && i < book->mistakes; i++)
-		json_array_append_new(mistakes, json_pack("{s:s?, s:s}", "where", book->mistake[i].where,
-		                                        "what", book->mistake[i].what));
-	return json_pack("{s:o, s:o, s:I, s:I, s:o, s:b, s:I, s:I, s:I}", "processes", processes, "warnings",
-	        warnings, "idle_processes", (json_int_t)book->idle, "bad_lines", (json_int_t)book->mistakes,
-	        "bad", mistakes, "cut_off", book->cut_off, "format", book->newest_format, "unknown_records",
-	        (json_int_t)book->unknown, "left_out", (json_int_t)book->left_out);
 }
 
 static void print_json(const struct book *book)

@@ -11,6 +11,8 @@ enum {
 };
 
 /* One verb: argv[0] is "copool VERB". Returns the exit status. */
+int cmd_plot(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_prune(int argc, char **argv);

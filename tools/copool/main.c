@@ -14,6 +14,8 @@ static const struct {
         {"run", "copool run", cmd_run, "run a program with its coroutines pooled"},
         {"show", "copool show", cmd_show, "show what a statistics log says"},
         {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
+        {"report", "copool report", cmd_report, "make a page with charts of statistics logs"},
+        {"plot", "copool plot", cmd_plot, "plot a pool of a statistics log with gnuplot"},
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
