@@ -27,7 +27,7 @@ SHIM := shim.c exports.c config.c \
 	report/worker.c
 
 COPOOL := main.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_show.c \
-	book.c book_json.c figure.c origins.c output.c page.c series.c target.c
+	book.c book_json.c figure.c logs.c origins.c output.c page.c series.c target.c
 
 # The parts of the report's page, in the order of its embed.S.
 REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE

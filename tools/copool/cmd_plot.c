@@ -11,6 +11,7 @@
 #include "book.h"
 #include "copool.h"
 #include "figure.h"
+#include "logs.h"
 #include "output.h"
 #include "series.h"
 
@@ -196,20 +197,6 @@ static int write_script(struct figure *figure, const char *path)
 	return 1;
 }
 
-static int read_logs(struct book *book, char **logs)
-{
-	int status = 0;
-
-	for (; *logs; logs++) {
-		int error = book_read(book, *logs);
-		if (error) {
-			fprintf(stderr, "copool plot: %s: %s\n", *logs, strerror(-error));
-			status = 1;
-		}
-	}
-	return status;
-}
-
 int cmd_plot(int argc, char **argv)
 {
 	static struct book book;
@@ -222,12 +209,11 @@ int cmd_plot(int argc, char **argv)
 		fprintf(stderr, "copool plot: out of memory\n");
 		return 1;
 	}
-	int status = read_logs(&book, plot.logs);
+	int status = logs_read(&book, "plot", plot.logs, NULL);
+	logs_tell(&book, "plot");
 	figure.format = plot.format;
 	if (!choose(&book, series, &plot, &figure)) {
-		if (book.records == 0)
-			fprintf(stderr, "copool plot: no records in there\n");
-		else
+		if (book.records > 0)
 			fprintf(stderr, "copool plot: there are no two samples of %s\n",
 			        plot.pool || plot.pid ? "such a pool" : "any pool");
 		status = 1;

@@ -7,6 +7,7 @@
 #include "book.h"
 #include "book_json.h"
 #include "copool.h"
+#include "logs.h"
 #include "origins.h"
 #include "output.h"
 #include "page.h"
@@ -55,30 +56,6 @@ static const struct argp argp = {
                "read or none holds a record, or when FILE cannot be written; 2 for a wrong option.",
 };
 
-/* Reads all logs; what cannot be read is said, and noted in the page. 0, or 1. */
-static int read_logs(struct book *book, const struct report *report, struct page *page)
-{
-	int status = 0;
-
-	for (char **log = report->logs; *log; log++) {
-		json_array_append_new(
-		        page->logs, json_text(strcmp(*log, "-") == 0 ? "standard input" : *log));
-		int error = book_read(book, *log);
-		if (error == 0)
-			continue;
-		char text[BOOK_TEXT + 64];
-		snprintf(text, sizeof(text), "%.96s: %s", *log, strerror(-error));
-		json_array_append_new(page->unread, json_text(text));
-		fprintf(stderr, "copool report: %s: %s\n", *log, strerror(-error));
-		status = 1;
-	}
-	if (book->records > 0)
-		return status;
-	if (status == 0)
-		fprintf(stderr, "copool report: no records in there\n");
-	return 1;
-}
-
 static int write_page(const struct report *report, const struct page *page)
 {
 	struct output output;
@@ -111,7 +88,10 @@ int cmd_report(int argc, char **argv)
 	}
 	origins_open(&origins, &book);
 	page.series = series;
-	int status = read_logs(&book, &report, &page);
+	for (char **log = report.logs; *log; log++)
+		json_array_append_new(page.logs, json_text(strcmp(*log, "-") == 0 ? "standard input" : *log));
+	int status = logs_read(&book, "report", report.logs, page.unread);
+	logs_tell(&book, "report");
 	if (book.records > 0)
 		status |= write_page(&report, &page);
 	json_decref(page.logs);

@@ -8,15 +8,19 @@
 #include "book.h"
 #include "book_json.h"
 #include "copool.h"
+#include "logs.h"
 #include "report/record.h"
 
 struct show {
 	bool json;
+	bool csv;
 	char **logs;
 };
 
 static const struct argp_option options[] = {
         {"json", 'j', NULL, 0, "Write one JSON object instead of tables", 0},
+        {"csv", 'c', NULL, 0, "Write comma-separated values instead: a line of names, then one for each pool",
+                0},
         {0},
 };
 
@@ -29,11 +33,18 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case 'j':
 		show->json = true;
 		return 0;
+	case 'c':
+		show->csv = true;
+		return 0;
 	case ARGP_KEY_ARGS:
 		show->logs = state->argv + state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which log?");
+		return 0;
+	case ARGP_KEY_END:
+		if (show->json && show->csv)
+			argp_error(state, "--json or --csv, not both");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -183,6 +194,48 @@ static void print_json(const struct book *book)
 	json_decref(all);
 }
 
+/* A field as RFC 4180 has it, in quotes; a line break or what could steer a terminal becomes `?'. */
+static void print_field(const json_t *record, const char *name)
+{
+	const char *text = json_string_value(json_object_get(record, name));
+
+	putchar('"');
+	for (; text && *text; text++) {
+		if (*text == '"')
+			putchar('"');
+		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	}
+	printf("\",");
+}
+
+static void print_csv(const struct book *book)
+{
+	printf("pid,program,host,mode,pool,type,time,uptime_ms");
+#define NAME(name, kind, help) printf("," #name);
+	RECORD_COUNTERS(NAME)
+#undef NAME
+	putchar('\n');
+	for (size_t i = 0; i < book->processes; i++) {
+		const struct book_process *process = &book->process[i];
+		for (size_t j = 0; j < process->pools; j++) {
+			const json_t *last = process->pool[j];
+			printf("%" JSON_INTEGER_FORMAT ",", process->pid);
+			print_field(process->open, "program");
+			print_field(process->open, "host");
+			print_field(process->open, "mode");
+			print_field(last, "pool");
+			print_field(last, RECORD_KEY_TYPE);
+			printf("%.3f,%" JSON_INTEGER_FORMAT,
+			        json_number_value(json_object_get(last, RECORD_KEY_TIME)),
+			        book_counter(last, "uptime_ms"));
+#define VALUE(name, kind, help) printf(",%" JSON_INTEGER_FORMAT, book_counter(last, #name));
+			RECORD_COUNTERS(VALUE)
+#undef VALUE
+			putchar('\n');
+		}
+	}
+}
+
 static void print_tables(const struct book *book)
 {
 	for (size_t i = 0; i < book->processes; i++)
@@ -194,27 +247,21 @@ int cmd_show(int argc, char **argv)
 {
 	static struct book book;
 	struct show show = {0};
-	int status = 0;
+	int status;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &show) != 0 || book_open(&book) != 0) {
 		fprintf(stderr, "copool show: out of memory\n");
 		return 1;
 	}
-	for (char **log = show.logs; *log; log++) {
-		int error = book_read(&book, *log);
-		if (error) {
-			fprintf(stderr, "copool show: %s: %s\n", *log, strerror(-error));
-			status = 1;
-		}
-	}
+	status = logs_read(&book, "show", show.logs, NULL);
 	if (show.json)
 		print_json(&book);
+	else if (show.csv)
+		print_csv(&book);
 	else
 		print_tables(&book);
-	if (status == 0 && book.records == 0) {
-		fprintf(stderr, "copool show: no records in there\n");
-		status = 1;
-	}
+	if (show.csv)
+		logs_tell(&book, "show");
 	book_close(&book);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "copool show: cannot write: %s\n", strerror(errno));

@@ -123,7 +123,7 @@ static void write_title(const struct figure *figure, FILE *file)
 
 static const char head[] = "set encoding utf8\n"
                            "set style fill solid 0.75 noborder\n"
-                           "set grid lc rgb '#d8d8d8' lw 0.5\n"
+                           "set grid xtics ytics lt 1 lc rgb '#dddddd' lw 1\n"
                            "set key above left horizontal samplen 2 width 1\n"
                            "set lmargin 11\n"
                            "set rmargin 3\n"
@@ -131,7 +131,7 @@ static const char head[] = "set encoding utf8\n"
                            "set tics nomirror\n"
                            "set xrange [*:*] noextend\n"
                            "set yrange [0:1<*]\n"
-                           "set format y '%.3s%c'\n";
+                           "set format y '%.6g'\n";
 
 /* Areas that stand on each other are drawn from the highest down. */
 static const char panels[] =

@@ -104,7 +104,7 @@ function lineOptions(chart, line) {
 	const options = {
 		label: line.label,
 		stroke: () => colour(line.colour),
-		width: filled && chart.stacked ? 1 : 1.75,
+		width: filled && chart.stacked ? 0 : 1.75,
 		dash: line.dash,
 		points: { show: false },
 		value: (u, value, i, at) => (at === null || at === undefined ? "–" : (chart.format || rate)(line.raw[at])),

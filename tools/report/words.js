@@ -32,17 +32,17 @@ function plural(n, one, many) {
 	return (n === 1 ? "1 " + one : (n === 0 ? "no" : count(n)) + " " + many);
 }
 
-/* "2 min 5 s"; with more than one unit only where the second says something. */
+/* "2 min 5 s", with blanks where no line breaks; with more than one unit only where the second says something. */
 function span(ms) {
 	const units = [[86400000, "d"], [3600000, "h"], [60000, "min"]];
 	if (ms < 60000)
-		return (ms < 10000 ? fine.format(ms / 1000) : Math.round(ms / 1000)) + " s";
+		return (ms < 10000 ? fine.format(ms / 1000) : Math.round(ms / 1000)) + "\u00a0s";
 	for (const [i, [size, name]] of units.entries()) {
 		if (ms < size)
 			continue;
 		const [next, nextName] = units[i + 1] || [1000, "s"];
 		const rest = Math.floor((ms % size) / next);
-		return Math.floor(ms / size) + " " + name + (rest ? " " + rest + " " + nextName : "");
+		return Math.floor(ms / size) + "\u00a0" + name + (rest ? "\u00a0" + rest + "\u00a0" + nextName : "");
 	}
 	return "";
 }
