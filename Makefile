@@ -38,13 +38,16 @@ UNIT := warn_test config_test record_test log_test journal_test report_test \
 	guard_test arena_test mappings_test sites_test \
 	pool_test pool_fork_test pool_stress_test
 
+# Programs of tests/fuzz, linked with what reads logs; they speak TAP as the unit tests do.
+FUZZ := readers_fuzz
+
 # Small hosts for the tests; a name that ends in .cc is C++.
 GUESTS := count_contexts.c handler.c leaves.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
 	qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
-BATS := 02-count 05-lint 10-run 12-show 15-fast-path \
+BATS := 02-count 05-lint 10-run 12-show 15-fast-path 17-report 18-plot \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named \
-	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input \
+	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
 	50-stacks-exact 51-php 52-fibers \
 	60-install 90-bootstrap
 
@@ -86,6 +89,7 @@ COPOOL_LIBS := -ljansson
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
 COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o
 UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
+FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/fuzz/%)
 GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
 BATS_FILES     := $(BATS:%=tests/%.bats)
 
@@ -133,6 +137,13 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 	$(Q)$(CC) $(BASE) $(SHIM_ONLY) -Itests/unit $(CPPFLAGS) $(DEPS) $(UNIT_FLAGS_$*) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libshim.a -pthread
 
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out %/main.o %/target.o $(BUILD)/tools/copool/cmd_%,$(COPOOL_OBJECTS)) \
+		$(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,FUZZ)
+	$(Q)$(CC) $(BASE) -Ishim -Itools/copool -Itests/unit $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< \
+		$(filter %.o,$^) $(COPOOL_LIBS)
+
 $(BUILD)/guests/%: tests/guests/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,GUEST)
@@ -146,6 +157,8 @@ $(BUILD)/guests/%: tests/guests/%.cc $(BUILD)/flags
 
 unit: $(UNIT_PROGRAMS)  ## the unit tests' programs, into build/unit/
 
+fuzz: $(FUZZ_PROGRAMS)  ## the readers' fuzz tests, into build/fuzz/; best with SAN=address
+
 guests: $(GUEST_PROGRAMS)  ## the tests' small hosts, into build/guests/
 
 # ---- tests ----
@@ -155,9 +168,9 @@ check: all unit guests  ## every test: -Werror builds by gcc and clang, sanitize
 	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests
 	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit
 	$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/san-thread unit
-	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit
+	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit fuzz
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/run $(UNIT_PROGRAMS) $(UNIT:%=$(BUILD)/san-thread/unit/%) \
-		$(UNIT:%=$(BUILD)/san-address/unit/%) $(BATS_FILES)
+		$(UNIT:%=$(BUILD)/san-address/unit/%) $(FUZZ:%=$(BUILD)/san-address/fuzz/%) $(BATS_FILES)
 else
 check: unit
 	tests/run $(UNIT_PROGRAMS)
@@ -212,7 +225,7 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit guests check check-full lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz guests check check-full lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
--include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d)
+-include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d)

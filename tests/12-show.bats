@@ -2,23 +2,10 @@
 # copool show: what a log says in the end, whatever state the log is in.
 
 load lib/helper
+load lib/records
 
 setup() {
 	log=$BATS_TEST_TMPDIR/log
-}
-
-# open PID PROGRAM [KEYS]
-open_record() {
-	printf '{"type":"open","time":1.5,"pid":%d,"format":1,"version":"0.1.0","program":"%s",' "$1" "$2"
-	printf '"host":"stacks","mode":"pool","detail":"As it was found.","ppid":0%s}\n' "$3"
-}
-
-# counters TYPE PID POOL LOCAL DEPOT NEW
-counters() {
-	printf '{"type":"%s","time":2.5,"pid":%d,"uptime_ms":1250,"pool":"%s",' "$1" "$2" "$3"
-	printf '"create_local":%d,"create_depot":%d,"create_new":%d,' "$4" "$5" "$6"
-	printf '"destroy_local":1,"destroy_depot":2,"destroy_delete":3,"live":41,"pooled":42,"peak_live":43,'
-	printf '"peak_objects":44,"inherited":0,"depot_batches":2,"depot_retries":0,"trimmed":45,"threads":4}\n'
 }
 
 show() {
@@ -98,6 +85,55 @@ show() {
 	[[ $(jq -c '.processes[0].pools[0] | [.type, .create_local, .peak_objects]' <<<"$output") == '["final",700,44]' ]]
 	[[ $(jq -c '.warnings' <<<"$output") == '[{"pid":10,"text":"Beware.","count":1}]' ]]
 	[[ $(jq -c '[.bad_lines, (.bad | length), .cut_off, .format]' <<<"$output") == '[1,1,false,1]' ]]
+}
+
+@test "show: --csv is a table that a spreadsheet reads, with the same numbers" {
+	requires python3
+	{
+		open_record 10 'fi,r\"st'
+		counters sample 10 'box_make(0x10, 0)' 1 1 1
+		counters final 10 'box_make(0x10, 0)' 700 40 10
+		counters sample 20 'evil\nline' 1 0 0
+	} >"$log"
+	run --separate-stderr "$COPOOL" show --csv "$log"
+	[[ $status -eq 0 && -z $stderr && ${#lines[@]} -eq 3 ]]
+	python3 - "$output" <<-'END'
+		import csv, sys
+		rows = list(csv.DictReader(sys.argv[1].splitlines(), strict=True))
+		assert [row["program"] for row in rows] == ['fi,r"st', ""], rows
+		assert [row["pool"] for row in rows] == ["box_make(0x10, 0)", "evil?line"], rows
+		first = rows[0]
+		assert (first["pid"], first["type"], first["host"], first["mode"]) == ("10", "final", "stacks", "pool"), first
+		assert (first["time"], first["uptime_ms"]) == ("2.500", "1250"), first
+		assert (first["create_local"], first["create_depot"], first["create_new"]) == ("700", "40", "10"), first
+		assert (first["peak_objects"], first["trimmed"], first["calls_saved"]) == ("44", "45", "0"), first
+		assert None not in first and len(first) == 25, first
+	END
+}
+
+@test "show: --csv keeps what is wrong with the log out of the table" {
+	{
+		open_record 10 first | sed 's/"format":1/"format":2/'
+		echo nonsense
+		counters final 10 small 700 40 10
+		counters final 10 small 700 40 10 | head -c 50
+	} >"$log"
+	run --separate-stderr "$COPOOL" show --csv "$log"
+	[[ $status -eq 0 && ${#lines[@]} -eq 2 && ${lines[1]} == '10,"first",'* ]]
+	[[ $stderr == *"line 2: not a JSON object"*"cut off"*"newer copool (format 2)"* ]]
+	show --csv --json "$log"
+	[[ $status -eq 2 && $output == *"not both"* ]]
+}
+
+@test "show: a log whose name is no UTF-8 is named in --json all the same" {
+	requires jq
+	log=$BATS_TEST_TMPDIR/$'l\xffog'
+	{
+		open_record 10 first
+		echo nonsense
+	} >"$log"
+	show --json "$log"
+	[[ $status -eq 0 && $(jq -r '.bad[0].where' <<<"$output") == *"l?og line 2" ]]
 }
 
 @test "show: bad lines are counted and named, and the rest is shown" {

@@ -178,7 +178,7 @@ lint_listed() {
 		while read -r file; do
 			case $file in
 			shim/*) name=${file#shim/} ;;
-			tests/unit/*_test.c) name=$(basename "$file" .c) ;;
+			tests/unit/*_test.c | tests/fuzz/*.c) name=$(basename "$file" .c) ;;
 			tests/*.bats) name=$(basename "$file" .bats) ;;
 			tools/* | tests/guests/*) name=${file##*/} ;;
 			*) continue ;;

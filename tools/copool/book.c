@@ -18,6 +18,12 @@ struct place {
 
 enum { NUMBER_BITS = 53 }; /* what a counter may have; every reader of JSON is exact so far */
 
+struct reader {
+	FILE *file;
+	size_t at, end; /* what is in the buffer and was not looked at */
+	char buffer[1 << 16];
+};
+
 enum line { LINE_WHOLE, LINE_LONG, LINE_UNENDED, LINE_NONE };
 
 int book_open(struct book *book)
@@ -208,22 +214,30 @@ static void note_line(struct book *book, struct place *place, enum line kind, co
 	json_decref(record);
 }
 
-/* One line without its end; of a long one, the rest is skipped. */
-static enum line read_line(FILE *file, char *line, size_t *bytes)
+/* One line without its end, into `line` of RECORD_LINE_BYTES; of a long one, the rest is skipped. */
+static enum line read_line(struct reader *reader, char *line, size_t *bytes)
 {
-	int c = EOF;
-
 	*bytes = 0;
-	while ((c = getc_unlocked(file)) != EOF && c != '\n') {
-		if (*bytes < RECORD_LINE_BYTES)
-			line[*bytes] = (char)c;
-		(*bytes)++;
+	for (;;) {
+		if (reader->at == reader->end) {
+			reader->end = fread(reader->buffer, 1, sizeof(reader->buffer), reader->file);
+			reader->at = 0;
+		}
+		size_t rest = reader->end - reader->at;
+		const char *from = reader->buffer + reader->at;
+		const char *newline = memchr(from, '\n', rest);
+		size_t length = newline ? (size_t)(newline - from) : rest;
+		if (*bytes + length < RECORD_LINE_BYTES)
+			memcpy(line + *bytes, from, length);
+		*bytes += length;
+		reader->at += length + !!newline;
+		if (newline)
+			return *bytes < RECORD_LINE_BYTES ? LINE_WHOLE : LINE_LONG;
+		if (rest == 0)
+			return *bytes == 0                  ? LINE_NONE
+			       : *bytes < RECORD_LINE_BYTES ? LINE_UNENDED
+			                                    : LINE_LONG;
 	}
-	if (c == EOF && *bytes == 0)
-		return LINE_NONE;
-	if (*bytes >= RECORD_LINE_BYTES)
-		return LINE_LONG;
-	return c == EOF ? LINE_UNENDED : LINE_WHOLE;
 }
 
 int book_read(struct book *book, const char *path)
@@ -231,21 +245,21 @@ int book_read(struct book *book, const char *path)
 	char line[RECORD_LINE_BYTES];
 	size_t bytes;
 	struct place place = {.log = path};
-	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	struct reader reader = {.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re")};
 
-	if (!file)
+	if (!reader.file)
 		return -errno;
 	errno = 0;
 	for (;;) {
-		enum line kind = read_line(file, line, &bytes);
+		enum line kind = read_line(&reader, line, &bytes);
 		if (kind == LINE_NONE)
 			break;
 		place.line++;
 		if (bytes > 0)
 			note_line(book, &place, kind, line, bytes);
 	}
-	int error = ferror(file) ? -errno : 0;
-	if (file != stdin)
-		fclose(file);
+	int error = ferror(reader.file) ? -errno : 0;
+	if (reader.file != stdin)
+		fclose(reader.file);
 	return error;
 }

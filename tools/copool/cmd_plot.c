@@ -1,10 +1,10 @@
 /* copool plot: one pool over time, drawn by gnuplot. */
 #include <argp.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -132,6 +132,7 @@ static void become_gnuplot(FILE *script, FILE *picture)
 
 	if (dup2(fileno(script), STDIN_FILENO) < 0 || dup2(fileno(picture), STDOUT_FILENO) < 0)
 		_exit(EXIT_OURS);
+	setenv("LC_ALL", "C.UTF-8", 1); /* the script is in UTF-8 */
 	execvp(arguments[0], arguments);
 	if (errno == ENOENT)
 		fprintf(stderr,
@@ -142,26 +143,18 @@ static void become_gnuplot(FILE *script, FILE *picture)
 	_exit(EXIT_NOT_FOUND);
 }
 
-/* Has gnuplot draw the figure into `picture`. 0, or 1 when it could not; that has been said. */
-static int draw(const struct figure *figure, FILE *picture)
+/* Runs the script, its output into `picture`. 0, or 1 when that failed, which has been said. */
+static int run_gnuplot(FILE *script, FILE *picture)
 {
-	FILE *script = tmpfile();
+	pid_t child = fork();
 	int status;
 
-	if (!script) {
-		fprintf(stderr, "copool plot: no temporary file: %s\n", strerror(errno));
-		return 1;
-	}
-	figure_write(figure, script);
-	bool written = fflush(script) == 0 && !ferror(script);
-	pid_t child = written ? fork() : -1;
 	if (child == 0)
 		become_gnuplot(script, picture);
-	if (child < 0)
+	if (child < 0) {
 		fprintf(stderr, "copool plot: cannot start gnuplot: %s\n", strerror(errno));
-	fclose(script);
-	if (child < 0)
 		return 1;
+	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
@@ -171,20 +164,49 @@ static int draw(const struct figure *figure, FILE *picture)
 	return 1;
 }
 
-static int write_picture(const struct figure *figure, const char *path)
+static int copy_picture(FILE *picture, const char *path)
 {
 	struct output output;
+	char buffer[1 << 14];
+	size_t bytes;
 	int error = output_open(&output, path);
 
-	if (error == 0 && draw(figure, output.file) != 0) {
-		output_discard(&output);
-		return 1;
-	}
-	if (error == 0)
+	if (error == 0) {
+		rewind(picture);
+		while ((bytes = fread(buffer, 1, sizeof(buffer), picture)) > 0)
+			fwrite(buffer, 1, bytes, output.file);
 		error = output_commit(&output);
+	}
 	if (error)
 		fprintf(stderr, "copool plot: cannot write %s: %s\n", path, strerror(-error));
 	return error ? 1 : 0;
+}
+
+/* A file in memory: gnuplot does not say when a disk is full. */
+static FILE *open_memory(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	return fd < 0 ? NULL : fdopen(fd, "w+");
+}
+
+static int write_picture(const struct figure *figure, const char *path)
+{
+	FILE *script = open_memory("script");
+	FILE *picture = open_memory("picture");
+	int status = 1;
+
+	if (script)
+		figure_write(figure, script);
+	if (!script || !picture || fflush(script) != 0)
+		fprintf(stderr, "copool plot: no memory for the picture: %s\n", strerror(errno));
+	else if (run_gnuplot(script, picture) == 0)
+		status = copy_picture(picture, path);
+	if (script)
+		fclose(script);
+	if (picture)
+		fclose(picture);
+	return status;
 }
 
 static int write_script(struct figure *figure, const char *path)

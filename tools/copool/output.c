@@ -79,8 +79,7 @@ int output_open(struct output *output, const char *path)
 
 int output_commit(struct output *output)
 {
-	errno = EIO;
-	int error = ferror(output->file) || fflush(output->file) != 0 ? -errno : 0;
+	int error = fflush(output->file) != 0 ? -errno : ferror(output->file) ? -EIO : 0;
 
 	if (output->path && fclose(output->file) != 0 && error == 0)
 		error = -errno;

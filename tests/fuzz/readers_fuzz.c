@@ -1,0 +1,246 @@
+/*
+ * What reads logs, given logs that were cut, changed and mixed: it does not crash, it counts each line once,
+ * it keeps its bounds, and what it writes is whole. The mutations follow from a seed, which is printed;
+ * COPOOL_SEED gives another one, COPOOL_TEST_FULL=1 many more rounds. To be built with sanitizers.
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "book.h"
+#include "figure.h"
+#include "origins.h"
+#include "page.h"
+#include "report/record.h"
+#include "series.h"
+#include "tap.h"
+
+enum { ROUNDS = 1500, ROUNDS_FULL = 100000, MOST = 1 << 16 };
+
+struct text {
+	char bytes[MOST];
+	size_t length;
+};
+
+static uint64_t random_state;
+static int log_fd;
+static char log_path[64];
+
+/* xorshift64*: the same numbers everywhere. */
+static uint64_t draw(uint64_t below)
+{
+	random_state ^= random_state >> 12;
+	random_state ^= random_state << 25;
+	random_state ^= random_state >> 27;
+	return (random_state * 0x2545f4914f6cdd1dULL >> 16) % below;
+}
+
+static size_t count_lines(const struct text *text)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < text->length; i++)
+		lines += text->bytes[i] != '\n' && (i == 0 || text->bytes[i - 1] == '\n');
+	return lines;
+}
+
+static bool is_in_order(const struct series *series)
+{
+	for (size_t i = 1; i < series->points; i++) {
+		if (series->point[i].uptime_ms <= series->point[i - 1].uptime_ms)
+			return false;
+	}
+	for (size_t i = 0; i < series->points; i++) {
+		const struct series_point *point = &series->point[i];
+		if (point->live_least > point->last.live || point->live_most < point->last.live)
+			return false;
+	}
+	return series->points <= SERIES_POINTS && series->points <= series->room;
+}
+
+/* Whether the page is whole and what it has inside is JSON that cannot end its element. */
+static bool is_page_whole(const struct page *page)
+{
+	static const char begin[] = "id=\"data\">";
+	char *html = NULL;
+	size_t bytes;
+	FILE *file = open_memstream(&html, &bytes);
+	bool whole = page_write(page, file) == 0;
+
+	fclose(file);
+	char *data = strstr(html, begin);
+	char *end = data ? strchr(data + strlen(begin), '<') : NULL;
+	whole = whole && end && strncmp(end, "</script>", strlen("</script>")) == 0 && strstr(end, "</html>");
+	if (whole) {
+		data += strlen(begin);
+		json_t *json = json_loadb(data, (size_t)(end - data), 0, NULL);
+		whole = json_is_array(json_object_get(json, "series"));
+		json_decref(json);
+	}
+	free(html);
+	return whole;
+}
+
+/* Reads a log with all readers. Returns what is wrong, or NULL. */
+static const char *try_log(const struct text *text, struct book *book)
+{
+	static struct origins origins;
+	struct series_set *series;
+	const char *wrong = NULL;
+	FILE *nowhere = fopen("/dev/null", "w");
+
+	if (ftruncate(log_fd, 0) != 0 ||
+	        pwrite(log_fd, text->bytes, text->length, 0) != (ssize_t)text->length ||
+	        book_open(book) != 0 || series_open(&series, book) != 0 || !nowhere)
+		return "the test has no room";
+	origins_open(&origins, book);
+	if (book_read(book, log_path) != 0)
+		wrong = "it was not read";
+	else if (book->records + book->mistakes + book->cut_off != count_lines(text))
+		wrong = "not every line was counted once";
+	struct page page = {book, series, &origins, json_array(), json_array()};
+	if (!wrong && !is_page_whole(&page))
+		wrong = "the page is not whole";
+	for (size_t i = 0; i < book->processes; i++) {
+		for (size_t j = 0; j < book->process[i].pools; j++) {
+			const struct series *one = series_of(series, i, j);
+			struct figure figure = {&book->process[i], book->process[i].pool[j], one, "svg", "x"};
+			if (one && !is_in_order(one))
+				wrong = "a series is out of order";
+			if (figure_has_content(one))
+				figure_write(&figure, nowhere);
+		}
+	}
+	fclose(nowhere);
+	json_decref(page.logs);
+	json_decref(page.unread);
+	origins_close(&origins);
+	series_close(series);
+	book_close(book);
+	return wrong;
+}
+
+static void replace(struct text *text, size_t at, size_t old, const char *with, size_t length)
+{
+	if (text->length - old + length > MOST)
+		return;
+	memmove(text->bytes + at + length, text->bytes + at + old, text->length - at - old);
+	memcpy(text->bytes + at, with, length);
+	text->length = text->length - old + length;
+}
+
+static const char *const odd[] = {"-9223372036854775808", "9223372036854775807", "9007199254740993", "1e308",
+        "-1", "18446744073709551616", "null", "[]", "{}", "\"\"", "true", "0.5", "\"</script><script>\"",
+        "\"\\u0000\"", "\"\xff\"", "\n", "\n\n", "\r\n", "{\"type\":\"weather\",\"pid\":1}\n", "[[[[[[[[",
+        "\"type\":\"final\"", "\"type\":\"open\"", "\"type\":\"origin\""};
+
+/* Replaces a number or a word of the log by something odd. */
+static void replace_word(struct text *text)
+{
+	size_t at = draw(text->length);
+	const char *with = odd[draw(sizeof(odd) / sizeof(odd[0]))];
+
+	while (at > 0 && !strchr(":,\n", text->bytes[at - 1]))
+		at--;
+	size_t old = 0;
+	while (at + old < text->length && !strchr(",}\n", text->bytes[at + old]))
+		old++;
+	replace(text, at, old, with, strlen(with));
+}
+
+static void copy_span(struct text *text)
+{
+	static char span[MOST];
+	size_t from = draw(text->length);
+	size_t length = draw(text->length - from < 2000 ? text->length - from : 2000);
+
+	memcpy(span, text->bytes + from, length);
+	replace(text, draw(text->length), 0, span, length);
+}
+
+static void mutate(struct text *text)
+{
+	for (uint64_t left = 1 + draw(8); left-- && text->length > 0;) {
+		size_t at = draw(text->length);
+		size_t rest = text->length - at;
+		char byte = (char)draw(256);
+		switch (draw(6)) {
+		case 0:
+			text->bytes[at] = byte;
+			break;
+		case 1:
+			replace(text, at, 0, &byte, 1);
+			break;
+		case 2:
+			replace(text, at, draw(rest < 500 ? rest : 500), "", 0);
+			break;
+		case 3:
+			copy_span(text);
+			break;
+		default:
+			replace_word(text);
+		}
+	}
+}
+
+static void test_cuts(const struct text *whole)
+{
+	static struct text text;
+	struct book book;
+	const char *wrong = NULL;
+	size_t at;
+
+	for (at = 0; at <= whole->length && !wrong; at++) {
+		memcpy(text.bytes, whole->bytes, at);
+		text.length = at;
+		wrong = try_log(&text, &book);
+		if (!wrong && book.mistakes > 0)
+			wrong = "the cut line counts as a mistake";
+		if (!wrong && book.records < count_lines(&text) - (at > 0 && text.bytes[at - 1] != '\n'))
+			wrong = "a whole line is missing";
+	}
+	if (!tap_ok(!wrong, "readers: a log that ends after any of its bytes is read up to there"))
+		printf("# after %zu bytes: %s\n", at - 1, wrong);
+}
+
+static void test_mutations(const struct text *whole)
+{
+	static struct text text;
+	struct book book;
+	const char *full = getenv("COPOOL_TEST_FULL");
+	const char *seed = getenv("COPOOL_SEED");
+	const char *wrong = NULL;
+	int rounds = full && strcmp(full, "1") == 0 ? ROUNDS_FULL : ROUNDS;
+	int i;
+
+	random_state = seed ? strtoull(seed, NULL, 0) | 1 : 0x9e3779b97f4a7c15ULL;
+	printf("# COPOOL_SEED=%#llx, %d rounds\n", (unsigned long long)random_state, rounds);
+	for (i = 0; i < rounds && !wrong; i++) {
+		text = *whole;
+		mutate(&text);
+		wrong = try_log(&text, &book);
+	}
+	if (!tap_ok(!wrong, "readers: a log that was changed at random does no harm"))
+		printf("# round %d: %s; the log: %.*s\n", i - 1, wrong, (int)text.length, text.bytes);
+}
+
+int main(int argc, char **argv)
+{
+	static struct text whole;
+	const char *path = argc > 1 ? argv[1] : "tests/fixtures/qemu.jsonl";
+	FILE *file = fopen(path, "re");
+
+	if (!file) {
+		printf("Bail out! cannot read %s\n", path);
+		return 1;
+	}
+	whole.length = fread(whole.bytes, 1, MOST, file);
+	fclose(file);
+	log_fd = memfd_create("log", MFD_CLOEXEC);
+	snprintf(log_path, sizeof(log_path), "/proc/self/fd/%d", log_fd);
+	test_cuts(&whole);
+	test_mutations(&whole);
+	close(log_fd);
+	return tap_done();
+}

@@ -1,0 +1,62 @@
+/* What a reader of the report's page would see, as one object. Run in the page by browser.py. */
+(async () => {
+	const text = (selector) => [...document.querySelectorAll(selector)].map((element) => element.textContent.trim());
+	const luminance = (colour) => {
+		const [r, g, b] = colour.match(/[\d.]+/g).map(Number).map((c) => c / 255)
+			.map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+	};
+	const background = getComputedStyle(document.body).backgroundColor;
+	const contrast = (selector) => {
+		const element = document.querySelector(selector);
+		const [low, high] = [luminance(getComputedStyle(element).color), luminance(background)].sort((a, b) => a - b);
+		return (high + 0.05) / (low + 0.05);
+	};
+	/* How many of a canvas' dots have each colour that more than a few have. */
+	const colours = (canvas) => {
+		const dots = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+		const seen = new Map();
+		for (let i = 0; i < dots.length; i += 4) {
+			const colour = dots.slice(i, i + 4).join();
+			seen.set(colour, (seen.get(colour) || 0) + 1);
+		}
+		return [...seen.values()].filter((count) => count > 20).length;
+	};
+	const canvases = [...document.querySelectorAll("canvas")];
+	const blank = canvases.filter((canvas) => colours(canvas) < 3).length;
+	let cursors = 0;
+	const over = document.querySelector(".u-over");
+	if (over) {
+		const box = over.getBoundingClientRect();
+		const at = { bubbles: true, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
+		over.dispatchEvent(new MouseEvent("mouseenter", at));
+		over.dispatchEvent(new MouseEvent("mousemove", at));
+		await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+		cursors = [...document.querySelectorAll(".u-legend")].filter((legend) => /\d/.test(legend.textContent)).length;
+	}
+	const samples = document.getElementById("samples");
+	samples.open = true;
+	await new Promise((done) => setTimeout(done, 50));
+	return {
+		title: document.title,
+		heading: text("h1")[0],
+		verdict: text("#verdict")[0],
+		figures: Object.fromEntries([...document.querySelectorAll("#figures div")].map((tile) =>
+			[tile.querySelector("dt").textContent, tile.querySelector("dd").textContent])),
+		charts: text("figure h3"),
+		labelled: canvases.filter((canvas) => canvas.getAttribute("aria-label")).length,
+		canvases: canvases.length,
+		blank,
+		cursors,
+		rows: document.querySelectorAll("#samples tbody tr").length,
+		pools: text("#pool option"),
+		chooses: !document.getElementById("choice").hidden,
+		origins: [...document.querySelectorAll("#origins tbody tr")].map((row) => row.cells[1].textContent + " " + row.cells[0].textContent),
+		notes: text("#notes li"),
+		narrow: document.documentElement.scrollWidth <= innerWidth,
+		background,
+		contrast: ["h1", ".quiet", "#figures dt", "summary", "#verdict"].filter((selector) =>
+			document.querySelector(selector)).map(contrast).reduce((a, b) => Math.min(a, b)),
+		ran: typeof window.ran,
+	};
+})()
