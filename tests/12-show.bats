@@ -127,12 +127,12 @@ show() {
 
 @test "show: a log whose name is no UTF-8 is named in --json all the same" {
 	requires jq
-	log=$BATS_TEST_TMPDIR/$'l\xffog'
+	local odd=$BATS_TEST_TMPDIR/$'l\xffog'
 	{
 		open_record 10 first
 		echo nonsense
-	} >"$log"
-	show --json "$log"
+	} >"$odd"
+	show --json "$odd"
 	[[ $status -eq 0 && $(jq -r '.bad[0].where' <<<"$output") == *"l?og line 2" ]]
 }
 

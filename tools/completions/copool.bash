@@ -7,7 +7,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run show prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run show report plot prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -52,7 +52,7 @@ _copool()
 		;;
 	show)
 		if [[ $word == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--json --help --version" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "--json --csv --help --version" -- "$word")
 		else
 			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		fi
@@ -64,7 +64,20 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run show prune" -- "$word") ;;
+	report | plot)
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		if [[ $before == --pool || $before == --pid || $before == -[pP] ]]; then
+			return
+		elif [[ $word == -* && ${COMP_WORDS[1]} == report ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--output --help --version" -- "$word")
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--output --pool --pid --script --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		fi
+		;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run show report plot prune" -- "$word") ;;
 	esac
 }
 

@@ -4,6 +4,8 @@ complete -c copool -f
 complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its coroutines pooled'
 complete -c copool -n __fish_use_subcommand -a show -d 'show what a statistics log says'
 complete -c copool -n __fish_use_subcommand -a prune -d 'remove the Prometheus files of processes that are gone'
+complete -c copool -n __fish_use_subcommand -a report -d 'make a page with charts of statistics logs'
+complete -c copool -n __fish_use_subcommand -a plot -d 'plot a pool of a statistics log with gnuplot'
 complete -c copool -n __fish_use_subcommand -a help -d 'say more about one verb'
 complete -c copool -n __fish_use_subcommand -l help -d 'say what copool does'
 complete -c copool -n __fish_use_subcommand -l version -d 'say which version this is'
@@ -26,6 +28,7 @@ complete -c copool -n $run -a '(__fish_complete_subcommand)'
 
 set -l show '__fish_seen_subcommand_from show'
 complete -c copool -n $show -l json -s j -d 'write one JSON object'
+complete -c copool -n $show -l csv -s c -d 'write comma-separated values'
 complete -c copool -n $show -F
 
 set -l prune '__fish_seen_subcommand_from prune'
@@ -33,4 +36,15 @@ complete -c copool -n $prune -l dry-run -s n -d 'only say what would be removed'
 complete -c copool -n $prune -l older -s o -x -d 'leave files alone that were written lately, in seconds'
 complete -c copool -n $prune -a '(__fish_complete_directories)'
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run show prune'
+set -l report '__fish_seen_subcommand_from report'
+complete -c copool -n $report -l output -s o -r -F -d 'where the page goes'
+complete -c copool -n $report -F
+
+set -l plot '__fish_seen_subcommand_from plot'
+complete -c copool -n $plot -l output -s o -r -F -d 'where the picture goes: .svg, .png or .pdf'
+complete -c copool -n $plot -l pool -s p -x -d 'the pool to draw'
+complete -c copool -n $plot -l pid -s P -x -d 'the process to draw'
+complete -c copool -n $plot -l script -s s -d 'print the script for gnuplot'
+complete -c copool -n $plot -F
+
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run show report plot prune'
