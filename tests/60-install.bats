@@ -85,7 +85,10 @@ installed() {
 	[[ $(complete_words copool run --host = q) == qemu ]]
 	[[ $(complete_words copool run --host n) == named ]]
 	[[ $(complete_words copool show --j) == --json ]]
-	[[ $(complete_words copool help r) == run ]]
+	[[ $(complete_words copool show --c) == --csv ]]
+	[[ $(complete_words copool report --o) == --output ]]
+	[[ $(complete_words copool plot --s) == --script ]]
+	[[ $(complete_words copool help ru) == run ]]
 	[[ " $(complete_words copool run --log=x tru) " == *" true "* ]]
 }
 

@@ -225,6 +225,54 @@ static void test_mutations(const struct text *whole)
 		printf("# round %d: %s; the log: %.*s\n", i - 1, wrong, (int)text.length, text.bytes);
 }
 
+enum { CROWD = 200, CROWD_SAMPLES = 1100, CROWD_PEAK = 777 };
+
+/* One of the crowd's series as it should be: thinned, its peak and its last counters there. */
+static bool is_thinned_well(const struct series *series)
+{
+	int64_t peak = 0, new_most = 0;
+
+	if (!series || !is_in_order(series) || series->points < 100 || series->disorder)
+		return false;
+	for (size_t i = 0; i < series->points; i++) {
+		peak = series->point[i].live_most > peak ? series->point[i].live_most : peak;
+		new_most = (int64_t)series->point[i].new_most > new_most ? (int64_t)series->point[i].new_most
+		                                                         : new_most;
+	}
+	const struct series_point *last = &series->point[series->points - 1];
+	return peak == CROWD_PEAK && new_most == 500 && last->uptime_ms == CROWD_SAMPLES * 1000 &&
+	       last->last.create_new == CROWD_SAMPLES + 499;
+}
+
+/* More points than all may have, a sample of each process after the other. */
+static void test_crowd(void)
+{
+	struct book book;
+	struct series_set *set;
+	json_t *record =
+	        json_pack("{s:f, s:i, s:i, s:i}", "time", 1.5, "uptime_ms", 0, "create_new", 0, "live", 0);
+	size_t most = 0, good = 0;
+
+	book_open(&book);
+	series_open(&set, &book);
+	for (int i = 1; i <= CROWD_SAMPLES; i++) {
+		json_integer_set(json_object_get(record, "uptime_ms"), i * 1000);
+		json_integer_set(json_object_get(record, "create_new"), i < 400 ? i : i + 499);
+		json_integer_set(json_object_get(record, "live"), i == 500 ? CROWD_PEAK : 1);
+		for (size_t process = 0; process < CROWD; process++)
+			book.watch.counters(book.watch.counters_context, process, 3, true, record);
+		most = set->all_points > most ? set->all_points : most;
+	}
+	for (size_t process = 0; process < CROWD; process++)
+		good += is_thinned_well(series_of(set, process, 3));
+	tap_ok(most <= SERIES_ALL_POINTS && most > SERIES_ALL_POINTS / 4,
+	        "series: all together keep to their bound");
+	tap_is(good, CROWD, "series: a thinned one has its peaks and its last counters");
+	json_decref(record);
+	series_close(set);
+	book_close(&book);
+}
+
 int main(int argc, char **argv)
 {
 	static struct text whole;
@@ -241,6 +289,7 @@ int main(int argc, char **argv)
 	snprintf(log_path, sizeof(log_path), "/proc/self/fd/%d", log_fd);
 	test_cuts(&whole);
 	test_mutations(&whole);
+	test_crowd();
 	close(log_fd);
 	return tap_done();
 }

@@ -12,18 +12,18 @@
 		const [low, high] = [luminance(getComputedStyle(element).color), luminance(background)].sort((a, b) => a - b);
 		return (high + 0.05) / (low + 0.05);
 	};
-	/* How many of a canvas' dots have each colour that more than a few have. */
-	const colours = (canvas) => {
+	/* How many of a canvas' dots are no shade of grey, as axes and their numbers are. */
+	const coloured = (canvas) => {
 		const dots = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-		const seen = new Map();
+		let number = 0;
 		for (let i = 0; i < dots.length; i += 4) {
-			const colour = dots.slice(i, i + 4).join();
-			seen.set(colour, (seen.get(colour) || 0) + 1);
+			const [low, , high] = [...dots.slice(i, i + 3)].sort((a, b) => a - b);
+			number += dots[i + 3] > 100 && high - low > 60;
 		}
-		return [...seen.values()].filter((count) => count > 20).length;
+		return number;
 	};
 	const canvases = [...document.querySelectorAll("canvas")];
-	const blank = canvases.filter((canvas) => colours(canvas) < 3).length;
+	const blank = canvases.filter((canvas) => coloured(canvas) < 100).length;
 	let cursors = 0;
 	const over = document.querySelector(".u-over");
 	if (over) {
