@@ -239,6 +239,10 @@ is_readable() {
 	[[ $status -eq 1 && $stderr == *"cannot write"*"directory"* ]]
 	report "$log" -o /dev/full
 	[[ $status -eq 1 && $stderr == *"cannot write /dev/full: No space left"* && -c /dev/full ]]
+	run bash -c 'trap "" XFSZ; ulimit -f 10; "$0" report "$1" -o "$2"' "$COPOOL" "$log" "$page"
+	[[ $status -eq 1 && $output == *"cannot write"*"File too large"* ]]
+	grep -q '</html>' "$page"
+	[[ $(find "$BATS_TEST_TMPDIR" -name '.copool*' | wc -l) -eq 0 ]]
 }
 
 @test "report: -o - is standard output" {

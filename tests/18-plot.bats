@@ -78,8 +78,8 @@ two_samples() {
 	{
 		two_samples
 		open_record 20 second
-		at 1000 counters sample 20 small 7 0 0
 		at 1000 counters sample 20 large 2000 0 0
+		at 1000 counters sample 20 small 7 0 0
 		at 2000 counters sample 20 small 8 0 0
 	} >"$log"
 	plot --script "$log"

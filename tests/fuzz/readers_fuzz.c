@@ -161,11 +161,14 @@ static void copy_span(struct text *text)
 
 static void mutate(struct text *text)
 {
+	static char blanks[RECORD_LINE_BYTES + 400];
+
+	memset(blanks, ' ', sizeof(blanks));
 	for (uint64_t left = 1 + draw(8); left-- && text->length > 0;) {
 		size_t at = draw(text->length);
 		size_t rest = text->length - at;
 		char byte = (char)draw(256);
-		switch (draw(6)) {
+		switch (draw(7)) {
 		case 0:
 			text->bytes[at] = byte;
 			break;
@@ -177,6 +180,9 @@ static void mutate(struct text *text)
 			break;
 		case 3:
 			copy_span(text);
+			break;
+		case 4:
+			replace(text, at, 0, blanks, RECORD_LINE_BYTES - 400 + draw(800));
 			break;
 		default:
 			replace_word(text);
@@ -225,7 +231,7 @@ static void test_mutations(const struct text *whole)
 		printf("# round %d: %s; the log: %.*s\n", i - 1, wrong, (int)text.length, text.bytes);
 }
 
-enum { CROWD = 200, CROWD_SAMPLES = 1100, CROWD_PEAK = 777 };
+enum { CROWD = 400, CROWD_SAMPLES = 600, CROWD_PEAK = 777 };
 
 /* One of the crowd's series as it should be: thinned, its peak and its last counters there. */
 static bool is_thinned_well(const struct series *series)
@@ -257,8 +263,8 @@ static void test_crowd(void)
 	series_open(&set, &book);
 	for (int i = 1; i <= CROWD_SAMPLES; i++) {
 		json_integer_set(json_object_get(record, "uptime_ms"), i * 1000);
-		json_integer_set(json_object_get(record, "create_new"), i < 400 ? i : i + 499);
-		json_integer_set(json_object_get(record, "live"), i == 500 ? CROWD_PEAK : 1);
+		json_integer_set(json_object_get(record, "create_new"), i < 201 ? i : i + 499);
+		json_integer_set(json_object_get(record, "live"), i == 301 ? CROWD_PEAK : 1);
 		for (size_t process = 0; process < CROWD; process++)
 			book.watch.counters(book.watch.counters_context, process, 3, true, record);
 		most = set->all_points > most ? set->all_points : most;
