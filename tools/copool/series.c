@@ -146,10 +146,10 @@ static bool is_close(const struct series *series, int64_t passed_ms)
 {
 	int64_t last_ms = series->point[series->points - 1].uptime_ms;
 
-	return passed_ms < (last_ms - series->begin_ms) / series->samples / 4 || passed_ms == 0;
+	return passed_ms < (last_ms - series->begin_ms) / series->samples / 4;
 }
 
-static void append(struct series_set *set, struct series *series, struct series_point *point)
+static void append(struct series_set *set, struct series *series, struct series_point *point, bool final)
 {
 	const struct series_point *before = series->points ? &series->point[series->points - 1] : NULL;
 	static const struct series_counters zero;
@@ -162,7 +162,7 @@ static void append(struct series_set *set, struct series *series, struct series_
 		series->disorder++;
 		return;
 	}
-	bool close = before && is_close(series, passed_ms);
+	bool close = before && (passed_ms == 0 || (final && is_close(series, passed_ms)));
 	if (!close) {
 		point->creates_most = rate(creates(then), creates(&point->last), passed_ms);
 		point->new_most = rate(then->create_new, point->last.create_new, passed_ms);
@@ -180,6 +180,7 @@ static void note_counters(void *context, size_t process, size_t pool, bool opene
 {
 	struct series_set *set = context;
 	struct series *series = set->of[process] ? set->of[process][pool] : NULL;
+	const char *type = json_string_value(json_object_get(record, RECORD_KEY_TYPE));
 	struct series_point point = {.uptime_ms = book_counter(record, "uptime_ms"), .samples = 1};
 
 	point.time = json_number_value(json_object_get(record, RECORD_KEY_TIME));
@@ -192,7 +193,7 @@ static void note_counters(void *context, size_t process, size_t pool, bool opene
 	if (!series)
 		set->left_out++;
 	else
-		append(set, series, &point);
+		append(set, series, &point, type && strcmp(type, RECORD_FINAL) == 0);
 }
 
 int series_open(struct series_set **set, struct book *book)
