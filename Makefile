@@ -137,8 +137,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 	$(Q)$(CC) $(BASE) $(SHIM_ONLY) -Itests/unit $(CPPFLAGS) $(DEPS) $(UNIT_FLAGS_$*) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libshim.a -pthread
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out %/main.o %/target.o $(BUILD)/tools/copool/cmd_%,$(COPOOL_OBJECTS)) \
-		$(BUILD)/flags
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,FUZZ)
 	$(Q)$(CC) $(BASE) -Ishim -Itools/copool -Itests/unit $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< \

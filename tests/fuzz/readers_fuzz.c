@@ -4,11 +4,13 @@
  * COPOOL_SEED gives another one, COPOOL_TEST_FULL=1 many more rounds. To be built with sanitizers.
  */
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "book.h"
+#include "copool.h"
 #include "figure.h"
 #include "origins.h"
 #include "page.h"
@@ -121,6 +123,34 @@ static const char *try_log(const struct text *text, struct book *book)
 	return wrong;
 }
 
+/* Gives the log at hand to one of the verbs, which has nothing to say to the test's own output. */
+static bool try_verb(uint64_t which)
+{
+	static char *arguments[][4] = {
+	        {"copool show", log_path},
+	        {"copool show", "--json", log_path},
+	        {"copool show", "--csv", log_path},
+	        {"copool plot", "--script", log_path},
+	        {"copool report", "--output=-", log_path},
+	};
+	static int (*const verbs[])(int, char **) = {cmd_show, cmd_show, cmd_show, cmd_plot, cmd_report};
+	char *copy[4];
+	int count = 0;
+	FILE *output = stdout, *errors = stderr;
+
+	which %= sizeof(verbs) / sizeof(verbs[0]);
+	memcpy(copy, arguments[which], sizeof(copy));
+	while (count < 4 && copy[count])
+		count++;
+	stdout = stderr = fopen("/dev/null", "w");
+	optind = 0;
+	int status = verbs[which](count, copy);
+	fclose(stdout);
+	stdout = output;
+	stderr = errors;
+	return status == 0 || status == 1;
+}
+
 static void replace(struct text *text, size_t at, size_t old, const char *with, size_t length)
 {
 	if (text->length - old + length > MOST)
@@ -201,6 +231,8 @@ static void test_cuts(const struct text *whole)
 		memcpy(text.bytes, whole->bytes, at);
 		text.length = at;
 		wrong = try_log(&text, &book);
+		if (!wrong && at % 16 == 0 && !try_verb(at / 16))
+			wrong = "a verb failed";
 		if (!wrong && book.mistakes > 0)
 			wrong = "the cut line counts as a mistake";
 		if (!wrong && book.records < count_lines(&text) - (at > 0 && text.bytes[at - 1] != '\n'))
@@ -226,6 +258,8 @@ static void test_mutations(const struct text *whole)
 		text = *whole;
 		mutate(&text);
 		wrong = try_log(&text, &book);
+		if (!wrong && !try_verb((uint64_t)i))
+			wrong = "a verb failed";
 	}
 	if (!tap_ok(!wrong, "readers: a log that was changed at random does no harm"))
 		printf("# round %d: %s; the log: %.*s\n", i - 1, wrong, (int)text.length, text.bytes);
