@@ -42,7 +42,7 @@ is_readable() {
 
 @test "report: the page of a real run is readable on a desk and on a phone, in the light and in the dark" {
 	requires qemu-img
-	run_pooled COPOOL_INTERVAL_MS=20 qemu-img bench -w -c 60000 -d 256 --flush-interval=256 \
+	run_pooled COPOOL_INTERVAL_MS=10 qemu-img bench -w -c 300000 -d 256 --flush-interval=256 \
 		--image-opts driver=null-aio,size=16M
 	[[ $status -eq 0 ]]
 	report "$LOG" -o "$page"
@@ -243,6 +243,14 @@ is_readable() {
 	[[ $status -eq 1 && $output == *"cannot write"*"File too large"* ]]
 	grep -q '</html>' "$page"
 	[[ $(find "$BATS_TEST_TMPDIR" -name '.copool*' | wc -l) -eq 0 ]]
+}
+
+@test "report: a log is never replaced by its own report" {
+	open_record 10 first >"$log"
+	ln -s log "$BATS_TEST_TMPDIR/link"
+	report "$log" -o "$BATS_TEST_TMPDIR/link"
+	[[ $status -eq 2 && $stderr == *"is one of the logs"* ]]
+	[[ $(head -c 7 "$log") == '{"type"' && -L $BATS_TEST_TMPDIR/link ]]
 }
 
 @test "report: -o - is standard output" {

@@ -35,8 +35,10 @@
 		cursors = [...document.querySelectorAll(".u-legend")].filter((legend) => /\d/.test(legend.textContent)).length;
 	}
 	const samples = document.getElementById("samples");
-	samples.open = true;
-	await new Promise((done) => setTimeout(done, 50));
+	await new Promise((done) => {
+		samples.addEventListener("toggle", done, { once: true }); /* after the page's own, which fills the table */
+		samples.open = true;
+	});
 	return {
 		title: document.title,
 		heading: text("h1")[0],

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "book.h"
 #include "book_json.h"
@@ -23,6 +24,20 @@ static const struct argp_option options[] = {
         {0},
 };
 
+/* Whether the page would take the place of a log. */
+static bool is_log(const struct report *report)
+{
+	struct stat page, log;
+
+	if (strcmp(report->path, "-") == 0 || stat(report->path, &page) != 0 || !S_ISREG(page.st_mode))
+		return false;
+	for (char **path = report->logs; *path; path++) {
+		if (stat(*path, &log) == 0 && log.st_dev == page.st_dev && log.st_ino == page.st_ino)
+			return true;
+	}
+	return false;
+}
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct report *report = state->input;
@@ -40,6 +55,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!report->path || !*report->path)
 			argp_error(state, "where to? -o FILE says it");
+		if (is_log(report))
+			argp_error(state, "%s is one of the logs", report->path);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
