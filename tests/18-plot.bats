@@ -63,6 +63,25 @@ two_samples() {
 	[[ $status -eq 0 && $output == "set terminal svg"* && $output != *"set output"* ]]
 }
 
+@test "plot: the areas of creates stand on each other, as high as the log says" {
+	requires gnuplot python3
+	two_samples >"$log"
+	plot "$log" -o "$picture.svg"
+	# From 1 to 4 s: 200 a second from the cache, 6.67 from the depot, 10 missed.
+	python3 - "$picture.svg" <<-'END'
+		import re, sys
+		svg = open(sys.argv[1]).read()
+		def height(*colour):
+		    fill = r"<polygon fill = 'rgb\( *%d, *%d, *%d\)'[^>]*points = '([^']*)'" % colour
+		    corners = [[float(corner.split(",")[1]) for corner in points.split()] for points in re.findall(fill, svg)]
+		    return max(max(ys) - min(ys) for ys in corners)
+		missed, depot, cache = height(213, 94, 0), height(86, 180, 233), height(0, 114, 178)
+		print(missed, depot, cache)
+		assert missed > 100, missed
+		assert abs(depot / missed - 206.67 / 216.67) < 0.01 and abs(cache / missed - 200 / 216.67) < 0.01
+	END
+}
+
 @test "plot: a name is shown as it is, and never run" {
 	requires gnuplot python3
 	cd "$BATS_TEST_TMPDIR"

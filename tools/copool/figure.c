@@ -122,7 +122,7 @@ static void write_title(const struct figure *figure, FILE *file)
 }
 
 static const char head[] = "set encoding utf8\n"
-                           "set style fill solid 0.75 noborder\n"
+                           "set style fill solid 1 noborder\n"
                            "set grid xtics ytics lt 1 lc rgb '#dddddd' lw 1\n"
                            "set key above left horizontal samplen 2 width 1\n"
                            "set lmargin 11\n"
