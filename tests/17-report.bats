@@ -97,6 +97,29 @@ is_readable() {
 	sees '.verdict | test("Poor.*600 missed .*: 100 in the first 5.s, 500 after that")'
 }
 
+@test "report: rates and states are those of the log" {
+	{
+		open_record 10 first
+		at 1000 counters sample 10 small 100 20 30
+		at 4000 counters sample 10 small 700 40 60
+		at 5000 counters sample 10 small 700 40 60
+		at 5001 counters final 10 small 701 40 60
+	} >"$log"
+	report "$log" -o "$page"
+	browse
+	is_readable
+	sees '.samples == [
+		"0:01 | 100 | 20 | 30 | 20 % | 41 | 42 | 44 | 45",
+		"0:04 | 200 | 6.67 | 10 | 4.62 % | 41 | 42 | 44 | 0",
+		"0:05 | 0.999 | 0 | 0 | 0 % | 41 | 42 | 44 | 0"]'
+	# A log that begins later: what was before its first sample was at no known rate.
+	tail -n +2 "$log" >"$log.2"
+	report "$log.2" -o "$page"
+	browse
+	sees '.samples[0] == "0:01 | – | – | – | – | 41 | 42 | 44 | –"'
+	sees '.samples[1] == "0:04 | 200 | 6.67 | 10 | 4.62 % | 41 | 42 | 44 | 0"'
+}
+
 @test "report: each pool of each process can be chosen, and the busiest is at first" {
 	{
 		open_record 10 first

@@ -50,6 +50,8 @@
 		canvases: canvases.length,
 		blank,
 		cursors,
+		samples: [...document.querySelectorAll("#samples tbody tr")].slice(0, 3).map((row) =>
+			[...row.cells].slice(0, 9).map((cell) => cell.textContent).join(" | ")),
 		rows: document.querySelectorAll("#samples tbody tr").length,
 		pools: text("#pool option"),
 		chooses: !document.getElementById("choice").hidden,
