@@ -36,7 +36,7 @@ sees() { # FILTER: of jq, true
 is_readable() {
 	sees '.canvases == 4 and .blank == 0 and .labelled == 4 and (.charts | length) == 4'
 	sees '.cursors == 4'
-	sees '.narrow'
+	sees '.narrow and .fits'
 	sees '.contrast >= 4.5'
 }
 
@@ -64,6 +64,23 @@ is_readable() {
 	new=$(log_final create_new qemu-coroutine)
 	[[ $(jq -r '.figures.Misses' <<<"$seen" | tr -d ,) -eq $new ]]
 	[[ $(jq -r '.figures["Most at once"]' <<<"$seen" | tr -d ,) -eq $(log_final peak_objects qemu-coroutine) ]]
+}
+
+@test "report: a page that is open follows the change from light to dark" {
+	{
+		open_record 10 first
+		at 1000 counters sample 10 small 100 20 30
+		at 4000 counters sample 10 small 700 40 60
+	} >"$log"
+	report "$log" -o "$page"
+	local each light dark
+	for each in light dark light,dark; do
+		browse 1280 "$each"
+		sees '(.markers | length) > 8'
+		[[ $each != light ]] || light=$(jq -c '.dots, .markers' <<<"$seen")
+		[[ $each != dark ]] || dark=$(jq -c '.dots, .markers' <<<"$seen")
+	done
+	[[ $light != "$dark" && $(jq -c '.dots, .markers' <<<"$seen") == "$dark" ]]
 }
 
 @test "report: the page needs nothing but itself" {
@@ -139,7 +156,7 @@ is_readable() {
 	END
 	cat "$TESTS/lib/page.js" >>"$BATS_TEST_TMPDIR/choose.js"
 	browse 1280 light "$BATS_TEST_TMPDIR/choose.js"
-	sees '.heading == "first [10]" and .figures.Creates == "24" and .canvases == 4'
+	sees '.heading == "first [10]" and .figures.Creates == "24" and .canvases == 4 and .fits'
 }
 
 @test "report: a name cannot become markup or a script" {

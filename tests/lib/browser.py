@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""browser.py PAGE.html SCRIPT.js [SCREENSHOT.png] [WIDTH] [light|dark]
+"""browser.py PAGE.html SCRIPT.js [SCREENSHOT.png] [WIDTH] [light|dark|light,dark]
 
 Opens a page in headless Chromium, by the DevTools protocol over a pipe, runs SCRIPT in it and prints one JSON
 object: what the script's last expression is (`value`), and what the page complained of (`complaints`: errors and
-warnings of the console, exceptions, requests for anything but the page). Ends within a minute, come what may.
+warnings of the console, exceptions, requests for anything but the page). With `light,dark` the user changes from one to the other
+when the page is there. Ends within a minute, come what may.
 """
 
 import base64
@@ -105,11 +106,14 @@ def visit(browser, page, script, screenshot, width, scheme):
     for domain in ("Page", "Runtime", "Log", "Network"):
         call(domain + ".enable")
     call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
-    call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    schemes = [[{"name": "prefers-color-scheme", "value": value}] for value in scheme.split(",")]
+    call("Emulation.setEmulatedMedia", features=schemes[0])
     browser.events.clear()
     call("Page.navigate", url=page)
     browser.wait_for("Page.loadEventFired")
     settle = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    call("Runtime.evaluate", expression=settle, awaitPromise=True)
+    call("Emulation.setEmulatedMedia", features=schemes[-1])
     call("Runtime.evaluate", expression=settle, awaitPromise=True)
     result = call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
     call("Runtime.evaluate", expression=settle, awaitPromise=True)

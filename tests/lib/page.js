@@ -12,9 +12,8 @@
 		const [low, high] = [luminance(getComputedStyle(element).color), luminance(background)].sort((a, b) => a - b);
 		return (high + 0.05) / (low + 0.05);
 	};
-	/* How many of a canvas' dots are no shade of grey, as axes and their numbers are. */
-	const coloured = (canvas) => {
-		const dots = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+	/* How many of a picture's dots are no shade of grey, as axes and their numbers are. */
+	const coloured = (dots) => {
 		let number = 0;
 		for (let i = 0; i < dots.length; i += 4) {
 			const [low, , high] = [...dots.slice(i, i + 3)].sort((a, b) => a - b);
@@ -23,7 +22,8 @@
 		return number;
 	};
 	const canvases = [...document.querySelectorAll("canvas")];
-	const blank = canvases.filter((canvas) => coloured(canvas) < 100).length;
+	const pictures = canvases.map((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
+	const blank = pictures.filter((dots) => coloured(dots) < 100).length;
 	let cursors = 0;
 	const over = document.querySelector(".u-over");
 	if (over) {
@@ -57,8 +57,13 @@
 		chooses: !document.getElementById("choice").hidden,
 		origins: [...document.querySelectorAll("#origins tbody tr")].map((row) => row.cells[1].textContent + " " + row.cells[0].textContent),
 		notes: text("#notes li"),
+		fits: canvases.every((canvas) => Math.abs(canvas.clientWidth - canvas.closest("figure .plot").clientWidth) < 2),
 		narrow: document.documentElement.scrollWidth <= innerWidth,
 		background,
+		/* One number for each picture, another one for another picture. */
+		dots: pictures.map((dots) => dots.reduce((sum, part, i) => (sum * 31 + part * (i % 7 + 1)) % 1000000007, 7)),
+		markers: [...document.querySelectorAll(".u-marker")].map((marker) =>
+			getComputedStyle(marker).borderTopColor + " on " + getComputedStyle(marker).backgroundColor),
 		contrast: ["h1", ".quiet", "#figures dt", "summary", "#verdict"].filter((selector) =>
 			document.querySelector(selector)).map(contrast).reduce((a, b) => Math.min(a, b)),
 		ran: typeof window.ran,

@@ -179,10 +179,11 @@ function drawCharts(root, series) {
 	if (!series || !series.uptime_ms.length)
 		return null;
 	const c = columns(series);
-	for (const chart of chartsOf(c)) {
-		const place = node("div", { class: "plot" });
-		root.append(node("figure", { id: "chart-" + chart.id },
-			node("figcaption", {}, node("h3", {}, chart.title), node("p", {}, chart.about)), place));
+	const charts = chartsOf(c).map((chart) => ({ chart, place: node("div", { class: "plot" }) }));
+	/* All places first: how wide each is depends on the others. */
+	root.append(...charts.map(({ chart, place }) => node("figure", { id: "chart-" + chart.id },
+		node("figcaption", {}, node("h3", {}, chart.title), node("p", {}, chart.about)), place)));
+	for (const { chart, place } of charts) {
 		const data = [c.seconds, ...chart.lines.map((line) => line.values)];
 		const plot = new uPlot(chartOptions(chart, c, place.clientWidth), data, place);
 		const canvas = place.querySelector("canvas");
@@ -201,15 +202,9 @@ function fitCharts() {
 	}
 }
 
-/* Colours are asked for as they are drawn. */
-function repaintCharts() {
-	drawn.forEach(({ plot }) => {
-		plot.redraw(false, true);
-		plot.setLegend({ idx: plot.cursor.idx }, false);
-		plot.root.querySelectorAll(".u-marker").forEach((marker, i) => {
-			const line = plot.series[i + 1];
-			if (line)
-				marker.style.borderColor = line.stroke();
-		});
-	});
+/* Draws the same again, in the colours that are in force by now. */
+function repaintCharts(root, series) {
+	const zoom = drawn.map(({ plot }) => ({ min: plot.scales.x.min, max: plot.scales.x.max }));
+	drawCharts(root, series);
+	drawn.forEach(({ plot }, i) => plot.setScale("x", zoom[i]));
 }

@@ -127,7 +127,7 @@ function showOrigins({ process, pool }) {
 		table([{ name: "call stack", text: true }, { name: "misses" }, { name: "share" }], rows));
 }
 
-function showPools(chosen) {
+function showPools() {
 	const headings = ["pool", "creates", "hits", "missed", "alive", "idle", "most", "given back", "threads"]
 		.map((name, i) => ({ name, text: i === 0 }));
 	byId("pools").hidden = pools.length < 2;
@@ -169,15 +169,17 @@ function notes() {
 	return list;
 }
 
+let chosen = null;
+
 function choose(i) {
-	const chosen = pools[i];
+	chosen = pools[i];
 	byId("pool").value = String(i);
 	showHeader(chosen);
 	showVerdict(chosen);
 	showFigures(chosen);
 	showSamples(drawCharts(byId("charts"), chosen.series));
 	showOrigins(chosen);
-	showPools(chosen);
+	showPools();
 }
 
 /* Busy pools of the program's own objects first. */
@@ -212,7 +214,8 @@ function start() {
 	}
 	choose(pools.reduce((best, each, i) => (weight(each) > weight(pools[best]) ? i : best), 0));
 	new ResizeObserver(fitCharts).observe(byId("charts"));
-	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaintCharts);
+	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+		repaintCharts(byId("charts"), chosen.series));
 }
 
 start();
