@@ -19,15 +19,16 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 SHIM := shim.c exports.c config.c \
 	libc/real.c libc/warn.c \
 	pool/depot.c pool/fork.c pool/gate.c pool/limits.c pool/pool.c pool/read.c \
-	pool/remainder.c pool/retire.c pool/thread.c pool/trim.c \
+	pool/remainder.c pool/retire.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/guard.c stack/poison.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
-	host/handles.c host/mappings.c host/named.c host/program.c host/qemu.c host/sites.c host/stacks.c \
+	host/handles.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c host/request.c \
+	host/sites.c host/stacks.c \
 	report/journal.c report/line.c report/log.c report/path.c report/prometheus.c report/report.c report/utf8.c \
 	report/worker.c
 
 COPOOL := main.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_show.c \
-	book.c book_json.c figure.c logs.c origins.c output.c page.c series.c target.c
+	book.c book_json.c figure.c launch.c logs.c origins.c output.c page.c series.c settings.c target.c
 
 # The parts of the report's page, in the order of its embed.S.
 REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
@@ -36,17 +37,17 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 UNIT := warn_test config_test record_test log_test journal_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	guard_test arena_test mappings_test sites_test \
-	pool_test pool_fork_test pool_stress_test
+	pool_test pool_fork_test pool_stress_test tally_test
 
 # Programs of tests/fuzz, linked with what reads logs; they speak TAP as the unit tests do.
 FUZZ := readers_fuzz
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c handler.c leaves.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
+GUESTS := count_contexts.c handler.c leaves.c lives.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
 	qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 BATS := 02-count 05-lint 10-run 12-show 15-fast-path 17-report 18-plot \
-	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named \
+	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 28-observe \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
 	50-stacks-exact 51-php 52-fibers \
 	60-install 90-bootstrap
@@ -136,6 +137,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 	$(call say,UNIT)
 	$(Q)$(CC) $(BASE) $(SHIM_ONLY) -Itests/unit $(CPPFLAGS) $(DEPS) $(UNIT_FLAGS_$*) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libshim.a -pthread
+
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(BUILD)/flags
 	@mkdir -p $(@D)

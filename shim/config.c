@@ -34,6 +34,9 @@ static const char *const host_words[] = {
         NULL,
 };
 
+static const char *const mode_words[] = {
+        [CONFIG_MODE_POOL] = "pool", [CONFIG_MODE_OBSERVE] = "observe", NULL};
+
 static const char *const guard_words[] = {"auto", "madvise", "poison", "mprotect", NULL};
 
 #define NUMBER(field, ...) .type = SETTING_NUMBER, .offset = offsetof(struct config, field), __VA_ARGS__
@@ -44,6 +47,7 @@ static const char *const guard_words[] = {"auto", "madvise", "poison", "mprotect
 
 static const struct setting settings[] = {
         {"COPOOL_HOST", "auto, off, qemu, stacks or named", WORD(host, host_words)},
+        {"COPOOL_MODE", "pool or observe", WORD(mode, mode_words)},
         {"COPOOL_LOG", "a path, stderr or stdout", TEXT(log)},
         {"COPOOL_LOG_MAX_KB", "0 (no limit) or 64 to 1073741824 KiB",
                 NUMBER(log_max_kb, .low = 64, .high = 1 << 30, .standard = 65536, .may_be_zero = true)},
@@ -171,6 +175,9 @@ void config_read(struct config *config)
 	mistakes = 0;
 	for (size_t i = 0; i < SETTINGS; i++)
 		read_setting(&settings[i], config);
+	/* Where nothing is kept, nothing is given back. */
+	if (config->mode == CONFIG_MODE_OBSERVE)
+		config->max_batches = config->decay_ms = 0;
 	/* A set-user-id program is told nothing of its user's slips either. */
 	for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
 		if (is_ours(*variable) && getauxval(AT_SECURE) == 0)

@@ -17,16 +17,19 @@ enum config_host {
 	CONFIG_HOST_NAMED,
 };
 
+enum config_mode { CONFIG_MODE_POOL, CONFIG_MODE_OBSERVE };
+
 enum { CONFIG_SYMBOL_BYTES = 256 };
 
 struct config {
 	unsigned host;             /* COPOOL_HOST: an enum config_host */
+	unsigned mode;             /* COPOOL_MODE: an enum config_mode */
 	char log[PATH_MAX];        /* COPOOL_LOG as given, "" when none: see report/path.h for %p, %n */
 	unsigned log_max_kb;       /* COPOOL_LOG_MAX_KB; 0 = no limit */
 	char prometheus[PATH_MAX]; /* COPOOL_PROMETHEUS as given, "" when none: see report/path.h */
 	unsigned interval_ms;      /* COPOOL_INTERVAL_MS */
-	unsigned max_batches;      /* COPOOL_MAX_BATCHES; CONFIG_DERIVED when not set */
-	unsigned decay_ms;         /* COPOOL_DECAY_MS; 0 = never */
+	unsigned max_batches;      /* COPOOL_MAX_BATCHES; CONFIG_DERIVED when not set; 0 to observe */
+	unsigned decay_ms;         /* COPOOL_DECAY_MS; 0 = never, or to observe */
 	unsigned guard;            /* COPOOL_GUARD: an enum guard_means of stack/guard.h */
 	unsigned stack_bytes;      /* COPOOL_STACK_SIZE; 0 = none */
 	unsigned learn;            /* COPOOL_LEARN: 0 or 1 */

@@ -29,7 +29,7 @@ static struct {
 static const struct report_host waiting = {
         .name = "none",
         .mode = "none",
-        .detail = "the program has no coroutines yet; if it loads a library that has, they will be pooled",
+        .detail = "the program has no coroutines yet; it may load a library that has",
 };
 
 /* In the order in which they are asked. */

@@ -13,8 +13,8 @@ enum { HOST_DETAIL_BYTES = 384 };
 
 /* How it went, for the log. */
 struct host_outcome {
-	bool is_waiting;                /* nothing is pooled yet, and may never be: so no thread */
-	const char *mode;               /* RECORD's words: "pool", "overflow", or "none" when not attached */
+	bool is_waiting;  /* nothing is pooled yet, and may never be: so no thread */
+	const char *mode; /* RECORD's words: "pool", "overflow", "observe", or "none" when not attached */
 	char detail[HOST_DETAIL_BYTES]; /* a sentence on what was found and done, or why not */
 };
 

@@ -18,6 +18,7 @@
 #include "patch/symbols.h"
 #include "pool/pool.h"
 #include "pool/roster.h"
+#include "pool/tally.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -42,6 +43,7 @@ static char create_name[CONFIG_SYMBOL_BYTES]; /* written by attach */
 static struct {
 	unsigned arguments; /* written by attach, as all up to `handles` */
 	unsigned max_batches;
+	bool is_observing;
 	struct patch_set patches;
 	create_function *original_create;
 	create_function *original_destroy; /* called with all registers, whatever it takes of them */
@@ -102,7 +104,8 @@ static struct named_class *start_class(unsigned number, const uintptr_t *argumen
 		return NULL;
 	memcpy(class->argument, argument, sizeof class->argument);
 	name_class(class);
-	class->kind = (struct pool_kind){.name = class->name, .make = make, .destroy = destroy};
+	class->kind = (struct pool_kind){
+	        .name = class->name, .make = make, .destroy = destroy, .is_observed = named.is_observing};
 	return pool_start(&class->pool, &class->kind, class, named.max_batches) >= 0 ? class : NULL;
 }
 
@@ -124,16 +127,22 @@ static struct named_class *add_class(const uintptr_t *argument)
 	return class;
 }
 
-static void *hook_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)
+/* The class for the registers' contents, as far as they are arguments; NULL as from add_class. */
+static struct named_class *class_of(uintptr_t *argument)
 {
-	uintptr_t argument[ARGUMENTS] = {a, b, c, d, e, f};
 	struct named_class *class;
 
 	for (unsigned i = named.arguments; i < ARGUMENTS; i++)
 		argument[i] = 0;
 	class = find_class(argument);
-	if (class == NULL)
-		class = add_class(argument);
+	return class != NULL ? class : add_class(argument);
+}
+
+static void *hook_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)
+{
+	uintptr_t argument[ARGUMENTS] = {a, b, c, d, e, f};
+	struct named_class *class = class_of(argument);
+
 	if (class == NULL)
 		return named.original_create(a, b, c, d, e, f);
 	return pool_get(&class->pool, class->pool.index);
@@ -148,6 +157,35 @@ static void *hook_destroy(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, ui
 		return named.original_destroy(a, b, c, d, e, f);
 	pool_put(pool_at(index), index, object);
 	return NULL;
+}
+
+/* To observe: the same calls, with all that they were called with. */
+static void *observe_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)
+{
+	uintptr_t argument[ARGUMENTS] = {a, b, c, d, e, f};
+	void *object = named.original_create(a, b, c, d, e, f);
+	int saved = errno;
+	struct named_class *class = object != NULL ? class_of(argument) : NULL;
+
+	/* What cannot be remembered is not counted, as its end could not be. */
+	if (class != NULL && handles_add(named.handles, object, class->pool.index)) {
+		tally_create(&class->pool);
+		tally_made(&class->pool, object);
+	}
+	errno = saved;
+	return object;
+}
+
+static void *observe_destroy(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)
+{
+	void *object = (void *)a;
+	int index = object != NULL ? handles_find(named.handles, object) : HANDLES_ABSENT;
+
+	if (index != HANDLES_ABSENT) {
+		handles_remove(named.handles, object);
+		tally_gone(pool_at(index), object);
+	}
+	return named.original_destroy(a, b, c, d, e, f);
 }
 
 /* Splits "symbol/N". */
@@ -194,9 +232,11 @@ static int plan_all(const char *destroy_name, struct host_outcome *outcome)
 	if (error != 0)
 		return error;
 	symbols_open_files(&symbols, SYMBOLS_DEBUG_ROOT);
-	error = plan(&symbols, create_name, hook_create, &named.original_create, outcome);
+	error = plan(&symbols, create_name, named.is_observing ? observe_create : hook_create,
+	        &named.original_create, outcome);
 	if (error == 0)
-		error = plan(&symbols, destroy_name, hook_destroy, &named.original_destroy, outcome);
+		error = plan(&symbols, destroy_name, named.is_observing ? observe_destroy : hook_destroy,
+		        &named.original_destroy, outcome);
 	symbols_close(&symbols);
 	return error;
 }
@@ -216,6 +256,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	}
 	read_create(config->create);
 	named.max_batches = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
+	named.is_observing = config->mode == CONFIG_MODE_OBSERVE;
 	named.handles = handles_make();
 	if (named.handles == NULL)
 		return -ENOMEM;
@@ -233,8 +274,11 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 		patch_revert(&named.patches);
 		return error;
 	}
-	outcome->mode = "pool";
-	host_say(outcome, "what %s creates is pooled when %s destroys it", create_name, config->destroy);
+	outcome->mode = named.is_observing ? "observe" : "pool";
+	host_say(outcome,
+	        named.is_observing ? "what %s creates and %s destroys is counted, and left to the program"
+	                           : "what %s creates is pooled when %s destroys it",
+	        create_name, config->destroy);
 	return 0;
 }
 

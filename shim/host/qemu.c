@@ -13,6 +13,8 @@
  *	from 9.1       variable, 128       the same and create, as a thread keeps up to two batches of 128
  *itself
  *
+ * To observe, create, new and delete are hooked in all versions, and the variable stays.
+ *
  * A coroutine that qemu_coroutine_delete receives has terminated and waits in its trampoline's loop: it can
  *be handed out by qemu_coroutine_new as it is. All threads enter the hooks; `qemu` is written by attach
  *alone.
@@ -26,6 +28,7 @@
 #include "patch/patch.h"
 #include "patch/symbols.h"
 #include "pool/pool.h"
+#include "pool/tally.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -84,6 +87,30 @@ static const struct pool_kind coroutines = {
         .make_calls = 2,    /* mmap, mprotect */
         .destroy_calls = 1, /* munmap */
 };
+
+/* To observe: what QEMU asks of its own pool, and what that one cannot serve. */
+static const struct pool_kind observed = {.name = "qemu-coroutine", .is_observed = true};
+
+static struct coroutine *observe_create(void (*entry)(void *), void *argument)
+{
+	tally_create(&qemu.pool);
+	return qemu.original_create(entry, argument);
+}
+
+static struct coroutine *observe_new(void)
+{
+	struct coroutine *coroutine = qemu.original_new();
+
+	if (coroutine != NULL)
+		tally_made(&qemu.pool, coroutine);
+	return coroutine;
+}
+
+static void observe_delete(struct coroutine *coroutine)
+{
+	tally_gone(&qemu.pool, coroutine);
+	qemu.original_delete(coroutine);
+}
 
 static struct coroutine *hook_new(void)
 {
@@ -180,8 +207,22 @@ static int plan_takeover(const struct symbols *symbols, int *size)
 	return error;
 }
 
+/* Plans what only counts. */
+static int plan_observer(const struct symbols *symbols, struct host_outcome *outcome)
+{
+	int error = plan(symbols, "qemu_coroutine_create", observe_create, &qemu.original_create);
+
+	if (error == 0)
+		error = plan(symbols, "qemu_coroutine_new", observe_new, &qemu.original_new);
+	if (error == 0)
+		error = plan(symbols, "qemu_coroutine_delete", observe_delete, &qemu.original_delete);
+	outcome->mode = "observe";
+	host_say(outcome, "QEMU's coroutines are counted, and left to its own pool");
+	return error;
+}
+
 /* Plans all patches, and says what they will have done. */
-static int plan_all(const struct symbols *symbols, struct host_outcome *outcome)
+static int plan_pool(const struct symbols *symbols, struct host_outcome *outcome)
 {
 	int error, *size;
 
@@ -205,7 +246,8 @@ static int plan_all(const struct symbols *symbols, struct host_outcome *outcome)
 static int start_pool(const struct config *config)
 {
 	unsigned cap = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
-	int index = pool_start(&qemu.pool, &coroutines, NULL, cap);
+	const struct pool_kind *kind = config->mode == CONFIG_MODE_OBSERVE ? &observed : &coroutines;
+	int index = pool_start(&qemu.pool, kind, NULL, cap);
 
 	return index == COROUTINES ? 0 : -ENOSPC;
 }
@@ -226,7 +268,8 @@ static int attach_to(const struct symbols *symbols, const struct config *config,
 		say_why_not(outcome, error);
 		return error;
 	}
-	error = plan_all(symbols, outcome);
+	error = config->mode == CONFIG_MODE_OBSERVE ? plan_observer(symbols, outcome)
+	                                            : plan_pool(symbols, outcome);
 	decode_close();
 	if (error == 0)
 		error = start_pool(config);

@@ -18,6 +18,8 @@
 #include "config.h"
 #include "host/host.h"
 #include "host/mappings.h"
+#include "host/observe.h"
+#include "host/request.h"
 #include "host/sites.h"
 #include "libc/real.h"
 #include "patch/symbols.h"
@@ -33,31 +35,18 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-enum { STACK_MIN_BYTES = 16 << 10, STACK_MAX_BYTES = (8 << 20) + (64 << 10) };
-
-/* What makes two requests alike. */
-struct request {
-	size_t bytes; /* whole pages */
-	int protection;
-	int flags;
-	const void *caller;
-	bool is_clean; /* handed out as mmap would: zeroed, without guard */
-};
-
 struct stack_class {
 	struct request request;
 	struct arena_class *slots;
 	struct pool pool;
 	struct pool_kind kind;
 	bool is_pooled_above; /* see sites_is_pooled: the pool only counts */
-	char name[64];
+	char name[REQUEST_NAME_BYTES];
 };
 
 static struct {
 	struct roster attached; /* holds one entry, the arena, once it is ready */
 	unsigned max_batches;
-	bool is_every_clean; /* COPOOL_ZERO: every stack is handed out zeroed */
-	size_t named_bytes;  /* COPOOL_STACK_SIZE; 0: none */
 	struct arena arena;
 	struct stack_class class[POOL_MAX];
 	struct roster classes;
@@ -93,18 +82,12 @@ static uint64_t maps_saved(void *owner)
 	return arena_guards(class->slots);
 }
 
-static bool is_alike(const struct request *a, const struct request *b)
-{
-	return a->bytes == b->bytes && a->caller == b->caller && a->protection == b->protection &&
-	       a->flags == b->flags && a->is_clean == b->is_clean;
-}
-
 static struct stack_class *find_class(const struct request *request)
 {
 	unsigned classes = roster_count(&stacks.classes);
 
 	for (unsigned i = 0; i < classes; i++) {
-		if (is_alike(&stacks.class[i].request, request))
+		if (request_is_alike(&stacks.class[i].request, request))
 			return &stacks.class[i];
 	}
 	return NULL;
@@ -112,13 +95,10 @@ static struct stack_class *find_class(const struct request *request)
 
 static void start_class(struct stack_class *class, unsigned number, const struct request *request)
 {
-	const char *owner = sites_owner(request->caller, request->bytes);
-
 	class->request = *request;
 	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
 	class->slots = arena_class_start(&stacks.arena, number, request->bytes, request->protection);
-	snprintf(class->name, sizeof class->name, "stack %zu%s%s", request->bytes,
-	        owner[0] != '\0' ? " " : "", owner);
+	request_name(request, class->name);
 	class->kind = (struct pool_kind){
 	        .name = class->name,
 	        .make = make,
@@ -150,33 +130,6 @@ static struct stack_class *add_class(const struct request *request)
 }
 
 /* ---- mmap and munmap ---- */
-
-/* Whether a mapping may be a coroutine stack at all, whoever asks for it. */
-static bool is_candidate(const void *address, size_t bytes, int protection, int flags)
-{
-	int plain = MAP_PRIVATE | MAP_ANONYMOUS, may = MAP_STACK | MAP_NORESERVE;
-
-	return address == NULL && bytes >= STACK_MIN_BYTES && bytes <= STACK_MAX_BYTES &&
-	       (flags & ~may) == plain &&
-	       (protection == PROT_NONE || (protection & ~PROT_EXEC) == (PROT_READ | PROT_WRITE));
-}
-
-/* Whether it is one; fills in how it is to be handed out. */
-static bool is_stack(struct request *request)
-{
-	enum site_standing standing = sites_ask(request->caller, request->bytes);
-
-	request->is_clean = false;
-	if (request->protection == PROT_NONE)
-		standing = SITE_OTHER; /* what is known of a call is known of what it maps for use at once */
-	if (standing != SITE_KNOWN && (request->flags & MAP_STACK) == 0) {
-		if (standing != SITE_LEARNED && request->bytes != stacks.named_bytes)
-			return false;
-		request->is_clean = true;
-	}
-	request->is_clean |= stacks.is_every_clean;
-	return true;
-}
 
 /* Takes a slot out of the pool for use; false when it cannot be what the request wants. */
 static bool hand_out(const struct stack_class *class, void *stack)
@@ -221,12 +174,11 @@ void *hook_mmap(
 	void *mapped;
 
 	if (!is_on())
-		return real_mmap(address, bytes, protection, flags, fd, offset);
-	if (is_candidate(address, bytes, protection, flags)) {
-		size_t page = stacks.arena.page_bytes;
-		struct request request = {(bytes + page - 1) & ~(page - 1), protection, flags, caller, false};
+		return observe_mmap(address, bytes, protection, flags, fd, offset, caller);
+	if (request_is_candidate(address, bytes, protection, flags)) {
+		struct request request = {request_pages(bytes), protection, flags, caller, false};
 
-		if (is_stack(&request) && (mapped = map_stack(&request)) != NULL) {
+		if (request_is_stack(&request) && (mapped = map_stack(&request)) != NULL) {
 			errno = saved;
 			return mapped;
 		}
@@ -273,7 +225,7 @@ int hook_munmap(void *address, size_t bytes)
 	int saved = errno, result;
 
 	if (!is_on())
-		return real_munmap(address, bytes);
+		return observe_munmap(address, bytes);
 	if (!arena_touches(&stacks.arena, address, bytes)) {
 		sites_note_end(address);
 		return real_munmap(address, bytes);
@@ -309,12 +261,14 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 {
 	int result;
 
-	if (is_on() && is_guarded_already(address, bytes, protection))
+	if (!is_on())
+		return observe_mprotect(address, bytes, protection);
+	if (is_guarded_already(address, bytes, protection))
 		return 0;
-	if (is_on() && arena_touches(&stacks.arena, address, bytes))
+	if (arena_touches(&stacks.arena, address, bytes))
 		return mappings_protect(&stacks.arena, address, bytes, protection);
 	result = real_mprotect(address, bytes, protection);
-	if (result == 0 && is_on()) {
+	if (result == 0) {
 		if (protection == PROT_NONE)
 			sites_note_guard(address);
 		else
@@ -332,9 +286,10 @@ int hook_madvise(void *address, size_t bytes, int advice)
 
 void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
 {
-	if (is_on() && (arena_touches(&stacks.arena, address, old_bytes) ||
-	                       ((flags & MREMAP_FIXED) != 0 &&
-	                               arena_touches(&stacks.arena, new_address, new_bytes))))
+	if (!is_on())
+		return observe_mremap(address, old_bytes, new_bytes, flags, new_address);
+	if (arena_touches(&stacks.arena, address, old_bytes) ||
+	        ((flags & MREMAP_FIXED) != 0 && arena_touches(&stacks.arena, new_address, new_bytes)))
 		return mappings_move(&stacks.arena, address, old_bytes, new_bytes, flags, new_address);
 	return real_mremap(address, old_bytes, new_bytes, flags, new_address);
 }
@@ -442,11 +397,14 @@ static bool is_here(const struct config *config)
 	return is_perl() || is_expected(config);
 }
 
+static const char *learning_text(const struct config *config, bool boost)
+{
+	return config->learn ? "; call sites are learned" : boost ? "; Boost's call sites are learned" : "";
+}
+
 static void say_how(const struct config *config, bool boost, struct host_outcome *outcome)
 {
-	const char *learning = config->learn ? "; call sites are learned"
-	                       : boost       ? "; Boost's call sites are learned"
-	                                     : "";
+	const char *learning = learning_text(config, boost);
 
 	if (stacks.arena.means == GUARD_MADVISE)
 		host_say(outcome,
@@ -467,23 +425,34 @@ static void say_how(const struct config *config, bool boost, struct host_outcome
 		        limits_max_maps(), learning);
 }
 
+static int attach_observer(const char *learning, struct host_outcome *outcome)
+{
+	int error = observe_start();
+
+	outcome->mode = error == 0 ? "observe" : "none";
+	host_say(outcome, "coroutine stacks are %s%s",
+	        error == 0 ? "counted, and left to the program" : "not counted: there is no memory",
+	        error == 0 ? learning : "");
+	return error;
+}
+
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
 	enum guard_means means = config->guard;
 	bool boost = has_boost();
 
-	stacks.is_every_clean = config->zero;
+	outcome->is_waiting = !is_expected(config);
+	request_init(config->stack_bytes, config->zero);
+	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);
+	if (config->mode == CONFIG_MODE_OBSERVE)
+		return attach_observer(learning_text(config, boost), outcome);
 	arena_init(&stacks.arena, means);
 	stacks.max_batches = config->max_batches;
 	/* Stacks that cost no memory maps are limited by memory alone, and memory by the decay. */
 	if (config->max_batches == CONFIG_DERIVED)
 		stacks.max_batches = stacks.arena.means == GUARD_MPROTECT ? POOL_CAP_AUTO : DEPOT_MAX_BATCHES;
-	stacks.named_bytes =
-	        (config->stack_bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1);
-	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);
 	roster_end(&stacks.attached, 1);
 	outcome->mode = "pool";
-	outcome->is_waiting = !is_expected(config);
 	say_how(config, boost, outcome);
 	return 0;
 }
@@ -492,6 +461,7 @@ static void fork_child(void)
 {
 	arena_fork_child(&stacks.arena);
 	roster_fork_child(&stacks.classes);
+	observe_fork_child();
 }
 
 const struct host host_stacks = {"stacks", is_here, attach, fork_child};

@@ -8,6 +8,7 @@
 #include "pool/limits.h"
 #include "pool/probe.h"
 #include "pool/retire.h"
+#include "pool/tally.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -83,21 +84,11 @@ unsigned pool_limit(struct pool *pool)
 	return limit < DEPOT_MAX_BATCHES ? limit : DEPOT_MAX_BATCHES;
 }
 
-/* [counter] relaxed in the next two: statistics; they pair with pool_read. */
+/* [counter] relaxed: a statistic; pairs with pool_read. */
 static void count(_Atomic uint64_t *counter, unsigned amount)
 {
 	if (amount > 0)
 		atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
-}
-
-static void count_object(struct pool *pool)
-{
-	int64_t objects = atomic_fetch_add_explicit(&pool->objects, 1, memory_order_relaxed) + 1;
-	int64_t peak = atomic_load_explicit(&pool->peak_objects, memory_order_relaxed);
-
-	while (objects > peak && !atomic_compare_exchange_weak_explicit(&pool->peak_objects, &peak, objects,
-	                                 memory_order_relaxed, memory_order_relaxed))
-		;
 }
 
 /* Without a cache: the thread has none, or a signal handler interrupted its own thread's use of it. */
@@ -233,31 +224,21 @@ void *pool_make(struct pool *pool)
 {
 	void *object = pool->kind->make(pool->owner);
 
-	if (object != NULL) {
-		count(&pool->create_new, 1);
-		count_object(pool);
-		PROBE(new, pool->kind->name, object);
-	}
+	if (object != NULL)
+		tally_made(pool, object);
 	return object;
-}
-
-static void destroy(struct pool *pool, void *object, _Atomic uint64_t *counter)
-{
-	count(counter, 1);
-	/* [pool.objects] relaxed: a statistic; pairs with pool_read. */
-	atomic_fetch_sub_explicit(&pool->objects, 1, memory_order_relaxed);
-	pool->kind->destroy(pool->owner, object);
 }
 
 void pool_destroy(struct pool *pool, void *object)
 {
-	PROBE(delete, pool->kind->name, object);
-	destroy(pool, object, &pool->destroy_delete);
+	tally_gone(pool, object);
+	pool->kind->destroy(pool->owner, object);
 }
 
 void pool_give_back(struct pool *pool, void *object)
 {
-	destroy(pool, object, &pool->trimmed);
+	tally_trimmed(pool);
+	pool->kind->destroy(pool->owner, object);
 }
 
 /* Destroys a batch of idle objects; false when there is none. */

@@ -32,6 +32,7 @@ struct pool_kind {
 	void (*destroy)(void *owner, void *object); /* any thread, also one that never made one */
 	unsigned make_calls, destroy_calls;         /* system calls in each, for the log */
 	uint64_t (*maps_saved)(void *owner);        /* memory maps saved just now, for the log; NULL: none */
+	bool is_observed;                           /* the pool only counts: see pool/tally.h */
 };
 
 struct pool {

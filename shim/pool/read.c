@@ -1,6 +1,8 @@
 /* Adding the counters up. */
 #include "pool/pool.h"
 
+#include "pool/tally.h"
+
 static uint64_t number(const _Atomic int64_t *value)
 {
 	/* [pool.objects] relaxed: a statistic; in motion it may even be below zero for a moment. */
@@ -49,6 +51,8 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	};
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
 		add_thread(t, pool->index, stats);
+	if (pool->kind->is_observed)
+		tally_explain(stats);
 	stats->pooled += stats->depot_batches * BATCH_SIZE;
 	stats->calls_saved += pool->kind->make_calls * (stats->create_local + stats->create_depot) +
 	                      pool->kind->destroy_calls * (stats->destroy_local + stats->destroy_depot);

@@ -37,7 +37,7 @@
  *   program      the program's name (its file name), a string
  *   host         "qemu", "stacks", "named", or "none" when the program has nothing to pool
  *   mode         how the host is served: "pool", or "overflow" when the program's own pool stays above ours,
- *                "none" when it is not
+ *                "observe" when the program is left as it is and only counted, "none" when it is not served
  *   detail       a sentence in English on what was found and done, or why not
  *   ppid         the parent when the process is the child of a fork that went on without exec, else 0
  *   interval_ms  between samples
@@ -54,6 +54,8 @@
 /*
  * The counters, cumulative since the process began (in a fork's child: since the fork) unless said otherwise.
  * X(name, kind, help): kind `counter` only grows; `gauge` is the state now; `peak` the highest gauge so far.
+ * Where the mode is "observe", create_local and destroy_local count what the program's own pool served, what
+ * lies in that pool counts as live, and what only a pool of ours could have is 0.
  * At rest: inherited + create_local + create_depot + create_new
  *          - destroy_local - destroy_depot - destroy_delete = live      holds exactly,
  *      and live + pooled = objects that exist.

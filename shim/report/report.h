@@ -13,7 +13,7 @@ struct config;
 /* What the `open` record says of the host; the strings outlive the process. */
 struct report_host {
 	const char *name;   /* "qemu", "stacks", "named", "none" */
-	const char *mode;   /* "pool", "overflow", "none" */
+	const char *mode;   /* "pool", "overflow", "observe", "none" */
 	const char *detail; /* a sentence */
 };
 

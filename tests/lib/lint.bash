@@ -126,7 +126,7 @@ lint_doors() {
 		door "$1" '\bpthread_create\s*\(' 'shim/report/.*' shim
 		door "$1" '\b(_*constructor_*|_*destructor_*)\b' 'shim/shim\.c' shim
 		door "$1" '\b(unw_|_Unwind_)' 'shim/report/origin\.c' shim
-		door "$1" '\breal_mprotect\s*\(' 'shim/(libc|patch|stack)/.*|shim/host/(mappings|stacks)\.c' shim
+		door "$1" '\breal_mprotect\s*\(' 'shim/(libc|patch|stack)/.*|shim/host/(mappings|observe|stacks)\.c' shim
 		door "$1" '(?<!->)(?<!\.)\b(mmap|mmap64|munmap|mprotect|madvise|mremap)\s*\(' \
 			'shim/libc/real\.[ch]|shim/exports\.c' shim
 		door "$1" '(?<!->)(?<!\.)\b(_?exit|_Exit|quick_exit|abort|assert)\s*\(' 'none' shim

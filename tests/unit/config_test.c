@@ -45,6 +45,7 @@ static void test_defaults(void)
 	tap_is_text(said, "", "config: an environment without settings is no mistake");
 	tap_is(config_mistakes(), 0, "config: and counts none");
 	tap_is(config.host, CONFIG_HOST_AUTO, "config: by default the host is found");
+	tap_is(config.mode, CONFIG_MODE_POOL, "config: by default coroutines are pooled");
 	tap_is_text(config.log, "", "config: by default there is no log");
 	tap_is(config.interval_ms, 1000, "config: by default a sample is taken each second");
 	tap_is(config.max_batches, CONFIG_DERIVED, "config: by default the cap is derived");
@@ -154,6 +155,22 @@ static void test_guards(void)
 	        "config: an empty word is a mistake");
 }
 
+static void test_modes(void)
+{
+	read_with("COPOOL_MODE", "pool");
+	tap_is(config.mode, CONFIG_MODE_POOL, "config: COPOOL_MODE=pool is known");
+	setenv("COPOOL_MAX_BATCHES", "5", 1);
+	read_with("COPOOL_MODE", "observe");
+	tap_is(config.mode, CONFIG_MODE_OBSERVE, "config: COPOOL_MODE=observe is known");
+	tap_ok(config.max_batches == 0 && config.decay_ms == 0,
+	        "config: to observe, nothing is kept and nothing given back");
+	unsetenv("COPOOL_MAX_BATCHES");
+	read_with("COPOOL_MODE", "watch");
+	tap_ok(has_said("COPOOL_MODE", "watch") && config.mode == CONFIG_MODE_POOL &&
+	                config.max_batches == CONFIG_DERIVED,
+	        "config: another mode is none");
+}
+
 static void test_texts(void)
 {
 	static char text[PATH_MAX + 10];
@@ -234,6 +251,7 @@ int main(void)
 	test_numbers();
 	test_words();
 	test_guards();
+	test_modes();
 	test_texts();
 	test_names();
 	test_start_dir();

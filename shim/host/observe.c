@@ -1,0 +1,201 @@
+/*
+ * Stacks are told by their lowest addresses, which a table holds from mmap to munmap. A stack that goes in
+ * another way (as a part of a larger range, or under a fixed mapping) is counted as gone when its address is
+ * mapped again. `observe` is written by observe_start, but for its classes.
+ */
+#include "host/observe.h"
+
+#include "host/handles.h"
+#include "host/request.h"
+#include "host/sites.h"
+#include "libc/real.h"
+#include "pool/roster.h"
+#include "pool/tally.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+/* Added to the number of a stack's class when its low end has become a guard page. */
+enum { GUARDED = 64 };
+
+_Static_assert((int)POOL_MAX <= (int)GUARDED, "a class and its mark must not mix");
+
+struct observed_class {
+	struct request request;
+	struct pool pool;
+	struct pool_kind kind;
+	char name[REQUEST_NAME_BYTES];
+};
+
+static struct {
+	struct roster attached;  /* holds one entry, the table, once it is ready */
+	struct handles *present; /* the stacks that exist; numbers are those of their classes */
+	struct observed_class class[POOL_MAX];
+	struct roster classes;
+} observe = {.classes = ROSTER_INIT};
+
+static bool is_on(void)
+{
+	return roster_count(&observe.attached) > 0;
+}
+
+int observe_start(void)
+{
+	observe.present = handles_make();
+	if (observe.present == NULL)
+		return -ENOMEM;
+	roster_end(&observe.attached, 1);
+	return 0;
+}
+
+void observe_fork_child(void)
+{
+	roster_fork_child(&observe.classes);
+}
+
+static int find_class(const struct request *request)
+{
+	int classes = (int)roster_count(&observe.classes);
+
+	for (int i = 0; i < classes; i++) {
+		if (request_is_alike(&observe.class[i].request, request))
+			return i;
+	}
+	return -1;
+}
+
+/* A class for such requests; -1 when there are too many, or another thread is adding one. */
+static int add_class(const struct request *request)
+{
+	struct observed_class *class;
+	int number, classes;
+
+	if (!roster_begin(&observe.classes))
+		return -1;
+	classes = (int)roster_count(&observe.classes);
+	number = find_class(request);
+	if (number < 0 && classes < POOL_MAX) {
+		class = &observe.class[classes];
+		class->request = *request;
+		request_name(request, class->name);
+		class->kind = (struct pool_kind){.name = class->name, .is_observed = true};
+		if (pool_start(&class->pool, &class->kind, NULL, 0) >= 0)
+			number = classes++;
+	}
+	roster_end(&observe.classes, (unsigned)classes);
+	return number;
+}
+
+/* Takes what is at the address out of the table; its number, or HANDLES_ABSENT. */
+static int take(const void *address)
+{
+	int number = handles_find(observe.present, address);
+
+	if (number != HANDLES_ABSENT)
+		handles_remove(observe.present, address);
+	return number;
+}
+
+/* A stack that was taken out of the table is no more. */
+static void count_end(void *stack, int number)
+{
+	struct observed_class *class;
+
+	if (number == HANDLES_ABSENT)
+		return;
+	class = &observe.class[number % GUARDED];
+	if (class->request.is_clean && number < GUARDED)
+		sites_spoil(class->request.caller, class->request.bytes);
+	tally_gone(&class->pool, stack);
+}
+
+/* Nothing became of it after all. */
+static void put_back(const void *address, int number)
+{
+	if (number != HANDLES_ABSENT)
+		handles_add(observe.present, address, (unsigned)number);
+}
+
+static void note_mapping(struct request *request, void *mapped)
+{
+	int number;
+
+	if (!request_is_stack(request)) {
+		if (request->protection != PROT_NONE)
+			sites_note_mapping(request->caller, mapped, request->bytes);
+		return;
+	}
+	number = find_class(request);
+	if (number < 0)
+		number = add_class(request);
+	/* What the table has no room for is not counted, as its end could not be. */
+	if (number < 0 || !handles_add(observe.present, mapped, (unsigned)number))
+		return;
+	tally_create(&observe.class[number].pool);
+	tally_made(&observe.class[number].pool, mapped);
+}
+
+void *observe_mmap(
+        void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller)
+{
+	void *mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+	int saved = errno;
+
+	if (mapped == MAP_FAILED || !is_on())
+		return mapped;
+	count_end(mapped, take(mapped));
+	if (request_is_candidate(address, bytes, protection, flags)) {
+		struct request request = {request_pages(bytes), protection, flags, caller, false};
+
+		note_mapping(&request, mapped);
+	}
+	errno = saved;
+	return mapped;
+}
+
+int observe_munmap(void *address, size_t bytes)
+{
+	int number = HANDLES_ABSENT, result;
+
+	/* Before: another thread may be given the same address at once. */
+	if (is_on()) {
+		sites_note_end(address);
+		number = take(address);
+	}
+	result = real_munmap(address, bytes);
+	if (result == 0)
+		count_end(address, number);
+	else
+		put_back(address, number);
+	return result;
+}
+
+int observe_mprotect(void *address, size_t bytes, int protection)
+{
+	int result = real_mprotect(address, bytes, protection), number;
+
+	if (result != 0 || !is_on())
+		return result;
+	if (protection != PROT_NONE) {
+		sites_note_end(address);
+		return result;
+	}
+	sites_note_guard(address);
+	number = take(address);
+	if (number != HANDLES_ABSENT)
+		put_back(address, number | GUARDED);
+	return result;
+}
+
+void *observe_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
+{
+	int number = is_on() ? take(address) : HANDLES_ABSENT;
+	void *moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
+
+	if (moved == MAP_FAILED)
+		put_back(address, number);
+	else
+		count_end(address, number);
+	return moved;
+}

@@ -1,0 +1,67 @@
+/* Tells requests for coroutine stacks from others, by what they say and by what is known of their call. */
+#include "host/request.h"
+
+#include "host/sites.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { STACK_MIN_BYTES = 16 << 10, STACK_MAX_BYTES = (8 << 20) + (64 << 10) };
+
+static struct {
+	size_t page_bytes;
+	size_t named_bytes;
+	bool is_every_clean;
+} requests;
+
+void request_init(size_t named_bytes, bool is_every_clean)
+{
+	requests.page_bytes = sysconf(_SC_PAGESIZE);
+	requests.named_bytes = request_pages(named_bytes);
+	requests.is_every_clean = is_every_clean;
+}
+
+size_t request_pages(size_t bytes)
+{
+	return (bytes + requests.page_bytes - 1) & ~(requests.page_bytes - 1);
+}
+
+bool request_is_candidate(const void *address, size_t bytes, int protection, int flags)
+{
+	int plain = MAP_PRIVATE | MAP_ANONYMOUS, may = MAP_STACK | MAP_NORESERVE;
+
+	return address == NULL && bytes >= STACK_MIN_BYTES && bytes <= STACK_MAX_BYTES &&
+	       (flags & ~may) == plain &&
+	       (protection == PROT_NONE || (protection & ~PROT_EXEC) == (PROT_READ | PROT_WRITE));
+}
+
+bool request_is_stack(struct request *request)
+{
+	enum site_standing standing = sites_ask(request->caller, request->bytes);
+
+	request->is_clean = false;
+	if (request->protection == PROT_NONE)
+		standing = SITE_OTHER; /* what is known of a call is known of what it maps for use at once */
+	if (standing != SITE_KNOWN && (request->flags & MAP_STACK) == 0) {
+		if (standing != SITE_LEARNED && request->bytes != requests.named_bytes)
+			return false;
+		request->is_clean = true;
+	}
+	request->is_clean |= requests.is_every_clean;
+	return true;
+}
+
+bool request_is_alike(const struct request *a, const struct request *b)
+{
+	return a->bytes == b->bytes && a->caller == b->caller && a->protection == b->protection &&
+	       a->flags == b->flags && a->is_clean == b->is_clean;
+}
+
+void request_name(const struct request *request, char *name)
+{
+	const char *owner = sites_owner(request->caller, request->bytes);
+
+	snprintf(name, REQUEST_NAME_BYTES, "stack %zu%s%s", request->bytes, owner[0] != '\0' ? " " : "",
+	        owner);
+}

@@ -1,0 +1,42 @@
+/*
+ * What a program asks of mmap, as far as coroutine stacks are concerned: whether a request is one for a
+ * stack, and which requests are alike. One state per process, written once; all threads ask.
+ */
+#ifndef COPOOL_HOST_REQUEST_H
+#define COPOOL_HOST_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { REQUEST_NAME_BYTES = 64 };
+
+/* What makes two requests alike. */
+struct request {
+	size_t bytes; /* whole pages */
+	int protection;
+	int flags;
+	const void *caller;
+	bool is_clean; /* to be handed out as mmap would: zeroed, without guard */
+};
+
+/*
+ * Called once, before any other. Requests of `named_bytes` are for stacks, whoever asks (0: none are);
+ * `is_every_clean`: every stack is handed out zeroed.
+ */
+void request_init(size_t named_bytes, bool is_every_clean);
+
+/* Rounds up to whole pages. */
+size_t request_pages(size_t bytes);
+
+/* Whether a mapping may be a coroutine stack at all, whoever asks for it. */
+bool request_is_candidate(const void *address, size_t bytes, int protection, int flags);
+
+/* Whether such a mapping is one; fills in how it is to be handed out. */
+bool request_is_stack(struct request *request);
+
+bool request_is_alike(const struct request *a, const struct request *b);
+
+/* Writes the name of a pool of such stacks to `name` (REQUEST_NAME_BYTES). */
+void request_name(const struct request *request, char *name);
+
+#endif

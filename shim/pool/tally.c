@@ -1,0 +1,59 @@
+/* Counters that any thread adds to. */
+#include "pool/tally.h"
+
+#include "pool/probe.h"
+
+/* [counter] relaxed in all of these: statistics; they pair with pool_read. */
+static void count(_Atomic uint64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+void tally_made(struct pool *pool, void *object)
+{
+	int64_t objects = atomic_fetch_add_explicit(&pool->objects, 1, memory_order_relaxed) + 1;
+	int64_t peak = atomic_load_explicit(&pool->peak_objects, memory_order_relaxed);
+
+	count(&pool->create_new);
+	while (objects > peak && !atomic_compare_exchange_weak_explicit(&pool->peak_objects, &peak, objects,
+	                                 memory_order_relaxed, memory_order_relaxed))
+		;
+	PROBE(new, pool->kind->name, object);
+}
+
+static void count_end(struct pool *pool, _Atomic uint64_t *counter)
+{
+	count(counter);
+	atomic_fetch_sub_explicit(&pool->objects, 1, memory_order_relaxed);
+}
+
+void tally_gone(struct pool *pool, void *object)
+{
+	count_end(pool, &pool->destroy_delete);
+	PROBE(delete, pool->kind->name, object);
+}
+
+void tally_trimmed(struct pool *pool)
+{
+	count_end(pool, &pool->trimmed);
+}
+
+void tally_create(struct pool *pool)
+{
+	struct thread *thread = thread_current();
+
+	if (thread != NULL)
+		counter_bump(&thread->cache[pool->index].counters.create_local);
+	else
+		count(&pool->loose_create);
+}
+
+void tally_explain(struct pool_stats *stats)
+{
+	uint64_t creates = stats->create_local + stats->create_depot;
+
+	stats->create_local = creates > stats->create_new ? creates - stats->create_new : 0;
+	stats->create_depot = 0;
+	/* What the host's own pool handed out it had taken back before. */
+	stats->destroy_local = stats->create_local;
+}
