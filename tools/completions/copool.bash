@@ -3,15 +3,21 @@
 _copool()
 {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local i
+	local i options
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run show report plot prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare show report plot prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
-	run)
+	run | compare)
+		options="--host --max-batches --decay --guard --stack-size --learn --zero --create --destroy --help --version"
+		if [[ ${COMP_WORDS[1]} == run ]]; then
+			options+=" --log --interval --log-max --prometheus --observe"
+		else
+			options+=" --runs --json --quiet"
+		fi
 		# The first word that is neither an option nor an option's value is the program.
 		for ((i = 2; i < COMP_CWORD; i++)); do
 			case ${COMP_WORDS[i]} in
@@ -21,7 +27,7 @@ _copool()
 				;;
 			--*=*) ;;
 			--log | --interval | --log-max | --prometheus | --max-batches | --decay | --host | --guard | --stack-size | --create | \
-				--destroy | -i | -l)
+				--destroy | --runs | -i | -l | -n)
 				((i++))
 				[[ ${COMP_WORDS[i]} != "=" ]] || ((i++))
 				;;
@@ -43,10 +49,9 @@ _copool()
 		--host) mapfile -t COMPREPLY < <(compgen -W "auto qemu stacks named off" -- "$word") ;;
 		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise poison mprotect" -- "$word") ;;
 		--log | --prometheus | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-		--interval | --log-max | --max-batches | --decay | --stack-size | --create | --destroy | -i) ;;
+		--interval | --log-max | --max-batches | --decay | --stack-size | --create | --destroy | --runs | -i | -n) ;;
 		*)
-			mapfile -t COMPREPLY < <(compgen -W "--log --interval --log-max --prometheus --max-batches --decay --host \
-				--guard --stack-size --learn --zero --create --destroy --help --version" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 			;;
 		esac
 		;;
@@ -77,7 +82,7 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run show report plot prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare show report plot prune" -- "$word") ;;
 	esac
 }
 

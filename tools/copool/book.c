@@ -40,6 +40,7 @@ void book_close(struct book *book)
 			json_decref(book->process[i].pool[j]);
 		json_decref(book->process[i].open);
 	}
+	json_decref(book->idle_open);
 	for (size_t i = 0; i < book->warnings; i++)
 		free(book->warning[i].text);
 	free(book->process);
@@ -106,10 +107,12 @@ static const char *note_open(struct book *book, const struct place *place, json_
 		return "an open record without a format";
 	if (json_integer_value(format) > book->newest_format)
 		book->newest_format = json_integer_value(format);
-	if (mode && strcmp(mode, "none") == 0)
-		book->idle++;
-	else
+	if (mode && strcmp(mode, "none") == 0) {
+		if (book->idle++ == 0)
+			book->idle_open = json_incref(record);
+	} else {
 		add_process(book, place, record);
+	}
 	return NULL;
 }
 

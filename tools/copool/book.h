@@ -61,6 +61,7 @@ struct book {
 	unsigned long long records;  /* good lines */
 	unsigned long long unknown;  /* good lines of a type that this version does not know */
 	unsigned long long idle;     /* processes that had nothing to pool */
+	json_t *idle_open;           /* what the first of them said; NULL: there was none */
 	unsigned long long left_out; /* records and warnings for which there was no room */
 	size_t bytes;                /* of log in the records that are kept */
 	json_int_t newest_format;

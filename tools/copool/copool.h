@@ -5,12 +5,13 @@
 /* Exit statuses, as env(1) and its relatives have them. */
 enum {
 	EXIT_USAGE = 2,
-	EXIT_OURS = 125,      /* copool run: copool itself failed */
-	EXIT_REFUSED = 126,   /* copool run: the program is there but cannot be run so */
-	EXIT_NOT_FOUND = 127, /* copool run: no such program */
+	EXIT_OURS = 125,      /* of who runs a program: copool itself failed */
+	EXIT_REFUSED = 126,   /* the program is there but cannot be run so */
+	EXIT_NOT_FOUND = 127, /* no such program */
 };
 
 /* One verb: argv[0] is "copool VERB". Returns the exit status. */
+int cmd_compare(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct {
 	const char *summary;
 } verbs[] = {
         {"run", "copool run", cmd_run, "run a program with its coroutines pooled"},
+        {"compare", "copool compare", cmd_compare, "run a program without and with the pool, in turn"},
         {"show", "copool show", cmd_show, "show what a statistics log says"},
         {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
         {"report", "copool report", cmd_report, "make a page with charts of statistics logs"},

@@ -1,0 +1,127 @@
+/* Medians beside each other, for people and for programs. */
+#include "sides.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { LABEL_WIDTH = 22, COLUMN_WIDTH = 34 };
+
+static void write_value(char *text, size_t bytes, enum trial_metric metric, double value)
+{
+	switch (metric) {
+	case TRIAL_MISS_RATE:
+		snprintf(text, bytes, "%.2f %%", value * 100);
+		break;
+	case TRIAL_RESIDENT:
+		snprintf(text, bytes, "%.1f MiB", value / 1024);
+		break;
+	case TRIAL_WALL:
+	case TRIAL_CPU:
+		snprintf(text, bytes, "%.3f s", value);
+		break;
+	default:
+		snprintf(text, bytes, "%.0f", value);
+	}
+}
+
+/* The median, and the range where runs differ; "-" when it is not known. */
+static void write_spread(char *text, size_t bytes, enum trial_metric metric, struct spread spread)
+{
+	char low[32], high[32];
+
+	if (isnan(spread.median)) {
+		snprintf(text, bytes, "-");
+		return;
+	}
+	write_value(text, bytes, metric, spread.median);
+	write_value(low, sizeof(low), metric, spread.low);
+	write_value(high, sizeof(high), metric, spread.high);
+	if (strcmp(low, high) == 0)
+		return;
+	low[strcspn(low, " ")] = '\0'; /* the unit stands once */
+	high[strcspn(high, " ")] = '\0';
+	size_t used = strlen(text);
+	snprintf(text + used, bytes - used, " (%s .. %s)", low, high);
+}
+
+static void print_row(const char *label, const char *stock, const char *pooled)
+{
+	printf("%-*s %*s %*s\n", LABEL_WIDTH, label, COLUMN_WIDTH, stock, COLUMN_WIDTH, pooled);
+}
+
+void sides_print_table(const struct side *stock, const struct side *pooled, const char *verdict)
+{
+	static const char *const words[] = {
+#define WORDS(name, json, text) text,
+	        TRIAL_METRICS(WORDS)
+#undef WORDS
+	};
+	char left[VERDICT_STATUS_BYTES], right[VERDICT_STATUS_BYTES];
+
+	print_row("", "stock", "pooled");
+	for (unsigned metric = 0; metric < TRIAL_METRIC_COUNT; metric++) {
+		write_spread(left, sizeof(left), metric, side_spread(stock, metric));
+		write_spread(right, sizeof(right), metric, side_spread(pooled, metric));
+		print_row(words[metric], left, right);
+	}
+	side_status(stock, left);
+	side_status(pooled, right);
+	print_row("exit status", left, right);
+	printf("%s\n", verdict);
+}
+
+static json_t *as_number(double value)
+{
+	if (isnan(value))
+		return json_null();
+	return value == floor(value) ? json_integer((json_int_t)value) : json_real(value);
+}
+
+static json_t *side_as_json(const struct side *side)
+{
+	static const char *const names[] = {
+#define NAMES(name, json, text) json,
+	        TRIAL_METRICS(NAMES)
+#undef NAMES
+	};
+	json_t *object = json_object(), *runs = json_array();
+
+	for (unsigned metric = 0; metric < TRIAL_METRIC_COUNT; metric++) {
+		struct spread spread = side_spread(side, metric);
+		json_object_set_new(object, names[metric],
+		        json_pack("{s:o, s:o, s:o}", "median", as_number(spread.median), "low",
+		                as_number(spread.low), "high", as_number(spread.high)));
+	}
+	for (unsigned i = 0; i < side->runs; i++) {
+		int status = side->trial[i].status;
+		json_t *run = json_object();
+		for (unsigned metric = 0; metric < TRIAL_METRIC_COUNT; metric++)
+			json_object_set_new(run, names[metric], as_number(side->trial[i].value[metric]));
+		json_object_set_new(run, "exit_status",
+		        WIFSIGNALED(status) ? json_null() : json_integer(WEXITSTATUS(status)));
+		json_object_set_new(
+		        run, "signal", WIFSIGNALED(status) ? json_integer(WTERMSIG(status)) : json_null());
+		json_array_append_new(runs, run);
+	}
+	json_object_set_new(object, "runs", runs);
+	return object;
+}
+
+void sides_print_json(
+        char **words, const struct side *stock, const struct side *pooled, bool helps, const char *verdict)
+{
+	json_t *program = json_array();
+
+	for (; *words; words++) {
+		json_t *word = json_string(*words);
+		json_array_append_new(program, word ? word : json_string("?")); /* not UTF-8 */
+	}
+	json_t *all = json_pack("{s:o, s:o, s:o, s:b, s:s}", "program", program, "stock", side_as_json(stock),
+	        "pooled", side_as_json(pooled), "helps", helps, "verdict", verdict);
+	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	putchar('\n');
+	json_decref(all);
+}
