@@ -22,7 +22,7 @@ SHIM := shim.c exports.c config.c \
 	pool/remainder.c pool/retire.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/guard.c stack/poison.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
-	host/handles.c host/mappings.c host/named.c host/program.c host/qemu.c host/sites.c host/stacks.c \
+	host/classes.c host/handles.c host/mappings.c host/named.c host/program.c host/qemu.c host/sites.c host/stacks.c \
 	report/journal.c report/line.c report/log.c report/path.c report/prometheus.c report/report.c report/utf8.c \
 	report/worker.c
 

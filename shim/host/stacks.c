@@ -11,11 +11,12 @@
  *	its call was learned (host/sites.h)	zeroed, without guard
  *	its size was named by the user		zeroed, without guard
  *
- * `stacks` is written by attach, but for its classes. Every thread enters, at any time.
+ * `stacks` is written by attach. Every thread enters, at any time.
  */
 #include "host/stacks.h"
 
 #include "config.h"
+#include "host/classes.h"
 #include "host/host.h"
 #include "host/mappings.h"
 #include "host/sites.h"
@@ -28,125 +29,22 @@
 
 #include <errno.h>
 #include <link.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
 enum { STACK_MIN_BYTES = 16 << 10, STACK_MAX_BYTES = (8 << 20) + (64 << 10) };
 
-/* What makes two requests alike. */
-struct request {
-	size_t bytes; /* whole pages */
-	int protection;
-	int flags;
-	const void *caller;
-	bool is_clean; /* handed out as mmap would: zeroed, without guard */
-};
-
-struct stack_class {
-	struct request request;
-	struct arena_class *slots;
-	struct pool pool;
-	struct pool_kind kind;
-	bool is_pooled_above; /* see sites_is_pooled: the pool only counts */
-	char name[64];
-};
-
 static struct {
 	struct roster attached; /* holds one entry, the arena, once it is ready */
-	unsigned max_batches;
-	bool is_every_clean; /* COPOOL_ZERO: every stack is handed out zeroed */
-	size_t named_bytes;  /* COPOOL_STACK_SIZE; 0: none */
+	bool is_every_clean;    /* COPOOL_ZERO: every stack is handed out zeroed */
+	size_t named_bytes;     /* COPOOL_STACK_SIZE; 0: none */
 	struct arena arena;
-	struct stack_class class[POOL_MAX];
-	struct roster classes;
-} stacks = {.classes = ROSTER_INIT};
+} stacks;
 
 static bool is_on(void)
 {
 	return roster_count(&stacks.attached) > 0;
-}
-
-/* ---- classes ---- */
-
-static void *make(void *owner)
-{
-	struct stack_class *class = owner;
-
-	return arena_make(class->slots);
-}
-
-static void destroy(void *owner, void *stack)
-{
-	struct arena_place place;
-
-	(void)owner;
-	if (arena_find(&stacks.arena, stack, &place) && slot_state(place.slot) == SLOT_IDLE)
-		arena_free(&place);
-}
-
-static uint64_t maps_saved(void *owner)
-{
-	struct stack_class *class = owner;
-
-	return arena_guards(class->slots);
-}
-
-static bool is_alike(const struct request *a, const struct request *b)
-{
-	return a->bytes == b->bytes && a->caller == b->caller && a->protection == b->protection &&
-	       a->flags == b->flags && a->is_clean == b->is_clean;
-}
-
-static struct stack_class *find_class(const struct request *request)
-{
-	unsigned classes = roster_count(&stacks.classes);
-
-	for (unsigned i = 0; i < classes; i++) {
-		if (is_alike(&stacks.class[i].request, request))
-			return &stacks.class[i];
-	}
-	return NULL;
-}
-
-static void start_class(struct stack_class *class, unsigned number, const struct request *request)
-{
-	const char *owner = sites_owner(request->caller, request->bytes);
-
-	class->request = *request;
-	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
-	class->slots = arena_class_start(&stacks.arena, number, request->bytes, request->protection);
-	snprintf(class->name, sizeof class->name, "stack %zu%s%s", request->bytes,
-	        owner[0] != '\0' ? " " : "", owner);
-	class->kind = (struct pool_kind){
-	        .name = class->name,
-	        .make = make,
-	        .destroy = destroy,
-	        .make_calls = 1,
-	        .destroy_calls = 1,
-	        .maps_saved = maps_saved,
-	};
-}
-
-/* A class for such requests; NULL when there are too many, or another thread is adding one. */
-static struct stack_class *add_class(const struct request *request)
-{
-	struct stack_class *class;
-	unsigned number;
-
-	if (!roster_begin(&stacks.classes))
-		return NULL;
-	number = roster_count(&stacks.classes);
-	class = find_class(request);
-	if (class == NULL && number < POOL_MAX) {
-		start_class(&stacks.class[number], number, request);
-		if (pool_start(&stacks.class[number].pool, &stacks.class[number].kind, &stacks.class[number],
-		            stacks.max_batches) >= 0)
-			class = &stacks.class[number++];
-	}
-	roster_end(&stacks.classes, number);
-	return class;
 }
 
 /* ---- mmap and munmap ---- */
@@ -162,7 +60,7 @@ static bool is_candidate(const void *address, size_t bytes, int protection, int 
 }
 
 /* Whether it is one; fills in how it is to be handed out. */
-static bool is_stack(struct request *request)
+static bool is_stack(struct stack_request *request)
 {
 	enum site_standing standing = sites_ask(request->caller, request->bytes);
 
@@ -178,42 +76,6 @@ static bool is_stack(struct request *request)
 	return true;
 }
 
-/* Takes a slot out of the pool for use; false when it cannot be what the request wants. */
-static bool hand_out(const struct stack_class *class, void *stack)
-{
-	struct arena_place place;
-
-	if (!arena_find(&stacks.arena, stack, &place))
-		return false;
-	arena_seal(&place);
-	if (slot_state(place.slot) == SLOT_LIVE)
-		return !class->request.is_clean || arena_unguard(&place) == 0; /* fresh from the arena */
-	/* First of all ours: it may be that the program has mapped something over an idle slot. */
-	if (!slot_move(place.slot, SLOT_IDLE, SLOT_LIVE))
-		return false;
-	if (!class->request.is_clean || arena_renew(&place) == 0)
-		return true;
-	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
-	return false;
-}
-
-static void *map_stack(struct request *request)
-{
-	struct stack_class *class = find_class(request);
-	void *stack;
-
-	if (class == NULL)
-		class = add_class(request);
-	if (class == NULL)
-		return NULL;
-	stack = class->is_pooled_above ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
-	if (stack != NULL && !hand_out(class, stack)) {
-		pool_destroy(&class->pool, stack);
-		stack = NULL;
-	}
-	return stack;
-}
-
 void *hook_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller)
 {
@@ -224,9 +86,10 @@ void *hook_mmap(
 		return real_mmap(address, bytes, protection, flags, fd, offset);
 	if (is_candidate(address, bytes, protection, flags)) {
 		size_t page = stacks.arena.page_bytes;
-		struct request request = {(bytes + page - 1) & ~(page - 1), protection, flags, caller, false};
+		struct stack_request request = {
+		        (bytes + page - 1) & ~(page - 1), protection, flags, caller, false};
 
-		if (is_stack(&request) && (mapped = map_stack(&request)) != NULL) {
+		if (is_stack(&request) && (mapped = classes_get(&request)) != NULL) {
 			errno = saved;
 			return mapped;
 		}
@@ -240,19 +103,6 @@ void *hook_mmap(
 	return real_mmap(address, bytes, protection, flags, fd, offset);
 }
 
-/* Gives a whole slot that the program has unmapped to its pool. */
-static void release(const struct arena_place *place)
-{
-	struct stack_class *class = &stacks.class[place->class - stacks.arena.class];
-
-	if (class->request.is_clean && place->slot->guard_bytes == 0)
-		sites_spoil(class->request.caller, class->request.bytes);
-	if (class->is_pooled_above)
-		pool_destroy(&class->pool, (void *)place->base);
-	else
-		pool_put(&class->pool, class->pool.index, (void *)place->base);
-}
-
 /* The common case, ahead of all others: a whole stack, as it was handed out. */
 static bool release_whole(const void *address, size_t bytes)
 {
@@ -264,7 +114,7 @@ static bool release_whole(const void *address, size_t bytes)
 	        !slot_move(place.slot, SLOT_LIVE, SLOT_IDLE))
 		return false;
 	place.slot->is_guard_old = true;
-	release(&place);
+	classes_put(&place);
 	return true;
 }
 
@@ -282,7 +132,7 @@ int hook_munmap(void *address, size_t bytes)
 		errno = saved;
 		return 0;
 	}
-	result = mappings_unmap(&stacks.arena, address, bytes, release);
+	result = mappings_unmap(&stacks.arena, address, bytes, classes_put);
 	if (result == 0)
 		errno = saved;
 	return result;
@@ -301,7 +151,7 @@ static bool is_guarded_already(const void *address, size_t bytes, int protection
 	                ((bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1)))
 		return false;
 	place.slot->is_guard_old = false;
-	pool_count_saved(stacks.class[place.class - stacks.arena.class].pool.index);
+	classes_count_saved(&place);
 	return true;
 }
 
@@ -359,7 +209,7 @@ static int name_stack(const struct arena_place *place, unsigned long bytes, cons
 	int result;
 
 	if (slot->name == hash) {
-		pool_count_saved(stacks.class[place->class - stacks.arena.class].pool.index);
+		classes_count_saved(place);
 		if (slot->is_name_refused)
 			errno = EINVAL;
 		return slot->is_name_refused ? -1 : 0;
@@ -469,15 +319,15 @@ static void say_how(const struct config *config, bool boost, struct host_outcome
 
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
-	enum guard_means means = config->guard;
+	unsigned max_batches = config->max_batches;
 	bool boost = has_boost();
 
 	stacks.is_every_clean = config->zero;
-	arena_init(&stacks.arena, means);
-	stacks.max_batches = config->max_batches;
+	arena_init(&stacks.arena, config->guard);
 	/* Stacks that cost no memory maps are limited by memory alone, and memory by the decay. */
 	if (config->max_batches == CONFIG_DERIVED)
-		stacks.max_batches = stacks.arena.means == GUARD_MPROTECT ? POOL_CAP_AUTO : DEPOT_MAX_BATCHES;
+		max_batches = stacks.arena.means == GUARD_MPROTECT ? POOL_CAP_AUTO : DEPOT_MAX_BATCHES;
+	classes_init(&stacks.arena, max_batches);
 	stacks.named_bytes =
 	        (config->stack_bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1);
 	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);
@@ -491,7 +341,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 static void fork_child(void)
 {
 	arena_fork_child(&stacks.arena);
-	roster_fork_child(&stacks.classes);
+	classes_fork_child();
 }
 
 const struct host host_stacks = {"stacks", is_here, attach, fork_child};

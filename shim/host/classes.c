@@ -1,0 +1,172 @@
+/* `classes` is written by classes_init, but for its classes: each by who adds it. */
+#include "host/classes.h"
+
+#include "host/sites.h"
+#include "pool/pool.h"
+#include "pool/roster.h"
+
+#include <stdio.h>
+
+struct stack_class {
+	struct stack_request request;
+	struct arena_class *slots;
+	struct pool pool;
+	struct pool_kind kind;
+	bool is_pooled_above; /* see sites_is_pooled: the pool only counts */
+	char name[64];
+};
+
+static struct {
+	struct arena *arena;
+	unsigned max_batches;
+	struct stack_class class[POOL_MAX];
+	struct roster started;
+} classes = {.started = ROSTER_INIT};
+
+void classes_init(struct arena *arena, unsigned max_batches)
+{
+	classes.arena = arena;
+	classes.max_batches = max_batches;
+}
+
+static struct stack_class *class_of(const struct arena_place *place)
+{
+	return &classes.class[place->class - classes.arena->class];
+}
+
+static void *make(void *owner)
+{
+	struct stack_class *class = owner;
+
+	return arena_make(class->slots);
+}
+
+static void destroy(void *owner, void *stack)
+{
+	struct arena_place place;
+
+	(void)owner;
+	if (arena_find(classes.arena, stack, &place) && slot_state(place.slot) == SLOT_IDLE)
+		arena_free(&place);
+}
+
+static uint64_t maps_saved(void *owner)
+{
+	struct stack_class *class = owner;
+
+	return arena_guards(class->slots);
+}
+
+static bool is_alike(const struct stack_request *a, const struct stack_request *b)
+{
+	return a->bytes == b->bytes && a->caller == b->caller && a->protection == b->protection &&
+	       a->flags == b->flags && a->is_clean == b->is_clean;
+}
+
+static struct stack_class *find_class(const struct stack_request *request)
+{
+	unsigned started = roster_count(&classes.started);
+
+	for (unsigned i = 0; i < started; i++) {
+		if (is_alike(&classes.class[i].request, request))
+			return &classes.class[i];
+	}
+	return NULL;
+}
+
+static void start_class(struct stack_class *class, unsigned number, const struct stack_request *request)
+{
+	const char *owner = sites_owner(request->caller, request->bytes);
+
+	class->request = *request;
+	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
+	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
+	snprintf(class->name, sizeof class->name, "stack %zu%s%s", request->bytes,
+	        owner[0] != '\0' ? " " : "", owner);
+	class->kind = (struct pool_kind){
+	        .name = class->name,
+	        .make = make,
+	        .destroy = destroy,
+	        .make_calls = 1,
+	        .destroy_calls = 1,
+	        .maps_saved = maps_saved,
+	};
+}
+
+/* A class for such requests; NULL when there are too many, or another thread is adding one. */
+static struct stack_class *add_class(const struct stack_request *request)
+{
+	struct stack_class *class;
+	unsigned number;
+
+	if (!roster_begin(&classes.started))
+		return NULL;
+	number = roster_count(&classes.started);
+	class = find_class(request);
+	if (class == NULL && number < POOL_MAX) {
+		start_class(&classes.class[number], number, request);
+		if (pool_start(&classes.class[number].pool, &classes.class[number].kind,
+		            &classes.class[number], classes.max_batches) >= 0)
+			class = &classes.class[number++];
+	}
+	roster_end(&classes.started, number);
+	return class;
+}
+
+/* Takes a slot out of the pool for use; false when it cannot be what the request wants. */
+static bool hand_out(const struct stack_class *class, void *stack)
+{
+	struct arena_place place;
+
+	if (!arena_find(classes.arena, stack, &place))
+		return false;
+	arena_seal(&place);
+	if (slot_state(place.slot) == SLOT_LIVE)
+		return !class->request.is_clean || arena_unguard(&place) == 0; /* fresh from the arena */
+	/* First of all ours: it may be that the program has mapped something over an idle slot. */
+	if (!slot_move(place.slot, SLOT_IDLE, SLOT_LIVE))
+		return false;
+	if (!class->request.is_clean || arena_renew(&place) == 0)
+		return true;
+	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
+	return false;
+}
+
+void *classes_get(const struct stack_request *request)
+{
+	struct stack_class *class = find_class(request);
+	void *stack;
+
+	if (class == NULL)
+		class = add_class(request);
+	if (class == NULL)
+		return NULL;
+	stack = class->is_pooled_above ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
+	if (stack != NULL && !hand_out(class, stack)) {
+		pool_destroy(&class->pool, stack);
+		stack = NULL;
+	}
+	return stack;
+}
+
+void classes_put(const struct arena_place *place)
+{
+	struct stack_class *class = class_of(place);
+
+	if (class->request.is_clean && place->slot->guard_bytes == 0)
+		sites_spoil(class->request.caller, class->request.bytes);
+	if (class->is_pooled_above)
+		pool_destroy(&class->pool, (void *)place->base);
+	else
+		pool_put(&class->pool, class->pool.index, (void *)place->base);
+}
+
+void classes_count_saved(const struct arena_place *place)
+{
+	pool_count_saved(class_of(place)->pool.index);
+}
+
+void classes_fork_child(void)
+{
+	roster_fork_child(&classes.started);
+}
