@@ -4,6 +4,7 @@
 #include "host/sites.h"
 #include "pool/pool.h"
 #include "pool/roster.h"
+#include "stack/reclaim.h"
 
 #include <stdio.h>
 
@@ -46,8 +47,18 @@ static void destroy(void *owner, void *stack)
 	struct arena_place place;
 
 	(void)owner;
-	if (arena_find(classes.arena, stack, &place) && slot_state(place.slot) == SLOT_IDLE)
-		arena_free(&place);
+	if (arena_find(classes.arena, stack, &place))
+		arena_discard(&place);
+}
+
+/* Not with every destroy: a program that overflows its pool would pay for it on its own path. */
+static void given_back(void *owner, void *stack)
+{
+	struct arena_place place;
+
+	(void)owner;
+	if (arena_find(classes.arena, stack, &place))
+		arena_reclaim(&place);
 }
 
 static uint64_t maps_saved(void *owner)
@@ -87,6 +98,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	        .name = class->name,
 	        .make = make,
 	        .destroy = destroy,
+	        .given_back = given_back,
 	        .make_calls = 1,
 	        .destroy_calls = 1,
 	        .maps_saved = maps_saved,
@@ -126,7 +138,7 @@ static bool hand_out(const struct stack_class *class, void *stack)
 	/* First of all ours: it may be that the program has mapped something over an idle slot. */
 	if (!slot_move(place.slot, SLOT_IDLE, SLOT_LIVE))
 		return false;
-	if (!class->request.is_clean || arena_renew(&place) == 0)
+	if (arena_ready(&place) && (!class->request.is_clean || arena_renew(&place) == 0))
 		return true;
 	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
 	return false;

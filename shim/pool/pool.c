@@ -258,6 +258,8 @@ void pool_destroy(struct pool *pool, void *object)
 void pool_give_back(struct pool *pool, void *object)
 {
 	destroy(pool, object, &pool->trimmed);
+	if (pool->kind->given_back != NULL)
+		pool->kind->given_back(pool->owner, object);
 }
 
 /* Destroys a batch of idle objects; false when there is none. */
