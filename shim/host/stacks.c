@@ -26,6 +26,7 @@
 #include "pool/pool.h"
 #include "pool/roster.h"
 #include "stack/arena.h"
+#include "stack/locked.h"
 
 #include <errno.h>
 #include <link.h>
@@ -98,8 +99,8 @@ void *hook_mmap(
 			sites_note_mapping(caller, mapped, request.bytes);
 		return mapped;
 	}
-	if ((flags & MAP_FIXED) != 0 && arena_touches(&stacks.arena, address, bytes))
-		mappings_give_up(&stacks.arena, address, bytes);
+	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 && arena_touches(&stacks.arena, address, bytes))
+		flags = mappings_make_way(&stacks.arena, address, bytes, flags);
 	return real_mmap(address, bytes, protection, flags, fd, offset);
 }
 
@@ -162,7 +163,7 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 	if (is_on() && is_guarded_already(address, bytes, protection))
 		return 0;
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
-		return mappings_protect(&stacks.arena, address, bytes, protection);
+		return mappings_protect(&stacks.arena, address, bytes, protection, -1);
 	result = real_mprotect(address, bytes, protection);
 	if (result == 0 && is_on()) {
 		if (protection == PROT_NONE)
@@ -171,6 +172,15 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 			sites_note_end(address);
 	}
 	return result;
+}
+
+int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key)
+{
+	if (key == -1)
+		return hook_mprotect(address, bytes, protection);
+	if (is_on() && arena_touches(&stacks.arena, address, bytes))
+		return mappings_protect(&stacks.arena, address, bytes, protection, key);
+	return real_pkey_mprotect(address, bytes, protection, key);
 }
 
 int hook_madvise(void *address, size_t bytes, int advice)
@@ -243,6 +253,20 @@ int hook_mlock2(const void *address, size_t bytes, unsigned flags)
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		mappings_retire(&stacks.arena, address, bytes);
 	return real_mlock2(address, bytes, flags);
+}
+
+int hook_mlockall(int flags)
+{
+	int result;
+
+	if (!is_on())
+		return real_mlockall(flags);
+	arena_shrink(&stacks.arena);
+	arena_start_over(&stacks.arena);
+	result = real_mlockall(flags);
+	if (result == 0)
+		arena_start_over(&stacks.arena); /* what waits is as new mappings are from now on */
+	return result;
 }
 
 /* ---- the host ---- */
