@@ -42,13 +42,13 @@ UNIT := warn_test config_test record_test log_test journal_test report_test \
 FUZZ := readers_fuzz
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c handler.c leaves.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
+GUESTS := count_contexts.c handler.c leaves.c limits.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
 	qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 BATS := 02-count 05-lint 10-run 12-show 15-fast-path 17-report 18-plot \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
-	50-stacks-exact 51-php 52-fibers \
+	50-stacks-exact 51-php 52-fibers 53-stacks-limits \
 	60-install 90-bootstrap
 
 # What one program needs beyond the rest.
