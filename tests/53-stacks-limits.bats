@@ -49,6 +49,32 @@ said() {
 	[[ $status -eq 0 && $output == ran ]]
 }
 
+@test "count: after a burst the page tables of its stacks go back as well" {
+	requires php
+	local release
+	release=$(uname -r)
+	[[ $(printf '%s\n' 6.14 "$release" | sort -V | head -1) == 6.14 ]] || skip "Linux $release keeps page tables"
+	cat >burst.php <<-'END'
+		<?php
+		function tables(): int {
+			preg_match('/VmPTE:\s+(\d+)/', file_get_contents('/proc/self/status'), $found);
+			return (int)$found[1];
+		}
+		$before = tables();
+		$alive = [];
+		for ($i = 0; $i < 3000; $i++) {
+			$alive[$i] = new Fiber(function () { Fiber::suspend(); });
+			$alive[$i]->start();
+		}
+		$high = tables();
+		$alive = []; gc_collect_cycles();
+		for ($i = 0; $i < 200 && tables() - $before > ($high - $before) / 5; $i++) usleep(50000);
+		echo $high - $before > 10000 ? 'much' : 'little', ', ', $i < 200 ? 'back' : 'still there', "\n";
+	END
+	run_pooled COPOOL_DECAY_MS=200 php -n -d memory_limit=-1 burst.php
+	[[ $status -eq 0 && $output == 'much, back' ]]
+}
+
 @test "lock: mlockall locks stacks of before and after, and fills them, as without the shim" {
 	local guard flags
 	for guard in auto poison mprotect; do
