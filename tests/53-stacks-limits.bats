@@ -87,6 +87,14 @@ said() {
 	[[ ${lines[0]} == 'mlockall EINVAL' ]]
 }
 
+@test "lock: of threads that make stacks while memory is locked and unlocked none loses what it has" {
+	[[ $EUID -eq 0 ]] || skip "only root may lock so much"
+	for guard in auto mprotect; do
+		same_twin COPOOL_GUARD=$guard "$limits" storm 200
+		[[ $status -eq 0 && $output == '0 damaged, 0 failed' ]]
+	done
+}
+
 @test "lock: the user nobody, with stacks in use, may lock as much as without the shim" {
 	requires setpriv prlimit
 	[[ $EUID -eq 0 ]] || skip "only root can become nobody"

@@ -129,19 +129,20 @@ static struct stack_class *add_class(const struct stack_request *request)
 static bool hand_out(const struct stack_class *class, void *stack)
 {
 	struct arena_place place;
+	bool idle, ready;
 
+	/* First of all ours: it may be that the program has mapped something over an idle slot. */
 	if (!arena_find(classes.arena, stack, &place))
 		return false;
-	arena_seal(&place);
-	if (slot_state(place.slot) == SLOT_LIVE)
-		return !class->request.is_clean || arena_unguard(&place) == 0; /* fresh from the arena */
-	/* First of all ours: it may be that the program has mapped something over an idle slot. */
-	if (!slot_move(place.slot, SLOT_IDLE, SLOT_LIVE))
+	idle = slot_move(place.slot, SLOT_IDLE, SLOT_BUSY);
+	if (!idle && !slot_move(place.slot, SLOT_LIVE, SLOT_BUSY)) /* fresh from the arena */
 		return false;
-	if (arena_ready(&place) && (!class->request.is_clean || arena_renew(&place) == 0))
-		return true;
-	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
-	return false;
+	arena_seal(&place);
+	ready = arena_ready(&place);
+	if (ready && class->request.is_clean)
+		ready = (idle ? arena_renew(&place) : arena_unguard(&place)) == 0;
+	slot_settle(place.slot, ready ? SLOT_LIVE : SLOT_IDLE);
+	return ready;
 }
 
 void *classes_get(const struct stack_request *request)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 
 struct piece {
 	uintptr_t low;
@@ -15,12 +16,22 @@ struct piece {
 	struct arena_place place;
 };
 
-/* What another thread does to a slot takes an instant: a thread that is held up meanwhile is not waited for.
+/*
+ * Until another thread has done what it does to a slot: it takes as long as a system call, for which the
+ * kernel would make us wait as well. Bounded, in case that thread is one that we have interrupted.
  */
 static void await(const struct slot *slot)
 {
-	for (int i = 0; i < 1000 && slot_state(slot) == SLOT_BUSY; i++)
-		sched_yield();
+	const struct timespec moment = {.tv_nsec = 50000};
+	int saved = errno;
+
+	for (int i = 0; i < 20000 && slot_state(slot) == SLOT_BUSY; i++) {
+		if (i < 100)
+			sched_yield();
+		else
+			nanosleep(&moment, NULL);
+	}
+	errno = saved;
 }
 
 /* The piece that begins at `low`, of a range that ends at `high`. */
@@ -129,7 +140,6 @@ static int unmap_piece(const struct piece *piece, void (*release)(const struct a
 	if (!is_mapped(piece))
 		return 0; /* nothing of the program's is there */
 	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_LIVE, SLOT_IDLE)) {
-		piece->place.slot->is_guard_old = true;
 		release(&piece->place);
 		return 0;
 	}
@@ -190,8 +200,10 @@ static int protect_piece(const struct piece *piece, int protection, int key)
 
 	if (piece->is_ours && !is_mapped(piece))
 		return -ENOMEM;
-	if (piece->is_ours && slot_state(piece->place.slot) == SLOT_LIVE && key == -1)
+	if (piece->is_ours && key == -1 && slot_move(piece->place.slot, SLOT_LIVE, SLOT_BUSY)) {
 		error = protect_live(piece, protection);
+		arena_let_go(&piece->place, SLOT_LIVE);
+	}
 	if (error != -ENOTSUP)
 		return error;
 	/* Any protection of any part, after which the slot is not like its class any more. */

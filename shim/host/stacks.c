@@ -114,7 +114,6 @@ static bool release_whole(const void *address, size_t bytes)
 	                place.class->bytes ||
 	        !slot_move(place.slot, SLOT_LIVE, SLOT_IDLE))
 		return false;
-	place.slot->is_guard_old = true;
 	classes_put(&place);
 	return true;
 }

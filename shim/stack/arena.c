@@ -197,6 +197,7 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 void arena_seal(const struct arena_place *place)
 {
 	place->slot->is_sealed = place->class->is_reserved;
+	place->slot->is_guard_old = true;
 }
 
 int arena_open(const struct arena_place *place, size_t guard_bytes)

@@ -149,7 +149,8 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
 
-/* A slot was handed out; one of a reserved class is the program's to open. */
+/* A slot is handed out: its guard is of the last use, and one of a reserved class is the program's to open.
+ */
 void arena_seal(const struct arena_place *place);
 
 /* Opens a sealed slot from `guard_bytes` on, what is below being its guard. 0 or -errno. */
@@ -180,6 +181,13 @@ static inline enum slot_state slot_state(const struct slot *slot)
 {
 	/* [slot.state] acquire: what the last owner did to the slot; pairs with slot_move. */
 	return atomic_load_explicit((_Atomic uint32_t *)&slot->state, memory_order_acquire);
+}
+
+/* Ends a SLOT_BUSY that nobody else can take meanwhile: the caller holds it. */
+static inline void slot_settle(struct slot *slot, enum slot_state state)
+{
+	/* [slot.state] release: as slot_move. */
+	atomic_store_explicit(&slot->state, state, memory_order_release);
 }
 
 /* Changes a slot's state; false when it was not `from`: somebody else has it. */

@@ -6,6 +6,7 @@
  *	count N		what the kernel counts for N stacks, in KiB
  *	lock FLAGS	mlockall with these (1 current, 2 future, 4 on fault), within a small RLIMIT_MEMLOCK,
  *and what became of stacks of before and after part FLAGS	the same for mlock and mlock2 of one stack
+ *	storm N		four threads make and unmap, while all memory is locked and unlocked N times
  *	place		what can be mapped where a stack was
  *	key		protection keys
  *	stop		runs on a stack, to be stopped in `here`
@@ -13,6 +14,7 @@
  *	crash N		the same, and dies
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,6 +203,50 @@ static void lock_part(int flags)
 	printf("locked %ld\n", status_kib("VmLck:"));
 }
 
+static _Atomic bool is_over;
+static _Atomic int damaged;
+
+static void *make_some(void *me)
+{
+	char *held[16] = {0}, mark = (char)(long)me;
+
+	for (int i = 0; !is_over; i++) {
+		char **at = &held[i * 7 % 16];
+
+		if (*at != NULL) {
+			damaged += (*at)[PAGE] != mark || (*at)[BYTES - 1] != mark || !is_guarded(*at);
+			damaged += munmap(*at, BYTES) != 0;
+		}
+		*at = make();
+		if (*at != NULL)
+			(*at)[PAGE] = (*at)[BYTES - 1] = mark;
+		else
+			damaged++;
+	}
+	for (int i = 0; i < 16; i++) {
+		if (held[i] != NULL)
+			munmap(held[i], BYTES);
+	}
+	return NULL;
+}
+
+static void storm(int times)
+{
+	pthread_t thread[4];
+	int failed = 0;
+
+	for (long i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, make_some, (void *)(i + 1));
+	for (int i = 0; i < times; i++) {
+		failed += mlockall(i % 2 != 0 ? MCL_CURRENT | MCL_ONFAULT : MCL_CURRENT | MCL_FUTURE) != 0;
+		failed += munlockall() != 0;
+	}
+	is_over = true;
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	printf("%d damaged, %d failed\n", damaged, failed);
+}
+
 /* ---- what a program may do ---- */
 
 static void map_in_place(void)
@@ -296,6 +342,8 @@ int main(int arguments, char **argument)
 		lock((int)number);
 	else if (strcmp(what, "part") == 0)
 		lock_part((int)number);
+	else if (strcmp(what, "storm") == 0)
+		storm((int)number);
 	else if (strcmp(what, "place") == 0)
 		map_in_place();
 	else if (strcmp(what, "key") == 0)
