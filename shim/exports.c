@@ -30,6 +30,11 @@ EXPORT int mprotect(void *address, size_t bytes, int protection)
 	return hook_mprotect(address, bytes, protection);
 }
 
+EXPORT int pkey_mprotect(void *address, size_t bytes, int protection, int key)
+{
+	return hook_pkey_mprotect(address, bytes, protection, key);
+}
+
 EXPORT int madvise(void *address, size_t bytes, int advice)
 {
 	return hook_madvise(address, bytes, advice);
@@ -55,6 +60,11 @@ EXPORT int prctl(int option, ...)
 		argument[i] = va_arg(arguments, unsigned long);
 	va_end(arguments);
 	return hook_prctl(option, argument[0], argument[1], argument[2], argument[3]);
+}
+
+EXPORT int mlockall(int flags)
+{
+	return hook_mlockall(flags);
 }
 
 EXPORT void *mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...)

@@ -4,7 +4,9 @@
 #include "libc/real.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 
 struct piece {
 	uintptr_t low;
@@ -14,6 +16,24 @@ struct piece {
 	struct arena_place place;
 };
 
+/*
+ * Until another thread has done what it does to a slot: it takes as long as a system call, for which the
+ * kernel would make us wait as well. Bounded, in case that thread is one that we have interrupted.
+ */
+static void await(const struct slot *slot)
+{
+	const struct timespec moment = {.tv_nsec = 50000};
+	int saved = errno;
+
+	for (int i = 0; i < 20000 && slot_state(slot) == SLOT_BUSY; i++) {
+		if (i < 100)
+			sched_yield();
+		else
+			nanosleep(&moment, NULL);
+	}
+	errno = saved;
+}
+
 /* The piece that begins at `low`, of a range that ends at `high`. */
 static struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t high)
 {
@@ -21,8 +41,10 @@ static struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t
 	struct piece piece = {.low = low};
 
 	piece.is_slot = arena_find(arena, (void *)low, &piece.place);
-	if (piece.is_slot)
+	if (piece.is_slot) {
 		end = piece.place.base + piece.place.class->bytes;
+		await(piece.place.slot);
+	}
 	piece.is_ours = piece.is_slot || arena_touches(arena, (void *)low, 1);
 	piece.bytes = (end < high ? end : high) - low;
 	return piece;
@@ -55,7 +77,7 @@ static bool is_range(const struct arena *arena, const void *address, size_t byte
 	       (uintptr_t)address <= all - bytes;
 }
 
-void mappings_give_up(struct arena *arena, const void *address, size_t bytes)
+static void give_up(struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
 
@@ -65,9 +87,35 @@ void mappings_give_up(struct arena *arena, const void *address, size_t bytes)
 			continue;
 		arena_retire(&piece.place);
 		if (!slot_move(piece.place.slot, SLOT_LIVE, SLOT_RETIRED) &&
-		        !slot_move(piece.place.slot, SLOT_IDLE, SLOT_LOST))
-			slot_move(piece.place.slot, SLOT_FREE, SLOT_LOST);
+		        !slot_move(piece.place.slot, SLOT_IDLE, SLOT_LOST) &&
+		        !slot_move(piece.place.slot, SLOT_FREE, SLOT_LOST))
+			slot_move(piece.place.slot, SLOT_GONE, SLOT_LOST);
 	}
+}
+
+/* Whether nothing of the program's is there, and nothing that is not ours. */
+static bool is_vacant(const struct arena *arena, uintptr_t low, uintptr_t high)
+{
+	bool vacant = true;
+
+	for (struct piece piece; low < high && vacant; low += piece.bytes) {
+		piece = piece_at(arena, low, high);
+		vacant = piece.is_ours && !is_mapped(&piece);
+	}
+	return vacant;
+}
+
+int mappings_make_way(struct arena *arena, const void *address, size_t bytes, int flags)
+{
+	if (!is_range(arena, address, bytes))
+		return flags;
+	if ((flags & MAP_FIXED_NOREPLACE) != 0) {
+		if (!is_vacant(arena, (uintptr_t)address, end_of(arena, address, bytes)))
+			return flags; /* EEXIST */
+		flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
+	}
+	give_up(arena, address, bytes);
+	return flags;
 }
 
 int mappings_retire(struct arena *arena, const void *address, size_t bytes)
@@ -92,13 +140,17 @@ static int unmap_piece(const struct piece *piece, void (*release)(const struct a
 	if (!is_mapped(piece))
 		return 0; /* nothing of the program's is there */
 	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_LIVE, SLOT_IDLE)) {
-		piece->place.slot->is_guard_old = true;
 		release(&piece->place);
 		return 0;
 	}
 	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_RETIRED, SLOT_LEAVING)) {
 		arena_free(&piece->place);
 		return 0;
+	}
+	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_LOST, SLOT_BUSY)) {
+		error = arena_close(&piece->place);
+		arena_let_go(&piece->place, error == 0 ? SLOT_GONE : SLOT_LOST);
+		return error;
 	}
 	error = arena_retire(&piece->place);
 	return error == 0 ? arena_blank(&piece->place, piece->low, piece->bytes) : error;
@@ -142,39 +194,35 @@ static int protect_live(const struct piece *piece, int protection)
 	return -ENOTSUP;
 }
 
-/* Any protection of any part, after which the slot is not like its class any more. */
-static int protect_retired(const struct piece *piece, int protection)
+static int protect_piece(const struct piece *piece, int protection, int key)
 {
-	int error = arena_retire(&piece->place);
+	int error = -ENOTSUP;
 
-	if (error == 0 && real_mprotect((void *)piece->low, piece->bytes, protection) != 0)
+	if (piece->is_ours && !is_mapped(piece))
+		return -ENOMEM;
+	if (piece->is_ours && key == -1 && slot_move(piece->place.slot, SLOT_LIVE, SLOT_BUSY)) {
+		error = protect_live(piece, protection);
+		arena_let_go(&piece->place, SLOT_LIVE);
+	}
+	if (error != -ENOTSUP)
+		return error;
+	/* Any protection of any part, after which the slot is not like its class any more. */
+	error = piece->is_ours ? arena_retire(&piece->place) : 0;
+	if (error == 0 && real_pkey_mprotect((void *)piece->low, piece->bytes, protection, key) != 0)
 		error = -errno;
 	return error;
 }
 
-static int protect_piece(const struct piece *piece, int protection)
-{
-	int error = -ENOTSUP;
-
-	if (!piece->is_ours)
-		return real_mprotect((void *)piece->low, piece->bytes, protection) == 0 ? 0 : -errno;
-	if (!is_mapped(piece))
-		return -ENOMEM;
-	if (slot_state(piece->place.slot) == SLOT_LIVE)
-		error = protect_live(piece, protection);
-	return error == -ENOTSUP ? protect_retired(piece, protection) : error;
-}
-
-int mappings_protect(struct arena *arena, void *address, size_t bytes, int protection)
+int mappings_protect(struct arena *arena, void *address, size_t bytes, int protection, int key)
 {
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
 	int saved = errno, error = 0;
 
 	if (!is_range(arena, address, bytes))
-		return real_mprotect(address, bytes, protection);
+		return real_pkey_mprotect(address, bytes, protection, key);
 	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
-		error = protect_piece(&piece, protection);
+		error = protect_piece(&piece, protection, key);
 	}
 	errno = error == 0 ? saved : -error;
 	return error == 0 ? 0 : -1;
@@ -262,7 +310,7 @@ void *mappings_move(
 	void *moved;
 
 	if ((flags & MREMAP_FIXED) != 0)
-		mappings_give_up(arena, new_address, new_bytes);
+		give_up(arena, new_address, new_bytes);
 	if (is_range(arena, address, old_bytes))
 		piece = piece_at(arena, low, high);
 	if (!piece.is_ours || new_bytes == 0 || (flags & ~may) != 0 ||

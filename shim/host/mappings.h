@@ -12,8 +12,12 @@
 
 #include "stack/arena.h"
 
-/* Before something is mapped over the range by force: the slots in it are not ours to use any more. */
-void mappings_give_up(struct arena *arena, const void *address, size_t bytes);
+/*
+ * Before something is mapped at just this place: the slots in it are not ours to use any more, if it may go
+ * there. Returns the flags to map it with: what the program has unmapped is not there for
+ * MAP_FIXED_NOREPLACE.
+ */
+int mappings_make_way(struct arena *arena, const void *address, size_t bytes, int flags);
 
 /* Before something is done to the range that outlives the use of a stack. 0 or -errno. */
 int mappings_retire(struct arena *arena, const void *address, size_t bytes);
@@ -22,8 +26,8 @@ int mappings_retire(struct arena *arena, const void *address, size_t bytes);
 int mappings_unmap(
         struct arena *arena, void *address, size_t bytes, void (*release)(const struct arena_place *place));
 
-/* mprotect, madvise, mremap. */
-int mappings_protect(struct arena *arena, void *address, size_t bytes, int protection);
+/* pkey_mprotect, where a key of -1 makes it mprotect; madvise, mremap. */
+int mappings_protect(struct arena *arena, void *address, size_t bytes, int protection, int key);
 int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice);
 void *mappings_move(
         struct arena *arena, void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);

@@ -11,11 +11,12 @@
  *	its call was learned (host/sites.h)	zeroed, without guard
  *	its size was named by the user		zeroed, without guard
  *
- * `stacks` is written by attach, but for its classes. Every thread enters, at any time.
+ * `stacks` is written by attach. Every thread enters, at any time.
  */
 #include "host/stacks.h"
 
 #include "config.h"
+#include "host/classes.h"
 #include "host/host.h"
 #include "host/mappings.h"
 #include "host/observe.h"
@@ -27,145 +28,25 @@
 #include "pool/pool.h"
 #include "pool/roster.h"
 #include "stack/arena.h"
+#include "stack/locked.h"
 
 #include <errno.h>
 #include <link.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-struct stack_class {
-	struct request request;
-	struct arena_class *slots;
-	struct pool pool;
-	struct pool_kind kind;
-	bool is_pooled_above; /* see sites_is_pooled: the pool only counts */
-	char name[REQUEST_NAME_BYTES];
-};
-
 static struct {
 	struct roster attached; /* holds one entry, the arena, once it is ready */
-	unsigned max_batches;
 	struct arena arena;
-	struct stack_class class[POOL_MAX];
-	struct roster classes;
-} stacks = {.classes = ROSTER_INIT};
+} stacks;
 
 static bool is_on(void)
 {
 	return roster_count(&stacks.attached) > 0;
 }
 
-/* ---- classes ---- */
-
-static void *make(void *owner)
-{
-	struct stack_class *class = owner;
-
-	return arena_make(class->slots);
-}
-
-static void destroy(void *owner, void *stack)
-{
-	struct arena_place place;
-
-	(void)owner;
-	if (arena_find(&stacks.arena, stack, &place) && slot_state(place.slot) == SLOT_IDLE)
-		arena_free(&place);
-}
-
-static uint64_t maps_saved(void *owner)
-{
-	struct stack_class *class = owner;
-
-	return arena_guards(class->slots);
-}
-
-static struct stack_class *find_class(const struct request *request)
-{
-	unsigned classes = roster_count(&stacks.classes);
-
-	for (unsigned i = 0; i < classes; i++) {
-		if (request_is_alike(&stacks.class[i].request, request))
-			return &stacks.class[i];
-	}
-	return NULL;
-}
-
-static void start_class(struct stack_class *class, unsigned number, const struct request *request)
-{
-	class->request = *request;
-	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
-	class->slots = arena_class_start(&stacks.arena, number, request->bytes, request->protection);
-	request_name(request, class->name);
-	class->kind = (struct pool_kind){
-	        .name = class->name,
-	        .make = make,
-	        .destroy = destroy,
-	        .make_calls = 1,
-	        .destroy_calls = 1,
-	        .maps_saved = maps_saved,
-	};
-}
-
-/* A class for such requests; NULL when there are too many, or another thread is adding one. */
-static struct stack_class *add_class(const struct request *request)
-{
-	struct stack_class *class;
-	unsigned number;
-
-	if (!roster_begin(&stacks.classes))
-		return NULL;
-	number = roster_count(&stacks.classes);
-	class = find_class(request);
-	if (class == NULL && number < POOL_MAX) {
-		start_class(&stacks.class[number], number, request);
-		if (pool_start(&stacks.class[number].pool, &stacks.class[number].kind, &stacks.class[number],
-		            stacks.max_batches) >= 0)
-			class = &stacks.class[number++];
-	}
-	roster_end(&stacks.classes, number);
-	return class;
-}
-
 /* ---- mmap and munmap ---- */
-
-/* Takes a slot out of the pool for use; false when it cannot be what the request wants. */
-static bool hand_out(const struct stack_class *class, void *stack)
-{
-	struct arena_place place;
-
-	if (!arena_find(&stacks.arena, stack, &place))
-		return false;
-	arena_seal(&place);
-	if (slot_state(place.slot) == SLOT_LIVE)
-		return !class->request.is_clean || arena_unguard(&place) == 0; /* fresh from the arena */
-	/* First of all ours: it may be that the program has mapped something over an idle slot. */
-	if (!slot_move(place.slot, SLOT_IDLE, SLOT_LIVE))
-		return false;
-	if (!class->request.is_clean || arena_renew(&place) == 0)
-		return true;
-	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
-	return false;
-}
-
-static void *map_stack(struct request *request)
-{
-	struct stack_class *class = find_class(request);
-	void *stack;
-
-	if (class == NULL)
-		class = add_class(request);
-	if (class == NULL)
-		return NULL;
-	stack = class->is_pooled_above ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
-	if (stack != NULL && !hand_out(class, stack)) {
-		pool_destroy(&class->pool, stack);
-		stack = NULL;
-	}
-	return stack;
-}
 
 void *hook_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller)
@@ -178,7 +59,7 @@ void *hook_mmap(
 	if (request_is_candidate(address, bytes, protection, flags)) {
 		struct request request = {request_pages(bytes), protection, flags, caller, false};
 
-		if (request_is_stack(&request) && (mapped = map_stack(&request)) != NULL) {
+		if (request_is_stack(&request) && (mapped = classes_get(&request)) != NULL) {
 			errno = saved;
 			return mapped;
 		}
@@ -187,22 +68,9 @@ void *hook_mmap(
 			sites_note_mapping(caller, mapped, request.bytes);
 		return mapped;
 	}
-	if ((flags & MAP_FIXED) != 0 && arena_touches(&stacks.arena, address, bytes))
-		mappings_give_up(&stacks.arena, address, bytes);
+	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 && arena_touches(&stacks.arena, address, bytes))
+		flags = mappings_make_way(&stacks.arena, address, bytes, flags);
 	return real_mmap(address, bytes, protection, flags, fd, offset);
-}
-
-/* Gives a whole slot that the program has unmapped to its pool. */
-static void release(const struct arena_place *place)
-{
-	struct stack_class *class = &stacks.class[place->class - stacks.arena.class];
-
-	if (class->request.is_clean && place->slot->guard_bytes == 0)
-		sites_spoil(class->request.caller, class->request.bytes);
-	if (class->is_pooled_above)
-		pool_destroy(&class->pool, (void *)place->base);
-	else
-		pool_put(&class->pool, class->pool.index, (void *)place->base);
 }
 
 /* The common case, ahead of all others: a whole stack, as it was handed out. */
@@ -215,8 +83,7 @@ static bool release_whole(const void *address, size_t bytes)
 	                place.class->bytes ||
 	        !slot_move(place.slot, SLOT_LIVE, SLOT_IDLE))
 		return false;
-	place.slot->is_guard_old = true;
-	release(&place);
+	classes_put(&place);
 	return true;
 }
 
@@ -234,7 +101,7 @@ int hook_munmap(void *address, size_t bytes)
 		errno = saved;
 		return 0;
 	}
-	result = mappings_unmap(&stacks.arena, address, bytes, release);
+	result = mappings_unmap(&stacks.arena, address, bytes, classes_put);
 	if (result == 0)
 		errno = saved;
 	return result;
@@ -253,7 +120,7 @@ static bool is_guarded_already(const void *address, size_t bytes, int protection
 	                ((bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1)))
 		return false;
 	place.slot->is_guard_old = false;
-	pool_count_saved(stacks.class[place.class - stacks.arena.class].pool.index);
+	classes_count_saved(&place);
 	return true;
 }
 
@@ -266,7 +133,7 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 	if (is_guarded_already(address, bytes, protection))
 		return 0;
 	if (arena_touches(&stacks.arena, address, bytes))
-		return mappings_protect(&stacks.arena, address, bytes, protection);
+		return mappings_protect(&stacks.arena, address, bytes, protection, -1);
 	result = real_mprotect(address, bytes, protection);
 	if (result == 0) {
 		if (protection == PROT_NONE)
@@ -275,6 +142,15 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 			sites_note_end(address);
 	}
 	return result;
+}
+
+int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key)
+{
+	if (key == -1)
+		return hook_mprotect(address, bytes, protection);
+	if (is_on() && arena_touches(&stacks.arena, address, bytes))
+		return mappings_protect(&stacks.arena, address, bytes, protection, key);
+	return real_pkey_mprotect(address, bytes, protection, key);
 }
 
 int hook_madvise(void *address, size_t bytes, int advice)
@@ -314,7 +190,7 @@ static int name_stack(const struct arena_place *place, unsigned long bytes, cons
 	int result;
 
 	if (slot->name == hash) {
-		pool_count_saved(stacks.class[place->class - stacks.arena.class].pool.index);
+		classes_count_saved(place);
 		if (slot->is_name_refused)
 			errno = EINVAL;
 		return slot->is_name_refused ? -1 : 0;
@@ -348,6 +224,20 @@ int hook_mlock2(const void *address, size_t bytes, unsigned flags)
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		mappings_retire(&stacks.arena, address, bytes);
 	return real_mlock2(address, bytes, flags);
+}
+
+int hook_mlockall(int flags)
+{
+	int result;
+
+	if (!is_on())
+		return real_mlockall(flags);
+	arena_shrink(&stacks.arena);
+	arena_start_over(&stacks.arena);
+	result = real_mlockall(flags);
+	if (result == 0)
+		arena_start_over(&stacks.arena); /* what waits is as new mappings are from now on */
+	return result;
 }
 
 /* ---- the host ---- */
@@ -438,7 +328,7 @@ static int attach_observer(const char *learning, struct host_outcome *outcome)
 
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
-	enum guard_means means = config->guard;
+	unsigned max_batches = config->max_batches;
 	bool boost = has_boost();
 
 	outcome->is_waiting = !is_expected(config);
@@ -446,11 +336,11 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		return attach_observer(learning_text(config, boost), outcome);
-	arena_init(&stacks.arena, means);
-	stacks.max_batches = config->max_batches;
+	arena_init(&stacks.arena, config->guard);
 	/* Stacks that cost no memory maps are limited by memory alone, and memory by the decay. */
 	if (config->max_batches == CONFIG_DERIVED)
-		stacks.max_batches = stacks.arena.means == GUARD_MPROTECT ? POOL_CAP_AUTO : DEPOT_MAX_BATCHES;
+		max_batches = stacks.arena.means == GUARD_MPROTECT ? POOL_CAP_AUTO : DEPOT_MAX_BATCHES;
+	classes_init(&stacks.arena, max_batches);
 	roster_end(&stacks.attached, 1);
 	outcome->mode = "pool";
 	say_how(config, boost, outcome);
@@ -460,7 +350,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 static void fork_child(void)
 {
 	arena_fork_child(&stacks.arena);
-	roster_fork_child(&stacks.classes);
+	classes_fork_child();
 	observe_fork_child();
 }
 

@@ -14,10 +14,12 @@ void *hook_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);
 int hook_munmap(void *address, size_t bytes);
 int hook_mprotect(void *address, size_t bytes, int protection);
+int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key);
 int hook_madvise(void *address, size_t bytes, int advice);
 void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 int hook_mlock(const void *address, size_t bytes);
 int hook_mlock2(const void *address, size_t bytes, unsigned flags);
+int hook_mlockall(int flags);
 
 #endif

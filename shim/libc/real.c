@@ -15,10 +15,12 @@
 typedef void *(mmap_function)(void *, size_t, int, int, int, off_t);
 typedef int(munmap_function)(void *, size_t);
 typedef int(mprotect_function)(void *, size_t, int);
+typedef int(pkey_mprotect_function)(void *, size_t, int, int);
 typedef int(madvise_function)(void *, size_t, int);
 typedef int(mlock_function)(const void *, size_t);
 typedef int(prctl_function)(int, ...);
 typedef int(mlock2_function)(const void *, size_t, unsigned);
+typedef int(mlockall_function)(int);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
 
 /* [next] relaxed everywhere: a pointer to code that was there before the process began; nothing is published.
@@ -27,10 +29,12 @@ static struct {
 	mmap_function *_Atomic mmap;
 	munmap_function *_Atomic munmap;
 	mprotect_function *_Atomic mprotect;
+	pkey_mprotect_function *_Atomic pkey_mprotect;
 	madvise_function *_Atomic madvise;
 	mremap_function *_Atomic mremap;
 	mlock_function *_Atomic mlock;
 	mlock2_function *_Atomic mlock2;
+	mlockall_function *_Atomic mlockall;
 	prctl_function *_Atomic prctl;
 } next;
 
@@ -43,10 +47,12 @@ void real_init(void)
 	FIND_NEXT(mmap);
 	FIND_NEXT(munmap);
 	FIND_NEXT(mprotect);
+	FIND_NEXT(pkey_mprotect);
 	FIND_NEXT(madvise);
 	FIND_NEXT(mremap);
 	FIND_NEXT(mlock);
 	FIND_NEXT(mlock2);
+	FIND_NEXT(mlockall);
 	FIND_NEXT(prctl);
 }
 
@@ -72,6 +78,16 @@ int real_mprotect(void *address, size_t bytes, int protection)
 
 	return function != NULL ? function(address, bytes, protection)
 	                        : (int)syscall(SYS_mprotect, address, bytes, protection);
+}
+
+int real_pkey_mprotect(void *address, size_t bytes, int protection, int key)
+{
+	pkey_mprotect_function *function = NEXT(pkey_mprotect);
+
+	if (key == -1)
+		return real_mprotect(address, bytes, protection);
+	return function != NULL ? function(address, bytes, protection, key)
+	                        : (int)syscall(SYS_pkey_mprotect, address, bytes, protection, key);
 }
 
 int real_madvise(void *address, size_t bytes, int advice)
@@ -111,6 +127,13 @@ int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 	prctl_function *function = NEXT(prctl);
 
 	return function != NULL ? function(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
+}
+
+int real_mlockall(int flags)
+{
+	mlockall_function *function = NEXT(mlockall);
+
+	return function != NULL ? function(flags) : (int)syscall(SYS_mlockall, flags);
 }
 
 void *real_table(size_t bytes)

@@ -19,12 +19,14 @@ void real_init(void);
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
 int real_munmap(void *address, size_t bytes);
 int real_mprotect(void *address, size_t bytes, int protection);
+int real_pkey_mprotect(void *address, size_t bytes, int protection, int key); /* -1: none, mprotect */
 int real_madvise(void *address, size_t bytes, int advice);
 void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
 
-/* As in mlock(2), mlock2(2). */
+/* As in mlock(2), mlock2(2), mlockall(2). */
 int real_mlock(const void *address, size_t bytes);
 int real_mlock2(const void *address, size_t bytes, unsigned flags);
+int real_mlockall(int flags);
 
 /* As in prctl(2). */
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);

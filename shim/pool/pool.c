@@ -239,6 +239,8 @@ void pool_give_back(struct pool *pool, void *object)
 {
 	tally_trimmed(pool);
 	pool->kind->destroy(pool->owner, object);
+	if (pool->kind->given_back != NULL)
+		pool->kind->given_back(pool->owner, object);
 }
 
 /* Destroys a batch of idle objects; false when there is none. */

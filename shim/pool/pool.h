@@ -30,9 +30,11 @@ struct pool_kind {
 	const char *name;           /* in the log; outlives the process */
 	void *(*make)(void *owner); /* NULL: it failed, with errno as the host's caller expects */
 	void (*destroy)(void *owner, void *object); /* any thread, also one that never made one */
-	unsigned make_calls, destroy_calls;         /* system calls in each, for the log */
-	uint64_t (*maps_saved)(void *owner);        /* memory maps saved just now, for the log; NULL: none */
-	bool is_observed;                           /* the pool only counts: see pool/tally.h */
+	/* After destroy, when trimming and not the program gave it back; NULL: nothing. May be slow. */
+	void (*given_back)(void *owner, void *object);
+	unsigned make_calls, destroy_calls;  /* system calls in each, for the log */
+	uint64_t (*maps_saved)(void *owner); /* memory maps saved just now, for the log; NULL: none */
+	bool is_observed;                    /* the pool only counts: see pool/tally.h */
 };
 
 struct pool {

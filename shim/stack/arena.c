@@ -36,32 +36,48 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
 	return class;
 }
 
-/* Gives a slot its class's protection, unless the program is to do that. */
-static bool open_slot(struct arena_class *class, struct slot *slot, void *base)
+/* Moves a slot that was taken from where it waited; false: it was lost, or a busy thread will free it. */
+static bool take(struct slot *slot, enum slot_state from, enum slot_state to)
 {
-	if (class->is_reserved)
-		return true;
-	if (!slot->is_open && slot_state(slot) == SLOT_FREE)
-		slot->is_open = real_mprotect(base, class->bytes, class->protection) == 0;
-	return slot->is_open || slot_state(slot) != SLOT_FREE;
+	do {
+		if (slot_move(slot, from, to))
+			return true;
+		if (slot_move(slot, SLOT_BUSY, SLOT_STRAY))
+			return false;
+	} while (slot_state(slot) == from || slot_state(slot) == SLOT_BUSY);
+	return false;
+}
+
+bool arena_ready(const struct arena_place *place)
+{
+	struct arena_class *class = place->class;
+	int saved = errno;
+
+	if (!place->slot->is_open && !class->is_reserved)
+		place->slot->is_open =
+		        real_mprotect((void *)place->base, class->bytes, class->protection) == 0;
+	errno = saved;
+	return place->slot->is_open || class->is_reserved;
 }
 
 void *arena_make(struct arena_class *class)
 {
+	struct arena_place place = {.class = class};
 	int saved = errno;
 	void *made = NULL;
 	uint32_t id;
 
 	while (made == NULL && (id = chunk_take_slot(class)) != 0) {
-		struct slot *slot = chunk_slot(class, id);
-		void *base = chunk_base(class, id);
-
-		if (!open_slot(class, slot, base)) {
+		place.slot = chunk_slot(class, id);
+		place.base = (uintptr_t)chunk_base(class, id);
+		if (!take(place.slot, SLOT_FREE, SLOT_LIVE))
+			continue;
+		if (!arena_ready(&place)) {
+			slot_move(place.slot, SLOT_LIVE, SLOT_FREE);
 			chunk_put_slot(class, id);
 			break;
 		}
-		if (slot_move(slot, SLOT_FREE, SLOT_LIVE)) /* else it was lost meanwhile */
-			made = base;
+		made = (void *)place.base;
 	}
 	errno = saved;
 	return made;
@@ -80,7 +96,8 @@ bool arena_find(const struct arena *arena, const void *address, struct arena_pla
 		return false;
 	/* A division by `bytes`, exact as long as offset * bytes < 2^64 (Granlund and Montgomery, 1994). */
 	slot = (unsigned __int128)(at - chunk->base) * chunk->class->reciprocal >> 64;
-	if (slot >= chunk->slots)
+	/* [chunk.slots] relaxed: what it fell by was never handed out. */
+	if (slot >= atomic_load_explicit(&chunk->slots, memory_order_relaxed))
 		return false; /* what is left over at the chunk's end */
 	place->class = chunk->class;
 	place->slot = &chunk->slot[slot];
@@ -92,6 +109,7 @@ bool arena_find(const struct arena *arena, const void *address, struct arena_pla
 bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = low + bytes;
+	const struct arena_chunk *chunk;
 
 	/* [arena.low, arena.high] relaxed: see widen. */
 	if (high <= atomic_load_explicit((_Atomic uintptr_t *)&arena->low, memory_order_relaxed) ||
@@ -101,7 +119,9 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
 	if (high > (uintptr_t)1 << ARENA_ADDRESS_BITS)
 		high = (uintptr_t)1 << ARENA_ADDRESS_BITS;
 	for (uintptr_t grain = low >> ARENA_GRAIN_SHIFT; grain <= (high - 1) >> ARENA_GRAIN_SHIFT; grain++) {
-		if (chunk_at(arena, grain << ARENA_GRAIN_SHIFT) != NULL)
+		chunk = chunk_at(arena, grain << ARENA_GRAIN_SHIFT);
+		/* [chunk.end] relaxed: as chunk.slots in arena_find. */
+		if (chunk != NULL && low < atomic_load_explicit(&chunk->end, memory_order_relaxed))
 			return true;
 	}
 	return false;
@@ -177,6 +197,7 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 void arena_seal(const struct arena_place *place)
 {
 	place->slot->is_sealed = place->class->is_reserved;
+	place->slot->is_guard_old = true;
 }
 
 int arena_open(const struct arena_place *place, size_t guard_bytes)
@@ -194,25 +215,34 @@ int arena_open(const struct arena_place *place, size_t guard_bytes)
 	return error;
 }
 
-int arena_retire(const struct arena_place *place)
+/* Makes a slot's protections the mapping's own. 0 or -errno. */
+static int settle(const struct arena_place *place)
 {
 	struct slot *slot = place->slot;
 	int error;
 
-	if (slot_state(slot) != SLOT_LIVE)
-		return 0;
 	if (slot->is_sealed && slot->is_open &&
 	        real_mprotect((void *)place->base, place->class->bytes, PROT_NONE) != 0)
 		return -errno;
-	if (slot->guard_bytes != 0) {
-		error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
-		if (error != 0)
-			return error;
-		count_guard(place->class, slot->guard_means, -1);
-		slot->guard_bytes = 0;
-	}
-	slot_move(slot, SLOT_LIVE, SLOT_RETIRED);
+	if (slot->guard_bytes == 0)
+		return 0;
+	error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
+	if (error != 0)
+		return error;
+	count_guard(place->class, slot->guard_means, -1);
+	slot->guard_bytes = 0;
 	return 0;
+}
+
+int arena_retire(const struct arena_place *place)
+{
+	int error;
+
+	if (!slot_move(place->slot, SLOT_LIVE, SLOT_BUSY))
+		return 0;
+	error = settle(place);
+	arena_let_go(place, error == 0 ? SLOT_RETIRED : SLOT_LIVE);
+	return error;
 }
 
 /* Gives memory back. Guards by madvise and mprotect survive it. */
@@ -271,31 +301,50 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 	return error;
 }
 
+int arena_close(const struct arena_place *place)
+{
+	struct slot *slot = place->slot;
+	int error = arena_blank(place, place->base, place->class->bytes);
+
+	if (error != 0)
+		return error;
+	if (slot->guard_bytes != 0)
+		count_guard(place->class, slot->guard_means, -1);
+	slot->guard_bytes = 0;
+	slot->is_open = false;
+	slot->name = 0;
+	return 0;
+}
+
 void arena_free(const struct arena_place *place)
 {
-	struct arena_chunk *chunk;
 	struct slot *slot = place->slot;
 	int saved = errno;
 
 	/* A guard that splits the mapping is given up with the memory: idle slots shall cost no maps. */
-	if (slot_state(slot) == SLOT_LEAVING || drop_slot(place) != 0 ||
-	        (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) {
-		if (arena_blank(place, place->base, place->class->bytes) != 0) {
-			drop(place->base, place->class->bytes);
-			errno = saved;
-			return; /* left as it is, never used again */
-		}
-		if (slot->guard_bytes != 0)
-			count_guard(place->class, slot->guard_means, -1);
-		slot->guard_bytes = 0;
-		slot->is_open = false;
-		slot->name = 0;
+	if ((slot_state(slot) == SLOT_LEAVING || drop_slot(place) != 0 ||
+	            (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) &&
+	        arena_close(place) != 0) {
+		drop(place->base, place->class->bytes);
+		errno = saved;
+		return; /* left as it is, never used again */
 	}
-	chunk = chunk_at(place->class->arena, place->base);
 	/* [slot.state] release: as slot_move; nobody else may change it now. */
 	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
-	chunk_put_slot(place->class, chunk_id(chunk, slot));
+	chunk_put_slot(place->class, chunk_id(chunk_at(place->class->arena, place->base), slot));
 	errno = saved;
+}
+
+void arena_discard(const struct arena_place *place)
+{
+	if (take(place->slot, SLOT_IDLE, SLOT_BUSY))
+		arena_free(place);
+}
+
+void arena_let_go(const struct arena_place *place, enum slot_state now)
+{
+	if (!slot_move(place->slot, SLOT_BUSY, now))
+		arena_free(place);
 }
 
 void arena_fork_child(struct arena *arena)

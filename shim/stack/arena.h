@@ -1,12 +1,13 @@
 /*
  * The arena: the addresses from which coroutine stacks are cut. It is reserved in chunks that nobody can
- *touch (PROT_NONE), each for the slots of one class; a slot is opened by mprotect when it is first used:
+ * touch (PROT_NONE), each for the slots of one class; a slot is opened by mprotect when it is first used:
  *
- *	chunk  | slot | slot | slot | slot |  not yet opened …            |	reserved, never moved or
- *unmapped ^ guard, then the stack
+ *	chunk  | slot | slot | slot | slot |  not yet opened …            |
+ *	         ^ guard, then the stack
  *
- * Whether an address is in it is a look-up in a table, exact and without a lock. The owner is the host
- *stacks; all threads, also from signal handlers: nothing here waits. errno survives.
+ * A chunk is never moved, and never unmapped but for what was never used of it (stack/locked.h). Whether an
+ * address is in it is a look-up in a table, exact and without a lock. The owner is the host stacks; all
+ * threads, also from signal handlers: nothing here waits. errno survives.
  */
 #ifndef COPOOL_STACK_ARENA_H
 #define COPOOL_STACK_ARENA_H
@@ -22,7 +23,11 @@ enum {
 	ARENA_CLASSES = 64,
 	ARENA_CHUNKS = 64,      /* of one class */
 	ARENA_GRAIN_SHIFT = 22, /* chunks are whole grains of 4 MiB, aligned to them */
+#ifdef __aarch64__
+	ARENA_ADDRESS_BITS = 48,
+#else
 	ARENA_ADDRESS_BITS = 47,
+#endif
 	ARENA_LEAF_SHIFT = 13, /* grains in a leaf of the table of grains */
 	ARENA_LEAVES = 1 << (ARENA_ADDRESS_BITS - ARENA_GRAIN_SHIFT - ARENA_LEAF_SHIFT),
 };
@@ -33,7 +38,10 @@ enum slot_state {
 	SLOT_RETIRED, /* in the program's hands, and treated so that it can never be handed out again */
 	SLOT_IDLE,    /* in a pool */
 	SLOT_LEAVING, /* on its way from the program's hands to the arena's */
+	SLOT_BUSY,    /* any of these, while a thread of ours changes what it is like */
+	SLOT_STRAY,   /* the same, and taken from there meanwhile: that thread frees it, see arena_let_go */
 	SLOT_LOST,    /* the program mapped something over it while it was not its own: never used again */
+	SLOT_GONE,    /* the same, and unmapped by the program since */
 };
 
 struct slot {
@@ -52,9 +60,10 @@ _Static_assert(sizeof(struct slot) == 16, "a million stacks take a million of th
 
 struct arena_chunk {
 	uintptr_t base;
-	uint32_t slots;
-	_Atomic uint32_t used; /* slots handed out for the first time; may exceed `slots` */
-	uint32_t number;       /* in its class */
+	_Atomic uint32_t slots; /* falls once, in arena_shrink, to those in use */
+	_Atomic uint32_t used;  /* slots handed out for the first time; may exceed `slots` */
+	_Atomic uintptr_t end;  /* of what is reserved; falls with `slots` */
+	uint32_t number;        /* in its class */
 	struct arena_class *class;
 	struct slot *slot; /* one each, zeroed */
 };
@@ -110,11 +119,23 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
  */
 void *arena_make(struct arena_class *class);
 
+/* Opens a slot that is the caller's, unless it is open or the program is to do that. False: out of maps. */
+bool arena_ready(const struct arena_place *place);
+
 /*
- * Gives a slot's memory back; the slot is free. The caller owns it: SLOT_IDLE, or SLOT_LEAVING when it is no
- * longer like its class.
+ * Gives a slot's memory back; the slot is free. The caller owns it; it is SLOT_LEAVING when it is no longer
+ * like its class.
  */
 void arena_free(const struct arena_place *place);
+
+/* Frees what a pool gives back. */
+void arena_discard(const struct arena_place *place);
+
+/* Makes of a SLOT_BUSY what it shall be now; frees it, if it has become a stray. */
+void arena_let_go(const struct arena_place *place, enum slot_state now);
+
+/* Maps a slot of the caller's anew: not open, no guard, nothing in it. 0 or -errno. */
+int arena_close(const struct arena_place *place);
 
 /* Where an address lies; false when it is not ours. */
 bool arena_find(const struct arena *arena, const void *address, struct arena_place *place);
@@ -128,7 +149,8 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
 
-/* A slot was handed out; one of a reserved class is the program's to open. */
+/* A slot is handed out: its guard is of the last use, and one of a reserved class is the program's to open.
+ */
 void arena_seal(const struct arena_place *place);
 
 /* Opens a sealed slot from `guard_bytes` on, what is below being its guard. 0 or -errno. */
@@ -159,6 +181,13 @@ static inline enum slot_state slot_state(const struct slot *slot)
 {
 	/* [slot.state] acquire: what the last owner did to the slot; pairs with slot_move. */
 	return atomic_load_explicit((_Atomic uint32_t *)&slot->state, memory_order_acquire);
+}
+
+/* Ends a SLOT_BUSY that nobody else can take meanwhile: the caller holds it. */
+static inline void slot_settle(struct slot *slot, enum slot_state state)
+{
+	/* [slot.state] release: as slot_move. */
+	atomic_store_explicit(&slot->state, state, memory_order_release);
 }
 
 /* Changes a slot's state; false when it was not `from`: somebody else has it. */

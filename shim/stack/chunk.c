@@ -127,6 +127,10 @@ static uintptr_t reserve(uint64_t bytes)
 		return 0;
 	low = (uintptr_t)range;
 	end = low + bytes + GRAIN_BYTES;
+	if (end >> ARENA_ADDRESS_BITS != 0) {
+		real_munmap(range, end - low); /* the table of grains does not reach there */
+		return 0;
+	}
 	base = (low + GRAIN_BYTES - 1) & ~(GRAIN_BYTES - 1);
 	if (base > low)
 		real_munmap(range, base - low);
@@ -159,21 +163,25 @@ static bool add_chunk(struct arena_class *class)
 	struct arena_chunk *chunk = &class->chunk[number];
 	struct arena *arena = class->arena;
 	uint64_t bytes;
+	uint32_t slots;
 
 	if (number == ARENA_CHUNKS)
 		return false;
 	bytes = next_chunk_bytes(class, number);
 	if (bytes == 0)
 		return false;
-	chunk->slots = bytes / class->bytes < 1u << SLOT_BITS ? bytes / class->bytes : 1u << SLOT_BITS;
-	chunk->slot = real_table(chunk->slots * sizeof *chunk->slot);
+	slots = bytes / class->bytes < 1u << SLOT_BITS ? bytes / class->bytes : 1u << SLOT_BITS;
+	chunk->slot = real_table(slots * sizeof *chunk->slot);
 	if (chunk->slot == NULL)
 		return false;
 	chunk->base = reserve(bytes);
 	if (chunk->base == 0) {
-		real_table_free(chunk->slot, chunk->slots * sizeof *chunk->slot);
+		real_table_free(chunk->slot, slots * sizeof *chunk->slot);
 		return false;
 	}
+	/* [chunk.slots, chunk.end] relaxed: published by the release below, and by set_chunk's. */
+	atomic_store_explicit(&chunk->slots, slots, memory_order_relaxed);
+	atomic_store_explicit(&chunk->end, chunk->base + bytes, memory_order_relaxed);
 	chunk->number = number;
 	chunk->class = class;
 	for (uintptr_t at = chunk->base; at < chunk->base + bytes; at += GRAIN_BYTES)
@@ -192,16 +200,18 @@ static uint32_t take_new(struct arena_class *class)
 	/* [class.chunks] acquire: the chunk's fields; pairs with add_chunk. */
 	uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_acquire);
 	struct arena_chunk *chunk;
-	uint32_t slot;
+	uint32_t slot, slots;
 
 	if (chunks == 0)
 		return 0;
 	chunk = &class->chunk[chunks - 1];
 	/* [chunk.used] relaxed: hands out numbers. The look before keeps it from running over. */
-	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= chunk->slots)
+	/* [chunk.slots] relaxed: before it falls, `used` has been set past all of them. */
+	slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
+	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= slots)
 		return 0;
 	slot = atomic_fetch_add_explicit(&chunk->used, 1, memory_order_relaxed);
-	return slot < chunk->slots ? 1 + (chunk->number << SLOT_BITS | slot) : 0;
+	return slot < slots ? 1 + (chunk->number << SLOT_BITS | slot) : 0;
 }
 
 /* A slot of any history: its id, or 0. */

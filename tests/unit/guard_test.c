@@ -1,11 +1,17 @@
-/* Guards of both means: what they stop, and what they leave. */
+/* Guards of all means: what they stop, what they leave, and which of them older kernels get. */
 #include "stack/guard.h"
 
 #include "tap.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,15 +22,21 @@ enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, PAGES = 16 };
 static const struct {
 	enum guard_means means;
 	const char *name;
-} all_means[] = {{GUARD_MADVISE, "madvise"}, {GUARD_MPROTECT, "mprotect"}};
+	int signal;
+	bool survives_trim;
+} all_means[] = {
+        {GUARD_MADVISE, "madvise", SIGSEGV, true},
+        {GUARD_POISON, "poison", SIGBUS, false},
+        {GUARD_MPROTECT, "mprotect", SIGSEGV, true},
+};
 
 static char *map(void)
 {
 	return mmap(NULL, PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-/* Whether a child that writes there dies of SIGSEGV. */
-static bool is_deadly(volatile char *at)
+/* The signal that a child dies of when it writes there; 0: it lives. */
+static int deadly_signal(volatile char *at)
 {
 	int status = 0;
 	pid_t child = fork();
@@ -34,11 +46,29 @@ static bool is_deadly(volatile char *at)
 
 		setrlimit(RLIMIT_CORE, &none);
 		signal(SIGSEGV, SIG_DFL);
+		signal(SIGBUS, SIG_DFL);
 		*at = 1;
 		_exit(0);
 	}
 	waitpid(child, &status, 0);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static bool is_deadly(volatile char *at)
+{
+	return deadly_signal(at) == SIGSEGV;
+}
+
+static int count_descriptors(void)
+{
+	DIR *open = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (open != NULL && readdir(open) != NULL)
+		count++;
+	if (open != NULL)
+		closedir(open);
+	return count;
 }
 
 static int count_maps(const char *low)
@@ -56,30 +86,118 @@ static int count_maps(const char *low)
 	return count;
 }
 
-static void test_means(enum guard_means means, const char *name)
+static void test_means(enum guard_means means, const char *name, int death, bool survives_trim)
 {
 	char *memory = map();
-	int maps = count_maps(memory);
+	int maps = count_maps(memory), descriptors = count_descriptors(), status = 0;
+	pid_t child;
 
 	errno = 77;
 	tap_is(guard_install(means, memory, 2 * PAGE), means, "guard by %s: it can be had", name);
-	tap_ok(is_deadly(memory) && is_deadly(memory + 2 * PAGE - 1), "guard by %s: who touches it dies",
-	        name);
-	tap_ok(!is_deadly(memory + 2 * PAGE), "guard by %s: who touches the page above lives", name);
-	if (means == GUARD_MADVISE)
+	tap_is(count_descriptors(), descriptors, "guard by %s: it leaves no descriptor open", name);
+	tap_is(deadly_signal(memory), death, "guard by %s: who touches its first byte dies", name);
+	tap_is(deadly_signal(memory + 2 * PAGE - 1), death, "guard by %s: and who touches its last", name);
+	tap_is(deadly_signal(memory + 2 * PAGE), 0, "guard by %s: who touches the page above lives", name);
+	child = fork();
+	if (child == 0)
+		_exit(deadly_signal(memory));
+	waitpid(child, &status, 0);
+	tap_is(WEXITSTATUS(status), death, "guard by %s: it outlives two forks", name);
+	if (means != GUARD_MPROTECT)
 		tap_is(count_maps(memory), maps, "guard by %s: it takes no memory map", name);
 	madvise(memory, PAGES * PAGE, MADV_DONTNEED);
-	tap_ok(is_deadly(memory + PAGE), "guard by %s: it survives a trim", name);
+	tap_is(deadly_signal(memory + PAGE), survives_trim ? death : 0, "guard by %s: it %s a trim", name,
+	        survives_trim ? "survives" : "does not survive");
 	tap_is(guard_remove(means, memory, 2 * PAGE, RW), 0, "guard by %s: it can be taken away", name);
 	memset(memory, 1, PAGES * PAGE);
 	tap_is(errno, 77, "guard by %s: errno survives all that", name);
 
 	guard_install(means, memory, PAGE);
 	tap_is(guard_settle(means, memory, PAGE), 0, "guard by %s: it can be settled", name);
-	tap_ok(is_deadly(memory), "guard by %s: settled, it kills", name);
+	tap_ok(is_deadly(memory), "guard by %s: settled, it kills by SIGSEGV", name);
 	mprotect(memory, PAGE, RW);
-	tap_ok(!is_deadly(memory), "guard by %s: settled, mprotect opens it", name);
+	tap_is(deadly_signal(memory), 0, "guard by %s: settled, mprotect opens it", name);
 	munmap(memory, PAGES * PAGE);
+}
+
+/* ---- kernels that know less ---- */
+
+/* From now on this process's kernel answers a system call with an error, if its argument is `value`. */
+static void refuse(int call, int argument, unsigned value, int error)
+{
+	struct sock_filter filter[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * argument),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		_exit(100);
+}
+
+/* What a child answers, after it has lost what older kernels lack; 100: it could not. */
+static int in_older(bool has_poison, int (*ask)(void))
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		refuse(SYS_madvise, 2, 102, EINVAL);
+		if (!has_poison)
+			refuse(SYS_userfaultfd, 0, O_CLOEXEC | O_NONBLOCK | 1, ENOSYS);
+		_exit(ask());
+	}
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 101;
+}
+
+static int ask_auto(void)
+{
+	return guard_probe(GUARD_AUTO);
+}
+
+static int ask_madvise(void)
+{
+	return guard_probe(GUARD_MADVISE);
+}
+
+static int ask_poison(void)
+{
+	return guard_probe(GUARD_POISON);
+}
+
+/* A guard of before can be taken away by a mapping over it; here not even by that. */
+static int ask_hopeless(void)
+{
+	char *memory = map();
+	int error;
+
+	refuse(SYS_madvise, 2, 103, EPERM);
+	refuse(SYS_mmap, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, ENOMEM);
+	errno = 77;
+	error = guard_remove(GUARD_MADVISE, memory, PAGE, RW);
+	return error == -ENOMEM && errno == 77 ? 0 : 1;
+}
+
+static void test_older(bool has_poison)
+{
+	if (in_older(true, ask_auto) == 100) {
+		tap_skip("no seccomp filter may be set here", "guard: older kernels get what they can");
+		return;
+	}
+	tap_is(in_older(false, ask_auto), GUARD_MPROTECT, "guard: the oldest kernels get mprotect");
+	tap_is(in_older(false, ask_poison), GUARD_MPROTECT, "guard: also who wants poison");
+	tap_is(in_older(false, ask_madvise), GUARD_MPROTECT, "guard: also who wants madvise");
+	if (has_poison)
+		tap_is(in_older(true, ask_auto), GUARD_POISON, "guard: Linux 6.6 to 6.12 get poison");
+	tap_is(in_older(true, ask_madvise), GUARD_MPROTECT, "guard: but not who wants madvise there");
+	tap_is(in_older(true, ask_hopeless), 0,
+	        "guard: one that cannot be removed says so, and errno survives");
 }
 
 static void test_locked(void)
@@ -112,12 +230,14 @@ int main(void)
 {
 	tap_is(guard_probe(GUARD_MPROTECT), GUARD_MPROTECT, "guard: who wants mprotect gets it");
 	for (size_t i = 0; i < sizeof all_means / sizeof *all_means; i++) {
-		if (all_means[i].means == GUARD_MADVISE && guard_probe(GUARD_AUTO) != GUARD_MADVISE) {
-			tap_skip("this kernel has no MADV_GUARD_INSTALL", "guard by madvise");
+		if (guard_probe(all_means[i].means) != all_means[i].means) {
+			tap_skip("this kernel has no such guards", "guard by %s", all_means[i].name);
 			continue;
 		}
-		test_means(all_means[i].means, all_means[i].name);
+		test_means(all_means[i].means, all_means[i].name, all_means[i].signal,
+		        all_means[i].survives_trim);
 	}
+	test_older(guard_probe(GUARD_POISON) == GUARD_POISON);
 	test_locked();
 	test_nowhere();
 	return tap_done();

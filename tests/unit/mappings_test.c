@@ -69,17 +69,32 @@ static void test_protect(void)
 {
 	char *made = arena_make(class);
 
-	tap_is(mappings_protect(&arena, made, PAGE, PROT_NONE), 0, "mappings: a low guard can be made");
-	tap_is(mappings_protect(&arena, made, BYTES, RW), 0, "mappings: and opened with all of the stack");
+	tap_is(mappings_protect(&arena, made, PAGE, PROT_NONE, -1), 0, "mappings: a low guard can be made");
+	tap_is(mappings_protect(&arena, made, BYTES, RW, -1), 0,
+	        "mappings: and opened with all of the stack");
 	made[0] = 1;
 	tap_is(state_of(made), SLOT_LIVE, "mappings: neither retires the stack");
-	tap_is(mappings_protect(&arena, made + PAGE, PAGE, PROT_READ), 0, "mappings: any page can be closed");
+	tap_is(mappings_protect(&arena, made + PAGE, PAGE, PROT_READ, -1), 0,
+	        "mappings: any page can be closed");
 	tap_is(state_of(made), SLOT_RETIRED, "mappings: which retires the stack");
 	tap_is(made[0], 1, "mappings: it keeps its contents");
 	mappings_unmap(&arena, made, BYTES, release);
-	tap_is(mappings_protect(&arena, made, PAGE, RW), -1, "mappings: what was unmapped cannot be opened");
+	tap_is(mappings_protect(&arena, made, PAGE, RW, -1), -1,
+	        "mappings: what was unmapped cannot be opened");
 	tap_is(errno, ENOMEM, "mappings: there is no such memory");
 	releases();
+}
+
+static void test_protect_by_key(void)
+{
+	char *made = arena_make(class);
+
+	/* A machine without protection keys says EINVAL, and the stack is retired all the same. */
+	if (mappings_protect(&arena, made, BYTES, RW, 0) != 0)
+		tap_is(errno, EINVAL, "mappings: a key that there is not is invalid");
+	tap_is(state_of(made), SLOT_RETIRED, "mappings: a key retires a stack, whatever the protection");
+	mappings_unmap(&arena, made, BYTES, release);
+	tap_is(releases(), 0, "mappings: which is never handed out as it is");
 }
 
 static void test_advise(void)
@@ -103,8 +118,8 @@ static void test_over(void)
 
 	arena_find(&arena, idle, &place);
 	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
-	mappings_give_up(&arena, live, BYTES);
-	mappings_give_up(&arena, idle, PAGE);
+	mappings_make_way(&arena, live, BYTES, MAP_FIXED);
+	mappings_make_way(&arena, idle, PAGE, MAP_FIXED);
 	tap_is(state_of(live), SLOT_RETIRED, "mappings: a stack that is mapped over is retired");
 	tap_is(state_of(idle), SLOT_LOST, "mappings: an idle one is lost");
 	mmap(idle, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -112,6 +127,30 @@ static void test_over(void)
 	mappings_unmap(&arena, idle, PAGE, release);
 	tap_is(releases(), 0, "mappings: what was mapped over it is the program's");
 	mappings_unmap(&arena, live, BYTES, release);
+}
+
+/* What a program may map where its stack was. */
+static void test_in_place(void)
+{
+	int want = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, flags;
+	char *made = arena_make(class);
+
+	tap_is(mappings_make_way(&arena, made, BYTES, want), want,
+	        "mappings: where a stack is nothing else can be mapped in place");
+	tap_is(state_of(made), SLOT_LIVE, "mappings: and it stays what it is");
+	mappings_unmap(&arena, made, BYTES, release);
+	for (int i = 0; i < 3; i++) {
+		flags = mappings_make_way(&arena, made, BYTES, want);
+		tap_ok(mmap(made, BYTES, RW, flags, -1, 0) == made, "mappings: where one was it can");
+		tap_is(state_of(made), SLOT_LOST, "mappings: which takes the slot for good");
+		tap_is(mappings_make_way(&arena, made, PAGE, want), want,
+		        "mappings: in the place of that nothing can");
+		made[0] = 1;
+		mappings_unmap(&arena, made, BYTES, release);
+		tap_is(state_of(made), SLOT_GONE, "mappings: until that was unmapped as well");
+	}
+	tap_ok(arena_make(class) != made, "mappings: and the slot is not handed out");
+	releases();
 }
 
 static void test_move(void)
@@ -186,8 +225,10 @@ int main(void)
 	class = arena_class_start(&arena, 3, BYTES, RW);
 	test_unmap();
 	test_protect();
+	test_protect_by_key();
 	test_advise();
 	test_over();
+	test_in_place();
 	test_move();
 	test_race();
 	return tap_done();

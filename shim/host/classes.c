@@ -1,0 +1,175 @@
+/* `classes` is written by classes_init, but for its classes: each by who adds it. */
+#include "host/classes.h"
+
+#include "host/request.h"
+#include "host/sites.h"
+#include "pool/pool.h"
+#include "pool/roster.h"
+#include "stack/reclaim.h"
+
+struct stack_class {
+	struct request request;
+	struct arena_class *slots;
+	struct pool pool;
+	struct pool_kind kind;
+	bool is_pooled_above; /* see sites_is_pooled: the pool only counts */
+	char name[REQUEST_NAME_BYTES];
+};
+
+static struct {
+	struct arena *arena;
+	unsigned max_batches;
+	struct stack_class class[POOL_MAX];
+	struct roster started;
+} classes = {.started = ROSTER_INIT};
+
+void classes_init(struct arena *arena, unsigned max_batches)
+{
+	classes.arena = arena;
+	classes.max_batches = max_batches;
+}
+
+static struct stack_class *class_of(const struct arena_place *place)
+{
+	return &classes.class[place->class - classes.arena->class];
+}
+
+static void *make(void *owner)
+{
+	struct stack_class *class = owner;
+
+	return arena_make(class->slots);
+}
+
+static void destroy(void *owner, void *stack)
+{
+	struct arena_place place;
+
+	(void)owner;
+	if (arena_find(classes.arena, stack, &place))
+		arena_discard(&place);
+}
+
+/* Not with every destroy: a program that overflows its pool would pay for it on its own path. */
+static void given_back(void *owner, void *stack)
+{
+	struct arena_place place;
+
+	(void)owner;
+	if (arena_find(classes.arena, stack, &place))
+		arena_reclaim(&place);
+}
+
+static uint64_t maps_saved(void *owner)
+{
+	struct stack_class *class = owner;
+
+	return arena_guards(class->slots);
+}
+
+static struct stack_class *find_class(const struct request *request)
+{
+	unsigned started = roster_count(&classes.started);
+
+	for (unsigned i = 0; i < started; i++) {
+		if (request_is_alike(&classes.class[i].request, request))
+			return &classes.class[i];
+	}
+	return NULL;
+}
+
+static void start_class(struct stack_class *class, unsigned number, const struct request *request)
+{
+	class->request = *request;
+	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
+	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
+	request_name(request, class->name);
+	class->kind = (struct pool_kind){
+	        .name = class->name,
+	        .make = make,
+	        .destroy = destroy,
+	        .given_back = given_back,
+	        .make_calls = 1,
+	        .destroy_calls = 1,
+	        .maps_saved = maps_saved,
+	};
+}
+
+/* A class for such requests; NULL when there are too many, or another thread is adding one. */
+static struct stack_class *add_class(const struct request *request)
+{
+	struct stack_class *class;
+	unsigned number;
+
+	if (!roster_begin(&classes.started))
+		return NULL;
+	number = roster_count(&classes.started);
+	class = find_class(request);
+	if (class == NULL && number < POOL_MAX) {
+		start_class(&classes.class[number], number, request);
+		if (pool_start(&classes.class[number].pool, &classes.class[number].kind,
+		            &classes.class[number], classes.max_batches) >= 0)
+			class = &classes.class[number++];
+	}
+	roster_end(&classes.started, number);
+	return class;
+}
+
+/* Takes a slot out of the pool for use; false when it cannot be what the request wants. */
+static bool hand_out(const struct stack_class *class, void *stack)
+{
+	struct arena_place place;
+	bool idle, ready;
+
+	/* First of all ours: it may be that the program has mapped something over an idle slot. */
+	if (!arena_find(classes.arena, stack, &place))
+		return false;
+	idle = slot_move(place.slot, SLOT_IDLE, SLOT_BUSY);
+	if (!idle && !slot_move(place.slot, SLOT_LIVE, SLOT_BUSY)) /* fresh from the arena */
+		return false;
+	arena_seal(&place);
+	ready = arena_ready(&place);
+	if (ready && class->request.is_clean)
+		ready = (idle ? arena_renew(&place) : arena_unguard(&place)) == 0;
+	slot_settle(place.slot, ready ? SLOT_LIVE : SLOT_IDLE);
+	return ready;
+}
+
+void *classes_get(const struct request *request)
+{
+	struct stack_class *class = find_class(request);
+	void *stack;
+
+	if (class == NULL)
+		class = add_class(request);
+	if (class == NULL)
+		return NULL;
+	stack = class->is_pooled_above ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
+	if (stack != NULL && !hand_out(class, stack)) {
+		pool_destroy(&class->pool, stack);
+		stack = NULL;
+	}
+	return stack;
+}
+
+void classes_put(const struct arena_place *place)
+{
+	struct stack_class *class = class_of(place);
+
+	if (class->request.is_clean && place->slot->guard_bytes == 0)
+		sites_spoil(class->request.caller, class->request.bytes);
+	if (class->is_pooled_above)
+		pool_destroy(&class->pool, (void *)place->base);
+	else
+		pool_put(&class->pool, class->pool.index, (void *)place->base);
+}
+
+void classes_count_saved(const struct arena_place *place)
+{
+	pool_count_saved(class_of(place)->pool.index);
+}
+
+void classes_fork_child(void)
+{
+	roster_fork_child(&classes.started);
+}

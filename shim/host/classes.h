@@ -1,0 +1,29 @@
+/*
+ * The kinds of coroutine stacks that a program asks for, and the pool that each has. Requests are of one
+ * class when they are alike in all that struct request says; a class is set up by its first request.
+ *
+ * All threads, at any time; nothing here waits.
+ */
+#ifndef COPOOL_HOST_CLASSES_H
+#define COPOOL_HOST_CLASSES_H
+
+#include "stack/arena.h"
+
+struct request;
+
+/* Once, before all else: the arena that slots are taken from, and each pool's cap. */
+void classes_init(struct arena *arena, unsigned max_batches);
+
+/* A stack for such a request; NULL: there is none to be had, and the program is to map one itself. */
+void *classes_get(const struct request *request);
+
+/* Gives a whole slot that the program has unmapped, SLOT_IDLE, to its class's pool. */
+void classes_put(const struct arena_place *place);
+
+/* A system call was not made for the sake of this slot's class. */
+void classes_count_saved(const struct arena_place *place);
+
+/* In a fork's child: what other threads were doing is not being done any more. */
+void classes_fork_child(void);
+
+#endif

@@ -1,0 +1,62 @@
+/* Spans, claimed slot by slot. */
+#include "stack/reclaim.h"
+
+#include "libc/real.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+enum { SPAN_SHARE = 4 }; /* slots smaller than such a part of a span are not worth the walk */
+
+/* Claims the free slots from `low` up to `end`; returns where it had to stop, `end` or more when nowhere. */
+static uintptr_t claim(const struct arena *arena, uintptr_t low, uintptr_t end)
+{
+	struct arena_place place;
+
+	while (low < end && arena_find(arena, (void *)low, &place) &&
+	        slot_move(place.slot, SLOT_FREE, SLOT_BUSY))
+		low = place.base + place.class->bytes;
+	return low;
+}
+
+static void release(const struct arena *arena, uintptr_t low, uintptr_t end)
+{
+	struct arena_place place;
+
+	for (; low < end && arena_find(arena, (void *)low, &place); low = place.base + place.class->bytes)
+		arena_let_go(&place, SLOT_FREE);
+}
+
+/* A guard keeps its page table. */
+static bool unguard(const struct arena *arena, uintptr_t low, uintptr_t end)
+{
+	struct arena_place place;
+
+	for (; low < end && arena_find(arena, (void *)low, &place); low = place.base + place.class->bytes) {
+		if (arena_unguard(&place) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void reclaim_span(const struct arena *arena, uintptr_t low, size_t bytes)
+{
+	uintptr_t claimed = claim(arena, low, low + bytes);
+
+	/* Only advice for the whole of a span makes the kernel drop its table. */
+	if (claimed >= low + bytes && unguard(arena, low, claimed))
+		real_madvise((void *)low, bytes, MADV_DONTNEED);
+	release(arena, low, claimed);
+}
+
+void arena_reclaim(const struct arena_place *place)
+{
+	const struct arena_class *class = place->class;
+	size_t span = class->arena->page_bytes * (class->arena->page_bytes / sizeof(void *));
+	uintptr_t low = place->base & ~(span - 1);
+	int saved = errno;
+
+	for (; class->bytes >= span / SPAN_SHARE && low < place->base + class->bytes; low += span)
+		reclaim_span(class->arena, low, span);
+	errno = saved;
+}
