@@ -26,7 +26,8 @@ machine_root() {
 		rm -f /tmp/log.jsonl
 		LD_PRELOAD=/copool/libcopool.so COPOOL_LOG=/tmp/log.jsonl exec env "$@"
 	END
-	# A question is a script and a line `@@`; its answer is what it printed and a line `@@ STATUS`.
+	# A question is a script and a line `@@`; its answer is what it printed and a line `@@ STATUS`. Not with
+	# the shell's read: it loses what it has when an orphan ends.
 	cat >"$root/init" <<-'END'
 		#!/bin/busybox sh
 		/bin/busybox --install -s /bin
@@ -39,9 +40,7 @@ machine_root() {
 		stty raw -echo <&3
 		echo @@ 0 >&3
 		while :; do
-			while IFS= read -r line <&3 && [ "$line" != @@ ]; do
-				printf '%s\n' "$line"
-			done >/script
+			awk '$0 == "@@" { exit } { print }' <&3 >/script
 			timeout 100 sh /script >/answer 2>&1 </dev/null 3>&-
 			echo "@@ $?" >>/answer
 			cat /answer >&3
