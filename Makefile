@@ -50,7 +50,7 @@ GUESTS := count_contexts.c handler.c leaves.c limits.c lives.c looks_inside.c ma
 BATS := 02-count 05-lint 10-run 12-show 15-fast-path 16-compare 17-report 18-plot \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 28-observe \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
-	50-stacks-exact 51-php 52-fibers 53-stacks-limits \
+	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels \
 	60-install 90-bootstrap
 
 # What one program needs beyond the rest.

@@ -81,9 +81,11 @@ same_mappings() {
 
 @test "stacks: a sandbox that refuses guards, or every advice, changes nothing" {
 	requires_guest stacks
-	for what in guards madvise; do
-		same_twin "$GUESTS/stacks" refuse "$what"
-		[[ $output == $'sandbox 0\n0 failed' ]]
+	for what in guards madvise poison; do
+		for means in auto poison; do
+			same_twin COPOOL_GUARD=$means "$GUESTS/stacks" refuse "$what"
+			[[ $output == $'sandbox 0\n0 failed' ]]
+		done
 	done
 }
 

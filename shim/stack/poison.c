@@ -17,6 +17,10 @@
 #define UFFD_USER_MODE_ONLY 1
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 /* From Linux 6.6's header. */
 struct poison_request {
 	struct uffdio_range range;
@@ -43,13 +47,18 @@ static int poison_range(int fd, void *low, size_t bytes)
 
 int poison_install(void *low, size_t bytes)
 {
-	int saved = errno, error, fd;
+	int saved = errno, error, fd = -1;
 
+	/*
+	 * Linux 6.12 does not join the parts of a mapping again of which only one was ever touched; so all of
+	 * it is, by a page that comes and goes.
+	 */
+	real_madvise(low, 1, MADV_POPULATE_WRITE);
 	error = poison_remove(low, bytes); /* a page that is there cannot be poisoned */
-	if (error != 0)
-		return error;
-	fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-	error = fd >= 0 ? poison_range(fd, low, bytes) : -errno;
+	if (error == 0) {
+		fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+		error = fd >= 0 ? poison_range(fd, low, bytes) : -errno;
+	}
 	if (fd >= 0)
 		close(fd); /* ends the registration, and the mapping is whole again */
 	errno = saved;

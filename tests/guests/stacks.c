@@ -7,7 +7,7 @@
  *	zero N		counts bytes of N recycled stacks that are not zero
  *	limit BYTES	as many stacks as the address space bears
  *	lock BYTES	with all memory locked, now and later, within a limit
- *	refuse WORD	in a sandbox that refuses `guards` or every `madvise`
+ *	refuse WORD	in a sandbox that refuses `guards` by madvise, every `madvise`, or guards by `poison`
  *	guards		with guards that grow and shrink from life to life
  *	threads N	four threads that make and unmap, while N children are forked that do so too
  */
@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,13 +169,13 @@ static void lock_all(rlim_t bytes)
 
 static void refuse(const char *what)
 {
-	int all = strcmp(what, "guards") != 0;
+	int all = strcmp(what, "guards") != 0, poison = strcmp(what, "poison") == 0;
 	struct sock_filter filter[] = {
 	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 4),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, poison ? SYS_userfaultfd : SYS_madvise, 0, 4),
 	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
 	        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, all ? 0 : 102, 0, 2),
-	        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, all ? 1000 : 103, 1, 0),
+	        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, all ? UINT32_MAX : 103, 1, 0),
 	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};

@@ -30,9 +30,13 @@ static const struct {
         {GUARD_MPROTECT, "mprotect", SIGSEGV, true},
 };
 
+/* A mapping that is one with no other; its neighbours stay. */
 static char *map(void)
 {
-	return mmap(NULL, PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(NULL, (PAGES + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	mprotect(memory + PAGE, PAGES * PAGE, RW);
+	return memory + PAGE;
 }
 
 /* The signal that a child dies of when it writes there; 0: it lives. */
@@ -105,6 +109,10 @@ static void test_means(enum guard_means means, const char *name, int death, bool
 	tap_is(WEXITSTATUS(status), death, "guard by %s: it outlives two forks", name);
 	if (means != GUARD_MPROTECT)
 		tap_is(count_maps(memory), maps, "guard by %s: it takes no memory map", name);
+	memset(memory + 2 * PAGE, 1, (PAGES - 2) * PAGE);
+	madvise(memory + 2 * PAGE, (PAGES - 2) * PAGE, MADV_DONTNEED);
+	tap_is(deadly_signal(memory + PAGE), death, "guard by %s: it survives that what is above is trimmed",
+	        name);
 	madvise(memory, PAGES * PAGE, MADV_DONTNEED);
 	tap_is(deadly_signal(memory + PAGE), survives_trim ? death : 0, "guard by %s: it %s a trim", name,
 	        survives_trim ? "survives" : "does not survive");
@@ -211,7 +219,7 @@ static void test_locked(void)
 	}
 	tap_is(guard_install(GUARD_MADVISE, memory, PAGE), GUARD_MPROTECT,
 	        "guard: locked memory gets one by mprotect");
-	tap_ok(is_deadly(memory), "guard: which kills");
+	tap_is(deadly_signal(memory), SIGSEGV, "guard: which kills");
 	munmap(memory, PAGES * PAGE);
 }
 

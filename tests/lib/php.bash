@@ -1,0 +1,68 @@
+# PHP scripts that more than one file runs.
+# shellcheck shell=bash
+
+# Fibers in all the ways that PHP has, and what came of them.
+fibers_php() {
+	cat >fibers.php <<-'END'
+		<?php
+		function life(int $n): int {
+			$fiber = new Fiber(function (int $n): int { return $n + Fiber::suspend($n * 2); });
+			$got = $fiber->start($n);
+			$fiber->resume($got);
+			return $fiber->getReturn();
+		}
+		$sum = 0;
+		for ($i = 0; $i < 3000; $i++) $sum += life($i);
+		echo "sequence $sum\n";
+
+		$alive = [];
+		for ($i = 0; $i < 1000; $i++) {
+			$alive[$i] = new Fiber(function () use ($i) { $x = range(0, $i % 50); Fiber::suspend(); return array_sum($x); });
+			$alive[$i]->start();
+		}
+		$sum = 0;
+		foreach ($alive as $fiber) { $fiber->resume(); $sum += $fiber->getReturn(); }
+		echo "alive $sum\n";
+
+		function nest(int $depth): int {
+			if ($depth == 0) return 0;
+			$fiber = new Fiber(fn() => nest($depth - 1) + 1);
+			$fiber->start();
+			return $fiber->getReturn();
+		}
+		echo 'nested ', nest(200), "\n";
+
+		function numbers() { for ($i = 0; $i < 5; $i++) yield Fiber::suspend($i); }
+		$fiber = new Fiber(function () { foreach (numbers() as $n) echo "generated $n\n"; });
+		$n = $fiber->start();
+		while (!$fiber->isTerminated()) $n = $fiber->resume($n * $n);
+
+		$fiber = new Fiber(function () { try { Fiber::suspend(); } finally { echo "finally\n"; } });
+		$fiber->start();
+		try { $fiber->throw(new LogicException('through')); } catch (LogicException $e) { echo $e->getMessage(), "\n"; }
+		for ($i = 0; $i < 100; $i++) {
+			$fiber = new Fiber(function () { throw new RuntimeException('out'); });
+			try { $fiber->start(); } catch (RuntimeException $e) { $caught = ($caught ?? 0) + 1; }
+		}
+		echo "caught $caught\n";
+		$forgotten = new Fiber(function () { try { Fiber::suspend(); } finally { echo "destroyed\n"; } });
+		$forgotten->start();
+		$forgotten = null;
+		preg_match('/(?:.|\n)*?x/', str_repeat("a\n", 20000), $m);
+		echo 'preg ', preg_last_error_msg(), "\n";
+	END
+}
+
+# many.php N: so many fibers alive at once, or as many as there can be.
+many_php() {
+	cat >many.php <<-'END'
+		<?php
+		$alive = [];
+		try {
+			for ($i = 0; $i < (int)$argv[1]; $i++) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $alive[] = $f; }
+		} catch (Throwable $e) { echo get_class($e), ': ', $e->getMessage(), "\n"; }
+		echo count($alive), ' alive, ', count(file('/proc/self/maps')), " maps\n";
+		foreach ($alive as $f) $f->resume();
+		echo "done\n";
+	END
+}
