@@ -75,13 +75,6 @@ static void destroy(void *owner, void *stack)
 		arena_free(&place);
 }
 
-static uint64_t maps_saved(void *owner)
-{
-	struct stack_class *class = owner;
-
-	return arena_guards(class->slots);
-}
-
 static struct stack_class *find_class(const struct request *request)
 {
 	unsigned classes = roster_count(&stacks.classes);
@@ -105,7 +98,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	        .destroy = destroy,
 	        .make_calls = 1,
 	        .destroy_calls = 1,
-	        .maps_saved = maps_saved,
+	        .maps_saved = &class->slots->guards,
 	};
 }
 
