@@ -33,7 +33,7 @@ static struct {
 
 static struct {
 	uint64_t name, maps;
-	uint32_t make, destroy;
+	uint32_t make, destroy, observed;
 } kind;
 
 static struct thread threads[THREADS + 1];
@@ -87,6 +87,7 @@ static void put_right(void)
 	        .kind_maps = 8,
 	        .kind_make = 16,
 	        .kind_destroy = 20,
+	        .kind_observed = 24,
 	        .chunks = address(chunks),
 	        .thread_count = address(&thread_count),
 	        .in_chunk = 64,
