@@ -97,6 +97,18 @@ without_time() {
 	"$COPOOL" show "$pid" | grep -E '^  stack [0-9]+ php +600 +50\.00 % +300 +50 +250 +300 +0 +1$'
 }
 
+@test "show PID: a pool that is only observed is counted as its log does, and cannot be changed" {
+	start_pooled COPOOL_MODE=observe "$steps" use 1000 use 100 touch used wait go
+	wait_until 10 test -e used
+	"$COPOOL" show --json "$pid" | jq -c '.processes[0].pools[]' | without_time >outside
+	run "$COPOOL" trim "$pid"
+	[[ $status -eq 1 && $output == *"nothing is pooled in process $pid"* ]]
+	touch go
+	ended "$pid"
+	[[ $(jq .create_new outside) -eq 1100 ]]
+	log_records final | without_time | diff outside -
+}
+
 @test "show PID: threads that have counted are added up, in qemu-storage-daemon" {
 	requires_qemu qemu-storage-daemon qemu-img
 	start_pooled COPOOL_DECAY_MS=0 COPOOL_INTERVAL_MS=50 qemu-storage-daemon \
