@@ -24,12 +24,12 @@ SHIM := shim.c exports.c config.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/classes.c host/handles.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
 	host/request.c host/sites.c host/stacks.c \
-	report/journal.c report/line.c report/log.c report/path.c report/prometheus.c report/report.c report/utf8.c \
-	report/worker.c
+	report/block.c report/journal.c report/line.c report/log.c report/path.c report/prometheus.c \
+	report/report.c report/utf8.c report/worker.c
 
-COPOOL := main.c cmd_compare.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_show.c \
-	book.c book_json.c figure.c launch.c logs.c origins.c output.c page.c series.c settings.c sides.c stage.c \
-	target.c trial.c verdict.c
+COPOOL := main.c cmd_compare.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c cmd_show.c cmd_top.c \
+	board.c book.c book_json.c figure.c follow.c launch.c logs.c origins.c output.c page.c permission.c \
+	remote.c samples.c screen.c series.c settings.c sides.c stage.c target.c trial.c verdict.c
 
 # The parts of the report's page, in the order of its embed.S.
 REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
@@ -38,16 +38,16 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 UNIT := warn_test config_test record_test log_test journal_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	guard_test arena_test locked_test reclaim_test mappings_test sites_test \
-	pool_test pool_fork_test pool_stress_test tally_test verdict_test
+	pool_test pool_control_test pool_fork_test pool_stress_test tally_test verdict_test
 
 # Programs of tests/fuzz, linked with what reads logs; they speak TAP as the unit tests do.
 FUZZ := readers_fuzz
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c handler.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c qemu_confined.c qemu_like.c qemu_newer.c qemu_odd_size.c \
-	qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
+GUESTS := count_contexts.c handler.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c qemu_confined.c \
+	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
-BATS := 02-count 05-lint 10-run 12-show 15-fast-path 16-compare 17-report 18-plot \
+BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 28-observe \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels \
@@ -87,7 +87,7 @@ BASE      := -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDEN) $(SANITIZE) -D_GNU_SOURC
 DEPS      := -MMD -MP
 SHIM_ONLY := -fPIC -fvisibility=hidden -ftls-model=initial-exec -Ishim
 SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=shim/exports.map -Wl,-z,defs $(HARDEN_LINK)
-COPOOL_LIBS := -ljansson -lm
+COPOOL_LIBS := -ljansson -lncursesw -ltinfo -lm
 
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
 COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o

@@ -80,7 +80,7 @@ installed() {
 		bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _copool; echo "${COMPREPLY[@]}"' \
 			"$stage/share/bash-completion/completions/copool" "$@"
 	}
-	[[ $(complete_words copool s) == show ]]
+	[[ $(complete_words copool s) == "show set" && $(complete_words copool tr) == trim ]]
 	[[ $(complete_words copool run --in) == --interval ]]
 	[[ $(complete_words copool run --host = q) == qemu ]]
 	[[ $(complete_words copool run --host n) == named ]]
@@ -92,6 +92,7 @@ installed() {
 	[[ $(complete_words copool show --c) == --csv ]]
 	[[ $(complete_words copool report --o) == --output ]]
 	[[ $(complete_words copool plot --s) == --script ]]
+	[[ $(complete_words copool top --de) == --delay && $(complete_words copool set 1 dec) == decay_ms= ]]
 	[[ $(complete_words copool help ru) == run ]]
 	[[ " $(complete_words copool run --log=x tru) " == *" true "* ]]
 }

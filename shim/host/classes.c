@@ -60,13 +60,6 @@ static void given_back(void *owner, void *stack)
 		arena_reclaim(&place);
 }
 
-static uint64_t maps_saved(void *owner)
-{
-	struct stack_class *class = owner;
-
-	return arena_guards(class->slots);
-}
-
 static struct stack_class *find_class(const struct request *request)
 {
 	unsigned started = roster_count(&classes.started);
@@ -91,7 +84,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	        .given_back = given_back,
 	        .make_calls = 1,
 	        .destroy_calls = 1,
-	        .maps_saved = maps_saved,
+	        .maps_saved = &class->slots->guards,
 	};
 }
 

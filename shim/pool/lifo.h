@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LIFO_NONE = 0, LIFO_MAX_INDEX = 65535 };
+enum { LIFO_NONE = 0, LIFO_MAX_INDEX = 65535, LIFO_DEPTH_SHIFT = 16, LIFO_DEPTH_MASK = 0xffff };
 
 struct lifo {
 	_Atomic uint64_t word;
@@ -39,12 +39,12 @@ static inline uint16_t lifo_index(uint64_t word)
 
 static inline unsigned lifo_word_depth(uint64_t word)
 {
-	return word >> 16 & 0xffff;
+	return word >> LIFO_DEPTH_SHIFT & LIFO_DEPTH_MASK;
 }
 
 static inline uint64_t lifo_word(uint64_t old, unsigned depth, uint16_t index)
 {
-	return ((old >> 32) + 1) << 32 | (uint64_t)depth << 16 | index;
+	return ((old >> 32) + 1) << 32 | (uint64_t)depth << LIFO_DEPTH_SHIFT | index;
 }
 
 /* How many nodes it holds; out of date as soon as it is known. */

@@ -16,17 +16,31 @@
 #include <time.h>
 
 static struct {
-	void (*wake)(void); /* written by pools_init, as decay_ms */
-	unsigned decay_ms;
+	void (*wake)(void); /* written by pools_init */
 	struct pool *pool[POOL_MAX];
 	_Atomic unsigned count; /* written by pool_start, as pool[] */
+	struct pool_control control;
+	uint32_t emptied; /* the control's, as last done; the statistics thread's */
 } pools;
+
+/* [control] acquire: of what is asked for, the words that were written before `asked`. */
+static uint32_t read_control(const _Atomic uint32_t *word)
+{
+	return atomic_load_explicit((_Atomic uint32_t *)word, memory_order_acquire);
+}
+
+/* [control] release: `done` is written when all is; pairs with who reads it from outside. */
+static void set_control(_Atomic uint32_t *word, uint32_t value)
+{
+	atomic_store_explicit(word, value, memory_order_release);
+}
 
 int pools_init(unsigned decay_ms, void (*wake)(void))
 {
 	static struct thread_events events;
 
-	pools.decay_ms = decay_ms;
+	set_control(&pools.control.decay_ms, decay_ms);
+	set_control(&pools.control.max_batches, POOL_CAP_AUTO);
 	pools.wake = wake;
 	events.first_use = wake;
 	events.retire = retire_thread;
@@ -73,14 +87,29 @@ void pool_hint(struct pool *pool, int change)
 	atomic_fetch_add_explicit(&pool->hint, change, memory_order_relaxed);
 }
 
+struct pool_table pool_table(void)
+{
+	return (struct pool_table){pools.pool, &pools.count, &pools.control};
+}
+
+bool pool_is_asked(void)
+{
+	return read_control(&pools.control.asked) != read_control(&pools.control.done);
+}
+
 unsigned pool_limit(struct pool *pool)
 {
 	/* [pool.hint] relaxed: a number; pairs with pool_hint. */
 	int hint = atomic_load_explicit(&pool->hint, memory_order_relaxed);
-	unsigned limit = pool->max_batches;
+	unsigned limit = read_control(&pools.control.max_batches);
 
-	if (hint > 0 && !pool->is_cap_fixed)
-		limit += ((unsigned)hint + BATCH_SIZE - 1) / BATCH_SIZE;
+	if (read_control(&pools.control.is_off) != 0)
+		return 0;
+	if (limit == POOL_CAP_AUTO) {
+		limit = pool->max_batches;
+		if (hint > 0 && !pool->is_cap_fixed)
+			limit += ((unsigned)hint + BATCH_SIZE - 1) / BATCH_SIZE;
+	}
 	return limit < DEPOT_MAX_BATCHES ? limit : DEPOT_MAX_BATCHES;
 }
 
@@ -271,18 +300,59 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Gives back what is more than `keep` batches in the depot now. False: a fork came between. */
+static bool release_above(struct pool *pool, unsigned keep)
+{
+	unsigned depth = depot_depth(&pool->depot);
+
+	for (; depth > keep; depth--) {
+		if (!release_batch(pool))
+			return depot_depth(&pool->depot) <= keep;
+	}
+	return true;
+}
+
+/* Does what is asked for, as far as a pool can know of it; what is not done is done in the next round. */
+static void do_asked(void)
+{
+	uint32_t asked = read_control(&pools.control.asked), emptied = read_control(&pools.control.emptied);
+	bool is_done = true;
+
+	for (unsigned i = 0; i < pool_count(); i++) {
+		struct pool *pool = pool_at(i);
+
+		is_done &= release_above(pool, emptied != pools.emptied ? 0 : pool_limit(pool));
+	}
+	if (!is_done)
+		return;
+	pools.emptied = emptied;
+	set_control(&pools.control.done, asked);
+}
+
+/* The window of the trimming, whatever has been written there. */
+static unsigned window_ms(void)
+{
+	unsigned decay_ms = read_control(&pools.control.decay_ms);
+
+	return decay_ms == 0 || decay_ms >= TRIM_STEPS ? decay_ms : TRIM_STEPS;
+}
+
 unsigned pool_trim_tick(void)
 {
 	uint64_t now = now_ms();
-	unsigned wait = UINT_MAX;
+	unsigned wait = UINT_MAX, window = window_ms();
 
-	for (unsigned i = 0; pools.decay_ms > 0 && i < pool_count(); i++) {
+	if (pool_is_asked())
+		do_asked();
+	for (unsigned i = 0; i < pool_count(); i++) {
 		struct pool *pool = pool_at(i);
-		unsigned release = trim_advance(&pool->trim, &pool->depot, pools.decay_ms, now);
+		unsigned release = window > 0 ? trim_advance(&pool->trim, &pool->depot, window, now) : 0;
 
 		while (release > 0 && release_batch(pool))
 			release--;
-		if (pool->trim.next_ms != 0 && pool->trim.next_ms - now < wait)
+		if (depot_depth(&pool->depot) > 0 && wait > POOL_ASK_MS)
+			wait = POOL_ASK_MS;
+		if (window > 0 && pool->trim.next_ms != 0 && pool->trim.next_ms - now < wait)
 			wait = pool->trim.next_ms - now;
 	}
 	return wait;

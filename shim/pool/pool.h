@@ -23,6 +23,7 @@
 enum {
 	POOL_CAP_AUTO = 0xffffffff, /* let the system's limits say */
 	POOL_OBJECT_MAPS = 2,       /* memory maps that an object may take: a stack and its guard page */
+	POOL_ASK_MS = 1000,         /* while something lies in a depot, the control is looked at so often */
 };
 
 /* What the host does. Both run with no lock of ours held and may call the pool of another kind. */
@@ -32,9 +33,9 @@ struct pool_kind {
 	void (*destroy)(void *owner, void *object); /* any thread, also one that never made one */
 	/* After destroy, when trimming and not the program gave it back; NULL: nothing. May be slow. */
 	void (*given_back)(void *owner, void *object);
-	unsigned make_calls, destroy_calls;  /* system calls in each, for the log */
-	uint64_t (*maps_saved)(void *owner); /* memory maps saved just now, for the log; NULL: none */
-	bool is_observed;                    /* the pool only counts: see pool/tally.h */
+	unsigned make_calls, destroy_calls; /* system calls in each, for the log */
+	const _Atomic uint64_t *maps_saved; /* memory maps saved just now, for the log; NULL: none */
+	bool is_observed;                   /* the pool only counts: see pool/tally.h */
 };
 
 struct pool {
@@ -58,6 +59,32 @@ struct pool {
 
 	struct trim trim; /* the statistics thread's */
 };
+
+/*
+ * Settings that may change while the program runs: words that somebody else writes, from outside of the
+ * process, and that are read where they matter. None is trusted to be in its range.
+ */
+struct pool_control {
+	_Atomic uint32_t asked;    /* another value than `done`: something has changed */
+	_Atomic uint32_t done;     /* the last `asked` of which all has been done; the statistics thread's */
+	_Atomic uint32_t decay_ms; /* 0: never; what pools_init was told, at first */
+	_Atomic uint32_t
+	        max_batches;      /* of every pool; POOL_CAP_AUTO, at first: as each of them was started */
+	_Atomic uint32_t is_off;  /* not 0: the depots keep nothing */
+	_Atomic uint32_t emptied; /* another value than at the last `done`: the depots are to be emptied */
+};
+
+/* Where things are, for who reads them from outside of the process. */
+struct pool_table {
+	struct pool *const *pool;      /* POOL_MAX of them … */
+	const _Atomic unsigned *count; /* … and how many have been started */
+	struct pool_control *control;
+};
+
+struct pool_table pool_table(void);
+
+/* Whether something is asked for that only pool_trim_tick() can do. Any thread. */
+bool pool_is_asked(void);
 
 /*
  * Called once, before any pool is started. `wake` is called when the trimming may have to begin, and when a

@@ -57,7 +57,7 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	stats->calls_saved += pool->kind->make_calls * (stats->create_local + stats->create_depot) +
 	                      pool->kind->destroy_calls * (stats->destroy_local + stats->destroy_depot);
 	if (pool->kind->maps_saved != NULL)
-		stats->maps_saved = pool->kind->maps_saved(pool->owner);
+		stats->maps_saved = counter_read(pool->kind->maps_saved);
 	live = (int64_t)(stats->inherited + stats->create_local + stats->create_depot + stats->create_new -
 	                 stats->destroy_local - stats->destroy_depot - stats->destroy_delete);
 	stats->live = live > 0 ? (uint64_t)live : 0;

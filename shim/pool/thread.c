@@ -178,6 +178,11 @@ struct thread *thread_next(const struct thread *after)
 	return thread_of(index);
 }
 
+struct thread_table thread_table(void)
+{
+	return (struct thread_table){registry.chunk, &registry.blocks, THREAD_CHUNK};
+}
+
 bool thread_is_own(const struct thread *thread)
 {
 	return thread == pthread_getspecific(registry.key);

@@ -47,6 +47,15 @@ struct thread *thread_current(void);
 /* Every block there ever was, first with `after` NULL, until NULL. For any thread. */
 struct thread *thread_next(const struct thread *after);
 
+/* Where the blocks lie: block i is the (i % in_chunk)th of chunk i / in_chunk, at its beginning. */
+struct thread_table {
+	const void *chunk;              /* an array of their addresses, NULL where there is none yet */
+	const _Atomic unsigned *blocks; /* 1 .. blocks are or were in use */
+	unsigned in_chunk;
+};
+
+struct thread_table thread_table(void);
+
 /* Whether it is the calling thread's; also before its first use after a fork. */
 bool thread_is_own(const struct thread *thread);
 

@@ -32,6 +32,9 @@ unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms
 		trim_start(trim, depot, now_ms + step_ms);
 		return 0;
 	}
+	/* The window has become shorter. */
+	if (trim->next_ms > now_ms + step_ms)
+		trim->next_ms = now_ms + step_ms;
 	if (now_ms < trim->next_ms)
 		return 0;
 	trim->next_ms = now_ms + step_ms;

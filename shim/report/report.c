@@ -9,7 +9,9 @@
  *	 v                   pool used|                       |
  *	ALONE ------- fork ----> ARMED                      DONE	after report_stop
  *
- * report_wait goes from NONE to ARMED. ALONE: constructor and destructor write what they can themselves.
+ * report_wait goes from NONE to ARMED. Where there is nothing for the thread to do, LATENT takes the place of
+ * RUNNING and ARMED, until somebody asks for a change from outside (pool_is_asked).
+ * ALONE: constructor and destructor write what they can themselves.
  * `shared` is written as its comments say; everything else belongs to the thread, or, while there is none, to
  * the constructor, the destructor or the forking thread.
  */
@@ -18,8 +20,10 @@
 #include "config.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
+#include "report/block.h"
 #include "report/journal.h"
 #include "report/log.h"
+#include "report/record.h"
 #include "report/worker.h"
 
 #include <errno.h>
@@ -38,7 +42,15 @@
 
 enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, CHILD_WAIT_MS = 20, FIRST_FD = 3 };
 
-enum phase { PHASE_NONE, PHASE_ALONE, PHASE_ARMED, PHASE_RUNNING, PHASE_ASLEEP, PHASE_DONE };
+enum phase {
+	PHASE_NONE = RECORD_THREAD_NONE,
+	PHASE_ALONE = RECORD_THREAD_FAILED,
+	PHASE_ARMED = RECORD_THREAD_AT_USE,
+	PHASE_RUNNING = RECORD_THREAD_RUNS,
+	PHASE_ASLEEP = RECORD_THREAD_SLEEPS,
+	PHASE_DONE = RECORD_THREAD_ENDED,
+	PHASE_LATENT = RECORD_THREAD_AT_NEED,
+};
 
 static struct {
 	_Atomic int phase;     /* an enum phase; changed by who the picture above names */
@@ -205,6 +217,7 @@ static void know(const struct config *config, const struct report_host *host)
 	report.config = config;
 	report.pid = getpid();
 	journal_know(config, host);
+	block_know(config, host, &shared.phase);
 	log_know_standard();
 }
 
@@ -223,6 +236,8 @@ static bool change(int from, int to)
 static void leave(void *unused)
 {
 	(void)unused;
+	if (change(PHASE_LATENT, PHASE_DONE))
+		return;
 	warn("the program's first thread has ended: no more statistics, and no idle object is given back");
 	if (!change(PHASE_ARMED, PHASE_DONE))
 		report_stop();
@@ -243,6 +258,13 @@ static bool wants_thread(const struct config *config)
 	return config->log[0] != '\0' || config->prometheus[0] != '\0' || config->decay_ms != 0;
 }
 
+/* Where it is when there is no thread yet: whether it comes when a pool is used. */
+static void set_out(int phase)
+{
+	/* [phase] relaxed: nobody uses a pool before the constructor is done, or there is one thread. */
+	atomic_store_explicit(&shared.phase, phase, memory_order_relaxed);
+}
+
 int report_start(const struct config *config, const struct report_host *host)
 {
 	int error = 0;
@@ -256,8 +278,10 @@ int report_start(const struct config *config, const struct report_host *host)
 			await(1, START_WAIT_MS);
 		else
 			without_signals(begin_alone);
-	} else if (config_mistakes() > 0) {
-		without_signals(begin_alone);
+	} else {
+		if (config_mistakes() > 0)
+			without_signals(begin_alone);
+		set_out(PHASE_LATENT);
 	}
 	return error;
 }
@@ -273,14 +297,12 @@ void report_wait(
         const struct config *config, const struct report_host *until_then, const struct report_host *host)
 {
 	report_inert(config, until_then);
-	if (!wants_thread(config))
-		return;
 	know_first_thread();
 	journal_know(config, host);
+	block_know(config, host, &shared.phase);
 	journal_reset(0);
 	report.stack_bytes = worker_stack_bytes();
-	/* [phase] relaxed: nobody uses a pool before the constructor is done. */
-	atomic_store_explicit(&shared.phase, PHASE_ARMED, memory_order_relaxed);
+	set_out(wants_thread(config) ? PHASE_ARMED : PHASE_LATENT);
 }
 
 void report_stop(void)
@@ -307,13 +329,14 @@ void report_fork_child(void)
 	/* [all] relaxed: the child has one thread. */
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
+	block_fork_child(report.pid);
 	if (phase == PHASE_NONE || phase == PHASE_DONE)
 		return;
 	warn_fork_child();
 	atomic_store_explicit(&shared.bell, 0, memory_order_relaxed);
 	atomic_store_explicit(&shared.step, 0, memory_order_relaxed);
 	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
-	atomic_store_explicit(&shared.phase, PHASE_ARMED, memory_order_relaxed);
+	set_out(phase == PHASE_LATENT ? PHASE_LATENT : PHASE_ARMED);
 	journal_reset(report.pid);
 	know_first_thread();
 	report.is_child = true;
@@ -344,6 +367,9 @@ void report_wake(void)
 	atomic_thread_fence(memory_order_seq_cst);
 	phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 	if (phase == PHASE_ARMED && !may_be_handler() && change(PHASE_ARMED, PHASE_RUNNING))
+		start();
+	else if (phase == PHASE_LATENT && pool_is_asked() && !may_be_handler() &&
+	         change(PHASE_LATENT, PHASE_RUNNING))
 		start();
 	else if (phase == PHASE_ASLEEP && change(PHASE_ASLEEP, PHASE_RUNNING))
 		ring(&shared.bell);

@@ -4,6 +4,7 @@
  *	use N	makes and drops N boxes		wait PATH	until there is such a file, at most 20 seconds
  *	chdir PATH	goes there		touch PATH	makes that file
  *	say TEXT	on standard output	leave	ends at once, without destructors
+ *	root PATH	is its root from now on	become-sleep N	becomes sleep(1), for N seconds
  *	fork	the parent waits for the child, which goes on, and ends as it does
  */
 #include <errno.h>
@@ -87,6 +88,17 @@ static int step_leave(const char *unused)
 	_exit(0);
 }
 
+static int step_root(const char *path)
+{
+	return chroot(path) != 0 || chdir("/") != 0;
+}
+
+static int step_sleep(const char *seconds)
+{
+	execlp("sleep", "sleep", seconds, (char *)NULL);
+	return 1;
+}
+
 static int step_fork(const char *unused)
 {
 	pid_t child = fork();
@@ -111,6 +123,8 @@ static const struct step {
         {"touch", 1, step_touch},
         {"say", 1, step_say},
         {"leave", 0, step_leave},
+        {"root", 1, step_root},
+        {"become-sleep", 1, step_sleep},
         {"fork", 0, step_fork},
 };
 

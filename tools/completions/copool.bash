@@ -1,5 +1,11 @@
 # bash completion for copool
 
+# The processes that can be looked into, on one line.
+_copool_pids()
+{
+	grep -ls libcopool /proc/[0-9]*/maps 2>/dev/null | sed 's|/proc/\([0-9]*\)/maps|\1|'
+}
+
 _copool()
 {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
@@ -7,7 +13,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare show report plot prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -55,11 +61,19 @@ _copool()
 			;;
 		esac
 		;;
-	show)
-		if [[ $word == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--json --csv --help --version" -- "$word")
+	show | top)
+		local options="--json --csv --pid --help --version"
+		[[ ${COMP_WORDS[1]} == show ]] || options="--delay --count --pid --plain --help --version"
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		if [[ $before == --pid || $before == -p ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_copool_pids)" -- "$word")
+		elif [[ $before == --delay || $before == --count || $before == -[dn] ]]; then
+			:
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 		else
-			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+			mapfile -t COMPREPLY < <(compgen -f -W "$(_copool_pids)" -- "$word")
 		fi
 		;;
 	prune)
@@ -82,7 +96,17 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare show report plot prune" -- "$word") ;;
+	set | trim | off | on)
+		if [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--help --version" -- "$word")
+		elif ((COMP_CWORD == 2)); then
+			mapfile -t COMPREPLY < <(compgen -W "$(_copool_pids)" -- "$word")
+		elif [[ ${COMP_WORDS[1]} == set && $before != "=" && $word != "=" ]]; then
+			compopt -o nospace 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -W "decay_ms= max_batches= off=0 off=1" -- "$word")
+		fi
+		;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot prune" -- "$word") ;;
 	esac
 }
 

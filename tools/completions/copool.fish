@@ -3,10 +3,15 @@
 complete -c copool -f
 complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its coroutines pooled'
 complete -c copool -n __fish_use_subcommand -a compare -d 'run a program without and with the pool, in turn'
-complete -c copool -n __fish_use_subcommand -a show -d 'show what a statistics log says'
 complete -c copool -n __fish_use_subcommand -a prune -d 'remove the Prometheus files of processes that are gone'
 complete -c copool -n __fish_use_subcommand -a report -d 'make a page with charts of statistics logs'
 complete -c copool -n __fish_use_subcommand -a plot -d 'plot a pool of a statistics log with gnuplot'
+complete -c copool -n __fish_use_subcommand -a show -d 'show what a log, or a running process, says'
+complete -c copool -n __fish_use_subcommand -a top -d 'watch a running process, or a log'
+complete -c copool -n __fish_use_subcommand -a set -d 'change the settings of a running process'
+complete -c copool -n __fish_use_subcommand -a trim -d 'have a running process give back what is idle'
+complete -c copool -n __fish_use_subcommand -a off -d 'have a running process pool no more'
+complete -c copool -n __fish_use_subcommand -a on -d 'have it pool again'
 complete -c copool -n __fish_use_subcommand -a help -d 'say more about one verb'
 complete -c copool -n __fish_use_subcommand -l help -d 'say what copool does'
 complete -c copool -n __fish_use_subcommand -l version -d 'say which version this is'
@@ -38,7 +43,8 @@ complete -c copool -n $start -a '(__fish_complete_subcommand)'
 set -l show '__fish_seen_subcommand_from show'
 complete -c copool -n $show -l json -s j -d 'write one JSON object'
 complete -c copool -n $show -l csv -s c -d 'write comma-separated values'
-complete -c copool -n $show -F
+complete -c copool -n $show -l pid -s p -x -a '(__fish_complete_pids)' -d 'look into this process'
+complete -c copool -n $show -F -a '(__fish_complete_pids)'
 
 set -l prune '__fish_seen_subcommand_from prune'
 complete -c copool -n $prune -l dry-run -s n -d 'only say what would be removed'
@@ -56,4 +62,14 @@ complete -c copool -n $plot -l pid -s P -x -d 'the process to draw'
 complete -c copool -n $plot -l script -s s -d 'print the script for gnuplot'
 complete -c copool -n $plot -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare show report plot prune'
+set -l top '__fish_seen_subcommand_from top'
+complete -c copool -n $top -l delay -s d -x -d 'look this often, in seconds'
+complete -c copool -n $top -l count -s n -x -d 'end after so many looks'
+complete -c copool -n $top -l pid -s p -x -a '(__fish_complete_pids)' -d 'look into this process'
+complete -c copool -n $top -l plain -s b -d 'write plain lines'
+complete -c copool -n $top -F -a '(__fish_complete_pids)'
+
+complete -c copool -n '__fish_seen_subcommand_from set trim off on' -a '(__fish_complete_pids)'
+complete -c copool -n '__fish_seen_subcommand_from set' -a 'decay_ms= max_batches= off=0 off=1'
+
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare show top set trim off on report plot prune'

@@ -217,6 +217,17 @@ static void note_line(struct book *book, struct place *place, enum line kind, co
 	json_decref(record);
 }
 
+void book_take(struct book *book, const char *from, json_t *record)
+{
+	struct place place = {.log = from};
+	const char *what = note_record(book, &place, record);
+
+	if (what)
+		note_mistake(book, &place, what);
+	else
+		book->records++;
+}
+
 /* One line without its end, into `line` of RECORD_LINE_BYTES; of a long one, the rest is skipped. */
 static enum line read_line(struct reader *reader, char *line, size_t *bytes)
 {

@@ -74,6 +74,9 @@ int book_open(struct book *book);
 /* Reads one log; `-` is standard input. 0, or -errno when it cannot be read: what came before counts. */
 int book_read(struct book *book, const char *path);
 
+/* Takes a record as if a log had it; `from` says where it is from, should it be no good. */
+void book_take(struct book *book, const char *from, json_t *record);
+
 void book_close(struct book *book);
 
 /* A record's number: 0 where it has none, and never so large that the sum of a few could overflow. */

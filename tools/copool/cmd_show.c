@@ -1,26 +1,33 @@
-/* copool show: the last word of each pool in a log, as a table for people or as JSON for programs. */
+/* copool show: the last word of each pool in a log, or in a process, as a table or as JSON for programs. */
 #include <argp.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "book.h"
 #include "book_json.h"
 #include "copool.h"
 #include "logs.h"
+#include "remote.h"
 #include "report/record.h"
+
+enum { SHOW_PIDS = 256 };
 
 struct show {
 	bool json;
 	bool csv;
-	char **logs;
+	char **logs; /* and process ids; ends with NULL */
+	pid_t pid[SHOW_PIDS];
+	size_t pids; /* of --pid */
 };
 
 static const struct argp_option options[] = {
         {"json", 'j', NULL, 0, "Write one JSON object instead of tables", 0},
         {"csv", 'c', NULL, 0, "Write comma-separated values instead: a line of names, then one for each pool",
                 0},
+        {"pid", 'p', "PID", 0, "Look into this process; may be given several times", 0},
         {0},
 };
 
@@ -28,7 +35,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct show *show = state->input;
 
-	(void)value;
 	switch (key) {
 	case 'j':
 		show->json = true;
@@ -36,11 +42,18 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case 'c':
 		show->csv = true;
 		return 0;
+	case 'p':
+		if (show->pids == SHOW_PIDS)
+			argp_error(state, "too many processes");
+		else if (!remote_pid(value, &show->pid[show->pids++]))
+			argp_error(state, "--pid=%s: not a process id", value);
+		return 0;
 	case ARGP_KEY_ARGS:
 		show->logs = state->argv + state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which log?");
+		if (show->pids == 0)
+			argp_error(state, "which log, or which process?");
 		return 0;
 	case ARGP_KEY_END:
 		if (show->json && show->csv)
@@ -53,11 +66,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .args_doc = "LOG...",
-        .doc = "Shows the last counters of each pool of each process in statistics logs, and the warnings. "
-               "A LOG that is named `-' is standard input.\v"
+        .args_doc = "[LOG|PID...]",
+        .doc = "Shows the last counters of each pool of each process in statistics logs, and the warnings; "
+               "or those of a running process as they are now, which needs no log. A LOG that is named `-' "
+               "is "
+               "standard input; a number is a process, unless there is a file of that name.\v"
                "Lines that are not records are counted and named; they do not stop the reading. The exit "
-               "status is 0; or 1 when a log cannot be read or holds no record, 2 for a wrong option.\n\n"
+               "status is 0; or 1 when a log or process cannot be read or holds no record, 2 for a wrong "
+               "option.\n\n"
                "The counters are described in copool-log(5).",
 };
 
@@ -243,17 +259,55 @@ static void print_tables(const struct book *book)
 	print_notes(book);
 }
 
+/* Takes what a process says. 0, or 1 with a message. */
+static int read_process(struct book *book, const struct show *show, pid_t pid)
+{
+	static struct remote remote;
+	json_t *open = NULL, *samples = NULL, *sample;
+	size_t i;
+
+	if (remote_open(&remote, pid) == 0)
+		open = remote_open_record(&remote);
+	if (open)
+		samples = remote_samples(&remote);
+	if (samples) {
+		book_take(book, "process", open);
+		json_array_foreach(samples, i, sample) book_take(book, "process", sample);
+		const char *mode = json_string_value(json_object_get(open, "mode"));
+		if (!show->json && !show->csv && strcmp(mode, "none") == 0)
+			print_process(&(struct book_process){.pid = pid, .open = open});
+	} else {
+		fprintf(stderr, "copool show: %s\n", remote.why);
+	}
+	json_decref(open);
+	json_decref(samples);
+	return samples == NULL;
+}
+
+static int read_any(struct book *book, const struct show *show, const char *name)
+{
+	pid_t pid;
+
+	if (remote_pid(name, &pid) && access(name, F_OK) != 0)
+		return read_process(book, show, pid);
+	return logs_read_one(book, "show", name, NULL);
+}
+
 int cmd_show(int argc, char **argv)
 {
 	static struct book book;
-	struct show show = {0};
-	int status;
+	static struct show show;
+	int status = 0;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &show) != 0 || book_open(&book) != 0) {
 		fprintf(stderr, "copool show: out of memory\n");
 		return 1;
 	}
-	status = logs_read(&book, "show", show.logs, NULL);
+	for (size_t i = 0; i < show.pids; i++)
+		status |= read_process(&book, &show, show.pid[i]);
+	for (char **name = show.logs; name && *name; name++)
+		status |= read_any(&book, &show, *name);
+	status = logs_check(&book, "show", status);
 	if (show.json)
 		print_json(&book);
 	else if (show.csv)

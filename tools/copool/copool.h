@@ -5,6 +5,7 @@
 /* Exit statuses, as env(1) and its relatives have them. */
 enum {
 	EXIT_USAGE = 2,
+	EXIT_ASKED = 3,       /* copool set and its relatives: asked for, and not done yet */
 	EXIT_OURS = 125,      /* of who runs a program: copool itself failed */
 	EXIT_REFUSED = 126,   /* the program is there but cannot be run so */
 	EXIT_NOT_FOUND = 127, /* no such program */
@@ -17,5 +18,10 @@ int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_prune(int argc, char **argv);
+int cmd_top(int argc, char **argv);
+int cmd_set(int argc, char **argv);
+int cmd_trim(int argc, char **argv);
+int cmd_off(int argc, char **argv);
+int cmd_on(int argc, char **argv);
 
 #endif

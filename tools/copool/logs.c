@@ -7,24 +7,34 @@
 #include "book_json.h"
 #include "report/record.h"
 
+int logs_read_one(struct book *book, const char *verb, const char *log, json_t *unread)
+{
+	int error = book_read(book, log);
+	char text[256];
+
+	if (error == 0)
+		return 0;
+	snprintf(text, sizeof(text), "%.128s: %s", log, strerror(-error));
+	if (unread)
+		json_array_append_new(unread, json_text(text));
+	fprintf(stderr, "copool %s: %s: %s\n", verb, log, strerror(-error));
+	return 1;
+}
+
+int logs_check(const struct book *book, const char *verb, int status)
+{
+	if (status == 0 && book->records == 0)
+		fprintf(stderr, "copool %s: no records in there\n", verb);
+	return status || book->records == 0;
+}
+
 int logs_read(struct book *book, const char *verb, char **logs, json_t *unread)
 {
 	int status = 0;
 
-	for (; *logs; logs++) {
-		int error = book_read(book, *logs);
-		if (error == 0)
-			continue;
-		char text[256];
-		snprintf(text, sizeof(text), "%.128s: %s", *logs, strerror(-error));
-		if (unread)
-			json_array_append_new(unread, json_text(text));
-		fprintf(stderr, "copool %s: %s: %s\n", verb, *logs, strerror(-error));
-		status = 1;
-	}
-	if (status == 0 && book->records == 0)
-		fprintf(stderr, "copool %s: no records in there\n", verb);
-	return status || book->records == 0;
+	for (; *logs; logs++)
+		status |= logs_read_one(book, verb, *logs, unread);
+	return logs_check(book, verb, status);
 }
 
 void logs_tell(const struct book *book, const char *verb)

@@ -11,6 +11,12 @@
  */
 int logs_read(struct book *book, const char *verb, char **logs, json_t *unread);
 
+/* The same of one log, without that last word: 0 or 1. */
+int logs_read_one(struct book *book, const char *verb, const char *log, json_t *unread);
+
+/* That last word: the exit status when it was `status` so far. */
+int logs_check(const struct book *book, const char *verb, int status);
+
 /* Says what was wrong with the logs' content. */
 void logs_tell(const struct book *book, const char *verb);
 

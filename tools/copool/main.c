@@ -13,7 +13,12 @@ static const struct {
 } verbs[] = {
         {"run", "copool run", cmd_run, "run a program with its coroutines pooled"},
         {"compare", "copool compare", cmd_compare, "run a program without and with the pool, in turn"},
-        {"show", "copool show", cmd_show, "show what a statistics log says"},
+        {"show", "copool show", cmd_show, "show what a statistics log, or a running process, says"},
+        {"top", "copool top", cmd_top, "watch a running process, or a log that is being written"},
+        {"set", "copool set", cmd_set, "change the settings of a running process"},
+        {"trim", "copool trim", cmd_trim, "have a running process give back what is idle"},
+        {"off", "copool off", cmd_off, "have a running process pool no more"},
+        {"on", "copool on", cmd_on, "have it pool again"},
         {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
         {"report", "copool report", cmd_report, "make a page with charts of statistics logs"},
         {"plot", "copool plot", cmd_plot, "plot a pool of a statistics log with gnuplot"},

@@ -1,0 +1,171 @@
+/* From cumulative counters to what happened in an interval. */
+#include "board.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "report/record.h"
+
+/* A name that can be shown anywhere, a column a byte. */
+static void keep_name(char to[TRACK_NAME], const char *from)
+{
+	snprintf(to, TRACK_NAME, "%s", from ? from : "?");
+	for (; *to; to++)
+		*to = *to < ' ' || *to > '~' ? '?' : *to;
+}
+
+static json_int_t counter(const json_t *record, const char *name)
+{
+	return json_integer_value(json_object_get(record, name));
+}
+
+static struct track *find(struct board *board, json_int_t pid, const char *pool, int number)
+{
+	for (size_t i = board->count; i-- > 0;) {
+		struct track *track = &board->track[i];
+		if (track->pid == pid && !track->is_ended && track->number == number &&
+		        strcmp(track->pool, pool) == 0)
+			return track;
+	}
+	return NULL;
+}
+
+/* Room for one more: that of a process that has ended, when there is no other. */
+static struct track *add(struct board *board)
+{
+	if (board->count < TRACK_MAX)
+		return &board->track[board->count++];
+	for (size_t i = 0; i < TRACK_MAX; i++) {
+		if (board->track[i].is_ended) {
+			memmove(&board->track[i], &board->track[i + 1],
+			        (TRACK_MAX - 1 - i) * sizeof(struct track));
+			return &board->track[TRACK_MAX - 1];
+		}
+	}
+	board->left_out++;
+	return NULL;
+}
+
+/* The program's name, if its `open` record has been seen. */
+static const char *program_of(const struct board *board, json_int_t pid)
+{
+	size_t kept = board->programs < TRACK_MAX ? board->programs : TRACK_MAX;
+
+	for (size_t i = 1; i <= kept; i++) {
+		size_t at = (board->programs - i) % TRACK_MAX;
+		if (board->program[at].pid == pid)
+			return board->program[at].name;
+	}
+	return "";
+}
+
+static void remember(struct track *track)
+{
+	track->newest = (track->newest + TRACK_PAST - 1) % TRACK_PAST;
+	track->pasts += track->pasts < TRACK_PAST;
+	track->past[TRACK_CREATES][track->newest] = (float)track->creates_rate;
+	track->past[TRACK_HITS][track->newest] = (float)track->share;
+	track->past[TRACK_LIVE][track->newest] = (float)track->live;
+}
+
+static void take_counters(struct track *track, const json_t *record)
+{
+	json_int_t hits = counter(record, "create_local") + counter(record, "create_depot");
+	json_int_t made = counter(record, "create_new");
+	double uptime = (double)counter(record, "uptime_ms") / 1000;
+
+	/* Counters that go back are those of a process that has begun anew. */
+	if (uptime < track->uptime || hits < track->hits || made < track->made) {
+		track->uptime = 0;
+		track->hits = track->made = track->creates = track->peak = 0;
+	}
+	json_int_t new_hits = hits - track->hits, new_made = made - track->made;
+	double seconds = uptime - track->uptime;
+	if (seconds > 0) {
+		track->creates_rate = (double)(new_hits + new_made) / seconds;
+		track->made_rate = (double)new_made / seconds;
+	}
+	track->share = new_hits + new_made > 0 ? (double)new_hits / (double)(new_hits + new_made) : -1;
+	track->uptime = uptime;
+	track->hits = hits;
+	track->made = made;
+	track->creates = hits + made;
+	track->live = counter(record, "live");
+	track->pooled = counter(record, "pooled");
+	track->peak = counter(record, "peak_objects");
+	track->threads = counter(record, "threads");
+	if (seconds > 0)
+		remember(track);
+}
+
+static struct track *take_sample(struct board *board, const json_t *record, json_int_t pid, int number)
+{
+	const char *name = json_string_value(json_object_get(record, "pool"));
+	char pool[TRACK_NAME];
+
+	if (!name) {
+		board->bad++;
+		return NULL;
+	}
+	keep_name(pool, name);
+	struct track *track = find(board, pid, pool, number);
+	if (!track) {
+		track = add(board);
+		if (!track)
+			return NULL;
+		*track = (struct track){.pid = pid, .number = number};
+		snprintf(track->program, sizeof(track->program), "%s", program_of(board, pid));
+		memcpy(track->pool, pool, sizeof(pool));
+	}
+	take_counters(track, record);
+	board->records++;
+	return track;
+}
+
+void board_take(struct board *board, const json_t *record, int number)
+{
+	const char *type = json_string_value(json_object_get(record, RECORD_KEY_TYPE));
+	json_t *pid_value = json_object_get(record, RECORD_KEY_PID);
+	json_int_t pid = json_integer_value(pid_value);
+
+	if (!type || !json_is_integer(pid_value)) {
+		board->bad++;
+	} else if (strcmp(type, RECORD_OPEN) == 0) {
+		size_t at = board->programs++ % TRACK_MAX;
+
+		/* What there was of that number has ended. */
+		board_end(board, pid);
+		board->program[at].pid = pid;
+		keep_name(board->program[at].name, json_string_value(json_object_get(record, "program")));
+	} else if (strcmp(type, RECORD_SAMPLE) == 0) {
+		take_sample(board, record, pid, number);
+	} else if (strcmp(type, RECORD_FINAL) == 0) {
+		struct track *track = take_sample(board, record, pid, number);
+		if (track)
+			track->is_ended = true;
+	}
+}
+
+void board_end(struct board *board, json_int_t pid)
+{
+	for (size_t i = 0; i < board->count; i++) {
+		if (board->track[i].pid == pid)
+			board->track[i].is_ended = true;
+	}
+}
+
+void track_share(char text[16], double share)
+{
+	if (share < 0)
+		snprintf(text, 16, "-");
+	else
+		snprintf(text, 16, "%.2f%%", (double)(int)(share * 10000) / 100);
+}
+
+bool track_past(const struct track *track, enum track_measure measure, size_t ago, double *value)
+{
+	if (ago >= track->pasts)
+		return false;
+	*value = track->past[measure][(track->newest + ago) % TRACK_PAST];
+	return true;
+}

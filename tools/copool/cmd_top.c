@@ -1,0 +1,310 @@
+/*
+ * copool top: what a log says, or a process has counted, as it happens; on a terminal in full, elsewhere a
+ * line for each pool in each interval.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "copool.h"
+#include "follow.h"
+#include "remote.h"
+#include "screen.h"
+#include "board.h"
+
+enum { NAP_MS = 300 };
+
+struct top {
+	const char *name;    /* LOG or PID as given */
+	pid_t pid;           /* 0: a log */
+	double delay;        /* seconds */
+	unsigned long count; /* of intervals; 0: no end */
+	bool is_plain;
+	char source[128];
+	char note[REMOTE_WHY];
+	bool has_ended; /* the process; its last counters stay */
+	struct remote remote;
+	struct follow follow;
+	struct board board;
+};
+
+/* Set by signals that end it: the terminal must be given back first. */
+static volatile sig_atomic_t is_told_to_end;
+
+static const struct argp_option options[] = {
+        {"delay", 'd', "SECONDS", 0, "Look this often, from 0.1 to 3600; the default is 1", 0},
+        {"count", 'n', "COUNT", 0, "End after so many looks", 0},
+        {"pid", 'p', "PID", 0, "Look into this process", 0},
+        {"plain", 'b', NULL, 0, "Write plain lines, also on a terminal", 0},
+        {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct top *top = state->input;
+	char *end;
+
+	switch (key) {
+	case 'd':
+		top->delay = strtod(value, &end);
+		if (*end || end == value || !(top->delay >= 0.1 && top->delay <= 3600))
+			argp_error(state, "--delay=%s: from 0.1 to 3600", value);
+		return 0;
+	case 'n':
+		errno = 0;
+		top->count = strtoul(value, &end, 10);
+		if (*value < '0' || *value > '9' || *end || errno || top->count == 0)
+			argp_error(state, "--count=%s: a number from 1 on", value);
+		return 0;
+	case 'b':
+		top->is_plain = true;
+		return 0;
+	case 'p':
+		if (!remote_pid(value, &top->pid))
+			argp_error(state, "--pid=%s: not a process id", value);
+		top->name = value;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (top->name)
+			argp_error(state, "one log or process is enough");
+		top->name = value;
+		return 0;
+	case ARGP_KEY_END:
+		if (!top->name)
+			argp_error(state, "which log, or which process?");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {.options = options,
+        .parser = parse,
+        .args_doc = "LOG|PID",
+        .doc = "Shows the pools of a running process, or of those that write a log, as it happens. A process "
+               "needs no log. A LOG that is named `-' is standard input; a number is a process, unless "
+               "there is a file of that name.\vKeys: q quits, p pauses, arrows and tab choose a pool, c "
+               "changes the chart. Where standard output is not a terminal, or with --plain, each look is "
+               "a line for each pool. The exit status is 0; 1 when the log or the process cannot be read, "
+               "2 for a wrong option."};
+
+/* ---- where the numbers come from ---- */
+
+/* The process as it is now; false, with remote.why, when it cannot be seen any more. */
+static bool look_into(struct top *top)
+{
+	json_t *samples = remote_samples(&top->remote), *sample;
+	size_t i;
+
+	if (!samples) {
+		/* Perhaps it has become another program, by exec. */
+		json_t *open =
+		        remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
+		if (!open)
+			return false;
+		board_take(&top->board, open, -1);
+		json_decref(open);
+		samples = remote_samples(&top->remote);
+		if (!samples)
+			return false;
+	}
+	json_array_foreach(samples, i, sample) board_take(&top->board, sample, (int)i);
+	json_decref(samples);
+	return true;
+}
+
+/* Takes what is new. Sets the note when there will be nothing more. */
+static void look(struct top *top)
+{
+	if (top->has_ended)
+		return;
+	if (top->pid) {
+		if (look_into(top))
+			return;
+		board_end(&top->board, top->pid);
+		if (top->remote.error == -ESRCH)
+			snprintf(top->note, sizeof(top->note), "process %d has ended", top->pid);
+		else
+			snprintf(top->note, sizeof(top->note), "%s", top->remote.why);
+		top->has_ended = true;
+		return;
+	}
+	int error = follow_read(&top->follow, &top->board);
+	if (error) {
+		snprintf(top->note, sizeof(top->note), "%s: %s", top->name, strerror(-error));
+		top->has_ended = true;
+	}
+}
+
+/* 0, or -1 with a message. */
+static int open_source(struct top *top)
+{
+	if (!top->pid && remote_pid(top->name, &top->pid) && access(top->name, F_OK) == 0)
+		top->pid = 0;
+	if (top->pid) {
+		json_t *open =
+		        remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
+		if (!open) {
+			fprintf(stderr, "copool top: %s\n", top->remote.why);
+			return -1;
+		}
+		board_take(&top->board, open, -1);
+		snprintf(top->source, sizeof(top->source), "%s [%d]", top->board.program[0].name, top->pid);
+		json_decref(open);
+		return 0;
+	}
+	int error = follow_open(&top->follow, top->name);
+	if (error) {
+		fprintf(stderr, "copool top: %s: %s\n", top->name, strerror(-error));
+		return -1;
+	}
+	snprintf(top->source, sizeof(top->source), "%s",
+	        strcmp(top->name, "-") == 0 ? "standard input" : top->name);
+	return 0;
+}
+
+/* ---- plain lines ---- */
+
+static void print_track(const struct track *track)
+{
+	char share[16], now[16];
+	time_t seconds = time(NULL);
+	struct tm local;
+
+	track_share(share, track->share);
+	localtime_r(&seconds, &local);
+	strftime(now, sizeof(now), "%H:%M:%S", &local);
+	printf("%s %7lld %-22s %11.1f %8s %10.1f %8lld %8lld %8lld %7lld%s\n", now, (long long)track->pid,
+	        track->pool, track->creates_rate, share, track->made_rate, (long long)track->live,
+	        (long long)track->pooled, (long long)track->peak, (long long)track->threads,
+	        track->is_ended ? " ended" : "");
+}
+
+/* The pools that go on, and those that have ended since the last time. */
+static int print_board(const struct top *top, size_t *ended)
+{
+	size_t gone = 0;
+
+	for (size_t i = 0; i < top->board.count; i++) {
+		const struct track *track = &top->board.track[i];
+		gone += track->is_ended;
+		if (!track->is_ended || gone > *ended)
+			print_track(track);
+	}
+	*ended = gone;
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
+}
+
+static double now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* How long to wait for `next` at a time: a signal may come just before the waiting begins. */
+static int nap_ms(double next)
+{
+	double wait_ms = (next - now_s()) * 1000 + 1;
+
+	return wait_ms < 1 ? 0 : wait_ms > NAP_MS ? NAP_MS : (int)wait_ms;
+}
+
+static int run_plain(struct top *top)
+{
+	double next = now_s();
+	size_t ended = 0;
+
+	printf("%-8s %7s %-22s %11s %8s %10s %8s %8s %8s %7s\n", "time", "pid", "pool", "creates/s", "hits",
+	        "new/s", "live", "pooled", "peak", "threads");
+	for (unsigned long i = 0; !is_told_to_end && (top->count == 0 || i < top->count); i++) {
+		if (i > 0) {
+			next += top->delay;
+			while (!is_told_to_end && now_s() < next)
+				poll(NULL, 0, nap_ms(next));
+			if (is_told_to_end)
+				break;
+		}
+		look(top);
+		if (print_board(top, &ended) != 0) {
+			fprintf(stderr, "copool top: cannot write: %s\n", strerror(errno));
+			return 1;
+		}
+		if (top->has_ended) {
+			fprintf(stderr, "copool top: %s\n", top->note);
+			break;
+		}
+	}
+	return 0;
+}
+
+/* ---- the terminal ---- */
+
+static int run_screen(struct top *top, struct screen *screen)
+{
+	double next = now_s();
+
+	for (unsigned long looks = 0; !is_told_to_end;) {
+		double now = now_s();
+		if (now >= next) {
+			if (top->count && looks == top->count)
+				break;
+			if (!screen->is_paused) {
+				look(top);
+				looks++;
+			}
+			next = now - next > top->delay ? now + top->delay : next + top->delay;
+		}
+		screen->note = top->note[0] ? top->note : NULL;
+		screen_draw(screen, &top->board);
+		if (screen_key(screen, nap_ms(next)) == SCREEN_QUIT)
+			break;
+	}
+	return 0;
+}
+
+static void end_by_signal(int number)
+{
+	is_told_to_end = number;
+}
+
+static void watch_signals(void)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	struct sigaction action = {.sa_handler = end_by_signal};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], &action, NULL);
+}
+
+int cmd_top(int argc, char **argv)
+{
+	static struct top top;
+	struct screen screen = {0};
+	int status;
+
+	top.delay = 1;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &top) != 0)
+		return 1;
+	if (open_source(&top) != 0)
+		return 1;
+	watch_signals();
+	screen.source = top.source;
+	screen.delay = top.delay;
+	if (!top.is_plain && isatty(STDOUT_FILENO) && screen_open(&screen)) {
+		status = run_screen(&top, &screen);
+		screen_close();
+	} else {
+		status = run_plain(&top);
+	}
+	if (!top.pid)
+		follow_close(&top.follow);
+	/* As the shell expects of a command that a signal has ended. */
+	return status == 0 && is_told_to_end && is_told_to_end != SIGINT ? 128 + is_told_to_end : status;
+}

@@ -1,0 +1,294 @@
+/*
+ * From the process to its block:
+ *
+ *	/proc/PID/maps --> an object's ELF header --> its notes --> the block
+ *
+ * Every address is the process's and may be anything; every size and number is checked before it is used.
+ */
+#include "remote.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "permission.h"
+
+enum {
+	HEADERS_MAX = 64,
+	NOTES_BYTES = 64 << 10,
+	CHUNK_MAX = 4096,
+};
+
+#define COUNTER(name, kind, help) COUNTER_##name,
+enum { RECORD_COUNTERS(COUNTER) COUNTERS };
+#undef COUNTER
+
+__attribute__((format(printf, 3, 4))) static int fail(
+        struct remote *remote, int error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(remote->why, sizeof(remote->why), format, arguments);
+	va_end(arguments);
+	remote->error = error;
+	return error;
+}
+
+int remote_nonsense(struct remote *remote)
+{
+	return fail(remote, -EBADMSG, "what process %d says of its counters makes no sense", remote->pid);
+}
+
+/* Why the process cannot be read or written, from what the system said. */
+static int fail_system(struct remote *remote, int error)
+{
+	if (error == EPERM || error == EACCES) {
+		permission_explain(remote->pid, remote->why, sizeof(remote->why));
+		return -EPERM;
+	}
+	if (error == ESRCH || error == ENOENT)
+		return fail(remote, -ESRCH, "there is no process %d", remote->pid);
+	if (error == EFAULT)
+		return remote_nonsense(remote);
+	return fail(remote, -error, "process %d cannot be looked into: %s", remote->pid, strerror(error));
+}
+
+int remote_peek(struct remote *remote, uint64_t at, void *to, size_t bytes)
+{
+	struct iovec here = {to, bytes}, there = {(void *)(uintptr_t)at, bytes};
+	ssize_t got = bytes > 0 ? process_vm_readv(remote->pid, &here, 1, &there, 1, 0) : 0;
+
+	if (got < 0)
+		return fail_system(remote, errno);
+	return (size_t)got == bytes ? 0 : remote_nonsense(remote);
+}
+
+static int poke(struct remote *remote, uint64_t at, uint32_t word)
+{
+	struct iovec here = {&word, sizeof(word)}, there = {(void *)(uintptr_t)at, sizeof(word)};
+	ssize_t put = process_vm_writev(remote->pid, &here, 1, &there, 1, 0);
+
+	if (put < 0)
+		return fail_system(remote, errno);
+	return put == sizeof(word) ? 0 : remote_nonsense(remote);
+}
+
+bool remote_pid(const char *text, pid_t *pid)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	long number = strtol(text, &end, 10);
+	if (*end || errno || number <= 0 || number > INT32_MAX)
+		return false;
+	*pid = (pid_t)number;
+	return true;
+}
+
+/* ---- finding the block ---- */
+
+static bool is_within(uint64_t offset, uint64_t bytes, uint64_t whole)
+{
+	return offset <= whole && bytes <= whole - offset;
+}
+
+static bool is_sensible(const struct record_block *block)
+{
+	if (block->pool_bytes > REMOTE_POOL || !is_within(block->pool_kind, 8, block->pool_bytes) ||
+	        !is_within(block->pool_cap, 4, block->pool_bytes) || block->kind_bytes > REMOTE_KIND ||
+	        !is_within(block->kind_name, 8, block->kind_bytes) ||
+	        !is_within(block->kind_maps, 8, block->kind_bytes) ||
+	        !is_within(block->kind_make, 4, block->kind_bytes) ||
+	        !is_within(block->kind_destroy, 4, block->kind_bytes) ||
+	        !is_within(block->kind_observed, 1, block->kind_bytes) ||
+	        block->thread_bytes > REMOTE_THREAD || block->thread_caches > block->thread_bytes ||
+	        block->in_chunk == 0 || block->in_chunk > CHUNK_MAX)
+		return false;
+	for (size_t i = 0; i < RECORD_TERMS && block->term[i].bytes; i++) {
+		const struct record_term *term = &block->term[i];
+		uint64_t whole = term->place == RECORD_IN_POOL    ? block->pool_bytes
+		                 : term->place == RECORD_IN_CACHE ? block->cache_bytes
+		                                                  : block->thread_caches;
+
+		if (term->counter >= COUNTERS || term->place > RECORD_IN_THREAD || term->shift > 63 ||
+		        (term->bytes != 1 && term->bytes != 2 && term->bytes != 4 && term->bytes != 8) ||
+		        !is_within(term->offset, term->bytes, whole))
+			return false;
+	}
+	return true;
+}
+
+int remote_refresh(struct remote *remote)
+{
+	struct record_block *block = &remote->block;
+	int error = remote_peek(remote, remote->at, block, offsetof(struct record_block, version));
+
+	if (error)
+		return error;
+	if (block->magic != RECORD_BLOCK_MAGIC)
+		return fail(remote, -EAGAIN, "process %d has only just begun, or is another program by now",
+		        remote->pid);
+	if (block->format > RECORD_BLOCK_FORMAT)
+		return fail(remote, -EPROTO,
+		        "the copool in process %d is newer than this one (its block is of format %" PRIu32
+		        ", this one knows %d)",
+		        remote->pid, block->format, RECORD_BLOCK_FORMAT);
+	if (block->format == 0 || block->bytes < sizeof(*block))
+		return remote_nonsense(remote);
+	error = remote_peek(remote, remote->at, block, sizeof(*block));
+	if (error)
+		return error;
+	return is_sensible(block) ? 0 : remote_nonsense(remote);
+}
+
+/* Looks for our note among those at an address; true when there is one, and where it leads. */
+static bool find_note(struct remote *remote, uint64_t at, uint64_t bytes, uint64_t *block)
+{
+	static char notes[NOTES_BYTES];
+	Elf64_Nhdr note;
+	int64_t distance;
+
+	if (bytes > sizeof(notes) || remote_peek(remote, at, notes, bytes) != 0)
+		return false;
+	for (uint64_t i = 0; is_within(i, sizeof(note), bytes);) {
+		memcpy(&note, notes + i, sizeof(note));
+		uint64_t name = i + sizeof(note), what = name + (((uint64_t)note.n_namesz + 3) & ~3ULL);
+		if (!is_within(what, note.n_descsz, bytes))
+			return false;
+		memcpy(&distance, notes + what, note.n_descsz == sizeof(distance) ? sizeof(distance) : 0);
+		if (note.n_type == RECORD_NOTE_TYPE && note.n_namesz == sizeof(RECORD_NOTE_NAME) &&
+		        note.n_descsz == sizeof(distance) &&
+		        memcmp(notes + name, RECORD_NOTE_NAME, sizeof(RECORD_NOTE_NAME)) == 0) {
+			*block = at + what + (uint64_t)distance;
+			return true;
+		}
+		i = what + (((uint64_t)note.n_descsz + 3) & ~3ULL);
+	}
+	return false;
+}
+
+/* Whether the object that is mapped from `base` on has our note. */
+static bool find_in_object(struct remote *remote, uint64_t base, uint64_t *block)
+{
+	Elf64_Ehdr header;
+	Elf64_Phdr program[HEADERS_MAX];
+	uint64_t bias = base;
+
+	if (remote_peek(remote, base, &header, sizeof(header)) != 0 ||
+	        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+	        header.e_phentsize != sizeof(*program) || header.e_phnum > HEADERS_MAX ||
+	        remote_peek(remote, base + header.e_phoff, program, header.e_phnum * sizeof(*program)) != 0)
+		return false;
+	for (size_t i = 0; i < header.e_phnum; i++) {
+		if (program[i].p_type == PT_LOAD && program[i].p_offset == 0)
+			bias = base - program[i].p_vaddr;
+	}
+	for (size_t i = 0; i < header.e_phnum; i++) {
+		if (program[i].p_type == PT_NOTE &&
+		        find_note(remote, bias + program[i].p_vaddr, program[i].p_memsz, block))
+			return true;
+	}
+	return false;
+}
+
+/* Looks at every object of the process, also at files that have been deleted since. */
+static int find_block(struct remote *remote, FILE *maps)
+{
+	char *line = NULL;
+	size_t room = 0;
+	int error = fail(remote, -ENOENT, "there is no libcopool.so in process %d", remote->pid);
+	uint64_t base, offset, inode;
+	char mode[5];
+
+	while (getline(&line, &room, maps) > 0) {
+		if (sscanf(line, "%" SCNx64 "-%*x %4s %" SCNx64 " %*s %" SCNu64, &base, mode, &offset,
+		            &inode) != 4 ||
+		        mode[0] != 'r' || offset != 0 || inode == 0 ||
+		        !find_in_object(remote, base, &remote->at))
+			continue;
+		error = remote_refresh(remote);
+		if (error == 0)
+			break;
+	}
+	free(line);
+	return error;
+}
+
+int remote_open(struct remote *remote, pid_t pid)
+{
+	char path[64];
+	uint64_t byte;
+
+	*remote = (struct remote){.pid = pid};
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *maps = fopen(path, "re");
+	if (!maps)
+		return fail_system(remote, errno);
+	/* Nothing is at address 0: what matters is whether we may ask. */
+	if (process_vm_readv(pid, &(struct iovec){&byte, 8}, 1, &(struct iovec){NULL, 8}, 1, 0) < 0 &&
+	        errno != EFAULT) {
+		int error = fail_system(remote, errno);
+		fclose(maps);
+		return error;
+	}
+	int error = find_block(remote, maps);
+	fclose(maps);
+	return error;
+}
+
+char remote_state(const struct remote *remote)
+{
+	return permission_state(remote->pid);
+}
+
+int remote_thread(struct remote *remote)
+{
+	uint32_t state;
+	int error = remote_peek(remote, remote->block.thread, &state, sizeof(state));
+
+	return error ? error : (int)(state & 0xff);
+}
+
+/* ---- the settings ---- */
+
+int remote_read_control(struct remote *remote, struct remote_control *control)
+{
+	const struct record_controls *at = &remote->block.control;
+	const struct {
+		uint64_t at;
+		uint32_t *to;
+	} words[] = {{at->done, &control->done}, {at->asked, &control->asked},
+	        {at->decay_ms, &control->decay_ms}, {at->max_batches, &control->max_batches},
+	        {at->is_off, &control->is_off}, {at->emptied, &control->emptied}};
+	int error = 0;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && error == 0; i++)
+		error = remote_peek(remote, words[i].at, words[i].to, sizeof(uint32_t));
+	return error;
+}
+
+int remote_ask(struct remote *remote, const struct remote_control *wanted)
+{
+	/* Now, lest the process has become another program since: its memory would be another's. */
+	int error = remote_refresh(remote);
+	const struct record_controls *at = &remote->block.control;
+
+	if (error == 0)
+		error = poke(remote, at->decay_ms, wanted->decay_ms);
+	if (error == 0)
+		error = poke(remote, at->max_batches, wanted->max_batches);
+	if (error == 0)
+		error = poke(remote, at->is_off, wanted->is_off);
+	if (error == 0)
+		error = poke(remote, at->emptied, wanted->emptied);
+	return error ? error : poke(remote, at->asked, wanted->asked);
+}

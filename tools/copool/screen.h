@@ -1,0 +1,36 @@
+/* The terminal of `copool top`, by ncurses: a table of pools, and a chart of the one that is chosen. */
+#ifndef COPOOL_TOOLS_SCREEN_H
+#define COPOOL_TOOLS_SCREEN_H
+
+#include <stdbool.h>
+
+#include "board.h"
+
+struct screen {
+	const char *source; /* what is looked at, for the title; the caller's */
+	const char *note;   /* something that the user must know, or NULL; the caller's */
+	double delay;       /* seconds between two looks */
+	bool is_paused;
+	enum track_measure measure;
+	bool has_blocks;         /* the locale's characters have eighths of a block */
+	const struct track *now; /* chosen; NULL: none yet */
+	size_t row;              /* of it, among those that are shown */
+};
+
+enum screen_key { SCREEN_NONE, SCREEN_QUIT, SCREEN_AGAIN };
+
+/* Takes the terminal over; false when it cannot show this. */
+bool screen_open(struct screen *screen);
+
+void screen_draw(struct screen *screen, const struct board *board);
+
+/* Waits for a key, at most `wait_ms`, and does what it means. SCREEN_AGAIN: something is to be drawn anew. */
+enum screen_key screen_key(struct screen *screen, int wait_ms);
+
+/* Gives the terminal back as it was. */
+void screen_close(void);
+
+/* "12345", "1.23M": at most six columns. */
+void screen_number(char text[16], double number);
+
+#endif
