@@ -343,9 +343,22 @@ void report_fork_child(void)
 	report.pid = getpid();
 }
 
+/* Whether the program has a handler for it that may run anywhere, in malloc too. */
+static bool is_handled(int number)
+{
+	struct sigaction action;
+
+	if (number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL ||
+	        number == SIGTRAP)
+		return false;
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+	       action.sa_handler != SIG_IGN;
+}
+
 /*
- * Whether this looks like a signal handler: that may have interrupted malloc, which the making of a thread
- * needs. A thread that blocks signals of its own accord looks the same, so the next one has to do.
+ * Whether this looks like a signal handler: its own signal is blocked. It may have interrupted malloc, which
+ * the making of a thread needs. A thread that blocks such a signal for good looks the same, and another has
+ * to do.
  */
 static bool may_be_handler(void)
 {
@@ -353,7 +366,8 @@ static bool may_be_handler(void)
 
 	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
 	for (int number = 1; number < NSIG; number++) {
-		if (sigismember(&blocked, number) == 1 && sigismember(&report.blocked, number) != 1)
+		if (sigismember(&blocked, number) == 1 && sigismember(&report.blocked, number) != 1 &&
+		        is_handled(number))
 			return true;
 	}
 	return false;
