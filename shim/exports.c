@@ -3,10 +3,15 @@
  * real_… in libc/real.c, so that nothing recurses by accident.
  */
 #include "host/stacks.h"
+#include "libc/real.h"
+#include "report/report.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -59,7 +64,28 @@ EXPORT int prctl(int option, ...)
 	for (int i = 0; i < 4; i++)
 		argument[i] = va_arg(arguments, unsigned long);
 	va_end(arguments);
+	/* What a thread keeps of its capabilities, glibc cannot do to ours when the user changes, and aborts.
+	 */
+	if ((option == PR_SET_KEEPCAPS && argument[0] != 0) || option == PR_SET_SECUREBITS)
+		report_withdraw("the program keeps capabilities while it changes its user");
 	return hook_prctl(option, argument[0], argument[1], argument[2], argument[3]);
+}
+
+/* Only a process of one thread can have a user namespace of its own. */
+EXPORT int unshare(int flags)
+{
+	struct timespec moment = {0, 1000000};
+	int result;
+
+	if ((flags & CLONE_NEWUSER) != 0)
+		report_withdraw("the program goes into a user namespace of its own");
+	result = real_unshare(flags);
+	/* Our thread may still be on its way out of the kernel. */
+	for (int i = 0; i < 50 && result != 0 && errno == EINVAL && (flags & CLONE_NEWUSER) != 0; i++) {
+		nanosleep(&moment, NULL);
+		result = real_unshare(flags);
+	}
+	return result;
 }
 
 EXPORT int mlockall(int flags)

@@ -130,6 +130,19 @@ same_mappings() {
 	[[ $status -eq 0 && $output == 20 ]]
 }
 
+@test "stacks: a program that keeps capabilities while it changes its user, or leaves its user namespace, may do so" {
+	requires setpriv unshare
+	[[ $EUID -eq 0 ]] || skip "only root may change its user"
+	same_twin COPOOL_HOST=stacks COPOOL_LOG=/dev/null setpriv --reuid 65534 --clear-groups id
+	[[ $status -eq 0 ]]
+	run_pooled COPOOL_HOST=stacks setpriv --reuid 65534 --clear-groups id
+	log_records warning .text | grep -q '^the program keeps capabilities.*no more statistics'
+	rm -f "$LOG"
+	same_twin COPOOL_HOST=stacks COPOOL_LOG=/dev/null unshare --user id
+	run_pooled COPOOL_HOST=stacks unshare --user id
+	[[ $status -ne 0 ]] || log_records warning .text | grep -q '^the program goes into a user namespace'
+}
+
 @test "learning: a function that makes both guarded stacks and tables goes on to give zeroed tables" {
 	requires_guest wrapper
 	same_twin COPOOL_LEARN=1 "$GUESTS/wrapper"

@@ -19,6 +19,7 @@ typedef int(pkey_mprotect_function)(void *, size_t, int, int);
 typedef int(madvise_function)(void *, size_t, int);
 typedef int(mlock_function)(const void *, size_t);
 typedef int(prctl_function)(int, ...);
+typedef int(unshare_function)(int);
 typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef int(mlockall_function)(int);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
@@ -36,6 +37,7 @@ static struct {
 	mlock2_function *_Atomic mlock2;
 	mlockall_function *_Atomic mlockall;
 	prctl_function *_Atomic prctl;
+	unshare_function *_Atomic unshare;
 } next;
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
@@ -54,6 +56,7 @@ void real_init(void)
 	FIND_NEXT(mlock2);
 	FIND_NEXT(mlockall);
 	FIND_NEXT(prctl);
+	FIND_NEXT(unshare);
 }
 
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -120,6 +123,13 @@ int real_mlock2(const void *address, size_t bytes, unsigned flags)
 
 	return function != NULL ? function(address, bytes, flags)
 	                        : (int)syscall(SYS_mlock2, address, bytes, flags);
+}
+
+int real_unshare(int flags)
+{
+	unshare_function *function = NEXT(unshare);
+
+	return function != NULL ? function(flags) : (int)syscall(SYS_unshare, flags);
 }
 
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)

@@ -28,6 +28,9 @@ int real_mlock(const void *address, size_t bytes);
 int real_mlock2(const void *address, size_t bytes, unsigned flags);
 int real_mlockall(int flags);
 
+/* As in unshare(2). */
+int real_unshare(int flags);
+
 /* As in prctl(2). */
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 

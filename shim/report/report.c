@@ -18,6 +18,7 @@
 #include "report/report.h"
 
 #include "config.h"
+#include "libc/real.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/block.h"
@@ -109,7 +110,7 @@ static bool leave_host_files(void)
 	const char *log = report.config->log;
 	bool is_private = close_range(FIRST_FD, ~0U, CLOSE_RANGE_UNSHARE) == 0;
 
-	unshare(CLONE_FS);
+	real_unshare(CLONE_FS);
 	if (!is_private)
 		return false;
 	close(STDIN_FILENO);
@@ -236,11 +237,7 @@ static bool change(int from, int to)
 static void leave(void *unused)
 {
 	(void)unused;
-	if (change(PHASE_LATENT, PHASE_DONE))
-		return;
-	warn("the program's first thread has ended: no more statistics, and no idle object is given back");
-	if (!change(PHASE_ARMED, PHASE_DONE))
-		report_stop();
+	report_withdraw("the program's first thread has ended");
 }
 
 /* Called in the thread that began the process, to hear of its end. */
@@ -322,6 +319,19 @@ void report_stop(void)
 	ring(&shared.bell);
 	await(2, STOP_WAIT_MS);
 	atomic_store_explicit(&shared.phase, PHASE_DONE, memory_order_relaxed);
+}
+
+void report_withdraw(const char *why)
+{
+	/* [phase] relaxed: as in report_stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+
+	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
+		warn("%s: no more statistics, and no idle object is given back", why);
+		report_stop();
+	} else if (!change(PHASE_ARMED, PHASE_DONE)) {
+		change(PHASE_LATENT, PHASE_DONE);
+	}
 }
 
 void report_fork_child(void)

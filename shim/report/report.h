@@ -42,6 +42,12 @@ void report_wait(
 void report_stop(void);
 
 /*
+ * Ends the thread for good, with `final` records and the reason in a warning, before the program does what
+ * only a program without such a thread can do.
+ */
+void report_withdraw(const char *why);
+
+/*
  * In a fork's child: the thread is gone. Forgets it, and has the next report_wake() start another; a child
  * that only execs thus never gets a thread.
  */
