@@ -20,11 +20,11 @@ SHIM := shim.c exports.c config.c \
 	libc/real.c libc/warn.c \
 	pool/depot.c pool/fork.c pool/gate.c pool/limits.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/tally.c pool/thread.c pool/trim.c \
-	stack/arena.c stack/chunk.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
+	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/classes.c host/handles.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
 	host/request.c host/sites.c host/stacks.c \
-	report/block.c report/journal.c report/line.c report/log.c report/path.c report/prometheus.c \
+	report/block.c report/depths.c report/journal.c report/line.c report/log.c report/path.c report/prometheus.c \
 	report/report.c report/utf8.c report/worker.c
 
 COPOOL := main.c cmd_compare.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c cmd_show.c cmd_top.c \
@@ -37,7 +37,7 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := warn_test config_test record_test log_test journal_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
-	guard_test arena_test locked_test reclaim_test mappings_test sites_test \
+	guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
 	pool_test pool_control_test pool_fork_test pool_stress_test tally_test verdict_test
 
 # Programs of tests/fuzz, linked with what reads logs; they speak TAP as the unit tests do.
