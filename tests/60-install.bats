@@ -93,6 +93,7 @@ installed() {
 	[[ $(complete_words copool report --o) == --output ]]
 	[[ $(complete_words copool plot --s) == --script ]]
 	[[ $(complete_words copool top --de) == --delay && $(complete_words copool set 1 dec) == decay_ms= ]]
+	[[ $(complete_words copool advise --m) == --max-batches ]]
 	[[ $(complete_words copool help ru) == run ]]
 	[[ " $(complete_words copool run --log=x tru) " == *" true "* ]]
 }

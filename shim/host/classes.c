@@ -46,8 +46,10 @@ static void destroy(void *owner, void *stack)
 	struct arena_place place;
 
 	(void)owner;
-	if (arena_find(classes.arena, stack, &place))
+	if (arena_find(classes.arena, stack, &place)) {
+		depth_note(&place);
 		arena_discard(&place);
+	}
 }
 
 /* Not with every destroy: a program that overflows its pool would pay for it on its own path. */
@@ -85,6 +87,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	        .make_calls = 1,
 	        .destroy_calls = 1,
 	        .maps_saved = &class->slots->guards,
+	        .stacks = class->slots,
 	};
 }
 

@@ -22,7 +22,7 @@ struct pool_stats {
 	uint64_t create_local, create_depot, create_new;
 	uint64_t destroy_local, destroy_depot, destroy_delete;
 	uint64_t live, pooled, peak_live, peak_objects, inherited;
-	uint64_t depot_batches, depot_retries, trimmed, threads;
+	uint64_t depot_batches, depot_low, depot_high, depot_retries, trimmed, threads;
 	uint64_t calls_saved, maps_saved;
 };
 

@@ -81,6 +81,18 @@ static void node_put(struct depot *depot, uint16_t node, struct depot_spares *sp
 		lifo_push(&depot->empty, node, LIFO_MAX_INDEX, retries);
 }
 
+/* Remembers how far the depot has risen. */
+static void note_high(struct depot *depot)
+{
+	/* [depot.sample_high] relaxed: a statistic. */
+	unsigned depth = depot_depth(depot);
+	unsigned high = atomic_load_explicit(&depot->sample_high, memory_order_relaxed);
+
+	while (depth > high && !atomic_compare_exchange_weak_explicit(&depot->sample_high, &high, depth,
+	                               memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
 bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
         struct depot_spares *spares, unsigned *retries)
 {
@@ -93,21 +105,29 @@ bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned li
 	if (node == LIFO_NONE)
 		return false;
 	memcpy(batch_of(depot, node)->slot, object, sizeof(struct batch));
-	if (lifo_push(&depot->full, node, limit, retries))
+	if (lifo_push(&depot->full, node, limit, retries)) {
+		note_high(depot);
 		return true;
+	}
 	node_put(depot, node, spares, retries);
 	return false;
+}
+
+static void lower(_Atomic unsigned *least, unsigned depth)
+{
+	/* [depot.low, depot.sample_low] relaxed: statistics; a lost race costs or saves one window's trim. */
+	unsigned low = atomic_load_explicit(least, memory_order_relaxed);
+
+	while (depth < low && !atomic_compare_exchange_weak_explicit(
+	                              least, &low, depth, memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 /* Remembers that the depot fell to `depth`. */
 static void note_low(struct depot *depot, unsigned depth)
 {
-	/* [depot.low] relaxed: a statistic for the trimming; a lost race costs or saves one window's trim. */
-	unsigned low = atomic_load_explicit(&depot->low, memory_order_relaxed);
-
-	while (depth < low && !atomic_compare_exchange_weak_explicit(
-	                              &depot->low, &low, depth, memory_order_relaxed, memory_order_relaxed))
-		;
+	lower(&depot->low, depth);
+	lower(&depot->sample_low, depth);
 }
 
 bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares, unsigned *retries)
@@ -133,6 +153,29 @@ void depot_return_spares(struct depot *depot, struct depot_spares *spares)
 
 unsigned depot_restart_low(struct depot *depot)
 {
-	/* [depot.low] relaxed: see note_low. */
+	/* [depot.low] relaxed: see lower. */
 	return atomic_exchange_explicit(&depot->low, depot_depth(depot), memory_order_relaxed);
+}
+
+/* [depot.sample_low, depot.sample_high] relaxed in the next three: see lower and note_high. */
+unsigned depot_sample_low(struct depot *depot)
+{
+	unsigned low = atomic_load_explicit(&depot->sample_low, memory_order_relaxed),
+	         now = depot_depth(depot);
+
+	return low < now ? low : now;
+}
+
+unsigned depot_sample_high(struct depot *depot)
+{
+	unsigned high = atomic_load_explicit(&depot->sample_high, memory_order_relaxed),
+	         now = depot_depth(depot);
+
+	return high > now ? high : now;
+}
+
+void depot_restart_sample(struct depot *depot)
+{
+	atomic_store_explicit(&depot->sample_low, depot_depth(depot), memory_order_relaxed);
+	atomic_store_explicit(&depot->sample_high, depot_depth(depot), memory_order_relaxed);
 }

@@ -42,8 +42,9 @@ struct depot_spares {
 struct depot {
 	_Alignas(64) struct lifo full;
 	_Alignas(64) struct lifo empty;
-	_Atomic unsigned nodes; /* handed out so far: indices 1 .. nodes */
-	_Atomic unsigned low;   /* lowest depth of `full` since depot_restart_low */
+	_Atomic unsigned nodes;                   /* handed out so far: indices 1 .. nodes */
+	_Atomic unsigned low;                     /* lowest depth of `full` since depot_restart_low */
+	_Atomic unsigned sample_low, sample_high; /* lowest and highest since depot_restart_sample */
 	_Alignas(64) struct depot_chunk *_Atomic chunk[DEPOT_CHUNKS]; /* set once, never cleared */
 };
 
@@ -74,5 +75,10 @@ void depot_return_spares(struct depot *depot, struct depot_spares *spares);
  * magazine layer). Begins a new window. One caller at a time.
  */
 unsigned depot_restart_low(struct depot *depot);
+
+/* The same for the log: the lowest and highest depth since a sample was written, and that another begins. */
+unsigned depot_sample_low(struct depot *depot);
+unsigned depot_sample_high(struct depot *depot);
+void depot_restart_sample(struct depot *depot);
 
 #endif

@@ -26,6 +26,8 @@ enum {
 	POOL_ASK_MS = 1000,         /* while something lies in a depot, the control is looked at so often */
 };
 
+struct arena_class;
+
 /* What the host does. Both run with no lock of ours held and may call the pool of another kind. */
 struct pool_kind {
 	const char *name;           /* in the log; outlives the process */
@@ -36,6 +38,8 @@ struct pool_kind {
 	unsigned make_calls, destroy_calls; /* system calls in each, for the log */
 	const _Atomic uint64_t *maps_saved; /* memory maps saved just now, for the log; NULL: none */
 	bool is_observed;                   /* the pool only counts: see pool/tally.h */
+	struct arena_class
+	        *stacks; /* where the objects are stacks of ours, for the log; NULL: they are not */
 };
 
 struct pool {
@@ -173,6 +177,9 @@ const char *pool_name(const struct pool *pool);
 
 /* Adds the counters up. Any thread; exact when all others are at rest. Also keeps peak_live. */
 void pool_read(struct pool *pool, struct pool_stats *stats);
+
+/* From now on depot_low and depot_high are anew what the depot falls and rises to. Who writes the samples. */
+void pool_restart_sample(struct pool *pool);
 
 /* As pool_destroy, for an idle object that is given back to the system: counts as trimmed. */
 void pool_give_back(struct pool *pool, void *object);

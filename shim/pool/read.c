@@ -47,6 +47,8 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	        .inherited = number(&pool->inherited),
 	        .peak_objects = number(&pool->peak_objects),
 	        .depot_batches = depot_depth(&pool->depot),
+	        .depot_low = depot_sample_low(&pool->depot),
+	        .depot_high = depot_sample_high(&pool->depot),
 	        .pooled = remainder_count(&pool->remainder),
 	};
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
@@ -63,4 +65,9 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	stats->live = live > 0 ? (uint64_t)live : 0;
 	keep_peak(pool, stats->live);
 	stats->peak_live = number(&pool->peak_live);
+}
+
+void pool_restart_sample(struct pool *pool)
+{
+	depot_restart_sample(&pool->depot);
 }

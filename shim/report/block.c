@@ -63,6 +63,8 @@ struct record_block copool_block = {
                         POOL(inherited, inherited),
                         TERM(depot_batches, RECORD_IN_POOL, struct pool, depot.full.word, LIFO_DEPTH_SHIFT,
                                 LIFO_DEPTH_MASK, 1),
+                        POOL(depot_low, depot.sample_low),
+                        POOL(depot_high, depot.sample_high),
                         CACHE(depot_retries, counters.depot_retries),
                         POOL(depot_retries, loose_retries),
                         POOL(trimmed, trimmed),

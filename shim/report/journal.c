@@ -8,6 +8,7 @@
 #include "config.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
+#include "report/depths.h"
 #include "report/line.h"
 #include "report/log.h"
 #include "report/prometheus.h"
@@ -71,6 +72,7 @@ void journal_reset(pid_t parent)
 	journal.has_begun = journal.has_log = journal.has_series = journal.complains = false;
 	journal.parent = parent;
 	journal.is_silent = true;
+	depths_forget();
 }
 
 static uint64_t limit_bytes(void)
@@ -155,10 +157,14 @@ static void write_warnings(void)
 
 static void write_pools(const char *type)
 {
+	bool is_final = strcmp(type, RECORD_FINAL) == 0;
+
 	for (unsigned i = 0; i < pool_count(); i++) {
 		line_pool(&journal.line, type, pool_at(i), journal_now_ms() - journal.start_ms);
 		write_line();
+		pool_restart_sample(pool_at(i));
 	}
+	depths_write(&journal.line, journal_now_ms() - journal.start_ms, is_final, write_line);
 }
 
 static void warn_of_log(const char *why, const char *consequence)
@@ -208,6 +214,7 @@ void journal_begin(bool is_private)
 		journal.complains = journal.complains && error != 0;
 		if (error != 0)
 			warn_of_log(warn_reason(-error), "lines that cannot be written are lost");
+		depths_begin(is_private);
 	}
 	journal.has_series = prometheus_begin(journal.config, journal.host, journal.parent != 0);
 	write_warnings();
@@ -232,6 +239,7 @@ void journal_sample(void)
 {
 	uint64_t now = journal_now_ms();
 
+	depths_attend();
 	if ((!journal.has_log && !journal.has_series) || now < journal.sample_ms)
 		return;
 	if (journal.has_series)
@@ -264,5 +272,6 @@ void journal_end(void)
 	log_refresh(&journal.log);
 	write_pools(RECORD_FINAL);
 	write_warnings();
+	depths_end();
 	log_close(&journal.log);
 }

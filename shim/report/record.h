@@ -9,6 +9,7 @@
  *   sample   one pool's counters, once an interval
  *   final    one pool's counters at exit; the last word on that pool
  *   warning  something the user should know: a bad setting, a patch refused, statistics lost
+ *   depth    how deep one pool's stacks were used: at exit, and when there is news of it
  *   origin   one call site of misses, at exit
  */
 #ifndef COPOOL_REPORT_RECORD_H
@@ -23,6 +24,7 @@
 #define RECORD_SAMPLE  "sample"
 #define RECORD_FINAL   "final"
 #define RECORD_WARNING "warning"
+#define RECORD_DEPTH   "depth"
 #define RECORD_ORIGIN  "origin"
 
 /*
@@ -50,6 +52,11 @@
  *
  * Keys of `sample` and `final`: uptime_ms (since the process began to report), pool (the pool's name, a
  * string), then the counters.
+ *
+ * Keys of `depth`: uptime_ms and pool, then what RECORD_DEPTHS lists, cumulative, then how many stacks were
+ * used how deep: to_4096, to_8192, and so on, each twice the one before, for stacks that deep at most and
+ * deeper than the one before says; beyond counts what is deeper than all of them. Those that are 0 are left
+ * out.
  */
 #define RECORD_BATCH_SIZE 16
 
@@ -75,11 +82,28 @@
 	X(peak_objects, peak, "most objects that existed at once, exact")                                    \
 	X(inherited, gauge, "objects in the program's hands when it was forked off its parent")              \
 	X(depot_batches, gauge, "full batches in the depot")                                                 \
+	X(depot_low, gauge, "fewest full batches in the depot since the sample before")                      \
+	X(depot_high, gauge, "most of them since the sample before")                                         \
 	X(depot_retries, counter, "depot operations tried again because another thread was faster")          \
 	X(trimmed, counter, "idle objects given back to the system")                                         \
 	X(threads, gauge, "threads that have a cache now")                                                   \
 	X(calls_saved, counter, "system calls that the program's own functions would have made")             \
 	X(maps_saved, gauge, "memory maps that guard pages would take, had they not been set up by madvise")
+
+/* A stack's depth: from its top to the lowest page that it ever touched, as far as that was seen. */
+#define RECORD_DEPTHS(X)                                                                                     \
+	X(stacks, "stacks that were looked at")                                                              \
+	X(live, "of these, in the program's hands at the last look")                                         \
+	X(stack_bytes, "bytes that a stack has, its guard page not counted")                                 \
+	X(mean, "their mean depth in bytes")                                                                 \
+	X(p50, "depth in bytes that does for 50 % of them")                                                  \
+	X(p90, "for 90 %")                                                                                   \
+	X(p99, "for 99 %")                                                                                   \
+	X(p999, "for 99.9 %")                                                                                \
+	X(deepest, "for all")
+
+#define RECORD_DEPTH_TO     "to_" /* and a number of bytes */
+#define RECORD_DEPTH_BEYOND "beyond"
 
 /*
  * The block: how a tool reads the same counters out of a process, and changes settings in it, without the

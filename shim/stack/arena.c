@@ -349,6 +349,8 @@ void arena_let_go(const struct arena_place *place, enum slot_state now)
 
 void arena_fork_child(struct arena *arena)
 {
+	/* [watch.thread] relaxed: the watcher is not here, and another thread may come to have its name. */
+	atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
 	for (unsigned i = 0; i < ARENA_CLASSES; i++)
 		atomic_flag_clear_explicit(&arena->class[i].is_growing, memory_order_relaxed);
 }

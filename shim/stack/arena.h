@@ -12,6 +12,7 @@
 #ifndef COPOOL_STACK_ARENA_H
 #define COPOOL_STACK_ARENA_H
 
+#include "stack/depth.h"
 #include "stack/guard.h"
 
 #include <stdatomic.h>
@@ -66,6 +67,7 @@ struct arena_chunk {
 	uint32_t number;        /* in its class */
 	struct arena_class *class;
 	struct slot *slot; /* one each, zeroed */
+	uint16_t *mark;    /* one each, see stack/depth.c; NULL: nobody has looked */
 };
 
 /* Slots of one kind. */
@@ -80,6 +82,7 @@ struct arena_class {
 	atomic_flag is_growing;  /* held by the thread that adds one */
 	struct arena_chunk chunk[ARENA_CHUNKS];
 	_Atomic uint64_t guards; /* slots that have a guard without a map of its own: maps saved */
+	struct depth depth;
 };
 
 /* The chunk that each grain is part of; set once each. */
@@ -93,6 +96,7 @@ struct arena {
 	struct arena_leaf *_Atomic leaf[ARENA_LEAVES]; /* of the address space; set once each */
 	_Atomic uintptr_t low, high;                   /* all chunks lie in between */
 	_Atomic uint64_t reserved;                     /* bytes */
+	struct depth_watch watch;
 	struct arena_class class[ARENA_CLASSES];
 };
 

@@ -132,8 +132,11 @@ static bool try_verb(uint64_t which)
 	        {"copool show", "--csv", log_path},
 	        {"copool plot", "--script", log_path},
 	        {"copool report", "--output=-", log_path},
+	        {"copool advise", log_path},
+	        {"copool advise", "--json", log_path},
 	};
-	static int (*const verbs[])(int, char **) = {cmd_show, cmd_show, cmd_show, cmd_plot, cmd_report};
+	static int (*const verbs[])(int, char **) = {
+	        cmd_show, cmd_show, cmd_show, cmd_plot, cmd_report, cmd_advise, cmd_advise};
 	char *copy[4];
 	int count = 0;
 	FILE *output = stdout, *errors = stderr;
@@ -242,7 +245,7 @@ static void test_cuts(const struct text *whole)
 		printf("# after %zu bytes: %s\n", at - 1, wrong);
 }
 
-static void test_mutations(const struct text *whole)
+static void test_mutations(const struct text *const logs[2])
 {
 	static struct text text;
 	struct book book;
@@ -255,7 +258,7 @@ static void test_mutations(const struct text *whole)
 	random_state = seed ? strtoull(seed, NULL, 0) | 1 : 0x9e3779b97f4a7c15ULL;
 	printf("# COPOOL_SEED=%#llx, %d rounds\n", (unsigned long long)random_state, rounds);
 	for (i = 0; i < rounds && !wrong; i++) {
-		text = *whole;
+		text = *logs[i % 2];
 		mutate(&text);
 		wrong = try_log(&text, &book);
 		if (!wrong && !try_verb((uint64_t)i))
@@ -313,22 +316,29 @@ static void test_crowd(void)
 	book_close(&book);
 }
 
-int main(int argc, char **argv)
+static void read_fixture(const char *path, struct text *text)
 {
-	static struct text whole;
-	const char *path = argc > 1 ? argv[1] : "tests/fixtures/qemu.jsonl";
 	FILE *file = fopen(path, "re");
 
 	if (!file) {
 		printf("Bail out! cannot read %s\n", path);
-		return 1;
+		exit(1);
 	}
-	whole.length = fread(whole.bytes, 1, MOST, file);
+	text->length = fread(text->bytes, 1, MOST, file);
 	fclose(file);
+}
+
+int main(void)
+{
+	static struct text whole, bursts;
+	const struct text *const logs[2] = {&whole, &bursts};
+
+	read_fixture("tests/fixtures/qemu.jsonl", &whole);
+	read_fixture("tests/fixtures/bursts.jsonl", &bursts);
 	log_fd = memfd_create("log", MFD_CLOEXEC);
 	snprintf(log_path, sizeof(log_path), "/proc/self/fd/%d", log_fd);
 	test_cuts(&whole);
-	test_mutations(&whole);
+	test_mutations(logs);
 	test_crowd();
 	close(log_fd);
 	return tap_done();

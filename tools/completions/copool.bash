@@ -13,7 +13,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot advise prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -76,6 +76,17 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -f -W "$(_copool_pids)" -- "$word")
 		fi
 		;;
+	advise)
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		if [[ $before == --decay || $before == --max-batches || $before == -[db] ]]; then
+			return
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--json --decay --max-batches --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		fi
+		;;
 	prune)
 		if [[ $word == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--dry-run --older --help --version" -- "$word")
@@ -106,7 +117,7 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "decay_ms= max_batches= off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot advise prune" -- "$word") ;;
 	esac
 }
 

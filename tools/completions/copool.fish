@@ -12,6 +12,7 @@ complete -c copool -n __fish_use_subcommand -a set -d 'change the settings of a 
 complete -c copool -n __fish_use_subcommand -a trim -d 'have a running process give back what is idle'
 complete -c copool -n __fish_use_subcommand -a off -d 'have a running process pool no more'
 complete -c copool -n __fish_use_subcommand -a on -d 'have it pool again'
+complete -c copool -n __fish_use_subcommand -a advise -d 'say which settings would suit the demand in a log'
 complete -c copool -n __fish_use_subcommand -a help -d 'say more about one verb'
 complete -c copool -n __fish_use_subcommand -l help -d 'say what copool does'
 complete -c copool -n __fish_use_subcommand -l version -d 'say which version this is'
@@ -72,4 +73,10 @@ complete -c copool -n $top -F -a '(__fish_complete_pids)'
 complete -c copool -n '__fish_seen_subcommand_from set trim off on' -a '(__fish_complete_pids)'
 complete -c copool -n '__fish_seen_subcommand_from set' -a 'decay_ms= max_batches= off=0 off=1'
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare show top set trim off on report plot prune'
+set -l advise '__fish_seen_subcommand_from advise'
+complete -c copool -n $advise -l json -s j -d 'write one JSON object'
+complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milliseconds'
+complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
+complete -c copool -n $advise -F
+
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare show top set trim off on report plot advise prune'

@@ -36,8 +36,10 @@ int book_open(struct book *book)
 void book_close(struct book *book)
 {
 	for (size_t i = 0; i < book->processes; i++) {
-		for (size_t j = 0; j < book->process[i].pools; j++)
+		for (size_t j = 0; j < book->process[i].pools; j++) {
 			json_decref(book->process[i].pool[j]);
+			json_decref(book->process[i].depth[j]);
+		}
 		json_decref(book->process[i].open);
 	}
 	json_decref(book->idle_open);
@@ -148,6 +150,30 @@ static const char *note_counters(struct book *book, const struct place *place, j
 	return NULL;
 }
 
+/* It comes after the counters of its pool. */
+static const char *note_depth(struct book *book, const struct place *place, json_t *record)
+{
+	const char *name = json_string_value(json_object_get(record, "pool"));
+	struct book_process *process = find_process(book, place->pid);
+	size_t i = 0;
+
+	if (!name)
+		return "a depth of stacks without the name of their pool";
+	while (process && i < process->pools &&
+	        strcmp(name, json_string_value(json_object_get(process->pool[i], "pool"))) != 0)
+		i++;
+	if (!process || i == process->pools) {
+		book->left_out++;
+		return NULL;
+	}
+	if (!has_room(book, process->depth_bytes[i], place->bytes))
+		return NULL;
+	json_decref(process->depth[i]);
+	process->depth[i] = json_incref(record);
+	process->depth_bytes[i] = (unsigned short)place->bytes;
+	return NULL;
+}
+
 static const char *note_warning(struct book *book, const struct place *place, json_t *record)
 {
 	const char *text = json_string_value(json_object_get(record, "text"));
@@ -184,6 +210,8 @@ static const char *note_record(struct book *book, struct place *place, json_t *r
 		return note_open(book, place, record);
 	if (strcmp(type, RECORD_SAMPLE) == 0 || strcmp(type, RECORD_FINAL) == 0)
 		return note_counters(book, place, record);
+	if (strcmp(type, RECORD_DEPTH) == 0)
+		return note_depth(book, place, record);
 	if (strcmp(type, RECORD_WARNING) == 0)
 		return note_warning(book, place, record);
 	if (strcmp(type, RECORD_ORIGIN) == 0)

@@ -21,9 +21,10 @@ enum {
 
 struct book_process {
 	json_int_t pid;
-	json_t *open;             /* NULL when the log begins later */
-	json_t *pool[BOOK_POOLS]; /* the last record of each, in the order of appearance */
-	unsigned short pool_bytes[BOOK_POOLS];
+	json_t *open;              /* NULL when the log begins later */
+	json_t *pool[BOOK_POOLS];  /* the last record of each, in the order of appearance */
+	json_t *depth[BOOK_POOLS]; /* the last record of how deep its stacks were used; NULL: none */
+	unsigned short pool_bytes[BOOK_POOLS], depth_bytes[BOOK_POOLS];
 	size_t pools;
 };
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "depth.h"
+
 json_t *json_text(const char *text)
 {
 	json_t *string = json_string(text);
@@ -23,10 +25,15 @@ json_t *json_text(const char *text)
 static json_t *process_as_json(const struct book_process *process)
 {
 	json_t *pools = json_array();
+	json_t *depths = json_array();
 
-	for (size_t i = 0; i < process->pools; i++)
+	for (size_t i = 0; i < process->pools; i++) {
 		json_array_append(pools, process->pool[i]);
-	return json_pack("{s:I, s:O?, s:o}", "pid", process->pid, "open", process->open, "pools", pools);
+		if (process->depth[i])
+			json_array_append_new(depths, depth_as_json(process->depth[i]));
+	}
+	return json_pack("{s:I, s:O?, s:o, s:o}", "pid", process->pid, "open", process->open, "pools", pools,
+	        "depths", depths);
 }
 
 json_t *book_as_json(const struct book *book)

@@ -9,6 +9,7 @@
 #include "book.h"
 #include "book_json.h"
 #include "copool.h"
+#include "depth.h"
 #include "logs.h"
 #include "remote.h"
 #include "report/record.h"
@@ -126,6 +127,20 @@ static void print_savings(const struct book_process *process)
 		        calls, maps);
 }
 
+static void print_depths(const struct book_process *process)
+{
+	char text[DEPTH_TEXT];
+
+	for (size_t i = 0; i < process->pools; i++) {
+		if (!process->depth[i])
+			continue;
+		depth_say(process->depth[i], text);
+		printf("  ");
+		print_text(json_string_value(json_object_get(process->depth[i], "pool")));
+		printf(": %s\n", text);
+	}
+}
+
 static void print_process(const struct book_process *process)
 {
 	const char *program = json_string_value(json_object_get(process->open, "program"));
@@ -165,6 +180,7 @@ static void print_process(const struct book_process *process)
 	for (size_t i = 0; i < process->pools; i++)
 		print_pool(process->pool[i]);
 	print_savings(process);
+	print_depths(process);
 	putchar('\n');
 }
 

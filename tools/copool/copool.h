@@ -17,6 +17,7 @@ int cmd_plot(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_advise(int argc, char **argv);
 int cmd_prune(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_set(int argc, char **argv);
