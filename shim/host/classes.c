@@ -85,6 +85,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	        .make_calls = 1,
 	        .destroy_calls = 1,
 	        .maps_saved = &class->slots->guards,
+	        .is_part = class->is_pooled_above,
 	};
 }
 
