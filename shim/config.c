@@ -63,6 +63,9 @@ static const struct setting settings[] = {
                 NUMBER(stack_bytes, .low = 16384, .high = 8454144, .may_be_zero = true)},
         {"COPOOL_LEARN", "0 or 1", NUMBER(learn, .low = 0, .high = 1)},
         {"COPOOL_ZERO", "0 or 1", NUMBER(zero, .low = 0, .high = 1)},
+        {"COPOOL_ORIGINS", "0 (none) or 1 to 1000000: every so many misses",
+                NUMBER(origins, .low = 0, .high = 1000000)},
+        {"COPOOL_LEAKS", "0 or 1", NUMBER(leaks, .low = 0, .high = 1)},
         {"COPOOL_CREATE", "a function's name", TEXT(create)},
         {"COPOOL_DESTROY", "a function's name", TEXT(destroy)},
 };

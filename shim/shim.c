@@ -10,7 +10,9 @@
 #include "host/host.h"
 #include "libc/real.h"
 #include "pool/pool.h"
+#include "report/origin.h"
 #include "report/report.h"
+#include "report/watch.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -44,9 +46,23 @@ static const struct {
 
 enum { HOSTS = sizeof hosts / sizeof *hosts };
 
+static void before_fork(void)
+{
+	origin_fork_prepare();
+	pool_fork_prepare();
+}
+
+static void after_fork_in_parent(void)
+{
+	pool_fork_parent();
+	origin_fork_parent();
+}
+
 static void after_fork_in_child(void)
 {
 	pool_fork_child();
+	origin_fork_child();
+	watch_fork_child();
 	for (size_t i = 0; i < HOSTS; i++) {
 		if (hosts[i].host->fork_child != NULL)
 			hosts[i].host->fork_child();
@@ -75,7 +91,7 @@ static int start(const struct host *host)
 	if (error != 0)
 		return error;
 	start_companion(host);
-	pthread_atfork(pool_fork_prepare, pool_fork_parent, after_fork_in_child);
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 	return 0;
 }
 
@@ -112,7 +128,10 @@ __attribute__((constructor)) static void shim_start(void)
 	shim.outcome.mode = "none";
 	host_say(&shim.outcome, shim.config.host == CONFIG_HOST_OFF ? "switched off by COPOOL_HOST=off"
 	                                                            : "the program has no known coroutines");
+	watch_ask(&shim.config);
 	shim.host = start_first();
+	if (shim.host != NULL)
+		watch_start();
 	shim.report = (struct report_host){
 	        .name = shim.host != NULL ? shim.host->name : "none",
 	        .mode = shim.outcome.mode,

@@ -348,7 +348,7 @@ static_program() {
 	run "$COPOOL" help
 	[[ $status -eq 0 && $output == *"Usage: copool"* ]]
 	local verb
-	for verb in run compare show report plot prune; do
+	for verb in run compare show report plot origins prune; do
 		run "$COPOOL" help $verb
 		[[ $status -eq 0 && $output == *"Usage: copool $verb"* ]]
 		[[ $output == "$("$COPOOL" $verb --help)" ]]
@@ -366,7 +366,7 @@ static_program() {
 
 @test "copool: the manual and the completions know every option of every verb" {
 	local tools=$BATS_TEST_DIRNAME/../tools verb option
-	for verb in run compare show report plot; do
+	for verb in run compare show report plot origins; do
 		for option in $("$COPOOL" $verb --help | grep -oE -- '--[a-z-]+' | sort -u); do
 			case $option in --help | --usage | --version) continue ;; esac
 			echo "$verb $option"

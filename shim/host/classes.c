@@ -88,6 +88,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	        .destroy_calls = 1,
 	        .maps_saved = &class->slots->guards,
 	        .stacks = class->slots,
+	        .is_part = class->is_pooled_above,
 	};
 }
 

@@ -10,12 +10,12 @@
 #include "host/host.h"
 
 #include "config.h"
-#include "host/handles.h"
 #include "host/program.h"
 #include "libc/warn.h"
 #include "patch/decode.h"
 #include "patch/patch.h"
 #include "patch/symbols.h"
+#include "pool/handles.h"
 #include "pool/pool.h"
 #include "pool/roster.h"
 #include "pool/tally.h"

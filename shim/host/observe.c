@@ -5,10 +5,10 @@
  */
 #include "host/observe.h"
 
-#include "host/handles.h"
 #include "host/request.h"
 #include "host/sites.h"
 #include "libc/real.h"
+#include "pool/handles.h"
 #include "pool/roster.h"
 #include "pool/tally.h"
 

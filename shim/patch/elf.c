@@ -310,31 +310,9 @@ static bool read_section(struct elf_file file, const Elf64_Ehdr *header, uint64_
 	return file_read(file, header->e_shoff + index * sizeof(*section), section, sizeof(*section));
 }
 
-/* Looks at every symbol of one table. */
-static int find_in_table(
-        struct match *match, struct elf_file file, const Elf64_Shdr *table, const Elf64_Shdr *names)
+/* The sections of the symbol table and its strings. 0, -ENODATA when there is none, or -EBADMSG. */
+static int read_symtab(struct elf_file file, Elf64_Shdr *table, Elf64_Shdr *names)
 {
-	const uint8_t *symbols = file_at(file, table->sh_offset, table->sh_size);
-	const uint8_t *strings = file_at(file, names->sh_offset, names->sh_size);
-	Elf64_Sym symbol;
-
-	if (symbols == NULL || strings == NULL || names->sh_type != SHT_STRTAB)
-		return -EBADMSG;
-	for (uint64_t at = 0; at + sizeof(symbol) <= table->sh_size; at += sizeof(symbol)) {
-		memcpy(&symbol, symbols + at, sizeof(symbol));
-		if (symbol.st_name >= names->sh_size || match->name_bytes > names->sh_size - symbol.st_name)
-			continue;
-		if (memcmp(strings + symbol.st_name, match->name, match->name_bytes) == 0)
-			match_symbol(match, &symbol);
-	}
-	return match_result(match);
-}
-
-int elf_find_symtab(struct elf_file file, const struct elf_image *image, const char *name, enum elf_kind kind,
-        struct elf_symbol *found)
-{
-	struct match match = {image, name, strlen(name) + 1, kind, found, false, 0};
-	Elf64_Shdr table, names;
 	Elf64_Ehdr header;
 	uint64_t sections;
 
@@ -342,15 +320,101 @@ int elf_find_symtab(struct elf_file file, const struct elf_image *image, const c
 		return -ENODATA;
 	sections = count_sections(file, &header);
 	for (uint64_t i = 0; i < sections; i++) {
-		if (!read_section(file, &header, i, &table))
+		if (!read_section(file, &header, i, table))
 			return -EBADMSG;
-		if (table.sh_type != SHT_SYMTAB)
-			continue;
-		if (!read_section(file, &header, table.sh_link, &names))
-			return -EBADMSG;
-		return find_in_table(&match, file, &table, &names);
+		if (table->sh_type == SHT_SYMTAB)
+			return read_section(file, &header, table->sh_link, names) ? 0 : -EBADMSG;
 	}
 	return -ENODATA;
+}
+
+/* Shows a symbol whose name ends within the `bytes` of the strings. */
+static void show(const Elf64_Sym *symbol, const uint8_t *strings, uint64_t bytes, elf_visit *visit, void *to)
+{
+	const uint8_t *name = strings + symbol->st_name;
+
+	if (symbol->st_name < bytes && memchr(name, '\0', bytes - symbol->st_name) != NULL)
+		visit(to, symbol, (const char *)name);
+}
+
+int elf_each_symtab(struct elf_file file, elf_visit *visit, void *to)
+{
+	Elf64_Shdr table, names;
+	const uint8_t *symbols, *strings;
+	Elf64_Sym symbol;
+	int error = read_symtab(file, &table, &names);
+
+	if (error != 0)
+		return error;
+	symbols = file_at(file, table.sh_offset, table.sh_size);
+	strings = file_at(file, names.sh_offset, names.sh_size);
+	if (symbols == NULL || strings == NULL || names.sh_type != SHT_STRTAB)
+		return -EBADMSG;
+	for (uint64_t at = 0; at + sizeof(symbol) <= table.sh_size; at += sizeof(symbol)) {
+		memcpy(&symbol, symbols + at, sizeof(symbol));
+		show(&symbol, strings, names.sh_size, visit, to);
+	}
+	return 0;
+}
+
+static void match_named(void *match, const Elf64_Sym *symbol, const char *name)
+{
+	if (strcmp(name, ((struct match *)match)->name) == 0)
+		match_symbol(match, symbol);
+}
+
+int elf_find_symtab(struct elf_file file, const struct elf_image *image, const char *name, enum elf_kind kind,
+        struct elf_symbol *found)
+{
+	struct match match = {image, name, strlen(name) + 1, kind, found, false, 0};
+	int error = elf_each_symtab(file, match_named, &match);
+
+	return error != 0 ? error : match_result(&match);
+}
+
+/* How many dynamic symbols there are. DT_GNU_HASH only knows where its last chain ends. */
+static uint32_t count_dynamic(const struct elf_image *image, const struct dynamic *dynamic)
+{
+	uint32_t header[4], index, link = 0, last = 0;
+	uint64_t buckets, hashes;
+
+	if (dynamic->gnu_hash == 0)
+		return dynamic->hash != 0 && image_read(image, dynamic->hash, header, 8) ? header[1] : 0;
+	if (!image_read(image, dynamic->gnu_hash, header, sizeof(header)))
+		return 0;
+	buckets = dynamic->gnu_hash + sizeof(header) + header[2] * sizeof(uint64_t);
+	hashes = buckets + header[0] * sizeof(uint32_t);
+	for (uint32_t i = 0; i < header[0]; i++) {
+		if (!image_read(image, buckets + i * sizeof(index), &index, sizeof(index)))
+			return 0;
+		last = index > last ? index : last;
+	}
+	for (; last >= header[1] && last != 0 && (link & 1) == 0; last++) {
+		if (!image_read(image, hashes + (last - header[1]) * sizeof(link), &link, sizeof(link)))
+			return 0;
+	}
+	return last;
+}
+
+int elf_each_dynamic(const struct elf_image *image, elf_visit *visit, void *to)
+{
+	struct dynamic dynamic;
+	const uint8_t *strings;
+	Elf64_Sym symbol;
+	uint32_t count;
+
+	if (!read_dynamic(image, &dynamic))
+		return -ENOENT;
+	strings = image_at(image, dynamic.strings, dynamic.strings_bytes);
+	count = count_dynamic(image, &dynamic);
+	if (strings == NULL || count == 0)
+		return -EBADMSG;
+	for (uint64_t i = 0; i < count; i++) {
+		if (!image_read(image, dynamic.symbols + i * sizeof(symbol), &symbol, sizeof(symbol)))
+			return -EBADMSG;
+		show(&symbol, strings, dynamic.strings_bytes, visit, to);
+	}
+	return 0;
 }
 
 /* Looks through a run of notes; their parts are padded to `alignment`. */

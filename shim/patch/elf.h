@@ -54,6 +54,13 @@ int elf_find_dynamic(
 int elf_find_symtab(struct elf_file file, const struct elf_image *image, const char *name, enum elf_kind kind,
         struct elf_symbol *found);
 
+/* Is shown a symbol, defined or not, and its name. */
+typedef void elf_visit(void *to, const Elf64_Sym *symbol, const char *name);
+
+/* Shows every symbol of PT_DYNAMIC, or of a file's .symtab. 0 or -errno, as above. */
+int elf_each_dynamic(const struct elf_image *image, elf_visit *visit, void *to);
+int elf_each_symtab(struct elf_file file, elf_visit *visit, void *to);
+
 /* The NT_GNU_BUILD_ID among the image's notes: copies it to `id`, returns its length in bytes or -errno. */
 int elf_build_id(const struct elf_image *image, uint8_t id[ELF_BUILD_ID_MAX]);
 

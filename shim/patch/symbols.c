@@ -127,9 +127,9 @@ static bool is_file_of(struct elf_file file, const struct elf_image *loaded)
 	       (length <= 0 || memcmp(id, id_loaded, (size_t)length) == 0);
 }
 
-static int open_program(struct symbols *symbols)
+static int open_program(struct symbols *symbols, const char *path)
 {
-	int error = map_file("/proc/self/exe", &symbols->program);
+	int error = map_file(path, &symbols->program);
 
 	if (error == 0 && !is_file_of(symbols->program, &symbols->image)) {
 		unmap_file(&symbols->program);
@@ -170,14 +170,53 @@ static int open_debug(struct symbols *symbols, const char *root)
 	return -ESTALE;
 }
 
-int symbols_open_files(struct symbols *symbols, const char *debug_root)
+static int open_files(struct symbols *symbols, const char *path, const char *debug_root)
 {
-	int error = open_program(symbols);
+	int error = open_program(symbols, path);
 
 	if (debug_root == NULL || has_symtab(symbols->program, &symbols->image))
 		return error;
 	error = open_debug(symbols, debug_root);
 	return symbols->program.bytes != NULL ? 0 : error;
+}
+
+int symbols_open_files(struct symbols *symbols, const char *debug_root)
+{
+	return open_files(symbols, "/proc/self/exe", debug_root);
+}
+
+/* A walk over the loaded objects, for symbols_each(). */
+struct walk {
+	const struct symbols_visitor *visitor;
+	void *to;
+	const char *debug_root;
+};
+
+static int visit_object(struct dl_phdr_info *info, size_t bytes, void *argument)
+{
+	struct walk *walk = argument;
+	struct symbols symbols = {.image = image_of(info)};
+	struct symbols_object object = {.path = info->dlpi_name, .bias = info->dlpi_addr};
+	elf_visit *visit = walk->visitor->symbol;
+
+	(void)bytes;
+	if (!image_range(&symbols.image, &object.low, &object.high) ||
+	        !walk->visitor->object(walk->to, &object))
+		return 0;
+	elf_each_dynamic(&symbols.image, visit, walk->to);
+	open_files(
+	        &symbols, info->dlpi_name[0] != '\0' ? info->dlpi_name : "/proc/self/exe", walk->debug_root);
+	if (elf_each_symtab(symbols.program, visit, walk->to) != 0)
+		elf_each_symtab(symbols.debug, visit, walk->to);
+	symbols_close(&symbols);
+	return 0;
+}
+
+void symbols_each(const struct symbols_visitor *visitor, void *to, const char *debug_root)
+{
+	struct walk walk = {visitor, to, debug_root};
+
+	dl_iterate_phdr(visit_object, &walk);
 }
 
 void symbols_close(struct symbols *symbols)

@@ -36,6 +36,19 @@ struct symbols {
 	struct elf_file debug;   /* its debug file; bytes = NULL: not open, or there is none */
 };
 
+/* A loaded object. */
+struct symbols_object {
+	const char *path; /* "": the executable */
+	uintptr_t bias;   /* added to a link-time address gives the address in this process */
+	uintptr_t low, high;
+};
+
+/* Who wants to see all symbols. */
+struct symbols_visitor {
+	bool (*object)(void *to, const struct symbols_object *object); /* false: not this object's */
+	elf_visit *symbol; /* of the last object; the same one may come from several tables */
+};
+
 /* Prepares to look in the executable's memory; opens no file. 0, or -ENOEXEC: its headers make no sense. */
 int symbols_open(struct symbols *symbols);
 
@@ -61,6 +74,13 @@ int symbols_find(const struct symbols *symbols, const char *name, enum elf_kind 
  * the loader's order, our own object excepted. No file is opened.
  */
 int symbols_find_loaded(const char *name, enum elf_kind kind, struct symbol *found);
+
+/*
+ * Shows the symbols of all loaded objects: the dynamic ones, and those in the symbol table of their file
+ * or of the debug file beneath `debug_root`. Opens these files; the loader's list of objects is locked
+ * meanwhile.
+ */
+void symbols_each(const struct symbols_visitor *visitor, void *to, const char *debug_root);
 
 /* Whether `bytes` bytes at `address` are a variable's: in a segment that stays writable (not RELRO). */
 bool symbols_is_writable(const struct symbols *symbols, const void *address, size_t bytes);

@@ -6,6 +6,7 @@
 
 #include "pool/gate.h"
 #include "pool/limits.h"
+#include "pool/observer.h"
 #include "pool/probe.h"
 #include "pool/retire.h"
 #include "pool/tally.h"
@@ -44,7 +45,7 @@ int pools_init(unsigned decay_ms, void (*wake)(void))
 	pools.wake = wake;
 	events.first_use = wake;
 	events.retire = retire_thread;
-	return thread_init(&events);
+	return observer_sees_all() ? 0 : thread_init(&events);
 }
 
 int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, unsigned max_batches)
@@ -151,8 +152,12 @@ static struct cache *own_cache(struct pool *pool, uint64_t *top, struct thread *
 	if (*top >= CACHE_NONE) {
 		cache_reopen(&(*thread)->cache[pool->index], *top);
 		*thread = thread_current();
-		if (*thread == NULL)
+		if (*thread == NULL) {
+			/* A thread's first use would, where threads have caches. */
+			if (observer_sees_all())
+				pools.wake();
 			return NULL;
+		}
 		*top = cache_close(&(*thread)->cache[pool->index]);
 	}
 	if (*top <= CACHE_SLOTS)
@@ -220,6 +225,7 @@ void *pool_take_slow(struct pool *pool, uint64_t top)
 	} else if (cache != NULL) {
 		cache_open(cache, top);
 	}
+	observer_tell_taken(pool, object);
 	return object;
 }
 
@@ -236,6 +242,7 @@ void pool_put_slow(struct pool *pool, uint64_t top, void *object)
 	struct cache *cache = own_cache(pool, &top, &thread);
 	bool kept = false;
 
+	observer_tell_back(pool, object);
 	if (gate_enter(thread)) {
 		kept = cache != NULL ? keep_batch(pool, cache, top, object) : keep_loose(pool, object);
 		gate_leave(thread);

@@ -38,6 +38,7 @@ struct pool_kind {
 	unsigned make_calls, destroy_calls; /* system calls in each, for the log */
 	const _Atomic uint64_t *maps_saved; /* memory maps saved just now, for the log; NULL: none */
 	bool is_observed;                   /* the pool only counts: see pool/tally.h */
+	bool is_part;                       /* its objects are parts of another pool's: see pool/observer.h */
 	struct arena_class
 	        *stacks; /* where the objects are stacks of ours, for the log; NULL: they are not */
 };

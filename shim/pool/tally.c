@@ -1,6 +1,7 @@
 /* Counters that any thread adds to. */
 #include "pool/tally.h"
 
+#include "pool/observer.h"
 #include "pool/probe.h"
 
 /* [counter] relaxed in all of these: statistics; they pair with pool_read. */
@@ -19,6 +20,7 @@ void tally_made(struct pool *pool, void *object)
 	                                 memory_order_relaxed, memory_order_relaxed))
 		;
 	PROBE(new, pool->kind->name, object);
+	observer_tell_made(pool, object);
 }
 
 static void count_end(struct pool *pool, _Atomic uint64_t *counter)
@@ -29,6 +31,7 @@ static void count_end(struct pool *pool, _Atomic uint64_t *counter)
 
 void tally_gone(struct pool *pool, void *object)
 {
+	observer_tell_back(pool, object);
 	count_end(pool, &pool->destroy_delete);
 	PROBE(delete, pool->kind->name, object);
 }

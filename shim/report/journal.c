@@ -8,11 +8,13 @@
 #include "config.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
+#include "report/blame.h"
 #include "report/depths.h"
 #include "report/line.h"
 #include "report/log.h"
 #include "report/prometheus.h"
 #include "report/report.h"
+#include "report/watch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -206,6 +208,7 @@ void journal_begin(bool is_private)
 	int error;
 
 	journal.has_begun = true;
+	watch_begin(is_private);
 	journal.complains = !journal.is_silent && strcmp(journal.config->log, "stderr") != 0;
 	journal.has_log = is_wanted && open_log(is_private);
 	if (journal.has_log) {
@@ -271,6 +274,7 @@ void journal_end(void)
 		return;
 	log_refresh(&journal.log);
 	write_pools(RECORD_FINAL);
+	blame_write(&journal.line, write_line);
 	write_warnings();
 	depths_end();
 	log_close(&journal.log);

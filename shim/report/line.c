@@ -51,15 +51,41 @@ static size_t put_character(struct line *line, const unsigned char *text)
 	return bytes > 0 ? bytes : 1;
 }
 
-void line_text(struct line *line, const char *key, const char *text)
+static void put_text(struct line *line, const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
 
-	put_key(line, key);
 	put(line, "\"", 1);
 	while (*at != '\0' && line->used < sizeof line->text - LINE_RESERVE)
 		at += put_character(line, at);
 	put(line, "\"", 1);
+}
+
+void line_text(struct line *line, const char *key, const char *text)
+{
+	put_key(line, key);
+	put_text(line, text);
+}
+
+void line_list_begin(struct line *line, const char *key)
+{
+	put_key(line, key);
+	put(line, "[", 1);
+}
+
+bool line_list_add(struct line *line, const char *text)
+{
+	if (line->used >= sizeof line->text - LINE_RESERVE)
+		return false;
+	if (line->text[line->used - 1] != '[')
+		put(line, ",", 1);
+	put_text(line, text);
+	return true;
+}
+
+void line_list_end(struct line *line)
+{
+	put(line, "]", 1);
 }
 
 void line_number(struct line *line, const char *key, uint64_t number)

@@ -4,6 +4,7 @@
 
 #include "report/record.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,6 +24,11 @@ void line_begin(struct line *line, const char *type);
 /* Adds a pair. A text is escaped, made UTF-8 if it is not, and cut if the line would grow too long. */
 void line_text(struct line *line, const char *key, const char *text);
 void line_number(struct line *line, const char *key, uint64_t number);
+
+/* Adds a list of texts, one at a time; false when the line has no room for this one: then it is not there. */
+void line_list_begin(struct line *line, const char *key);
+bool line_list_add(struct line *line, const char *text);
+void line_list_end(struct line *line);
 
 /* Begins the `open` record of this process; `parent`: see RECORD_OPEN's ppid. */
 void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent);

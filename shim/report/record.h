@@ -10,7 +10,8 @@
  *   final    one pool's counters at exit; the last word on that pool
  *   warning  something the user should know: a bad setting, a patch refused, statistics lost
  *   depth    how deep one pool's stacks were used: at exit, and when there is news of it
- *   origin   one call site of misses, at exit
+ *   origin   one call stack that caused misses, or created what is alive, at exit (COPOOL_ORIGINS,
+ *            COPOOL_LEAKS)
  */
 #ifndef COPOOL_REPORT_RECORD_H
 #define COPOOL_REPORT_RECORD_H
@@ -49,6 +50,15 @@
  *   decay_ms     the window after which unneeded idle objects are given back; 0 = never
  *
  * Keys of `warning`: text, a sentence in English.
+ *
+ * Keys of `origin`:
+ *   pool    the pool's name
+ *   kind    "miss"; or "leak": objects that were created there and are alive at exit
+ *   count   how many; of misses of which only every N-th is recorded, each counts as N
+ *   frames  the call stack, a list of strings, innermost first: "module+0xoffset function", the offset
+ *           being that of the call; without the function where it has no name; "0xaddress" outside of
+ *           all modules; ["?"] for what is not known
+ *   cut     1: there were more frames, on the outer side
  *
  * Keys of `sample` and `final`: uptime_ms (since the process began to report), pool (the pool's name, a
  * string), then the counters.

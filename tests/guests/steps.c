@@ -1,6 +1,7 @@
 /*
  * A program with handles that does what it is told, word by word, and then ends: steps WORD...
  *
+ *	keep N	makes N boxes, and keeps them
  *	use N	makes and drops N boxes		wait PATH	until there is such a file, at most 20 seconds
  *	chdir PATH	goes there		touch PATH	makes that file
  *	say TEXT	on standard output	leave	ends at once, without destructors
@@ -57,6 +58,15 @@ static int step_use(const char *count)
 		held[i] = box_make();
 	for (unsigned long i = 0; i < boxes_wanted; i++)
 		box_drop(held[i]);
+	return 0;
+}
+
+static int step_keep(const char *count)
+{
+	for (unsigned long left = strtoul(count, NULL, 10); left > 0; left--) {
+		if (box_make() == NULL)
+			return 1;
+	}
 	return 0;
 }
 
@@ -118,6 +128,7 @@ static const struct step {
 	int (*take)(const char *word);
 } steps[] = {
         {"use", 1, step_use},
+        {"keep", 1, step_keep},
         {"chdir", 1, chdir},
         {"wait", 1, step_wait},
         {"touch", 1, step_touch},

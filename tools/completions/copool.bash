@@ -13,14 +13,14 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot advise prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot origins advise prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run | compare)
 		options="--host --max-batches --decay --guard --stack-size --learn --zero --create --destroy --help --version"
 		if [[ ${COMP_WORDS[1]} == run ]]; then
-			options+=" --log --interval --log-max --prometheus --observe"
+			options+=" --log --interval --log-max --prometheus --observe --origins --leaks"
 		else
 			options+=" --runs --json --quiet"
 		fi
@@ -76,6 +76,15 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -f -W "$(_copool_pids)" -- "$word")
 		fi
 		;;
+	origins)
+		if [[ $before == --top || $before == -n || $before == "=" ]]; then
+			return
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--folded --json --leaks --top --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		fi
+		;;
 	advise)
 		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
 		[[ $word != "=" ]] || word=
@@ -117,7 +126,7 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "decay_ms= max_batches= off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot advise prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot origins advise prune" -- "$word") ;;
 	esac
 }
 

@@ -4,6 +4,7 @@ complete -c copool -f
 complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its coroutines pooled'
 complete -c copool -n __fish_use_subcommand -a compare -d 'run a program without and with the pool, in turn'
 complete -c copool -n __fish_use_subcommand -a prune -d 'remove the Prometheus files of processes that are gone'
+complete -c copool -n __fish_use_subcommand -a origins -d 'show who caused misses, and who created what stays'
 complete -c copool -n __fish_use_subcommand -a report -d 'make a page with charts of statistics logs'
 complete -c copool -n __fish_use_subcommand -a plot -d 'plot a pool of a statistics log with gnuplot'
 complete -c copool -n __fish_use_subcommand -a show -d 'show what a log, or a running process, says'
@@ -23,6 +24,8 @@ complete -c copool -n $run -l interval -s i -x -d 'milliseconds from sample to s
 complete -c copool -n $run -l log-max -x -d 'let the log grow to this size, in KiB'
 complete -c copool -n $run -l prometheus -r -F -d 'keep the counters in a file for node_exporter'
 complete -c copool -n $run -l observe -d 'only count'
+complete -c copool -n $run -l origins -d 'record the call stack of every Nth miss'
+complete -c copool -n $run -l leaks -d 'record who created what is alive at exit'
 
 set -l compare '__fish_seen_subcommand_from compare'
 complete -c copool -n $compare -l runs -s n -x -d 'so many runs of each kind'
@@ -46,6 +49,13 @@ complete -c copool -n $show -l json -s j -d 'write one JSON object'
 complete -c copool -n $show -l csv -s c -d 'write comma-separated values'
 complete -c copool -n $show -l pid -s p -x -a '(__fish_complete_pids)' -d 'look into this process'
 complete -c copool -n $show -F -a '(__fish_complete_pids)'
+
+set -l origins '__fish_seen_subcommand_from origins'
+complete -c copool -n $origins -l folded -s f -d 'write folded stacks'
+complete -c copool -n $origins -l json -s j -d 'write one JSON object'
+complete -c copool -n $origins -l leaks -s l -d 'only what was alive at exit'
+complete -c copool -n $origins -l top -s n -x -d 'at most so many'
+complete -c copool -n $origins -F
 
 set -l prune '__fish_seen_subcommand_from prune'
 complete -c copool -n $prune -l dry-run -s n -d 'only say what would be removed'
@@ -79,4 +89,4 @@ complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milli
 complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
 complete -c copool -n $advise -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare show top set trim off on report plot advise prune'
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare show top set trim off on report plot origins advise prune'

@@ -19,6 +19,7 @@ static const struct {
         {"trim", "copool trim", cmd_trim, "have a running process give back what is idle"},
         {"off", "copool off", cmd_off, "have a running process pool no more"},
         {"on", "copool on", cmd_on, "have it pool again"},
+        {"origins", "copool origins", cmd_origins, "show who caused misses, and who created what stays"},
         {"advise", "copool advise", cmd_advise, "say which settings would suit the demand in a log"},
         {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
         {"report", "copool report", cmd_report, "make a page with charts of statistics logs"},

@@ -103,12 +103,21 @@ static void add_series(const struct page *page, json_t *all)
 	json_object_set_new(all, "disorder", json_integer(disorder));
 }
 
+/* The page is about misses. */
+static bool is_leak(const json_t *record)
+{
+	const char *kind = json_string_value(json_object_get(record, "kind"));
+
+	return kind && strcmp(kind, "leak") == 0;
+}
+
 static void add_origins(const struct page *page, json_t *all)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < page->origins->count; i++)
-		json_array_append(list, page->origins->record[i]);
+		if (!is_leak(page->origins->record[i]))
+			json_array_append(list, page->origins->record[i]);
 	json_object_set_new(all, "origins", list);
 }
 

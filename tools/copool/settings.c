@@ -20,7 +20,9 @@ enum {
 	KEY_LEARN,
 	KEY_ZERO,
 	KEY_LOG_MAX,
-	KEY_PROMETHEUS
+	KEY_PROMETHEUS,
+	KEY_ORIGINS,
+	KEY_LEAKS
 };
 
 static const struct argp_option report_options[] = {
@@ -38,6 +40,11 @@ static const struct argp_option report_options[] = {
                 "Keep the counters in PATH.prom, for node_exporter's textfile collector; %p and %n as in "
                 "--log",
                 0},
+        {"origins", KEY_ORIGINS, "N", OPTION_ARG_OPTIONAL,
+                "Record the call stack of every N-th miss (0 to 1000000; 1), for copool origins; needs a log",
+                0},
+        {"leaks", KEY_LEAKS, NULL, 0,
+                "Record who created what is alive at exit, for copool origins; slow; needs a log", 0},
         {0},
 };
 
@@ -79,6 +86,8 @@ static const struct setting {
         {KEY_INTERVAL, "interval", "COPOOL_INTERVAL_MS", 10, 3600000, false, NULL},
         {KEY_LOG_MAX, "log-max", "COPOOL_LOG_MAX_KB", 64, 1 << 30, true, NULL},
         {.key = KEY_PROMETHEUS, .option = "prometheus", .variable = "COPOOL_PROMETHEUS"},
+        {KEY_ORIGINS, "origins", "COPOOL_ORIGINS", 0, 1000000, false, NULL},
+        {.key = KEY_LEAKS, .option = "leaks", .variable = "COPOOL_LEAKS"},
         {KEY_MAX_BATCHES, "max-batches", "COPOOL_MAX_BATCHES", 0, 65535, false, NULL},
         {KEY_DECAY, "decay", "COPOOL_DECAY_MS", 100, 86400000, true, NULL},
         {KEY_HOST, "host", "COPOOL_HOST", 0, 0, false, " auto qemu stacks named off "},

@@ -3,7 +3,7 @@
  * handle adds it before the handle is given out and removes it before it is destroyed, so no two threads work
  * on the same handle at once.
  */
-#include "host/handles.h"
+#include "pool/handles.h"
 
 #include "libc/real.h"
 
@@ -82,4 +82,14 @@ void handles_remove(struct handles *handles, const void *handle)
 
 	if (index >= 0)
 		atomic_store_explicit(&handles->word[index], REMOVED, memory_order_relaxed);
+}
+
+void handles_count(const struct handles *handles, unsigned *count, unsigned numbers)
+{
+	for (uint64_t i = 0; i < ENTRIES; i++) {
+		uint64_t word = word_at(handles, i);
+
+		if (word > REMOVED && word >> NUMBER_SHIFT < numbers)
+			count[word >> NUMBER_SHIFT]++;
+	}
 }

@@ -1,0 +1,33 @@
+/*
+ * Who causes the misses (COPOOL_ORIGINS), and who created what nobody destroys (COPOOL_LEAKS): what the pools
+ * tell of creates and destroys, put together with the call stacks that it came from.
+ */
+#ifndef COPOOL_REPORT_WATCH_H
+#define COPOOL_REPORT_WATCH_H
+
+#include "report/callers.h"
+
+struct config;
+
+/* In the constructor, before pools_init: has the pools tell, if that is wanted. */
+void watch_ask(const struct config *config);
+
+/* In the constructor, once there is something to pool. */
+void watch_start(void);
+
+/* In the statistics thread: see origin_begin. */
+void watch_begin(bool is_private);
+
+/* In a fork's child, after origin_fork_child: its counts begin anew. What is alive stays known. */
+void watch_fork_child(void);
+
+/* What was recorded; NULL: nothing was wanted. Stays valid. */
+const struct callers *watch_callers(void);
+
+/*
+ * Adds to live[number] how many objects are alive that were created there, CALLERS_NUMBERS of them; false
+ * when that was not asked for. `unknown` is how many there was no room for.
+ */
+bool watch_live(unsigned *live, unsigned *unknown);
+
+#endif
