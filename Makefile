@@ -56,7 +56,7 @@ BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compar
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 28-observe \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth \
-	60-install 90-bootstrap
+	60-install 70-baseline 90-bootstrap
 
 # What one program needs beyond the rest.
 UNIT_FLAGS_patch_test      := -rdynamic
@@ -172,7 +172,7 @@ $(BUILD)/guests/%: tests/guests/%.cc $(BUILD)/flags
 has_header  = $(shell echo '\#include <$1>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
 POOLS_LIBS  = $(if $(call has_header,urcu/lfstack.h),-lurcu-cds -lurcu-common) -ljansson -ldl -lm
 # As the hosts are compiled: Debian's have no endbr64.
-POOLS_BUILD = $(CC) $(BASE) -fcf-protection=none -Ishim $(CPPFLAGS) $(DEPS)
+POOLS_BUILD = $(CC) $(BASE) $(if $(HARDEN),-fcf-protection=none) -DPOOLS_FLAGS='"$(CFLAGS)"' -Ishim $(CPPFLAGS) $(DEPS)
 
 $(BUILD)/bench/%.o: tests/bench/pools/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -203,9 +203,9 @@ guests: $(GUEST_PROGRAMS)  ## the tests' small hosts, into build/guests/
 # ---- tests ----
 
 ifeq ($(SAN),)
-check: all unit guests  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
-	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests
-	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit
+check: all unit guests pools  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
+	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests pools
+	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit pools
 	$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/san-thread unit
 	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit fuzz
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/run $(UNIT_PROGRAMS) $(UNIT:%=$(BUILD)/san-thread/unit/%) \
@@ -227,6 +227,10 @@ bench-pools: all pools  ## only the pools, without real programs
 
 bench: all bench-pools  ## the pools compared, on this machine
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run
+
+baseline: all pools  ## renews what 70-baseline compares with: instruction counts and depot operations
+	$(BUILD)/bench/pools baseline > $(BUILD)/baseline.json
+	cp $(BUILD)/baseline.json tests/fixtures/baseline.json
 
 demo: all  ## qemu-img bench with and without copool, in less than a minute
 	COPOOL_BUILD=$(abspath $(BUILD)) tools/demo
@@ -267,7 +271,7 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz guests pools bench-pools check check-full lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz guests pools bench-pools baseline check check-full lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 -include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d) \

@@ -14,8 +14,9 @@ struct entrant {
 	bool is_called;
 	const char *preload; /* a path or a library's name; NULL: nothing */
 	const char *package; /* that has it */
+	const char *program; /* pools or pools-count */
 	bool is_here;
-	struct worker_process process;
+	struct worker_process process; /* while it is measured */
 };
 
 /* Of the slices that were kept. */
@@ -29,11 +30,16 @@ struct plan {
 	unsigned slice_us;
 };
 
-/* Medians of all `entrants` in one pattern; NaN for one that is not here or never ran undisturbed. */
+/* Starts its process, which is as new as a host that begins; sets is_here. */
+void entrant_begin(struct entrant *entrant);
+void entrant_end(struct entrant *entrant);
+
+/* Medians of all `entrants` in one pattern, each in a new process; NaN for one that is not here or never ran
+ * undisturbed. */
 void measure(struct entrant *entrants, unsigned count, const struct plan *plan, const struct order *what,
         struct times *times);
 
-/* One slice, whatever befalls it; false: the entrant is not here. */
+/* One slice in a new process, whatever befalls it; false: the entrant is not here. */
 bool measure_once(struct entrant *entrant, const struct order *what, struct answer *answer);
 
 /* `pairs` as the pattern can have it: whole rounds of it. */

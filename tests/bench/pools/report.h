@@ -18,6 +18,12 @@ void report_scaling(struct report *report, const struct plan *plan);
 /* `program`: pools, for counting instructions; the entrants are pools-count's. */
 void report_counts(struct report *report, const char *program);
 
+/*
+ * Prints, as JSON, what must not grow unnoticed: instructions of the fast and the slow paths, depot
+ * operations. False: it could not be counted.
+ */
+bool report_baseline(struct entrant *linked, const struct entrant *preloaded, const char *program);
+
 /* Each target, and whether it was reached; what was not measured is not said. */
 void report_targets(struct report *report);
 

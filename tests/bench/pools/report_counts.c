@@ -39,8 +39,8 @@ static void count_steps(json_t *row, const struct entrant *entrant, const char *
 	if (entrant->is_called) {
 		printf(" %5lu + %3lu = %3lu %14lu", steps.take.least, steps.put.least,
 		        steps.take.least + steps.put.least, saw.take.system_calls + saw.put.system_calls);
-		json_object_set_new(row, "take", json_integer((json_int_t)steps.take.least));
-		json_object_set_new(row, "put", json_integer((json_int_t)steps.put.least));
+		json_object_set_new(row, "take, least", json_integer((json_int_t)steps.take.least));
+		json_object_set_new(row, "put, least", json_integer((json_int_t)steps.put.least));
 		json_object_set_new(row, "instructions a pair",
 		        json_integer((json_int_t)(steps.take.least + steps.put.least)));
 		json_object_set_new(row, "system calls",
@@ -94,6 +94,55 @@ void report_counts(struct report *report, const char *program)
 		printf("\n");
 	}
 	fflush(stdout);
+}
+
+/* ---- the baseline ---- */
+
+#ifdef __clang__
+#define COMPILER "clang " TEXT(__clang_major__)
+#else
+#define COMPILER "gcc " TEXT(__GNUC__)
+#endif
+#define TEXT_(macro) #macro
+#define TEXT(macro)  TEXT_(macro)
+
+static void keep_steps(
+        json_t *counts, const char *take, const char *put, unsigned long take_count, unsigned long put_count)
+{
+	json_object_set_new(counts, take, json_integer((json_int_t)take_count));
+	json_object_set_new(counts, put, json_integer((json_int_t)put_count));
+}
+
+bool report_baseline(struct entrant *linked, const struct entrant *preloaded, const char *program)
+{
+	struct steps fast, slow, inlined;
+	json_t *counts = json_object(), *baseline;
+	uint64_t held;
+
+	if (!steps_count(&fast, program, preloaded->contender, preloaded->preload, PING_PONG, true) ||
+	        !steps_count(&slow, program, preloaded->contender, preloaded->preload, SAW_64, true) ||
+	        !steps_count(&inlined, program, linked->contender, NULL, PING_PONG, false)) {
+		fprintf(stderr, "pools: it cannot be stepped through: %m\n");
+		return false;
+	}
+	keep_steps(counts, "instructions, create from the cache", "instructions, destroy into the cache",
+	        fast.take.least, fast.put.least);
+	keep_steps(counts, "instructions, create with a refill", "instructions, destroy with a spill",
+	        slow.take.most, slow.put.most);
+	json_object_set_new(counts, "instructions, inlined pair", json_of(inlined.pair));
+	keep_steps(counts, "system calls, create", "system calls, destroy", slow.take.system_calls,
+	        slow.put.system_calls);
+	for (enum pattern pattern = PING_PONG; pattern <= WALK; pattern++) {
+		char key[64];
+
+		snprintf(key, sizeof key, "depot operations in 1000 pairs, %s", pattern_names[pattern]);
+		json_object_set_new(counts, key, json_of(operations(linked, pattern, 1, &held)));
+	}
+	baseline = json_pack("{s:s, s:s, s:o}", "compiler", COMPILER, "flags", POOLS_FLAGS, "counts", counts);
+	json_dumpf(baseline, stdout, JSON_INDENT(1));
+	putchar('\n');
+	json_decref(baseline);
+	return linked->is_here;
 }
 
 /* ---- targets ---- */

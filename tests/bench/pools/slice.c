@@ -15,8 +15,9 @@ struct worker {
 	const struct contender *contender;
 	const struct order *order;
 	struct lane *lane;
-	double wall, processor; /* ns */
-	uint64_t operations;    /* of all threads, about */
+	double begin, end;   /* CLOCK_MONOTONIC, ns */
+	double processor;    /* ns */
+	uint64_t operations; /* of all threads, about */
 };
 
 static struct lane lanes[THREADS_MOST];
@@ -132,20 +133,27 @@ static bool is_at_edge(unsigned pattern)
 
 void slice_warm(const struct contender *contender, const struct order *order, struct lane *lane)
 {
-	enum { SWING = 32 };
+	enum { HELD = EDGE_LEVEL + 32 };
 
-	/* Thousands first, so that the pool has what the pattern will want; then what the edge holds. */
-	for (unsigned i = 0; i < 2 * EDGE_LEVEL + SWING; i++)
-		lane->held[i] = contender->take();
-	for (unsigned i = 0; i < (is_at_edge(order->pattern) ? EDGE_LEVEL : 2 * EDGE_LEVEL + SWING); i++)
-		contender->put(lane->held[2 * EDGE_LEVEL + SWING - 1 - i]);
+	/* As full as the pattern itself makes the pool, and no fuller; but an edge lies in the middle of a
+	 * swing. */
+	if (is_at_edge(order->pattern)) {
+		unsigned swing = 2u << (order->pattern - EDGE_2);
+
+		for (unsigned i = 0; i < HELD + EDGE_LEVEL; i++)
+			lane->held[i] = contender->take();
+		for (unsigned i = HELD + swing / 2; i < HELD + EDGE_LEVEL; i++)
+			contender->put(lane->held[i]);
+	}
 	slice_run_lane(contender, order, lane, order->pairs / 4 + 1);
 }
 
 /* The edge's lane gives back what it holds. */
 static void cool(const struct contender *contender, const struct order *order, struct lane *lane)
 {
-	for (unsigned i = 0; is_at_edge(order->pattern) && i < EDGE_LEVEL + 32; i++)
+	unsigned held = is_at_edge(order->pattern) ? EDGE_LEVEL + 32 + (1u << (order->pattern - EDGE_2)) : 0;
+
+	for (unsigned i = 0; i < held; i++)
 		contender->put(lane->held[i]);
 }
 
@@ -172,19 +180,17 @@ static void *work(void *argument)
 {
 	struct worker *worker = argument;
 	const struct contender *contender = worker->contender;
-	double wall, processor;
-
 	if (contender->thread_start != NULL)
 		contender->thread_start();
 	meet(meeting.threads);
 	slice_warm(contender, worker->order, worker->lane);
 	meet(meeting.threads);
 	worker->operations = operations_of(contender);
-	processor = now(CLOCK_THREAD_CPUTIME_ID);
-	wall = now(CLOCK_MONOTONIC);
+	worker->processor = -now(CLOCK_THREAD_CPUTIME_ID);
+	worker->begin = now(CLOCK_MONOTONIC);
 	slice_run_lane(contender, worker->order, worker->lane, worker->order->pairs);
-	worker->wall = now(CLOCK_MONOTONIC) - wall;
-	worker->processor = now(CLOCK_THREAD_CPUTIME_ID) - processor;
+	worker->end = now(CLOCK_MONOTONIC);
+	worker->processor += now(CLOCK_THREAD_CPUTIME_ID);
 	meet(meeting.threads);
 	worker->operations = operations_of(contender) - worker->operations;
 	meet(meeting.threads);
@@ -276,6 +282,28 @@ static void end_idle(pthread_t *thread, unsigned count)
 		pthread_join(thread[i], NULL);
 }
 
+/*
+ * Who hands over needs the other all the time: each must have had its processor from the first's begin to the
+ * last's end. Others have nothing to do with each other.
+ */
+static void sum_up(struct answer *answer, const struct worker *workers, const struct order *order)
+{
+	double begin = workers[0].begin, end = workers[0].end;
+
+	*answer = (struct answer){.processor = 1};
+	for (unsigned i = 1; i < order->threads; i++) {
+		begin = workers[i].begin < begin ? workers[i].begin : begin;
+		end = workers[i].end > end ? workers[i].end : end;
+	}
+	for (unsigned i = 0; i < order->threads; i++) {
+		double wall = workers[i].end - workers[i].begin, part;
+
+		part = workers[i].processor / (order->pattern == HAND_OVER ? end - begin : wall);
+		answer->processor = part < answer->processor ? part : answer->processor;
+		answer->ns += wall / (double)order->pairs / order->threads;
+	}
+}
+
 bool slice_run(const struct contender *contender, const struct order *order, struct answer *answer)
 {
 	static struct worker workers[THREADS_MOST];
@@ -288,15 +316,9 @@ bool slice_run(const struct contender *contender, const struct order *order, str
 	meeting.is_over = false;
 	begin_idle(idlers, contender, order);
 	begin(workers, contender, order);
-	*answer = (struct answer){.processor = 1};
-	for (unsigned i = 0; i < order->threads; i++) {
-		struct worker *worker = &workers[i];
-
-		pthread_join(worker->thread, NULL);
-		answer->ns += worker->wall / (double)order->pairs / order->threads;
-		if (worker->processor / worker->wall < answer->processor)
-			answer->processor = worker->processor / worker->wall;
-	}
+	for (unsigned i = 0; i < order->threads; i++)
+		pthread_join(workers[i].thread, NULL);
+	sum_up(answer, workers, order);
 	answer->operations = workers[0].operations;
 	answer->resident = resident_kib();
 	answer->held = contender->held != NULL ? contender->held() : 0;

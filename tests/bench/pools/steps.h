@@ -18,7 +18,7 @@ struct steps {
 	double pair; /* instructions of a whole pair and of the loop around it, inlined */
 };
 
-enum { STEPS_PAIRS = 4000 }; /* what a child does between its two marks */
+enum { STEPS_PAIRS = 128 }; /* what a child does between its two marks */
 
 /* `program` steps `name`…: traced; false: it could not be, and `errno` says why. */
 bool steps_count(struct steps *steps, const char *program, const char *name, const char *preload,
