@@ -15,22 +15,22 @@ void qemu_coroutine_dec_pool_size(unsigned change);
 
 static int pool_size = 64; /* what the host sets to 0 */
 
-__attribute__((noipa, used, visibility("default"))) void *qemu_coroutine_new(void)
+APART void *qemu_coroutine_new(void)
 {
 	return object_make();
 }
 
-__attribute__((noipa, used, visibility("default"))) void qemu_coroutine_delete(void *coroutine)
+APART void qemu_coroutine_delete(void *coroutine)
 {
 	object_destroy(coroutine);
 }
 
-__attribute__((noipa, used, visibility("default"))) void qemu_coroutine_inc_pool_size(unsigned change)
+APART void qemu_coroutine_inc_pool_size(unsigned change)
 {
 	__atomic_fetch_add(&pool_size, (int)change, __ATOMIC_SEQ_CST);
 }
 
-__attribute__((noipa, used, visibility("default"))) void qemu_coroutine_dec_pool_size(unsigned change)
+APART void qemu_coroutine_dec_pool_size(unsigned change)
 {
 	__atomic_fetch_sub(&pool_size, (int)change, __ATOMIC_SEQ_CST);
 }

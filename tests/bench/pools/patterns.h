@@ -14,12 +14,12 @@
 #define PATTERN_NAME(name, way)  PATTERN_NAME_(name, way)
 
 #ifndef ONLY_CALLED
-__attribute__((noipa)) static void *take_called(void)
+static APART void *take_called(void)
 {
 	return take();
 }
 
-__attribute__((noipa)) static void put_called(void *object)
+static APART void put_called(void *object)
 {
 	put(object);
 }

@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Called by its entry alone, as over the border of a source file. */
+#ifdef __clang__
+#define APART __attribute__((noinline, used))
+#else
+#define APART __attribute__((noipa, used))
+#endif
+
 enum {
 	OBJECT_BYTES = 304, /* QEMU's struct CoroutineUContext */
 	HELD_MOST = 1 << 20,
