@@ -49,11 +49,16 @@ FUZZ := readers_fuzz
 GUESTS := count_contexts.c deep.c handler.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c qemu_confined.c \
 	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
+# The pools compared. bare_array.c to malloc_free.c are a contender each.
+POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazines_ck.c magazines_urcu.c \
+	malloc_free.c shared_list.c stack_of_queues.c \
+	main.c measure.c report.c report_counts.c slice.c steps.c worker.c
+
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth \
-	60-install 90-bootstrap
+	60-install 70-baseline 90-bootstrap
 
 # What one program needs beyond the rest.
 UNIT_FLAGS_origin_test     := -rdynamic
@@ -98,6 +103,8 @@ COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/
 UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
 FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/fuzz/%)
 GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
+POOLS_OBJECTS  := $(POOLS:%.c=$(BUILD)/bench/%.o)
+POOLS_COUNTING := $(POOLS:%.c=$(BUILD)/bench/count/%.o)
 BATS_FILES     := $(BATS:%=tests/%.bats)
 
 Q := $(if $(V),,@)
@@ -164,6 +171,32 @@ $(BUILD)/guests/%: tests/guests/%.cc $(BUILD)/flags
 	$(Q)$(CXX) -std=gnu++17 $(CFLAGS) $(SANITIZE) -Wall -Wextra $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< \
 		$(GUEST_FLAGS_$*) -pthread
 
+# The contenders' libraries are there or not; what is not is left out aloud when the bench runs.
+has_header  = $(shell echo '\#include <$1>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+POOLS_LIBS  = $(if $(call has_header,urcu/lfstack.h),-lurcu-cds -lurcu-common) -ljansson -ldl -lm
+# As the hosts are compiled: Debian's have no endbr64.
+POOLS_BUILD = $(CC) $(BASE) $(if $(HARDEN),-fcf-protection=none) -DPOOLS_FLAGS='"$(CFLAGS)"' -Ishim $(CPPFLAGS) $(DEPS)
+
+$(BUILD)/bench/%.o: tests/bench/pools/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(POOLS_BUILD) -c -o $@ $<
+
+$(BUILD)/bench/count/%.o: tests/bench/pools/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(POOLS_BUILD) -DPOOLS_COUNT -c -o $@ $<
+
+$(BUILD)/bench/pools: $(POOLS_OBJECTS) $(BUILD)/libshim.a Makefile
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o %.a,$^) $(POOLS_LIBS) -pthread
+
+$(BUILD)/bench/pools-count: $(POOLS_COUNTING) $(BUILD)/libshim.a Makefile
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o %.a,$^) $(POOLS_LIBS) -pthread
+
+pools: $(BUILD)/bench/pools $(BUILD)/bench/pools-count
+
 unit: $(UNIT_PROGRAMS)  ## the unit tests' programs, into build/unit/
 
 fuzz: $(FUZZ_PROGRAMS)  ## the readers' fuzz tests, into build/fuzz/; best with SAN=address
@@ -173,9 +206,9 @@ guests: $(GUEST_PROGRAMS)  ## the tests' small hosts, into build/guests/
 # ---- tests ----
 
 ifeq ($(SAN),)
-check: all unit guests  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
-	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests
-	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit
+check: all unit guests pools  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
+	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests pools
+	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit pools
 	$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/san-thread unit
 	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit fuzz
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/run $(UNIT_PROGRAMS) $(UNIT:%=$(BUILD)/san-thread/unit/%) \
@@ -192,8 +225,15 @@ check-full: check  ## the same with the long tests too
 lint: all  ## formatting, shell scripts, headers, exports, include stairs, doors, man pages
 	COPOOL_BUILD=$(abspath $(BUILD)) bats tests/05-lint.bats
 
-bench: all  ## the pools compared, on this machine
+bench-pools: all pools  ## only the pools, without real programs
+	$(BUILD)/bench/pools --json $(BUILD)/bench-pools.json $(POOLS_ARGS)
+
+bench: all bench-pools  ## the pools compared, on this machine
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run
+
+baseline: all pools  ## renews what 70-baseline compares with: instruction counts and depot operations
+	$(BUILD)/bench/pools baseline > $(BUILD)/baseline.json
+	cp $(BUILD)/baseline.json tests/fixtures/baseline.json
 
 demo: all  ## qemu-img bench with and without copool, in less than a minute
 	COPOOL_BUILD=$(abspath $(BUILD)) tools/demo
@@ -234,7 +274,8 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz guests check check-full lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz guests pools bench-pools baseline check check-full lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
--include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d)
+-include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d) \
+	$(POOLS_OBJECTS:.o=.d) $(POOLS_COUNTING:.o=.d)

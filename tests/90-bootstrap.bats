@@ -13,7 +13,7 @@ setup() {
 	mkdir -p "$tree/tools" "$bin"
 	: >"$calls"
 	cp "$root/tools/bootstrap" "$tree/tools"
-	printf 'demo check:\n\t@echo "made $@"\n' >"$tree/Makefile"
+	printf 'demo check bench:\n\t@echo "made $@"\n' >"$tree/Makefile"
 	local tool
 	for tool in sh make cut sort id env dirname sed; do
 		ln -s "$(command -v $tool)" "$bin/$tool"
@@ -49,6 +49,8 @@ bootstrap() {
 	[[ $status -eq 0 && $output == "made demo" && ! -s $calls ]]
 	bootstrap check
 	[[ $status -eq 0 && $output == "made check" && ! -s $calls ]]
+	bootstrap bench
+	[[ $status -eq 0 && $output == "made bench" && ! -s $calls ]]
 }
 
 @test "bootstrap: only what is missing is installed, and only for the purpose" {
@@ -98,19 +100,19 @@ bootstrap() {
 	with_apt
 	ln -s /usr/bin/perl "$bin/perl"
 	local probe
-	for probe in 'command sed' 'header stdio.h' 'perl strict' 'python json' 'file /etc/passwd'; do
+	for probe in 'command sed' 'header stdio.h' 'library libc.so.6' 'perl strict' 'python json' 'file /etc/passwd'; do
 		echo "one build $probe" >"$tree/tools/deps"
 		bootstrap demo
 		[[ $status -eq 0 && ! -s $calls ]]
 	done
-	for probe in 'command sedx' 'header stdiox.h' 'perl strictx' 'python jsonx' 'file /etc/passwdx'; do
+	for probe in 'command sedx' 'header stdiox.h' 'library libcx.so.6' 'perl strictx' 'python jsonx' 'file /etc/passwdx'; do
 		echo "one build $probe" >"$tree/tools/deps"
 		bootstrap demo
 		[[ $status -eq 1 && -s $calls ]]
 	done
 }
 
-@test "bootstrap: it wants one of two words" {
+@test "bootstrap: it wants one of three words" {
 	echo 'make build command make' >"$tree/tools/deps"
 	local words
 	for words in '' 'jump' 'demo check'; do
@@ -128,7 +130,7 @@ bootstrap() {
 }
 
 @test "deps: every line has a package, a purpose and a probe, and Debian knows the package" {
-	local line row='^[a-z0-9.+-]+ +(build|demo|check) +(command|header|perl|python|file) +[^ ]+$'
+	local line row='^[a-z0-9.+-]+ +(build|demo|check|bench) +(command|header|library|perl|python|file) +[^ ]+$'
 	while read -r line; do
 		echo "$line"
 		[[ $line =~ $row ]]

@@ -24,10 +24,20 @@ bool gate_enter(struct thread *thread)
 
 void gate_leave(struct thread *thread)
 {
-	_Atomic uint32_t *inside = thread != NULL ? &thread->inside : &gate.visitors;
+	uint32_t inside;
 
-	/* [gate.inside] release: what was done inside comes before; pairs with the acquire in gate_wait. */
-	atomic_fetch_sub_explicit(inside, 1, memory_order_release);
+	if (thread == NULL) {
+		/* [gate.inside] release: as below, of a word with many writers. */
+		atomic_fetch_sub_explicit(&gate.visitors, 1, memory_order_release);
+		return;
+	}
+	/*
+	 * A thread's own word has one writer, so this needs no read-modify-write, which would cost as much as
+	 * all of the depot: a signal handler that comes in between enters and leaves as often.
+	 */
+	inside = atomic_load_explicit(&thread->inside, memory_order_relaxed);
+	/* [gate.inside] release: what was done inside comes before; pairs with the load in gate_wait. */
+	atomic_store_explicit(&thread->inside, inside - 1, memory_order_release);
 }
 
 static uint64_t now_ms(void)
