@@ -79,7 +79,9 @@ static int add_class(const struct request *request)
 		class = &observe.class[classes];
 		class->request = *request;
 		request_name(request, class->name);
-		class->kind = (struct pool_kind){.name = class->name, .is_observed = true};
+		class->kind = (struct pool_kind){.name = class->name,
+		        .is_observed = true,
+		        .is_part = sites_is_pooled(request->caller, request->bytes)};
 		if (pool_start(&class->pool, &class->kind, NULL, 0) >= 0)
 			number = classes++;
 	}

@@ -133,6 +133,18 @@ static void test_small(void)
 	printf("# %zu bytes of it were used\n", SMALL_BYTES - unused);
 }
 
+/* A large frame. */
+__attribute__((noipa)) void deep(void);
+
+void deep(void)
+{
+	char room[2 * SMALL_BYTES / 3];
+
+	memset(room, 1, sizeof room);
+	innermost();
+	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
 /* Code that nobody knows, and a frame pointer to what nobody can read, or only in part. */
 static void test_torn(void)
 {
@@ -143,9 +155,15 @@ static void test_torn(void)
 		*(uintptr_t *)small.uc_mcontext.gregs[REG_RSP] = (uintptr_t)small_stack + 8 * i;
 		small.uc_mcontext.gregs[REG_RBP] = (intptr_t)small_stack + SMALL_BYTES + frame_pointer[i];
 		swapcontext(&back, &small);
-		tap_ok(frame_in("in_coroutine") >= 0,
+		tap_ok(frame_in("in_coroutine") >= 0 && frame_in("main") == -1,
 		        "origin: a torn stack ends the walk and not the program, %d", frame_pointer[i]);
 	}
+	/* Known code, whose own caller would be found behind the end of the stack. */
+	make_small();
+	*(uintptr_t *)small.uc_mcontext.gregs[REG_RSP] = (uintptr_t)deep + 64;
+	swapcontext(&back, &small);
+	tap_ok(frame_in("deep") == frame_in("in_coroutine") + 1,
+	        "origin: what lies behind a stack's end is not read");
 }
 
 /* ---- signals, threads, fork ---- */
