@@ -45,8 +45,14 @@ static void *begin(void *unused)
 
 /* ---- stacks whose frames are known ---- */
 
-__attribute__((noipa)) void innermost(void);
-__attribute__((noipa)) void middle(unsigned more);
+#ifdef __clang__
+#define APART __attribute__((noinline))
+#else
+#define APART __attribute__((noipa))
+#endif
+
+APART void innermost(void);
+APART void middle(unsigned more);
 
 void innermost(void)
 {
@@ -134,7 +140,7 @@ static void test_small(void)
 }
 
 /* A large frame. */
-__attribute__((noipa)) void deep(void);
+APART void deep(void);
 
 void deep(void)
 {
@@ -148,6 +154,7 @@ void deep(void)
 /* Code that nobody knows, and a frame pointer to what nobody can read, or only in part. */
 static void test_torn(void)
 {
+	uintptr_t inside;
 	static const int frame_pointer[] = {16, 4096, -4, -8, -16};
 
 	for (size_t i = 0; i < sizeof frame_pointer / sizeof *frame_pointer; i++) {
@@ -159,8 +166,10 @@ static void test_torn(void)
 		        "origin: a torn stack ends the walk and not the program, %d", frame_pointer[i]);
 	}
 	/* Known code, whose own caller would be found behind the end of the stack. */
+	deep();
+	inside = callers.stack[recorded].frame[frame_in("deep")];
 	make_small();
-	*(uintptr_t *)small.uc_mcontext.gregs[REG_RSP] = (uintptr_t)deep + 64;
+	*(uintptr_t *)small.uc_mcontext.gregs[REG_RSP] = inside;
 	swapcontext(&back, &small);
 	tap_ok(frame_in("deep") == frame_in("in_coroutine") + 1,
 	        "origin: what lies behind a stack's end is not read");
