@@ -136,6 +136,7 @@ __attribute__((constructor)) static void shim_start(void)
 	        .name = shim.host != NULL ? shim.host->name : "none",
 	        .mode = shim.outcome.mode,
 	        .detail = shim.outcome.detail,
+	        .cap = shim.outcome.cap,
 	};
 	if (shim.host == NULL)
 		report_inert(&shim.config, &shim.report);

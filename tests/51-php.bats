@@ -20,6 +20,17 @@ setup() {
 	check_balance
 }
 
+@test "php: the log says how many idle stacks there may be, which is more where they take no memory maps" {
+	run_pooled php -n -r '1;'
+	[[ $(log_open max_batches) -eq 65535 || $(log_open detail) != *'cost no memory maps'* ]]
+	rm -f "$LOG"
+	run_pooled COPOOL_GUARD=mprotect php -n -r '1;'
+	[[ $(log_open max_batches) -eq $(($(</proc/sys/vm/max_map_count) / 2 / 2 / 16)) ]]
+	rm -f "$LOG"
+	run_pooled COPOOL_MAX_BATCHES=7 php -n -r '1;'
+	[[ $(log_open max_batches) -eq 7 ]]
+}
+
 @test "php: exit inside a fiber, and an exception that nobody catches, end it as they did" {
 	cat >exit.php <<-'END'
 		<?php register_shutdown_function(function () { echo "shutdown\n"; });

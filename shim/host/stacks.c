@@ -340,6 +340,8 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	/* Stacks that cost no memory maps are limited by memory alone, and memory by the decay. */
 	if (config->max_batches == CONFIG_DERIVED)
 		max_batches = stacks.arena.means == GUARD_MPROTECT ? POOL_CAP_AUTO : DEPOT_MAX_BATCHES;
+	if (max_batches != POOL_CAP_AUTO)
+		outcome->cap = max_batches;
 	classes_init(&stacks.arena, max_batches);
 	roster_end(&stacks.attached, 1);
 	outcome->mode = "pool";

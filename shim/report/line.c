@@ -126,6 +126,8 @@ static unsigned cap(const struct config *config, const struct report_host *host)
 		return pool_limit(pool_at(0));
 	if (config->max_batches != CONFIG_DERIVED)
 		return config->max_batches;
+	if (host->cap != 0)
+		return host->cap;
 	return strcmp(host->mode, "none") == 0 ? 0 : limits_batches(POOL_OBJECT_MAPS);
 }
 

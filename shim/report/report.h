@@ -15,6 +15,7 @@ struct report_host {
 	const char *name;   /* "qemu", "stacks", "named", "none" */
 	const char *mode;   /* "pool", "overflow", "observe", "none" */
 	const char *detail; /* a sentence */
+	unsigned cap;       /* on its depots, where it knows better than the settings; 0: it does not */
 };
 
 /*
