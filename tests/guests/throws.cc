@@ -45,6 +45,8 @@ static void tell_unwinder()
 
 	if (symbol != nullptr && dladdr(symbol, &found) != 0)
 		std::printf("unwinder %s\n", std::strrchr(found.dli_fname, '/') + 1);
+	if (dlsym(RTLD_DEFAULT, "_Ux86_64_step") != nullptr)
+		std::printf("libunwind is within reach\n");
 	dladdr(reinterpret_cast<void *>(&_Unwind_RaiseException), &found);
 	std::printf("bound to %s\n", std::strrchr(found.dli_fname, '/') + 1);
 }
