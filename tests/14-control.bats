@@ -248,6 +248,7 @@ refuses() { # STATUS TEXT VERB ARGUMENT...
 		refuses 1 "copool $verb: nothing is pooled in process $pid: the program has no known coroutines" $verb "$pid"
 	done
 	start_stock sleep 60
+	wait_until 10 eval '[[ $(</proc/$pid/comm) == sleep ]]'
 	for verb in set trim off on; do
 		refuses 1 "copool $verb: there is no libcopool.so in process $pid" $verb "$pid"
 	done

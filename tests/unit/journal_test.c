@@ -30,14 +30,16 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 
 static void *make(void *owner)
 {
+	static char object;
+
 	(void)owner;
-	return malloc(1);
+	return &object;
 }
 
 static void destroy(void *owner, void *object)
 {
 	(void)owner;
-	free(object);
+	(void)object;
 }
 
 static const struct pool_kind kind = {.name = "object", .make = make, .destroy = destroy};

@@ -315,6 +315,7 @@ int cmd_show(int argc, char **argv)
 	static struct show show;
 	int status = 0;
 
+	show = (struct show){0};
 	if (argp_parse(&argp, argc, argv, 0, NULL, &show) != 0 || book_open(&book) != 0) {
 		fprintf(stderr, "copool show: out of memory\n");
 		return 1;
