@@ -14,7 +14,7 @@ setup() {
 sees() {
 	rm -rf "$copy"
 	mkdir "$copy"
-	cp -r "$root"/{shim,tools,tests,Makefile,.clang-format} "$copy"
+	cp -a "$root"/{shim,tools,tests,Makefile,.clang-format} "$copy"
 	mkdir -p "$copy/$(dirname "$2")"
 	printf '%b\n' "$3" >>"$copy/$2"
 	run "$1" "$copy"
