@@ -309,12 +309,11 @@ print(child.wait(20))' "$COPOOL" compare -- bash -c "$waits"
 }
 
 @test "compare: under nohup it goes on when the terminal goes" {
+	mkfifo gate
 	start nohup "$COPOOL" compare -n 1 -- bash -c 'echo $$ >running; [[ $COPOOL_MODE == pool ]] || read -r x <gate'
-	mkfifo gate 2>/dev/null || :
 	wait_until 10 test -s running
 	kill -HUP "$pid"
-	wait_until 10 test -p gate
-	echo go >gate
+	timeout 10 bash -c 'echo go >gate'
 	ended "$pid"
 	[[ $status -eq 0 ]]
 	grep -q '^does not help' "$BATS_TEST_TMPDIR/output.$pid"
