@@ -93,13 +93,13 @@ int hook_munmap(void *address, size_t bytes)
 
 	if (!is_on())
 		return observe_munmap(address, bytes);
-	if (!arena_touches(&stacks.arena, address, bytes)) {
-		sites_note_end(address);
-		return real_munmap(address, bytes);
-	}
 	if (release_whole(address, bytes)) {
 		errno = saved;
 		return 0;
+	}
+	if (!arena_touches(&stacks.arena, address, bytes)) {
+		sites_note_end(address);
+		return real_munmap(address, bytes);
 	}
 	result = mappings_unmap(&stacks.arena, address, bytes, classes_put);
 	if (result == 0)
@@ -170,14 +170,21 @@ void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	return real_mremap(address, old_bytes, new_bytes, flags, new_address);
 }
 
-/* A small number for a mapping's name, never 0 (FNV-1a, folded; Fowler, Noll and Vo, 1991). */
+/* A small number for a mapping's name, never 0: multiplicative hashing (Knuth), eight characters at a time.
+ */
 static uint16_t hash_name(const char *name)
 {
-	uint32_t hash = 2166136261;
+	size_t bytes = name != NULL ? strlen(name) : 0;
+	uint64_t hash = bytes;
 
-	for (; name != NULL && *name != '\0'; name++)
-		hash = (hash ^ (unsigned char)*name) * 16777619;
-	hash = (hash >> 16 ^ hash) & 0xffff;
+	for (size_t i = 0; i < bytes; i += sizeof hash) {
+		uint64_t piece = 0;
+
+		memcpy(&piece, name + i, bytes - i < sizeof piece ? bytes - i : sizeof piece);
+		hash = (hash ^ piece) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	hash >>= 48;
 	return hash != 0 ? (uint16_t)hash : 1;
 }
 

@@ -59,18 +59,6 @@ static uint32_t pop_free(struct arena_class *class)
 
 /* ---- chunks ---- */
 
-struct arena_chunk *chunk_at(const struct arena *arena, uintptr_t at)
-{
-	struct arena_leaf *const _Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
-	unsigned grain = at >> ARENA_GRAIN_SHIFT & ((1 << ARENA_LEAF_SHIFT) - 1);
-	/* [arena.leaf] acquire: its zeroes; pairs with set_chunk. */
-	struct arena_leaf *leaf =
-	        atomic_load_explicit((struct arena_leaf * _Atomic *)place, memory_order_acquire);
-
-	/* [leaf.chunk] acquire: the chunk's fields; pairs with set_chunk. */
-	return leaf != NULL ? atomic_load_explicit(&leaf->chunk[grain], memory_order_acquire) : NULL;
-}
-
 /* Makes chunk_at find the chunk for the grain at an address; false: no memory for the table. */
 static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chunk)
 {
