@@ -21,44 +21,49 @@
 
 enum {
 	CACHE_SLOTS = 2 * BATCH_SIZE,
-	CACHE_BUSY = 64,              /* added to `top` while it is closed; a nested close adds it again */
+	CACHE_BUSY = 64,              /* taken off `top` while it is closed; a nested close takes it again */
 	CACHE_COUNT = CACHE_BUSY - 1, /* the bits that hold the number of objects, busy or not */
-	CACHE_NONE = 1 << 30,         /* the `top` of a thread that has no cache: closed for ever */
+	CACHE_NONE = -(1 << 30),      /* the `top` of a thread that has no cache: closed for ever */
 };
 
 /* Never crosses a page: what fork's child finds of another thread's cache is a state that it really had. */
 struct cache {
-	_Alignas(512) _Atomic uint64_t top; /* slot[0 .. top) hold objects, the youngest last */
+	_Alignas(512) _Atomic int64_t top; /* slot[0 .. top) hold objects, the youngest last */
 	struct depot_spares spares;
 	struct counters counters;
-	void *slot[CACHE_SLOTS];
+	_Alignas(64) void *slot[CACHE_SLOTS];
 };
 
 _Static_assert(sizeof(struct cache) == 512, "a page must hold whole caches");
 
-/* Closes the cache and returns how many objects it holds, or more than CACHE_SLOTS when it was closed
- * already. */
-static inline uint64_t cache_close(struct cache *cache)
+/* Closes the cache and returns how many objects it holds, or less than 0 when it was closed already. */
+static inline int64_t cache_close(struct cache *cache)
 {
-	return single_exchange_add(&cache->top, CACHE_BUSY);
+	return single_exchange_add(&cache->top, -CACHE_BUSY);
 }
 
 /* Opens a cache that cache_close found open; it holds `top` objects now. */
-static inline void cache_open(struct cache *cache, uint64_t top)
+static inline void cache_open(struct cache *cache, int64_t top)
 {
 	/* [cache.top] release: the slots before it; pairs with cache_count in the child of a fork. */
 	atomic_store_explicit(&cache->top, top, memory_order_release);
 }
 
-/* Undoes a cache_close that found `top`. CACHE_NONE is shared by threads, so what they add must not pile up.
- */
-static inline void cache_reopen(struct cache *cache, uint64_t top)
+/* A closed cache holds `top` objects now, and stays closed. */
+static inline void cache_hold(struct cache *cache, int64_t top)
 {
-	cache_open(cache, top < CACHE_NONE ? top : CACHE_NONE);
+	cache_open(cache, top - CACHE_BUSY);
+}
+
+/* Undoes a cache_close that found `top`. CACHE_NONE is shared by threads, so what they take must not pile up.
+ */
+static inline void cache_reopen(struct cache *cache, int64_t top)
+{
+	cache_open(cache, top > CACHE_NONE ? top : CACHE_NONE);
 }
 
 /* Takes the youngest object of a closed cache that holds `top` of them, at least one, and opens it. */
-static inline void *cache_take(struct cache *cache, uint64_t top)
+static inline void *cache_take(struct cache *cache, int64_t top)
 {
 	void *object = cache->slot[top - 1];
 
@@ -67,7 +72,7 @@ static inline void *cache_take(struct cache *cache, uint64_t top)
 }
 
 /* Adds an object to a closed cache that holds `top` of them and has room, and opens it. */
-static inline void cache_put(struct cache *cache, uint64_t top, void *object)
+static inline void cache_put(struct cache *cache, int64_t top, void *object)
 {
 	cache->slot[top] = object;
 	cache_open(cache, top + 1);
@@ -77,7 +82,7 @@ static inline void cache_put(struct cache *cache, uint64_t top, void *object)
 static inline unsigned cache_count(const struct cache *cache)
 {
 	/* [cache.top] acquire: the slots before it, for who reads them; pairs with cache_open. */
-	return atomic_load_explicit((_Atomic uint64_t *)&cache->top, memory_order_acquire) & CACHE_COUNT;
+	return atomic_load_explicit((_Atomic int64_t *)&cache->top, memory_order_acquire) & CACHE_COUNT;
 }
 
 #endif

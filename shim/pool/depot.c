@@ -2,6 +2,7 @@
 #include "pool/depot.h"
 
 #include "libc/real.h"
+#include "pool/gate.h"
 
 #include <string.h>
 
@@ -24,8 +25,23 @@ static struct batch *batch_of(struct depot *depot, uint16_t node)
 void depot_init(struct depot *depot)
 {
 	memset(depot, 0, sizeof *depot);
-	depot->full.next = depot->empty.next = next_of;
-	depot->full.table = depot->empty.table = depot;
+}
+
+static uint16_t pop(struct lifo *lifo, struct depot *depot, unsigned *depth, _Atomic uint64_t *retries)
+{
+	return lifo_pop(lifo, next_of, depot, depth, &gate.closed, retries);
+}
+
+/* Never barred: who has a node to give back has changed a word before, or went through gate_enter. */
+static void push_empty(struct depot *depot, uint16_t node, _Atomic uint64_t *retries)
+{
+	lifo_push(&depot->empty, next_of, depot, node, LIFO_MAX_INDEX, NULL, retries);
+}
+
+void depot_interrupt(struct depot *depot)
+{
+	lifo_interrupt(&depot->full);
+	lifo_interrupt(&depot->empty);
 }
 
 /* Makes sure that the chunk of `node` is mapped; of two threads that map it, the slower one gives its own up.
@@ -62,23 +78,55 @@ static uint16_t node_make(struct depot *depot)
 	return used + 1;
 }
 
-static uint16_t node_get(struct depot *depot, struct depot_spares *spares, unsigned *retries)
+static unsigned spares_count(const struct depot_spares *spares)
+{
+	/* [spares.count] relaxed: the caller's own. */
+	return atomic_load_explicit((_Atomic unsigned *)&spares->count, memory_order_relaxed);
+}
+
+static void set_spares_count(struct depot_spares *spares, unsigned count)
+{
+	/* [spares.count] release: behind the node; pairs with the fork, whose child inherits the spares. */
+	atomic_store_explicit(&spares->count, count, memory_order_release);
+}
+
+static uint16_t spares_take(struct depot_spares *spares)
+{
+	unsigned count = spares_count(spares);
+
+	if (count == 0)
+		return LIFO_NONE;
+	set_spares_count(spares, count - 1);
+	return spares->node[count - 1];
+}
+
+static bool spares_keep(struct depot_spares *spares, uint16_t node)
+{
+	unsigned count = spares_count(spares);
+
+	if (count == DEPOT_SPARES)
+		return false;
+	spares->node[count] = node;
+	set_spares_count(spares, count + 1);
+	return true;
+}
+
+static uint16_t node_get(struct depot *depot, struct depot_spares *spares, _Atomic uint64_t *retries)
 {
 	unsigned depth;
-	uint16_t node;
+	uint16_t node = spares != NULL ? spares_take(spares) : LIFO_NONE;
 
-	if (spares != NULL && spares->count > 0)
-		return spares->node[--spares->count];
-	node = lifo_pop(&depot->empty, &depth, retries);
+	if (node != LIFO_NONE)
+		return node;
+	node = pop(&depot->empty, depot, &depth, retries);
 	return node != LIFO_NONE ? node : node_make(depot);
 }
 
-static void node_put(struct depot *depot, uint16_t node, struct depot_spares *spares, unsigned *retries)
+static void node_put(
+        struct depot *depot, uint16_t node, struct depot_spares *spares, _Atomic uint64_t *retries)
 {
-	if (spares != NULL && spares->count < DEPOT_SPARES)
-		spares->node[spares->count++] = node;
-	else
-		lifo_push(&depot->empty, node, LIFO_MAX_INDEX, retries);
+	if (spares == NULL || !spares_keep(spares, node))
+		push_empty(depot, node, retries);
 }
 
 /* Remembers how far the depot has risen. */
@@ -94,7 +142,7 @@ static void note_high(struct depot *depot)
 }
 
 bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
-        struct depot_spares *spares, unsigned *retries)
+        struct depot_spares *spares, _Atomic uint64_t *retries)
 {
 	uint16_t node;
 
@@ -105,7 +153,7 @@ bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned li
 	if (node == LIFO_NONE)
 		return false;
 	memcpy(batch_of(depot, node)->slot, object, sizeof(struct batch));
-	if (lifo_push(&depot->full, node, limit, retries)) {
+	if (lifo_push(&depot->full, next_of, depot, node, limit, &gate.closed, retries)) {
 		note_high(depot);
 		return true;
 	}
@@ -130,10 +178,11 @@ static void note_low(struct depot *depot, unsigned depth)
 	lower(&depot->sample_low, depth);
 }
 
-bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares, unsigned *retries)
+bool depot_pop(
+        struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares, _Atomic uint64_t *retries)
 {
 	unsigned depth;
-	uint16_t node = lifo_pop(&depot->full, &depth, retries);
+	uint16_t node = pop(&depot->full, depot, &depth, retries);
 
 	note_low(depot, depth);
 	if (node == LIFO_NONE)
@@ -143,12 +192,18 @@ bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spare
 	return true;
 }
 
+void depot_forget_spares(struct depot_spares *spares)
+{
+	set_spares_count(spares, 0);
+}
+
 void depot_return_spares(struct depot *depot, struct depot_spares *spares)
 {
-	unsigned retries = 0;
+	_Atomic uint64_t retries = 0;
+	uint16_t node;
 
-	while (spares->count > 0)
-		lifo_push(&depot->empty, spares->node[--spares->count], LIFO_MAX_INDEX, &retries);
+	while ((node = spares_take(spares)) != LIFO_NONE)
+		push_empty(depot, node, &retries);
 }
 
 unsigned depot_restart_low(struct depot *depot)

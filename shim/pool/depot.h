@@ -1,6 +1,6 @@
 /*
  * The depot: the lock-free stack of full batches that all threads share, and the stack of empty batch nodes
- * behind it. Lock-free; any thread enters, between gate_enter and gate_leave (so that fork finds it at rest).
+ * behind it. Lock-free; any thread enters, through the gate (so that fork finds it at rest).
  *
  *	cache --depot_push--> | full  | --depot_pop--> cache		16 pointers are copied, never linked
  *	          node <----- | empty | <----- node			through the objects themselves
@@ -35,7 +35,7 @@ struct depot_chunk {
 
 /* Empty nodes that one thread keeps, so that most pushes and pops touch one shared word, not two. */
 struct depot_spares {
-	unsigned count;
+	_Atomic unsigned count; /* written by its thread alone */
 	uint16_t node[DEPOT_SPARES];
 };
 
@@ -50,16 +50,22 @@ struct depot {
 
 void depot_init(struct depot *depot);
 
+/* For gate_close: whoever is in the middle of a push or pop finds the gate closed, or is seen to be inside.
+ */
+void depot_interrupt(struct depot *depot);
+
 /*
- * Puts a batch of idle objects on the depot unless it holds `limit` batches already, or there is no memory
- * for a node; then returns false and the objects stay the caller's. `spares` is the calling thread's, or
- * NULL. Adds to *retries. May map memory; errno survives.
+ * Puts a batch of idle objects on the depot unless it holds `limit` batches already, there is no memory
+ * for a node, or the gate is closed; then returns false and the objects stay the caller's. `spares` is the
+ * calling thread's, or NULL; so is `retries`, a counter. May map memory; errno survives.
  */
 bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
-        struct depot_spares *spares, unsigned *retries);
+        struct depot_spares *spares, _Atomic uint64_t *retries);
 
-/* Takes a batch: BATCH_SIZE objects, then the caller's, are copied to `object`. False: the depot is empty. */
-bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares, unsigned *retries);
+/* Takes a batch: BATCH_SIZE objects, then the caller's, are copied to `object`. False: the depot is empty, or
+ * the gate is closed. */
+bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares,
+        _Atomic uint64_t *retries);
 
 /* How many full batches it holds just now. */
 static inline unsigned depot_depth(struct depot *depot)
@@ -67,7 +73,8 @@ static inline unsigned depot_depth(struct depot *depot)
 	return lifo_depth(&depot->full);
 }
 
-/* Gives a thread's empty nodes back to all. */
+/* Forgets a thread's empty nodes, or gives them back to all. */
+void depot_forget_spares(struct depot_spares *spares);
 void depot_return_spares(struct depot *depot, struct depot_spares *spares);
 
 /*

@@ -13,10 +13,16 @@
  */
 static _Atomic bool is_at_rest;
 
+static void interrupt_depots(void)
+{
+	for (unsigned i = 0; i < pool_count(); i++)
+		depot_interrupt(&pool_at(i)->depot);
+}
+
 void pool_fork_prepare(void)
 {
 	/* [is_at_rest] relaxed: read by the same thread, or by the one that is left after the fork. */
-	atomic_store_explicit(&is_at_rest, gate_close(), memory_order_relaxed);
+	atomic_store_explicit(&is_at_rest, gate_close(interrupt_depots), memory_order_relaxed);
 }
 
 void pool_fork_parent(void)
@@ -36,7 +42,7 @@ static void forget_shared(struct pool *pool)
 	depot_init(&pool->depot);
 	remainder_reset(&pool->remainder);
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
-		t->cache[pool->index].spares.count = 0;
+		depot_forget_spares(&t->cache[pool->index].spares);
 		if (!thread_is_own(t))
 			cache_open(&t->cache[pool->index], 0);
 	}

@@ -4,10 +4,7 @@
 #include <sched.h>
 #include <time.h>
 
-static struct {
-	_Atomic uint32_t closed;   /* forks under way; written by forking threads */
-	_Atomic uint32_t visitors; /* threads inside that have no block; written by themselves */
-} gate;
+struct gate gate;
 
 bool gate_enter(struct thread *thread)
 {
@@ -24,20 +21,11 @@ bool gate_enter(struct thread *thread)
 
 void gate_leave(struct thread *thread)
 {
-	uint32_t inside;
-
-	if (thread == NULL) {
-		/* [gate.inside] release: as below, of a word with many writers. */
+	if (thread != NULL)
+		gate_step_out(thread);
+	else
+		/* [gate.inside] release: as in gate_set_inside, of a word with many writers. */
 		atomic_fetch_sub_explicit(&gate.visitors, 1, memory_order_release);
-		return;
-	}
-	/*
-	 * A thread's own word has one writer, so this needs no read-modify-write, which would cost as much as
-	 * all of the depot: a signal handler that comes in between enters and leaves as often.
-	 */
-	inside = atomic_load_explicit(&thread->inside, memory_order_relaxed);
-	/* [gate.inside] release: what was done inside comes before; pairs with the load in gate_wait. */
-	atomic_store_explicit(&thread->inside, inside - 1, memory_order_release);
 }
 
 static uint64_t now_ms(void)
@@ -60,18 +48,21 @@ static bool gate_wait(_Atomic uint32_t *inside, uint64_t deadline_ms)
 	return true;
 }
 
-bool gate_close(void)
+bool gate_close(void (*interrupt)(void))
 {
 	uint64_t deadline_ms = now_ms() + GATE_WAIT_MS;
-	bool at_rest = true;
+	bool at_rest;
 
 	/* [gate.closed] seq_cst: before the reads of `inside`; pairs with gate_enter. */
 	atomic_fetch_add_explicit(&gate.closed, 1, memory_order_seq_cst);
+	/* Visitors first: one of them may be starting a pool. */
+	at_rest = gate_wait(&gate.visitors, deadline_ms);
+	interrupt();
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
 		if (!thread_is_own(t))
 			at_rest = gate_wait(&t->inside, deadline_ms) && at_rest;
 	}
-	return gate_wait(&gate.visitors, deadline_ms) && at_rest;
+	return at_rest;
 }
 
 void gate_open(void)

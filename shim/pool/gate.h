@@ -4,8 +4,12 @@
  * and opens it again on both sides. Nobody waits at a closed gate: who comes is turned away and goes to the
  * host's own functions. No lock is held over the fork. Fork's wait is bounded.
  *
- * Synchronization: Dekker's handshake. Both sides write their own word, then read the other's, all
- * sequentially consistent: of a slow path that enters and a fork that closes, at least one sees the other.
+ * Synchronization. There are two ways in:
+ *	gate_enter	Dekker's handshake. Both sides write their own word, then read the other's, all
+ *sequentially consistent: of a slow path that enters and a fork that closes, at least one sees the other.
+ *	gate_step_in	for depot_push and depot_pop alone, without the locked instruction: the
+ *compare-and-swap on the depot's word is the handshake. Fork changes that word after it has closed. Who had
+ *changed it before is seen to be inside; who has not must read it anew, and sees `closed`.
  */
 #ifndef COPOOL_POOL_GATE_H
 #define COPOOL_POOL_GATE_H
@@ -14,6 +18,13 @@
 
 enum { GATE_WAIT_MS = 200 };
 
+struct gate {
+	_Atomic uint32_t closed;   /* forks under way; written by forking threads */
+	_Atomic uint32_t visitors; /* threads inside that have no block; written by themselves */
+};
+
+extern struct gate gate;
+
 /*
  * Enters; false when a fork is under way. `thread` is the caller's own block, or NULL for a thread that has
  * none. A caller that is inside already (a signal handler) may enter again.
@@ -21,11 +32,38 @@ enum { GATE_WAIT_MS = 200 };
 bool gate_enter(struct thread *thread);
 void gate_leave(struct thread *thread);
 
+static inline void gate_set_inside(struct thread *thread, int change)
+{
+	/*
+	 * A thread's own word has one writer, so this needs no read-modify-write, which would cost as much as
+	 * all of the depot: a signal handler that comes in between enters and leaves as often.
+	 */
+	uint32_t inside = atomic_load_explicit(&thread->inside, memory_order_relaxed);
+
+	/*
+	 * [gate.inside] release: what was done inside comes before; pairs with the load in gate_wait. On the
+	 * way in it is ordered by the compare-and-swap that follows.
+	 */
+	atomic_store_explicit(&thread->inside, inside + change, memory_order_release);
+}
+
+/* As gate_enter, for the caller's own block, around depot_push and depot_pop, which look at the gate. */
+static inline void gate_step_in(struct thread *thread)
+{
+	gate_set_inside(thread, 1);
+}
+
+static inline void gate_step_out(struct thread *thread)
+{
+	gate_set_inside(thread, -1);
+}
+
 /*
- * Before fork: closes, and waits for everybody but the calling thread; at most GATE_WAIT_MS. False when
- * somebody was still inside then: the child must not trust what it finds.
+ * Before fork: closes, has `interrupt` change the words of all depots (see above), and waits for everybody
+ * but the calling thread; at most GATE_WAIT_MS. False when somebody was still inside then: the child must not
+ * trust what it finds.
  */
-bool gate_close(void);
+bool gate_close(void (*interrupt)(void));
 
 /* After fork, in the parent. */
 void gate_open(void);

@@ -11,26 +11,34 @@
  * of 2^32 operations that left equal index and depth. The depth rides along to make a cap exact.
  *
  * Synchronization:
- *	push  release  publishes the node's contents           pairs with pop's acquire   [lifo.word]
+ *	push  seq_cst  publishes the node's contents           pairs with pop's acquire   [lifo.word]
  *	pop   acquire  sees the contents; and as every change of the word is a read-modify-write, each of
  *	               them continues the release sequence of all pushes before it: a pop also sees what
  *	               pushers deeper in the stack have published.
+ *	A push also takes its place in the one order of all sequentially consistent operations: who then reads
+ *	that somebody sleeps, and who looks at the stack before he sleeps, cannot both miss the other.
+ *
+ * Both can be barred, by a word that somebody else sets before he calls lifo_interrupt: an operation that has
+ *not succeeded by then sees the word, and gives up.
  */
 #ifndef COPOOL_POOL_LIFO_H
 #define COPOOL_POOL_LIFO_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "pool/single.h"
 
 enum { LIFO_NONE = 0, LIFO_MAX_INDEX = 65535, LIFO_DEPTH_SHIFT = 16, LIFO_DEPTH_MASK = 0xffff };
 
 struct lifo {
 	_Atomic uint64_t word;
-	/* Where `next` of a node lies; never NULL for an index that was pushed. */
-	_Atomic uint16_t *(*next)(void *table, uint16_t index);
-	void *table;
 };
+
+/* Where the `next` of a node lies; never NULL for an index that was pushed. */
+typedef _Atomic uint16_t *(lifo_next)(void *table, uint16_t index);
 
 static inline uint16_t lifo_index(uint64_t word)
 {
@@ -54,49 +62,66 @@ static inline unsigned lifo_depth(struct lifo *lifo)
 	return lifo_word_depth(atomic_load_explicit(&lifo->word, memory_order_relaxed));
 }
 
-/*
- * Pushes node `index`, which belongs to the caller until then, unless `limit` nodes are there already; then
- * returns false and the node stays the caller's. Adds to *retries what other threads made it repeat.
- */
-static inline bool lifo_push(struct lifo *lifo, uint16_t index, unsigned limit, unsigned *retries)
+/* Has everybody who has read the word and not changed it yet read it again, and see what the caller wrote. */
+static inline void lifo_interrupt(struct lifo *lifo)
 {
-	/* [lifo.word] relaxed: only a first guess for the compare-and-swap; nothing of the old top is read.
-	 */
-	uint64_t old = atomic_load_explicit(&lifo->word, memory_order_relaxed);
-	_Atomic uint16_t *next = lifo->next(lifo->table, index);
+	/* [lifo.word] acq_rel: before it all that those did who have changed the word, after it `barred`. */
+	atomic_fetch_add_explicit(&lifo->word, 1ull << 32, memory_order_acq_rel);
+}
 
-	for (;; ++*retries) {
+static inline bool lifo_is_barred(const _Atomic uint32_t *barred)
+{
+	/* [gate.closed] relaxed: behind an acquire of the word; pairs with lifo_interrupt. */
+	return barred != NULL && atomic_load_explicit((_Atomic uint32_t *)barred, memory_order_relaxed) != 0;
+}
+
+/*
+ * Pushes node `index`, which belongs to the caller until then, unless `limit` nodes are there already or
+ * *barred is not 0 (NULL: never); then returns false and the node stays the caller's. Counts in *retries,
+ * which only the caller writes, how often other threads made it repeat.
+ */
+static inline bool lifo_push(struct lifo *lifo, lifo_next *next_of, void *table, uint16_t index,
+        unsigned limit, const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
+{
+	/* [lifo.word] acquire: not of the old top, of which nothing is read, but of `barred`. */
+	uint64_t old = atomic_load_explicit(&lifo->word, memory_order_acquire);
+	_Atomic uint16_t *next = next_of(table, index);
+
+	for (;; single_add(retries, 1)) {
 		unsigned depth = lifo_word_depth(old);
 
-		if (depth >= limit)
+		if (depth >= limit || lifo_is_barred(barred))
 			return false;
 		/* [lifo.next] relaxed: ordered by the release below; atomic since a slow popper may read it.
 		 */
 		atomic_store_explicit(next, lifo_index(old), memory_order_relaxed);
-		/* [lifo.word] release: publishes the node to lifo_pop. Relaxed on failure: see above. */
+		/* [lifo.word] seq_cst: publishes the node to lifo_pop, and see above. Acquire on failure:
+		 * `barred`. */
 		if (atomic_compare_exchange_weak_explicit(&lifo->word, &old, lifo_word(old, depth + 1, index),
-		            memory_order_release, memory_order_relaxed))
+		            memory_order_seq_cst, memory_order_acquire))
 			return true;
 	}
 }
 
-/* Pops a node, which then belongs to the caller, and stores the depth that it left in *depth. LIFO_NONE:
- * empty. */
-static inline uint16_t lifo_pop(struct lifo *lifo, unsigned *depth, unsigned *retries)
+/*
+ * Pops a node, which then belongs to the caller, and stores the depth that it left in *depth. LIFO_NONE: it
+ * is empty, or *barred is not 0.
+ */
+static inline uint16_t lifo_pop(struct lifo *lifo, lifo_next *next_of, void *table, unsigned *depth,
+        const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
 {
 	/* [lifo.word] acquire: the top's `next` was written before the push that this reads. */
 	uint64_t old = atomic_load_explicit(&lifo->word, memory_order_acquire);
 
-	for (;; ++*retries) {
+	for (;; single_add(retries, 1)) {
 		uint16_t index = lifo_index(old), next;
 
-		if (index == LIFO_NONE) {
-			*depth = 0;
+		*depth = lifo_word_depth(old);
+		if (index == LIFO_NONE || lifo_is_barred(barred))
 			return LIFO_NONE;
-		}
 		/* [lifo.next] relaxed: stale if the node was popped meanwhile; then the tag has moved on. */
-		next = atomic_load_explicit(lifo->next(lifo->table, index), memory_order_relaxed);
-		*depth = lifo_word_depth(old) - 1;
+		next = atomic_load_explicit(next_of(table, index), memory_order_relaxed);
+		*depth -= 1;
 		/* [lifo.word] acquire: sees the node's contents as lifo_push published them. On failure as
 		 * well, since the next round follows the new top. */
 		if (atomic_compare_exchange_weak_explicit(&lifo->word, &old, lifo_word(old, *depth, next),

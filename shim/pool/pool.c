@@ -54,6 +54,9 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 
 	if (index == POOL_MAX)
 		return -ENOSPC;
+	/* A fork that has begun interrupts the depots that it knows of. */
+	if (!gate_enter(NULL))
+		return -EAGAIN;
 	pool->kind = kind;
 	pool->owner = owner;
 	pool->index = index;
@@ -63,6 +66,7 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 	pools.pool[index] = pool;
 	/* [pools.count] release: publishes the pool; pairs with pool_count. */
 	atomic_store_explicit(&pools.count, index + 1, memory_order_release);
+	gate_leave(NULL);
 	return index;
 }
 
@@ -124,7 +128,7 @@ static void count(_Atomic uint64_t *counter, unsigned amount)
 /* Without a cache: the thread has none, or a signal handler interrupted its own thread's use of it. */
 static void *take_loose(struct pool *pool)
 {
-	unsigned retries = 0;
+	_Atomic uint64_t retries = 0;
 	void *object = remainder_take(&pool->remainder, &pool->depot, &retries);
 
 	count(&pool->loose_create, object != NULL);
@@ -134,7 +138,7 @@ static void *take_loose(struct pool *pool)
 
 static bool keep_loose(struct pool *pool, void *object)
 {
-	unsigned retries = 0;
+	_Atomic uint64_t retries = 0;
 	bool kept = remainder_put(&pool->remainder, &pool->depot, object, pool_limit(pool), &retries);
 
 	count(&pool->loose_destroy, kept);
@@ -146,10 +150,10 @@ static bool keep_loose(struct pool *pool, void *object)
  * The calling thread's cache, closed by us, with `*top` objects; NULL when the thread has none, or when a
  * signal handler interrupted its own thread's use of it. `*thread` is what gate_enter wants.
  */
-static struct cache *own_cache(struct pool *pool, uint64_t *top, struct thread **thread)
+static struct cache *own_cache(struct pool *pool, int64_t *top, struct thread **thread)
 {
 	*thread = thread_self;
-	if (*top >= CACHE_NONE) {
+	if (*top <= CACHE_NONE) {
 		cache_reopen(&(*thread)->cache[pool->index], *top);
 		*thread = thread_current();
 		if (*thread == NULL) {
@@ -160,100 +164,147 @@ static struct cache *own_cache(struct pool *pool, uint64_t *top, struct thread *
 		}
 		*top = cache_close(&(*thread)->cache[pool->index]);
 	}
-	if (*top <= CACHE_SLOTS)
+	if (*top >= 0)
 		return &(*thread)->cache[pool->index];
 	cache_reopen(&(*thread)->cache[pool->index], *top);
 	return NULL;
 }
 
-/* Refills the calling thread's closed cache with a batch if it is empty; takes one; opens it. */
-static void *take_batch(struct pool *pool, struct cache *cache, uint64_t top)
+/*
+ * Refills the calling thread's closed and empty cache with a batch, takes one of it, and opens it. NULL:
+ * there is no batch, and the cache stays closed.
+ */
+static inline void *refill(struct pool *pool, struct thread *thread)
 {
-	_Atomic uint64_t *hit = &cache->counters.create_local;
-	unsigned retries = 0;
+	struct cache *cache = &thread->cache[pool->index];
+	bool is_found;
 
-	if (top == 0 && depot_pop(&pool->depot, cache->slot, &cache->spares, &retries)) {
-		top = BATCH_SIZE;
-		hit = &cache->counters.create_depot;
-		PROBE(refill, pool->kind->name, depot_depth(&pool->depot));
-	}
-	counter_add(&cache->counters.depot_retries, retries);
-	if (top > 0) {
-		counter_bump(hit);
-		return cache_take(cache, top);
-	}
-	cache_open(cache, top);
-	/* A few that ended threads have left, before the host must make one. */
-	return remainder_count(&pool->remainder) > 0 ? take_loose(pool) : NULL;
+	gate_step_in(thread);
+	is_found = depot_pop(&pool->depot, cache->slot, &cache->spares, &cache->counters.depot_retries);
+	if (is_found)
+		cache_hold(cache, BATCH_SIZE);
+	gate_step_out(thread);
+	if (!is_found)
+		return NULL;
+	PROBE(refill, pool->kind->name, depot_depth(&pool->depot));
+	counter_bump(&cache->counters.create_depot);
+	return cache_take(cache, BATCH_SIZE);
 }
 
 /*
- * Moves the older batch of the calling thread's closed cache to the depot if it is full; keeps the object;
- * opens it. False: the depot is at its cap.
+ * Moves the older batch of the calling thread's closed and full cache to the depot, keeps the object, and
+ * opens it. False: the depot is at its cap, and the cache stays closed.
  */
-static bool keep_batch(struct pool *pool, struct cache *cache, uint64_t top, void *object)
+static inline bool spill(struct pool *pool, struct thread *thread, void *object)
 {
-	_Atomic uint64_t *hit = &cache->counters.destroy_local;
-	unsigned retries = 0;
+	struct cache *cache = &thread->cache[pool->index];
+	bool is_moved;
 
-	if (top == CACHE_SLOTS &&
-	        depot_push(&pool->depot, cache->slot, pool_limit(pool), &cache->spares, &retries)) {
+	gate_step_in(thread);
+	is_moved = depot_push(
+	        &pool->depot, cache->slot, pool_limit(pool), &cache->spares, &cache->counters.depot_retries);
+	if (is_moved) {
 		memcpy(cache->slot, cache->slot + BATCH_SIZE, sizeof(struct batch));
-		top = BATCH_SIZE;
-		hit = &cache->counters.destroy_depot;
-		PROBE(spill, pool->kind->name, depot_depth(&pool->depot));
+		cache_hold(cache, BATCH_SIZE);
 	}
-	counter_add(&cache->counters.depot_retries, retries);
-	if (top == CACHE_SLOTS) {
-		cache_open(cache, top);
+	gate_step_out(thread);
+	if (!is_moved)
 		return false;
-	}
-	counter_bump(hit);
-	cache_put(cache, top, object);
+	PROBE(spill, pool->kind->name, depot_depth(&pool->depot));
+	counter_bump(&cache->counters.destroy_depot);
+	cache_put(cache, BATCH_SIZE, object);
+	/* What lies in the depot may be spare one day: the clock of the trimming must run. */
+	pools.wake();
 	return true;
 }
 
-void *pool_take_slow(struct pool *pool, uint64_t top)
+/* A few that ended threads have left, before the host must make one. */
+static void *take_left(struct pool *pool, struct thread *thread)
+{
+	void *object;
+
+	if (remainder_count(&pool->remainder) == 0 && depot_depth(&pool->depot) == 0)
+		return NULL;
+	if (!gate_enter(thread))
+		return NULL;
+	object = take_loose(pool);
+	gate_leave(thread);
+	return object;
+}
+
+/* Where the depot has no batch, or the cache was closed or has none at all. */
+static __attribute__((noinline)) void *take_rarely(struct pool *pool, int64_t top)
 {
 	struct thread *thread;
 	struct cache *cache = own_cache(pool, &top, &thread);
 	void *object = NULL;
 
-	if (gate_enter(thread)) {
-		object = cache != NULL ? take_batch(pool, cache, top) : take_loose(pool);
-		gate_leave(thread);
-	} else if (cache != NULL) {
-		cache_open(cache, top);
+	if (cache != NULL && top > 0) {
+		counter_bump(&cache->counters.create_local);
+		return cache_take(cache, top);
 	}
+	if (cache != NULL && (object = refill(pool, thread)) != NULL)
+		return object;
+	if (cache != NULL)
+		cache_open(cache, 0);
+	object = take_left(pool, thread);
 	observer_tell_taken(pool, object);
 	return object;
 }
 
-void *pool_get_slow(struct pool *pool, uint64_t top)
+void *pool_take_slow(struct pool *pool, int64_t top)
+{
+	void *object = top == 0 ? refill(pool, thread_self) : NULL;
+
+	return object != NULL ? object : take_rarely(pool, top);
+}
+
+void *pool_get_slow(struct pool *pool, int64_t top)
 {
 	void *object = pool_take_slow(pool, top);
 
 	return object != NULL ? object : pool_make(pool);
 }
 
-void pool_put_slow(struct pool *pool, uint64_t top, void *object)
+/* Keeps an object where no cache is at hand. */
+static bool keep_left(struct pool *pool, struct thread *thread, void *object)
+{
+	bool is_kept;
+
+	if (!gate_enter(thread))
+		return false;
+	is_kept = keep_loose(pool, object);
+	gate_leave(thread);
+	/* As in spill. */
+	if (depot_depth(&pool->depot) > 0)
+		pools.wake();
+	return is_kept;
+}
+
+/* Where the depot takes no batch, or the cache was closed or there is none at all. */
+static __attribute__((noinline)) void put_rarely(struct pool *pool, int64_t top, void *object)
 {
 	struct thread *thread;
 	struct cache *cache = own_cache(pool, &top, &thread);
-	bool kept = false;
 
-	observer_tell_back(pool, object);
-	if (gate_enter(thread)) {
-		kept = cache != NULL ? keep_batch(pool, cache, top, object) : keep_loose(pool, object);
-		gate_leave(thread);
-	} else if (cache != NULL) {
-		cache_open(cache, top);
+	if (cache != NULL && top < CACHE_SLOTS) {
+		counter_bump(&cache->counters.destroy_local);
+		cache_put(cache, top, object);
+		return;
 	}
-	/* What lies in the depot may be spare one day: the clock of the trimming must run. */
-	if (depot_depth(&pool->depot) > 0)
-		pools.wake();
-	if (!kept)
+	if (cache != NULL && spill(pool, thread, object))
+		return;
+	if (cache != NULL)
+		cache_open(cache, CACHE_SLOTS);
+	observer_tell_back(pool, object);
+	if (cache != NULL || !keep_left(pool, thread, object))
 		pool_destroy(pool, object);
+}
+
+void pool_put_slow(struct pool *pool, int64_t top, void *object)
+{
+	if (top != CACHE_SLOTS || !spill(pool, thread_self, object))
+		put_rarely(pool, top, object);
 }
 
 void *pool_make(struct pool *pool)
@@ -283,7 +334,7 @@ void pool_give_back(struct pool *pool, void *object)
 static bool release_batch(struct pool *pool)
 {
 	void *object[BATCH_SIZE];
-	unsigned retries = 0;
+	_Atomic uint64_t retries = 0;
 	bool found;
 
 	if (!gate_enter(NULL))

@@ -92,8 +92,9 @@ struct pool_table pool_table(void);
 bool pool_is_asked(void);
 
 /*
- * Called once, before any pool is started. `wake` is called when the trimming may have to begin, and when a
- * thread uses a pool for the first time, also after a fork: from any thread, from within a create or destroy.
+ * Called once, before any pool is started. `wake` is called when the trimming may have to begin, after a
+ * sequentially consistent change of a depot, and when a thread uses a pool for the first time, also after a
+ * fork: from any thread, from within a create or destroy.
  * `decay_ms`: idle objects that nobody needed for so long are given back; 0 = never. Returns 0 or -errno:
  * then threads have no caches, and all of them share the depot.
  */
@@ -101,8 +102,8 @@ int pools_init(unsigned decay_ms, void (*wake)(void));
 
 /*
  * Starts a zeroed pool. `max_batches`: cap on the depot, or POOL_CAP_AUTO: what half of the system's limit on
- * memory maps bears. Returns its index, counted from 0 in the order of calls, or -ENOSPC
- * after POOL_MAX. One caller at a time.
+ * memory maps bears. Returns its index, counted from 0 in the order of calls, -ENOSPC after POOL_MAX, or
+ * -EAGAIN while a fork is under way. One caller at a time.
  */
 int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, unsigned max_batches);
 
@@ -116,9 +117,9 @@ void pool_hint(struct pool *pool, int change);
  * The slow paths of the three below, which have closed the calling thread's cache and found `top` (see
  * cache_close). errno survives but for what kind->make does to it.
  */
-void *pool_take_slow(struct pool *pool, uint64_t top);
-void *pool_get_slow(struct pool *pool, uint64_t top);
-void pool_put_slow(struct pool *pool, uint64_t top, void *object);
+void *pool_take_slow(struct pool *pool, int64_t top);
+void *pool_get_slow(struct pool *pool, int64_t top);
+void pool_put_slow(struct pool *pool, int64_t top, void *object);
 
 /*
  * An idle object, the caller's from then on; NULL when there is none. `index` is the pool's, a constant where
@@ -127,9 +128,9 @@ void pool_put_slow(struct pool *pool, uint64_t top, void *object);
 static inline void *pool_take(struct pool *pool, unsigned index)
 {
 	struct cache *cache = &thread_self->cache[index];
-	uint64_t top = cache_close(cache);
+	int64_t top = cache_close(cache);
 
-	if (__builtin_expect(top - 1 >= CACHE_SLOTS, 0))
+	if (__builtin_expect(top - 1 < 0, 0))
 		return pool_take_slow(pool, top);
 	counter_bump(&cache->counters.create_local);
 	return cache_take(cache, top);
@@ -139,9 +140,9 @@ static inline void *pool_take(struct pool *pool, unsigned index)
 static inline void *pool_get(struct pool *pool, unsigned index)
 {
 	struct cache *cache = &thread_self->cache[index];
-	uint64_t top = cache_close(cache);
+	int64_t top = cache_close(cache);
 
-	if (__builtin_expect(top - 1 >= CACHE_SLOTS, 0))
+	if (__builtin_expect(top - 1 < 0, 0))
 		return pool_get_slow(pool, top);
 	counter_bump(&cache->counters.create_local);
 	return cache_take(cache, top);
@@ -151,9 +152,9 @@ static inline void *pool_get(struct pool *pool, unsigned index)
 static inline void pool_put(struct pool *pool, unsigned index, void *object)
 {
 	struct cache *cache = &thread_self->cache[index];
-	uint64_t top = cache_close(cache);
+	int64_t top = cache_close(cache);
 
-	if (__builtin_expect(top >= CACHE_SLOTS, 0)) {
+	if (__builtin_expect((uint64_t)top >= CACHE_SLOTS, 0)) {
 		pool_put_slow(pool, top, object);
 		return;
 	}

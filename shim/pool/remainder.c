@@ -26,7 +26,7 @@ static void remainder_set_count(struct remainder *remainder, unsigned count)
 	atomic_store_explicit(&remainder->count, count, memory_order_relaxed);
 }
 
-void *remainder_take(struct remainder *remainder, struct depot *depot, unsigned *retries)
+void *remainder_take(struct remainder *remainder, struct depot *depot, _Atomic uint64_t *retries)
 {
 	void *object = NULL;
 	unsigned count;
@@ -43,8 +43,8 @@ void *remainder_take(struct remainder *remainder, struct depot *depot, unsigned 
 	return object;
 }
 
-bool remainder_put(
-        struct remainder *remainder, struct depot *depot, void *object, unsigned limit, unsigned *retries)
+bool remainder_put(struct remainder *remainder, struct depot *depot, void *object, unsigned limit,
+        _Atomic uint64_t *retries)
 {
 	bool kept = false;
 	unsigned count;

@@ -15,11 +15,11 @@ struct remainder {
 };
 
 /* An object from the remainder, or from a batch that the depot gives for it; NULL when busy or empty. */
-void *remainder_take(struct remainder *remainder, struct depot *depot, unsigned *retries);
+void *remainder_take(struct remainder *remainder, struct depot *depot, _Atomic uint64_t *retries);
 
 /* Keeps an object; false when busy, or full with a depot that holds `limit` batches. */
-bool remainder_put(
-        struct remainder *remainder, struct depot *depot, void *object, unsigned limit, unsigned *retries);
+bool remainder_put(struct remainder *remainder, struct depot *depot, void *object, unsigned limit,
+        _Atomic uint64_t *retries);
 
 /* How many objects it holds; exact when nobody is in there. */
 unsigned remainder_count(const struct remainder *remainder);

@@ -10,7 +10,8 @@
  * behind. */
 static unsigned pass_on(struct pool *pool, struct depot_spares *spares, void *const *object, unsigned count)
 {
-	unsigned limit = pool_limit(pool), retries = 0;
+	unsigned limit = pool_limit(pool);
+	_Atomic uint64_t retries = 0;
 
 	while (count >= BATCH_SIZE &&
 	        depot_push(&pool->depot, object + count - BATCH_SIZE, limit, spares, &retries))

@@ -29,7 +29,7 @@ static inline void single_add(_Atomic uint64_t *word, unsigned amount)
 }
 
 /* Adds `amount` and returns what was there before; nothing that follows moves before it. */
-static inline uint64_t single_exchange_add(_Atomic uint64_t *word, uint64_t amount)
+static inline int64_t single_exchange_add(_Atomic int64_t *word, int64_t amount)
 {
 #ifdef SINGLE_BY_ATOMIC
 	/* [cache.top] acquire: keeps what follows behind it; pairs with no other thread. */

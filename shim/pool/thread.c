@@ -90,8 +90,9 @@ static uint16_t block_make(void)
 /* A block whose caches are empty, as nobody has used it or retire_thread has left it. */
 static struct thread *block_get(void)
 {
-	unsigned depth, retries = 0;
-	uint16_t index = lifo_pop(&registry.free, &depth, &retries);
+	_Atomic uint64_t retries = 0;
+	unsigned depth;
+	uint16_t index = lifo_pop(&registry.free, next_of, NULL, &depth, NULL, &retries);
 	struct thread *thread;
 
 	if (index == LIFO_NONE)
@@ -107,12 +108,13 @@ static struct thread *block_get(void)
 /* Empties a block that no thread uses any more, and frees it. */
 static void block_retire(struct thread *thread)
 {
-	unsigned retries = 0;
+	_Atomic uint64_t retries = 0;
 
 	registry.events->retire(thread);
 	/* [thread.in_use] relaxed: a statistic. */
 	atomic_store_explicit(&thread->in_use, false, memory_order_relaxed);
-	lifo_push(&registry.free, thread->index, LIFO_MAX_INDEX, &retries);
+	/* Not barred by the gate: it is one whole operation, whenever a fork comes. */
+	lifo_push(&registry.free, next_of, NULL, thread->index, LIFO_MAX_INDEX, NULL, &retries);
 }
 
 /* The key's destructor. Later destructors of the host that destroy objects go without a cache. */
@@ -126,7 +128,6 @@ static void thread_end(void *value)
 int thread_init(const struct thread_events *events)
 {
 	registry.events = events;
-	registry.free.next = next_of;
 	return -pthread_key_create(&registry.key, thread_end);
 }
 

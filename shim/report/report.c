@@ -134,6 +134,7 @@ static void serve(void)
 		if (wait == UINT_MAX) {
 			/* [phase] seq_cst: before the second look at the pools; pairs with report_wake. */
 			atomic_store_explicit(&shared.phase, PHASE_ASLEEP, memory_order_seq_cst);
+			atomic_thread_fence(memory_order_seq_cst);
 			wait = pool_trim_tick();
 		}
 		journal_sample();
@@ -387,9 +388,11 @@ void report_wake(void)
 {
 	int saved = errno, phase;
 
-	/* [phase] seq_cst fence: what the caller did before is seen by serve(), or its sleep is seen here. */
-	atomic_thread_fence(memory_order_seq_cst);
-	phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+	/*
+	 * [phase] seq_cst: behind the change of the depot's word, which is as well; serve() sees that, or its
+	 * sleep is seen here.
+	 */
+	phase = atomic_load_explicit(&shared.phase, memory_order_seq_cst);
 	if (phase == PHASE_ARMED && !may_be_handler() && change(PHASE_ARMED, PHASE_RUNNING))
 		start();
 	else if (phase == PHASE_LATENT && pool_is_asked() && !may_be_handler() &&

@@ -82,7 +82,8 @@ static void *object[BATCH_SIZE];
 
 static void tick(unsigned window_ms)
 {
-	unsigned release = trim_advance(&real.trim, &real.depot, window_ms, real.now_ms), retries = 0;
+	unsigned release = trim_advance(&real.trim, &real.depot, window_ms, real.now_ms);
+	_Atomic uint64_t retries = 0;
 
 	for (; release > 0 && depot_pop(&real.depot, object, NULL, &retries); release--)
 		real.trimmed++;
@@ -90,7 +91,7 @@ static void tick(unsigned window_ms)
 
 static void really_use(unsigned in_use, const struct setting *setting)
 {
-	unsigned retries = 0;
+	_Atomic uint64_t retries = 0;
 
 	for (; real.in_use < in_use; real.in_use++)
 		real.misses += !depot_pop(&real.depot, object, NULL, &retries);
