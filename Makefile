@@ -18,7 +18,7 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 
 SHIM := shim.c exports.c config.c \
 	libc/real.c libc/warn.c \
-	pool/depot.c pool/fork.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
+	pool/depot.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
@@ -40,7 +40,7 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 UNIT := warn_test config_test record_test log_test journal_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	callers_test origin_test guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
-	pool_test pool_control_test pool_fork_test pool_stress_test tally_test simulate_test verdict_test
+	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test simulate_test verdict_test
 
 # Programs of tests/fuzz, linked with what reads logs; they speak TAP as the unit tests do.
 FUZZ := readers_fuzz

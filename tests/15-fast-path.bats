@@ -32,9 +32,9 @@ setup() {
 	is_free_of hook_delete
 }
 
-@test "fast path: a pair of create and destroy takes at most 24 instructions" {
+@test "fast path: a pair of create and destroy takes at most 21 instructions" {
 	local count
 	count=$( (fast_path hook_new; fast_path hook_delete) | grep -vc '^endbr64')
 	echo "$count instructions"
-	((count >= 10 && count <= 24))
+	((count >= 10 && count <= 21))
 }

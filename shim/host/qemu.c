@@ -2,7 +2,10 @@
  * QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound inside the
  * executable, so they are interposed by patching their entries:
  *
- *	caller --> qemu_coroutine_new: jmp --> island --> hook_new --> pool_get --(miss)--> original_new
+ *	caller --> qemu_coroutine_new: jmp --> island: pool_get's fast path (pool/front.h)
+ *						  |  pool_get_slow --(miss)--> make --> original_new
+ *
+ * Where there is no such code for the processor, the island leads to hook_new, which does the same.
  *
  * QEMU keeps a pool of its own in front of these. Its size is a variable that only
  *qemu_coroutine_dec_pool_size names for us; set to 0, every create and destroy comes to us:
@@ -27,6 +30,7 @@
 #include "patch/decode.h"
 #include "patch/patch.h"
 #include "patch/symbols.h"
+#include "pool/front.h"
 #include "pool/pool.h"
 #include "pool/tally.h"
 
@@ -167,6 +171,21 @@ static int plan(const struct symbols *symbols, const char *name, void *hook, voi
 	return error != 0 ? error : patch_plan(&qemu.patches, name, &symbol, hook, original);
 }
 
+/* The same for the two that serve from the cache before anything else. */
+static int plan_front(const struct symbols *symbols, const char *name,
+        size_t (*front)(uint8_t[FRONT_BYTES], struct pool *, unsigned), void *hook, void *original)
+{
+	uint8_t code[FRONT_BYTES];
+	size_t bytes = front(code, &qemu.pool, COROUTINES);
+	struct symbol symbol;
+	int error;
+
+	if (bytes == 0)
+		return plan(symbols, name, hook, original);
+	error = symbols_find(symbols, name, ELF_FUNCTION, &symbol);
+	return error != 0 ? error : patch_plan_code(&qemu.patches, name, &symbol, code, bytes, original);
+}
+
 /* Finds the variable that holds the size of QEMU's own pool; NULL: there is none that we know. */
 static int *find_pool_size(const struct symbols *symbols)
 {
@@ -226,9 +245,10 @@ static int plan_pool(const struct symbols *symbols, struct host_outcome *outcome
 {
 	int error, *size;
 
-	error = plan(symbols, "qemu_coroutine_new", hook_new, &qemu.original_new);
+	error = plan_front(symbols, "qemu_coroutine_new", front_get, hook_new, &qemu.original_new);
 	if (error == 0)
-		error = plan(symbols, "qemu_coroutine_delete", hook_delete, &qemu.original_delete);
+		error = plan_front(
+		        symbols, "qemu_coroutine_delete", front_put, hook_delete, &qemu.original_delete);
 	if (error != 0)
 		return error;
 	size = find_pool_size(symbols);

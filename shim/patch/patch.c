@@ -3,9 +3,10 @@
  *
  *	f:		endbr64                 stays
  *			jmp island              patch_commit
- *	island:		jmp *hook               patch_plan, put_island()
+ *	island:		jmp *hook               patch_plan
+ *			or the caller's code    patch_plan_code
  *	hook:		… original(…) …         the caller's
- *	trampoline:	f's first instructions  patch_plan, decode_move()
+ *	trampoline:	f's first instructions  prepare(), decode_move()
  *			jmp f + what was moved
  *
  * Islands and trampolines lie in a page of their own near the object: writable until commit, executable from
@@ -24,7 +25,7 @@
 #include "libc/real.h"
 
 enum {
-	ISLAND_BYTES = 16,     /* ff 25 00000000, eight bytes of address, two of nothing */
+	ISLAND_ALIGN = 16,
 	AREA_STEPS_A_TURN = 8, /* each probe goes this much of the way so far further, see map_near() */
 };
 
@@ -95,16 +96,15 @@ static uint8_t *map_near(uintptr_t low, uintptr_t high, size_t bytes)
 	return NULL;
 }
 
-/* The area that serves an object, made where there is none yet; NULL: no room. */
-static struct patch_area *area_for(struct patch_set *set, const struct symbol *target)
+/* The area that serves an object and has `needed` bytes, made where there is none yet; NULL: no room. */
+static struct patch_area *area_for(struct patch_set *set, const struct symbol *target, size_t needed)
 {
 	size_t bytes = getauxval(AT_PAGESZ);
 	struct patch_area *area = set->area;
 	uint8_t *page;
 
 	for (; area < set->area + set->areas; area++)
-		if (area->image_low == target->image_low &&
-		        area->bytes - area->used >= ISLAND_BYTES + DECODE_MOVED_BYTES)
+		if (area->image_low == target->image_low && area->bytes - area->used >= needed)
 			return area;
 	if (set->areas == PATCH_AREA_MAX)
 		return NULL;
@@ -114,14 +114,6 @@ static struct patch_area *area_for(struct patch_set *set, const struct symbol *t
 	*area = (struct patch_area){page, bytes, 0, target->image_low};
 	set->areas++;
 	return area;
-}
-
-static void put_island(uint8_t *island, void *hook)
-{
-	static const uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
-
-	memcpy(island, jump, sizeof(jump));
-	memcpy(island + sizeof(jump), &hook, sizeof(hook));
 }
 
 /* Says no to what must not be written while this very code runs. */
@@ -146,16 +138,14 @@ static const struct patch *find_overlap(const struct patch_set *set, const uint8
 	return NULL;
 }
 
-/* Writes a patch's island and trampoline to the free end of an area, and fills in the patch. */
-static enum decode_refusal prepare(struct patch *patch, const struct patch_area *area,
-        const struct decode_code *code, const struct decode_prologue *prologue, void *hook)
+/* Writes a patch's trampoline behind its island, and fills in the patch. */
+static enum decode_refusal prepare(struct patch *patch, uint8_t *island, size_t island_bytes,
+        const struct decode_code *code, const struct decode_prologue *prologue)
 {
-	uint8_t *island = area->page + area->used;
 	enum decode_refusal refusal;
 	size_t moved;
 
-	patch->trampoline = island + ISLAND_BYTES;
-	put_island(island, hook);
+	patch->trampoline = island + island_bytes;
 	memcpy(patch->before, patch->jump, DECODE_JUMP_BYTES);
 	refusal = decode_move(code, prologue, (uintptr_t)patch->trampoline, patch->trampoline, &moved);
 	if (refusal == DECODE_FINE &&
@@ -178,22 +168,26 @@ struct decode_code patch_code(const struct symbol *function)
 	};
 }
 
-int patch_plan(
-        struct patch_set *set, const char *name, const struct symbol *target, void *hook, void **original)
+int patch_plan_code(struct patch_set *set, const char *name, const struct symbol *target, const uint8_t *code,
+        size_t bytes, void **original)
 {
-	const struct decode_code code = patch_code(target);
+	const size_t island_bytes = (bytes + ISLAND_ALIGN - 1) / ISLAND_ALIGN * ISLAND_ALIGN;
+	const struct decode_code moved = patch_code(target);
 	struct decode_prologue prologue;
 	enum decode_refusal refusal;
 	const struct patch *other;
 	struct patch_area *area;
 	struct patch *patch;
+	uint8_t *island;
 	int error;
 
 	set->reason[0] = '\0';
 	error = check_target(set, name, target);
 	if (error != 0)
 		return error;
-	refusal = decode_prologue(&code, &prologue);
+	if (bytes > PATCH_CODE_BYTES)
+		return fail(set, -ENOSPC, "%s: the code that is to replace it is too long", name);
+	refusal = decode_prologue(&moved, &prologue);
 	if (refusal != DECODE_FINE)
 		return fail(set, -ENOTSUP, "%s: %s", name, decode_refusal_text(refusal));
 	patch = &set->patch[set->patches];
@@ -202,15 +196,26 @@ int patch_plan(
 	other = find_overlap(set, patch->jump);
 	if (other != NULL)
 		return fail(set, -ENOTSUP, "%s: it shares its code with %s", name, other->name);
-	area = area_for(set, target);
+	area = area_for(set, target, island_bytes + DECODE_MOVED_BYTES);
 	if (area == NULL)
 		return fail(set, -ENOSPC, "%s: no free page within 2 GiB of it", name);
-	refusal = prepare(patch, area, &code, &prologue, hook);
+	island = area->page + area->used;
+	memcpy(island, code, bytes);
+	refusal = prepare(patch, island, island_bytes, &moved, &prologue);
 	if (refusal != DECODE_FINE)
 		return fail(set, -ENOTSUP, "%s: %s", name, decode_refusal_text(refusal));
-	area->used += ISLAND_BYTES + DECODE_MOVED_BYTES;
+	area->used += island_bytes + DECODE_MOVED_BYTES;
 	set->patches++;
 	return 0;
+}
+
+int patch_plan(
+        struct patch_set *set, const char *name, const struct symbol *target, void *hook, void **original)
+{
+	uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}; /* jmp *0(%rip), the address */
+
+	memcpy(jump + sizeof(jump) - sizeof(hook), &hook, sizeof(hook));
+	return patch_plan_code(set, name, target, jump, sizeof(jump), original);
 }
 
 int patch_plan_word(struct patch_set *set, volatile int *word, int expected, int value)

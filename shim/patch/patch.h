@@ -21,6 +21,8 @@
 #include "patch/decode.h"
 #include "patch/symbols.h"
 
+enum { PATCH_CODE_BYTES = 96 }; /* that patch_plan_code takes at most */
+
 enum { PATCH_MAX = 24, PATCH_WORD_MAX = 4, PATCH_AREA_MAX = 4, PATCH_REASON_BYTES = 256 };
 
 /* One page with the islands and trampolines of one object's functions. */
@@ -74,6 +76,13 @@ struct decode_code patch_code(const struct symbol *function);
  */
 int patch_plan(
         struct patch_set *set, const char *name, const struct symbol *target, void *hook, void **original);
+
+/*
+ * As patch_plan; but calls go to a copy of `code`, `bytes` of instructions that may run anywhere, and from
+ * there wherever it says. For a hook that is short and often called.
+ */
+int patch_plan_code(struct patch_set *set, const char *name, const struct symbol *target, const uint8_t *code,
+        size_t bytes, void **original);
 
 /*
  * Plans that the variable at `word`, which is writable and holds `expected`, gets `value` together with the
