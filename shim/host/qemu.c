@@ -2,25 +2,25 @@
  * QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound inside the
  * executable, so they are interposed by patching their entries:
  *
- *	caller --> qemu_coroutine_new: jmp --> island: pool_get's fast path (pool/front.h)
- *						  |  pool_get_slow --(miss)--> make --> original_new
+ *	caller --> qemu_coroutine_new: jmp --> island: the fast path of pool_get (pool/front.h)
+ *	                                         |     pool_get_slow --(miss)--> make --> original_new
  *
  * Where there is no such code for the processor, the island leads to hook_new, which does the same.
  *
  * QEMU keeps a pool of its own in front of these. Its size is a variable that only
- *qemu_coroutine_dec_pool_size names for us; set to 0, every create and destroy comes to us:
+ * qemu_coroutine_dec_pool_size names for us; set to 0, every create and destroy comes to us:
  *
  *	               its pool's size     what is hooked
  *	to 6.1         fixed               new, delete: "overflow", its own pool stays above ours
  *	6.2 to 9.0     variable, 64        new, delete, inc, dec
- *	from 9.1       variable, 128       the same and create, as a thread keeps up to two batches of 128
- *itself
+ *	from 9.1       variable, 128       the same and create, as a thread keeps up to two batches of
+ *	                                   128 itself
  *
  * To observe, create, new and delete are hooked in all versions, and the variable stays.
  *
  * A coroutine that qemu_coroutine_delete receives has terminated and waits in its trampoline's loop: it can
- *be handed out by qemu_coroutine_new as it is. All threads enter the hooks; `qemu` is written by attach
- *alone.
+ * be handed out by qemu_coroutine_new as it is. All threads enter the hooks; `qemu` is written by attach
+ * alone.
  */
 #include "host/host.h"
 

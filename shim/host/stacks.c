@@ -1,8 +1,8 @@
 /*
  * Programs whose coroutine stacks come from mmap: PHP, D, Boost, perl's Coro and others. A request that is
- *one for a coroutine stack gets a slot of the arena, and an unmapped slot waits in a pool for the next
- *request of the same size, protection, flags and call site; what the program does next to it, its guard page,
- *is what it did last time and costs nothing. Everything else goes straight through.
+ * one for a coroutine stack gets a slot of the arena, and an unmapped slot waits in a pool for the next
+ * request of the same size, protection, flags and call site; what the program does next to it, its guard
+ * page, is what it did last time and costs nothing. Everything else goes straight through.
  *
  *	a request is for a stack when		and the slot is handed out
  *	it says MAP_STACK			as it was left

@@ -9,7 +9,7 @@
  *
  * The caller owns the set, which must outlive the patches; there is no other state. Constructor time only,
  * for commit and revert alike: no thread may be inside the patched program's code, because its pages cannot
- *be executed while they are written.
+ * be executed while they are written.
  */
 #ifndef COPOOL_PATCH_PATCH_H
 #define COPOOL_PATCH_PATCH_H

@@ -39,13 +39,14 @@ struct depot_spares {
 	uint16_t node[DEPOT_SPARES];
 };
 
+/* What is written by every operation lies apart from what is mostly read. */
 struct depot {
 	_Alignas(64) struct lifo full;
 	_Alignas(64) struct lifo empty;
-	_Atomic unsigned nodes;                   /* handed out so far: indices 1 .. nodes */
-	_Atomic unsigned low;                     /* lowest depth of `full` since depot_restart_low */
-	_Atomic unsigned sample_low, sample_high; /* lowest and highest since depot_restart_sample */
-	_Alignas(64) struct depot_chunk *_Atomic chunk[DEPOT_CHUNKS]; /* set once, never cleared */
+	_Atomic unsigned nodes;                          /* handed out so far: indices 1 .. nodes */
+	_Alignas(64) _Atomic unsigned low;               /* lowest depth of `full` since depot_restart_low */
+	_Atomic unsigned sample_low, sample_high;        /* lowest and highest since depot_restart_sample */
+	struct depot_chunk *_Atomic chunk[DEPOT_CHUNKS]; /* set once, never cleared */
 };
 
 void depot_init(struct depot *depot);

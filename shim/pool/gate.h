@@ -6,10 +6,12 @@
  *
  * Synchronization. There are two ways in:
  *	gate_enter	Dekker's handshake. Both sides write their own word, then read the other's, all
- *sequentially consistent: of a slow path that enters and a fork that closes, at least one sees the other.
+ *			sequentially consistent: of a slow path that enters and a fork that closes, at least
+ *			one sees the other.
  *	gate_step_in	for depot_push and depot_pop alone, without the locked instruction: the
- *compare-and-swap on the depot's word is the handshake. Fork changes that word after it has closed. Who had
- *changed it before is seen to be inside; who has not must read it anew, and sees `closed`.
+ *			compare-and-swap on the depot's word is the handshake. Fork changes that word after
+ *			it has closed. Who had changed it before is seen to be inside; who has not must read
+ *			it anew, and sees `closed`.
  */
 #ifndef COPOOL_POOL_GATE_H
 #define COPOOL_POOL_GATE_H

@@ -3,8 +3,7 @@
  * 1 .. 65535 of nodes in a table that is never unmapped; `next` of each node lies in that table. Not strictly
  * LIFO as seen from outside: an operation takes effect at its compare-and-swap.
  *
- *	word = | tag 32 | depth 16 | index of the top 16 |        one 64-bit compare-and-swap changes all
- *three
+ *	word = | tag 32 | depth 16 | index of the top 16 |	one compare-and-swap changes all three
  *
  * The idea is Treiber's stack with an ABA counter (IBM, 1986). The tag counts operations, so a popper that
  * read a stale `next` fails its compare-and-swap; it would be fooled only if it slept over an exact multiple
@@ -19,7 +18,7 @@
  *	that somebody sleeps, and who looks at the stack before he sleeps, cannot both miss the other.
  *
  * Both can be barred, by a word that somebody else sets before he calls lifo_interrupt: an operation that has
- *not succeeded by then sees the word, and gives up.
+ * not succeeded by then sees the word, and gives up.
  */
 #ifndef COPOOL_POOL_LIFO_H
 #define COPOOL_POOL_LIFO_H

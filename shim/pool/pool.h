@@ -11,7 +11,7 @@
  *	     kind->make when empty               kind->destroy when at its cap
  *
  * The host owns the struct pool, which must stay for the life of the process. Any thread may get and put,
- *also in signal handlers as far as the kind's own functions may be called there.
+ * also in signal handlers as far as the kind's own functions may be called there.
  */
 #ifndef COPOOL_POOL_POOL_H
 #define COPOOL_POOL_POOL_H

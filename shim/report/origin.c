@@ -6,7 +6,7 @@
  *
  * Signals are blocked so that no handler of the program's, such as a garbage collector's, finds its thread on
  * a stack that it does not know. One thread walks at a time; who does not get its turn soon counts as
- *unknown.
+ * unknown.
  *
  * libunwind only interprets the call frame information, as it does for a foreign process: what it reads comes
  * from here. Before a page is read for the first time the kernel is asked whether it can be, so a stack that

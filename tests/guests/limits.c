@@ -5,7 +5,8 @@
  *	data BYTES	as many stacks as RLIMIT_DATA bears, which counts what strict overcommit counts
  *	count N		what the kernel counts for N stacks, in KiB
  *	lock FLAGS	mlockall with these (1 current, 2 future, 4 on fault), within a small RLIMIT_MEMLOCK,
- *and what became of stacks of before and after part FLAGS	the same for mlock and mlock2 of one stack
+ *			and what became of stacks of before and after
+ *	part FLAGS	the same for mlock and mlock2 of one stack
  *	storm N		four threads make and unmap, while all memory is locked and unlocked N times
  *	place		what can be mapped where a stack was
  *	key		protection keys

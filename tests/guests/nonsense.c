@@ -1,6 +1,6 @@
 /*
  * A program that says of itself what the shim would say, and then nonsense. It prints its process id; for
- *each line that it reads, it puts its block right, breaks it as the line says, and prints the line:
+ * each line that it reads, it puts its block right, breaks it as the line says, and prints the line:
  *
  *	newer, unready, small, pools, threads, chunk	in that one way
  *	a number					in ways that are drawn by it
