@@ -135,6 +135,20 @@ static void test_failure(void)
 	tap_is(errno, E2BIG, "pool: errno survives takes, puts, spills and refills");
 }
 
+/* Ends a step of the window, and gives back what it says. Returns how many batches. */
+static unsigned end_step(struct pool *pool, uint64_t now)
+{
+	unsigned release = trim_advance(&pool->trim, &pool->depot, 800, now);
+	_Atomic uint64_t retries = 0;
+	void *object[BATCH_SIZE];
+
+	for (unsigned i = 0; i < release && depot_pop(&pool->depot, object, NULL, &retries); i++) {
+		for (unsigned j = 0; j < BATCH_SIZE; j++)
+			pool_destroy(pool, object[j]);
+	}
+	return release;
+}
+
 static void test_trim(void)
 {
 	static struct pool pool;
@@ -151,7 +165,7 @@ static void test_trim(void)
 		released += trim_advance(trim, &pool.depot, 800, now);
 	tap_is(released, 0, "trim: nothing goes before a whole window has passed");
 	for (; steps < 2 * TRIM_STEPS; steps++, now += 100)
-		released += trim_advance(trim, &pool.depot, 800, now);
+		released += end_step(&pool, now);
 	tap_ok(released >= 61 * 95 / 100,
 	        "trim: after two windows nearly all that nobody needed has gone (%u)", released);
 	tap_ok(released <= 61, "trim: never more than there was");
@@ -174,6 +188,28 @@ static void test_working_set(void)
 	}
 	tap_is(released, 0, "trim: bursts repeated within a window lose nothing");
 	tap_is(read_stats(&pool).create_new, 1000, "trim: and so make nothing again");
+}
+
+/* After a burst a few batches go to and fro, and then none. */
+static void test_in_use(void)
+{
+	static struct pool pool;
+	uint64_t now = 1000;
+	unsigned released = 0;
+
+	pool_start(&pool, &objects_kind, NULL, 100);
+	get_many(&pool, 1000);
+	put_many(&pool, 1000);
+	for (unsigned step = 0; step < 8 * TRIM_STEPS; step++, now += 100) {
+		released += end_step(&pool, now);
+		get_many(&pool, 4 * BATCH_SIZE);
+		put_many(&pool, 4 * BATCH_SIZE);
+	}
+	tap_ok(released > 30, "trim: a depot in use gives back, too");
+	tap_is(pool.trim.low[pool.trim.step], TRIM_KEPT, "trim: but keeps 16 batches that were not needed");
+	for (unsigned step = 0; step < 4 * TRIM_STEPS; step++, now += 100)
+		end_step(&pool, now);
+	tap_is(depot_depth(&pool.depot), 0, "trim: until it is no longer in use");
 }
 
 static void test_tick(void)
@@ -210,6 +246,7 @@ int main(void)
 	test_failure();
 	test_trim();
 	test_working_set();
+	test_in_use();
 	test_tick();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
 	return tap_done();

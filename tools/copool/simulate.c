@@ -11,11 +11,11 @@ struct replay {
 	const struct setting *setting;
 	struct outcome *outcome;
 	double objects, in_use;
-	double now_ms, next_ms; /* next_ms, low and slot: as struct trim has them */
+	double now_ms, next_ms; /* next_ms and low: as struct trim has them */
 	unsigned low[SIMULATE_STEPS];
-	unsigned slot;
-	unsigned least; /* level of the depot since the last step of the window began */
-	double idle_ms; /* sum of idle objects over time */
+	unsigned slot, began, quiet; /* as its step, level and quiet */
+	unsigned least;              /* level of the depot since the last step of the window began */
+	double idle_ms;              /* sum of idle objects over time */
 };
 
 static double depot(const struct replay *replay)
@@ -34,7 +34,8 @@ static void start_window(struct replay *replay)
 {
 	memset(replay->low, 0, sizeof(replay->low));
 	replay->slot = 0;
-	replay->least = level(replay);
+	replay->quiet = 0;
+	replay->least = replay->began = level(replay);
 	replay->next_ms = 0;
 	if (replay->least > 0)
 		replay->next_ms = replay->now_ms + replay->setting->decay_ms / SIMULATE_STEPS;
@@ -42,11 +43,11 @@ static void start_window(struct replay *replay)
 
 static unsigned spare(const struct replay *replay)
 {
-	unsigned least = replay->low[0];
+	unsigned least = replay->low[0], kept = replay->quiet < SIMULATE_STEPS ? SIMULATE_KEPT : 0;
 
 	for (unsigned i = 1; i < SIMULATE_STEPS; i++)
 		least = replay->low[i] < least ? replay->low[i] : least;
-	return least;
+	return least > kept ? least - kept : 0;
 }
 
 static void trim(struct replay *replay)
@@ -56,6 +57,8 @@ static void trim(struct replay *replay)
 		return;
 	}
 	replay->next_ms = replay->now_ms + replay->setting->decay_ms / SIMULATE_STEPS;
+	replay->quiet =
+	        replay->least == replay->began && level(replay) == replay->began ? replay->quiet + 1 : 0;
 	replay->low[replay->slot] = replay->least;
 	replay->slot = (replay->slot + 1) % SIMULATE_STEPS;
 	unsigned release = (spare(replay) + 1) / 2;
@@ -63,7 +66,7 @@ static void trim(struct replay *replay)
 		replay->low[i] -= release;
 	replay->objects -= (double)release * BATCH;
 	replay->outcome->trimmed += (double)release * BATCH;
-	replay->least = level(replay);
+	replay->least = replay->began = level(replay);
 }
 
 /* ---- the depot ---- */

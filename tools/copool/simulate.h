@@ -13,7 +13,10 @@
 
 #include <stddef.h>
 
-enum { SIMULATE_STEPS = 8 }; /* of a window of the trimming */
+enum {
+	SIMULATE_STEPS = 8, /* of a window of the trimming */
+	SIMULATE_KEPT = 16, /* batches that a depot in use keeps beyond what the window needed */
+};
 
 /* A stretch of time, from one sample to the next. */
 struct demand_step {
