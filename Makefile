@@ -55,7 +55,7 @@ POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazi
 	main.c measure.c report.c report_counts.c slice.c steps.c worker.c
 
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
-	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe \
+	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth \
 	60-install 70-baseline 90-bootstrap
@@ -231,6 +231,9 @@ bench-pools: all pools  ## only the pools, without real programs
 bench: all bench-pools  ## the pools compared, on this machine
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run
 
+bench-vm: all  ## a virtual machine with busy disks: how many coroutines, how many of them new; a quarter of an hour
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/vm/run $(VM_ARGS)
+
 baseline: all pools  ## renews what 70-baseline compares with: instruction counts and depot operations
 	$(BUILD)/bench/pools baseline > $(BUILD)/baseline.json
 	cp $(BUILD)/baseline.json tests/fixtures/baseline.json
@@ -274,7 +277,7 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz guests pools bench-pools baseline check check-full lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz guests pools bench-pools bench-vm baseline check check-full lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 -include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d) \

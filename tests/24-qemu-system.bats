@@ -7,6 +7,7 @@
 load lib/helper
 load lib/qemu
 load lib/packages
+load lib/guest
 
 setup() {
 	requires_qemu qemu-system-x86_64 qemu-img socat
@@ -24,11 +25,12 @@ two_disks() { # BLOCKDEV_OF_A BLOCKDEV_OF_B
 		-device virtio-blk-pci,drive=b,iothread=thread-b,num-queues=1,queue-size=128)
 }
 
-# A guest from Debian's kernel, whose first process is the script on standard input.
+# A guest with Debian's kernel, which runs the script on standard input.
 make_guest() {
 	requires busybox cpio
 	requires_unpacked kernel bookworm pointed-at:linux-image-cloud-amd64
-	make_initrd "$CACHE/kernel" initrd
+	guest_archive "$PWD/guest" "$CACHE/kernel" || lacks "the guest cannot be made"
+	guest_initrd guest initrd
 	guest=(-no-reboot -serial stdio -kernel "$(echo "$CACHE"/kernel/boot/vmlinuz-*)" -initrd initrd
 		-append 'console=ttyS0 quiet panic=-1')
 }
@@ -109,29 +111,4 @@ make_guest() {
 	done
 	check_balance
 	is_pooled_qemu
-}
-
-@test "qemu-system: two disks with 128 requests each on two I/O threads need at most 273 coroutines, all in the first seconds" {
-	requires_sized_pool qemu-system-x86_64
-	# 128 readers a disk, each waiting for one block after the other; they begin when all are there.
-	make_guest <<-'END'
-		mkfifo /go
-		exec 3<>/go
-		for i in $(seq 128); do
-			for disk in vda vdb; do
-				(read x <&3; dd if=/dev/$disk of=/dev/null bs=4k iflag=direct skip=$((i * 100)) count=100 2>/dev/null) &
-			done
-		done
-		for i in $(seq 256); do echo; done >&3
-		wait
-	END
-	slow=driver=null-aio,size=1073741824,latency-ns=50000000
-	two_disks $slow $slow
-	run_pooled COPOOL_INTERVAL_MS=100 "${machine[@]}" "${disks[@]}" "${guest[@]}"
-	[[ $status -eq 0 ]]
-	check_balance
-	(($(pool_final create_local) + $(pool_final create_depot) > 2 * 128 * 100 - 300))
-	(($(pool_final peak_objects) >= 250 && $(pool_final peak_objects) <= 273))
-	peak_at=$(log_records sample "select(.pool == \"$COROUTINES\" and .live >= 240) | .uptime_ms" | head -n 1)
-	[[ $(new_after "$((peak_at + 500))") -eq 0 ]]
 }

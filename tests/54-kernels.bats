@@ -4,6 +4,7 @@
 
 load lib/helper
 load lib/packages
+load lib/guest
 load lib/machine
 load lib/php
 

@@ -1,24 +1,15 @@
 # Machines with other kernels, in software emulation: one is booted when a test first needs it, does what the file's
 # tests ask of it over its second serial port, and is stopped when the file has ended. What a machine has is
-# busybox, the programs that the file names, the libraries of these, and our products below /copool.
+# busybox, the programs that the file names, the libraries of these, and our products below /copool. Loaded after
+# lib/guest.
 # shellcheck shell=bash
-
-# machine_install ROOT FILE...: the same files at the same places, and the libraries that they need.
-machine_install() {
-	local root=$1
-	shift
-	{
-		printf '%s\n' "$@"
-		ldd "$@" 2>/dev/null | sed -nE 's/.*\s(\/\S+) \(0x.*/\1/p'
-	} | sort -u | xargs cp -L --parents -t "$root"
-}
 
 # machine_root ROOT FILE...: what all machines have.
 machine_root() {
 	local root=$1
 	mkdir -p "$root"/{bin,copool,dev,etc,proc,sys,tmp}
 	cp "$(command -v busybox)" "$root/bin/busybox"
-	machine_install "$@"
+	guest_install "$@"
 	cp "$COPOOL_SO" "$GUESTS"/{mappings,stacks} "$COPOOL_BUILD"/unit/{arena,guard}_test "$root/copool"
 	printf '%s\n' root:x:0:0::/:/bin/sh nobody:x:65534:65534::/:/bin/sh >"$root/etc/passwd"
 	cat >"$root/bin/pooled" <<-'END'

@@ -68,14 +68,18 @@ fetch_packages() { # NAME SUITE PACKAGE...
 	touch "$root/complete"
 }
 
+# unpack NAME SUITE PACKAGE...: once for all who may want them at the same time.
+unpack() {
+	mkdir -p "$CACHE" && (exec 9>"$CACHE/lock" && flock 9 && fetch_packages "$@" 9>&-)
+}
+
 # requires_unpacked NAME SUITE PACKAGE...: Debian's packages of SUITE lie unpacked in $CACHE/NAME. A PACKAGE may
 # be `pointed-at:PACKAGE`: what it depends on. Out of reach of any archive that has them is what a machine may be.
 requires_unpacked() {
 	local said tried=$BATS_RUN_TMPDIR/out-of-reach.$1
 	requires apt-get dpkg-deb flock
-	mkdir -p "$CACHE"
 	[[ ! -e $tried ]] || skip "the packages ${*:3} of Debian's $2 cannot be had here"
-	said=$(exec 9>"$CACHE/lock" && flock 9 && fetch_packages "$@" 2>&1 9>&-) || {
+	said=$(unpack "$@" 2>&1) || {
 		grep '^E:' <<<"$said" | sed 's,[a-z]*://[^ ]*,,' || :
 		skip "the packages ${*:3} of Debian's $2 cannot be had here" # a machine may be offline
 	}

@@ -1,4 +1,4 @@
-# What the tests of real QEMU programs share: which version it is, images, QMP, a machine with a guest in it.
+# What the tests of real QEMU programs share: which version it is, images, QMP.
 # shellcheck shell=bash
 
 COROUTINES=qemu-coroutine # the pool's name in the log
@@ -84,32 +84,4 @@ qmp_event() {
 	done
 	echo "qmp: no $1"
 	return 1
-}
-
-# ---- a machine ----
-
-# make_initrd KERNEL_ROOT PATH: busybox, the modules for virtio disks and a script on standard input, as the first
-# process's.
-make_initrd() {
-	local root=$BATS_TEST_TMPDIR/guest-root module
-	mkdir -p "$root"/{bin,dev,proc}
-	cp "$(command -v busybox)" "$root/bin/busybox"
-	for module in virtio/{virtio_ring,virtio,virtio_pci_legacy_dev,virtio_pci_modern_dev,virtio_pci} block/virtio_blk; do
-		cp "$1"/lib/modules/*/kernel/drivers/"$module".ko "$root/" || lacks "the kernel has no module $module"
-	done
-	{
-		cat <<-'END'
-			#!/bin/busybox sh
-			/bin/busybox --install -s /bin
-			mount -t devtmpfs none /dev
-			mount -t proc none /proc
-			for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk; do
-				insmod /$m.ko
-			done
-		END
-		cat
-		echo 'poweroff -f'
-	} >"$root/init"
-	chmod +x "$root/init"
-	(cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$2"
 }
