@@ -21,7 +21,9 @@ static struct {
 	struct pool *pool[POOL_MAX];
 	_Atomic unsigned count; /* written by pool_start, as pool[] */
 	struct pool_control control;
-	uint32_t emptied; /* the control's, as last done; the statistics thread's */
+	struct limits limits; /* written by pools_init, as the next one */
+	uint64_t start_ms;    /* CLOCK_MONOTONIC: where the trimming's clock begins */
+	uint32_t emptied;     /* the control's, as last done; the statistics thread's */
 } pools;
 
 /* [control] acquire: of what is asked for, the words that were written before `asked`. */
@@ -36,6 +38,14 @@ static void set_control(_Atomic uint32_t *word, uint32_t value)
 	atomic_store_explicit(word, value, memory_order_release);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 int pools_init(unsigned decay_ms, void (*wake)(void))
 {
 	static struct thread_events events;
@@ -43,9 +53,16 @@ int pools_init(unsigned decay_ms, void (*wake)(void))
 	set_control(&pools.control.decay_ms, decay_ms);
 	set_control(&pools.control.max_batches, POOL_CAP_AUTO);
 	pools.wake = wake;
+	pools.start_ms = now_ms();
+	limits_read(&pools.limits, "");
 	events.first_use = wake;
 	events.retire = retire_thread;
 	return observer_sees_all() ? 0 : thread_init(&events);
+}
+
+unsigned pool_cap_bearable(unsigned object_maps, size_t object_bytes)
+{
+	return limits_batches(&pools.limits, object_maps, object_bytes);
 }
 
 int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, unsigned max_batches)
@@ -61,7 +78,8 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 	pool->owner = owner;
 	pool->index = index;
 	pool->is_cap_fixed = max_batches != POOL_CAP_AUTO;
-	pool->max_batches = pool->is_cap_fixed ? max_batches : limits_batches(POOL_OBJECT_MAPS);
+	pool->max_batches =
+	        pool->is_cap_fixed ? max_batches : pool_cap_bearable(kind->object_maps, kind->object_bytes);
 	depot_init(&pool->depot);
 	pools.pool[index] = pool;
 	/* [pools.count] release: publishes the pool; pairs with pool_count. */
@@ -348,14 +366,6 @@ static bool release_batch(struct pool *pool)
 	if (found)
 		PROBE(trim, pool->kind->name, BATCH_SIZE);
 	return found;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Gives back what is more than `keep` batches in the depot now. False: a fork came between. */
