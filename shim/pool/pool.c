@@ -405,9 +405,18 @@ static unsigned window_ms(void)
 	return decay_ms == 0 || decay_ms >= TRIM_STEPS ? decay_ms : TRIM_STEPS;
 }
 
+/*
+ * When to look at the depots again that have something in them, `left_ms` before a step ends: no more often
+ * than once a second, unless the steps themselves are shorter.
+ */
+static unsigned wait_for(uint64_t left_ms)
+{
+	return left_ms < POOL_ASK_MS ? left_ms : left_ms / (left_ms / POOL_ASK_MS);
+}
+
 unsigned pool_trim_tick(void)
 {
-	uint64_t now = now_ms();
+	uint64_t now = now_ms() - pools.start_ms;
 	unsigned wait = UINT_MAX, window = window_ms();
 
 	if (pool_is_asked())
@@ -415,13 +424,43 @@ unsigned pool_trim_tick(void)
 	for (unsigned i = 0; i < pool_count(); i++) {
 		struct pool *pool = pool_at(i);
 		unsigned release = window > 0 ? trim_advance(&pool->trim, &pool->depot, window, now) : 0;
+		uint64_t left = POOL_ASK_MS;
 
 		while (release > 0 && release_batch(pool))
 			release--;
-		if (depot_depth(&pool->depot) > 0 && wait > POOL_ASK_MS)
-			wait = POOL_ASK_MS;
-		if (window > 0 && pool->trim.next_ms != 0 && pool->trim.next_ms - now < wait)
-			wait = pool->trim.next_ms - now;
+		if (window > 0 && pool->trim.next_ms != 0)
+			left = pool->trim.next_ms - now;
+		else if (depot_depth(&pool->depot) == 0)
+			continue;
+		if (wait_for(left) < wait)
+			wait = wait_for(left);
 	}
 	return wait;
+}
+
+unsigned pool_trim_patience(void)
+{
+	unsigned step = window_ms() / TRIM_STEPS;
+
+	return step > 0 && step < POOL_ASK_MS ? step : POOL_ASK_MS;
+}
+
+bool pool_has_spare(void)
+{
+	for (unsigned i = 0; i < pool_count(); i++) {
+		if (window_ms() > 0 && depot_depth(&pool_at(i)->depot) > 0)
+			return true;
+	}
+	return false;
+}
+
+void pool_relieve(bool is_new)
+{
+	for (unsigned i = 0; window_ms() > 0 && i < pool_count(); i++) {
+		struct pool *pool = pool_at(i);
+		unsigned release = trim_hurry(&pool->depot, is_new), depth = depot_depth(&pool->depot);
+
+		release_above(pool, depth > release ? depth - release : 0);
+		trim_begin_again(&pool->trim, &pool->depot);
+	}
 }

@@ -203,6 +203,18 @@ unsigned pool_limit(struct pool *pool);
  */
 unsigned pool_trim_tick(void);
 
+/* By how many milliseconds such a call may come late, where that saves waking up twice. */
+unsigned pool_trim_patience(void);
+
+/* Whether pool_trim_tick would give anything back, sooner or later. */
+bool pool_has_spare(void);
+
+/*
+ * Memory is short: gives back all that lies in the depots; or, when that is not new, what nobody needed since
+ * the last call. One thread, the same.
+ */
+void pool_relieve(bool is_new);
+
 /*
  * Around fork: in the parent before it, in the parent after it, in the child after it. The child takes over
  * what all threads held; its counters begin anew.

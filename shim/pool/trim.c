@@ -3,13 +3,12 @@
 
 #include <string.h>
 
-/* Begins a window with nothing known to be spare, or none while the depot is empty. */
-static void trim_start(struct trim *trim, struct depot *depot, uint64_t next_ms)
+enum { LATE_STEPS = 2 };
+
+/* The end of the first whole step from now. */
+static uint64_t first_end(unsigned step_ms, uint64_t now_ms)
 {
-	memset(trim, 0, sizeof *trim);
-	depot_restart_low(depot);
-	if (depot_depth(depot) > 0)
-		trim->next_ms = next_ms;
+	return (now_ms + 2 * step_ms - 1) / step_ms * step_ms;
 }
 
 /* What was there through all of the last window. */
@@ -24,25 +23,53 @@ static unsigned trim_spare(const struct trim *trim)
 	return spare;
 }
 
-unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms, uint64_t now_ms)
+/* Ends a step whose lowest level was `low`. Returns how many batches go. */
+static unsigned end_step(struct trim *trim, unsigned low)
 {
-	unsigned step_ms = window_ms / TRIM_STEPS, release;
+	unsigned release;
 
-	if (trim->next_ms == 0 || depot_depth(depot) == 0) {
-		trim_start(trim, depot, now_ms + step_ms);
-		return 0;
-	}
-	/* The window has become shorter. */
-	if (trim->next_ms > now_ms + step_ms)
-		trim->next_ms = now_ms + step_ms;
-	if (now_ms < trim->next_ms)
-		return 0;
-	trim->next_ms = now_ms + step_ms;
-	trim->low[trim->step] = depot_restart_low(depot);
+	trim->low[trim->step] = low;
 	trim->step = (trim->step + 1) % TRIM_STEPS;
 	release = (trim_spare(trim) + 1) / 2;
 	/* The past, as it would have been without what goes now. */
 	for (unsigned i = 0; i < TRIM_STEPS; i++)
 		trim->low[i] -= release;
 	return release;
+}
+
+unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms, uint64_t now_ms)
+{
+	unsigned step_ms = window_ms / TRIM_STEPS, low, release = 0;
+	uint64_t ended;
+
+	if (trim->next_ms == 0 || depot_depth(depot) == 0) {
+		trim_begin_again(trim, depot);
+		trim->next_ms = depot_depth(depot) > 0 ? first_end(step_ms, now_ms) : 0;
+		return 0;
+	}
+	/* The window has become shorter. */
+	if (trim->next_ms > first_end(step_ms, now_ms))
+		trim->next_ms = first_end(step_ms, now_ms);
+	if (now_ms < trim->next_ms)
+		return 0;
+	ended = (now_ms - trim->next_ms) / step_ms + 1;
+	trim->next_ms += ended * step_ms;
+	low = depot_restart_low(depot);
+	/* A process that was stopped for an hour has not done without its pool for an hour. */
+	for (unsigned i = 0; i < ended && i < LATE_STEPS; i++)
+		release += end_step(trim, low - release);
+	return release;
+}
+
+unsigned trim_hurry(struct depot *depot, bool is_new)
+{
+	unsigned low = depot_restart_low(depot);
+
+	return is_new ? depot_depth(depot) : low;
+}
+
+void trim_begin_again(struct trim *trim, struct depot *depot)
+{
+	memset(trim->low, 0, sizeof trim->low);
+	depot_restart_low(depot);
 }
