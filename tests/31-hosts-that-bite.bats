@@ -283,7 +283,7 @@ log_is_whole() {
 
 @test "host: with little address space it goes on" {
 	requires prlimit
-	for megabytes in 64 128 512; do
+	for megabytes in 64 128 512 2048; do
 		rm -f "$LOG" "$truth"
 		same_twin GUEST_TRUTH="$truth" prlimit --as=$((megabytes * 1048576)) "$GUESTS/qemu_like" churn
 		[[ $status -eq 0 && $output == fine ]]
