@@ -54,6 +54,9 @@ POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazi
 	malloc_free.c shared_list.c stack_of_queues.c \
 	main.c measure.c report.c report_counts.c slice.c steps.c worker.c
 
+# What is measured and simulated for how it grows.
+SCALING := host.c simulate.c
+
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
@@ -105,6 +108,7 @@ FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/fuzz/%)
 GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
 POOLS_OBJECTS  := $(POOLS:%.c=$(BUILD)/bench/%.o)
 POOLS_COUNTING := $(POOLS:%.c=$(BUILD)/bench/count/%.o)
+SCALING_PROGRAMS := $(SCALING:%.c=$(BUILD)/bench/scaling-%)
 BATS_FILES     := $(BATS:%=tests/%.bats)
 
 Q := $(if $(V),,@)
@@ -195,7 +199,13 @@ $(BUILD)/bench/pools-count: $(POOLS_COUNTING) $(BUILD)/libshim.a Makefile
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o %.a,$^) $(POOLS_LIBS) -pthread
 
-pools: $(BUILD)/bench/pools $(BUILD)/bench/pools-count
+pools: $(BUILD)/bench/pools $(BUILD)/bench/pools-count $(SCALING_PROGRAMS)
+
+# As small hosts are: it has functions that are patched.
+$(BUILD)/bench/scaling-%: tests/bench/scaling/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,BENCH)
+	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< -pthread
 
 unit: $(UNIT_PROGRAMS)  ## the unit tests' programs, into build/unit/
 
@@ -227,6 +237,9 @@ lint: all  ## formatting, shell scripts, headers, exports, include stairs, doors
 
 bench-pools: all pools  ## only the pools, without real programs
 	$(BUILD)/bench/pools --json $(BUILD)/bench-pools.json $(POOLS_ARGS)
+
+bench-scaling: all pools  ## how it grows with processors, objects, threads, processes; 3 minutes
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/scaling/run
 
 bench: all bench-pools  ## the pools compared, on this machine
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run
@@ -274,8 +287,8 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz guests pools bench-pools baseline check check-full lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz guests pools bench-pools bench-scaling baseline check check-full lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 -include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d) \
-	$(POOLS_OBJECTS:.o=.d) $(POOLS_COUNTING:.o=.d)
+	$(POOLS_OBJECTS:.o=.d) $(POOLS_COUNTING:.o=.d) $(SCALING_PROGRAMS:=.d)
