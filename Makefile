@@ -40,7 +40,7 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 UNIT := warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	callers_test origin_test guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
-	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test simulate_test verdict_test
+	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test trim_test simulate_test verdict_test
 
 # Programs of tests/fuzz, linked with what reads logs; they speak TAP as the unit tests do.
 FUZZ := readers_fuzz

@@ -269,6 +269,11 @@ log_is_whole() {
 	log_is_whole
 }
 
+@test "host: when to open a file is death, nothing of ours does, while it looks for a shortage of memory" {
+	run_shown env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" "$GUESTS/qemu_confined" kill-openers
+	[[ $status -eq 0 ]]
+}
+
 @test "host: when no file may grow it goes on" {
 	same_twin COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_confined" limit-files
 	[[ $status -eq 0 ]]
