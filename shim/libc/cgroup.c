@@ -12,6 +12,8 @@
 
 enum version { FIRST, SECOND };
 
+static const uint64_t no_limit_bytes = 1ULL << 62;
+
 static const char *const folders[] = {[FIRST] = "/sys/fs/cgroup/memory", [SECOND] = "/sys/fs/cgroup"};
 
 bool cgroup_read(int fd, char text[CGROUP_TEXT_BYTES])
@@ -92,18 +94,19 @@ int cgroup_open(const char *root, const char *second, const char *first)
 	return fd;
 }
 
-/* The limit of one group; "max", or what is no number, is none. The first version writes none as a huge
- * number. */
+/* The limit of one group; "max", or what is no number, is none, and so is what the first version writes for
+ * none. */
 static uint64_t read_limit(const char *root, enum version version, const char *group)
 {
 	static const char *const files[] = {[FIRST] = "memory.limit_in_bytes", [SECOND] = "memory.max"};
 	char text[CGROUP_TEXT_BYTES];
 	int fd = open_file(root, folders[version], group, files[version]);
 	bool is_number = cgroup_read(fd, text) && text[0] >= '0' && text[0] <= '9';
+	uint64_t bytes = is_number ? strtoull(text, NULL, 10) : UINT64_MAX;
 
 	if (fd >= 0)
 		close(fd);
-	return is_number ? strtoull(text, NULL, 10) : UINT64_MAX;
+	return bytes < no_limit_bytes ? bytes : UINT64_MAX;
 }
 
 /* The least from the group up; what is seen at the root, in a container, is the group itself. */

@@ -58,7 +58,8 @@ void pressure_open(struct pressure *pressure, const char *root)
 	*pressure = (struct pressure)PRESSURE_INIT;
 	pressure->events_fd = cgroup_open(root, "memory.events", "memory.failcnt");
 	pressure->stalled_fd = cgroup_open(root, "memory.pressure", NULL);
-	if (pressure->stalled_fd < 0)
+	/* What the machine's other groups wait for is nothing to a group that has a limit of its own. */
+	if (pressure->stalled_fd < 0 && cgroup_memory_limit(root) == UINT64_MAX)
 		pressure->stalled_fd = open_of_machine(root);
 	pressure_is_felt(pressure, 0);
 }

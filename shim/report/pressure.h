@@ -1,6 +1,6 @@
 /*
- * Whether memory is short, as the kernel says of the process's control group, or else of the machine. One
- * thread, which has a table of descriptors of its own: up to two of them stay open.
+ * Whether memory is short, as the kernel says of the process's control group, or, where no group has a limit,
+ * of the machine. One thread, which has a table of descriptors of its own: up to two of them stay open.
  */
 #ifndef COPOOL_REPORT_PRESSURE_H
 #define COPOOL_REPORT_PRESSURE_H
@@ -10,7 +10,7 @@
 
 struct pressure {
 	int events_fd;   /* memory.events, or memory.failcnt of version 1; -1: none */
-	int stalled_fd;  /* memory.pressure of the group or of the machine; -1: none */
+	int stalled_fd;  /* memory.pressure of the group, or the machine's; -1: none */
 	uint64_t events; /* how often the group came to a limit, as last read, from the beginning of time */
 	uint64_t stalled_us; /* how long tasks waited for memory, likewise */
 	uint64_t looked_ms;  /* when that was */

@@ -1,16 +1,20 @@
-# A memory control group of a test's own, of version 2 or 1: made, limited, and removed when its processes are gone.
+# Memory control groups of a test's own, of version 2 or 1: made, limited, and removed when their processes are gone.
 # shellcheck shell=bash
 
-GROUP=
+GROUP= # the one that all below are about
+GROUPS_MADE=()
 
-# requires_group: makes one, $GROUP, or skips; not every machine can have it, root or not.
+# requires_group [NAME]: makes one, $GROUP, or skips; not every machine can have it, root or not.
 requires_group() {
 	local root
 	[[ $(id -u) -eq 0 ]] || skip "only root can make a control group"
 	for root in /sys/fs/cgroup /sys/fs/cgroup/memory; do
-		GROUP=$root/copool-$$-$BATS_TEST_NUMBER
+		GROUP=$root/copool-$$-$BATS_TEST_NUMBER${1-}
 		mkdir "$GROUP" 2>/dev/null || continue
-		[[ ! -e $GROUP/memory.max && ! -e $GROUP/memory.limit_in_bytes ]] || return 0
+		if [[ -e $GROUP/memory.max || -e $GROUP/memory.limit_in_bytes ]]; then
+			GROUPS_MADE+=("$GROUP")
+			return
+		fi
 		rmdir "$GROUP"
 	done
 	GROUP=
@@ -51,6 +55,9 @@ press() {
 	}
 }
 
-group_remove() {
-	[[ -z $GROUP ]] || wait_until 10 rmdir "$GROUP"
+groups_remove() {
+	local group
+	for group in "${GROUPS_MADE[@]}"; do
+		wait_until 10 rmdir "$group"
+	done
 }

@@ -60,6 +60,9 @@ static void test_limits(void)
 	put("proc/self/cgroup", "0::/a/b\n");
 	put("sys/fs/cgroup/a/b/memory.max", "max\n");
 	tap_ok(cgroup_memory_limit(root) == UINT64_MAX, "cgroup: \"max\" is no limit");
+	put("sys/fs/cgroup/a/memory.max", "9223372036854771712\n");
+	tap_ok(cgroup_memory_limit(root) == UINT64_MAX,
+	        "cgroup: nor is the number that version 1 has for it");
 	put("sys/fs/cgroup/a/memory.max", "1073741824\n");
 	tap_is(cgroup_memory_limit(root), 1 << 30, "cgroup: the limit of a group above holds");
 	put("sys/fs/cgroup/a/b/memory.max", "268435456\n");

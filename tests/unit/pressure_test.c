@@ -91,6 +91,22 @@ static void test_stalled(const char *name)
 	end(&pressure);
 }
 
+static void test_machine(void)
+{
+	struct pressure pressure;
+
+	root_make();
+	put("proc/self/cgroup", "4:memory:/a\n");
+	put("sys/fs/cgroup/memory/a/memory.failcnt", "0\n");
+	put("sys/fs/cgroup/memory/memory.limit_in_bytes", "1000000\n");
+	put_stalled("proc/pressure/memory", 0);
+	pressure_open(&pressure, root);
+	pressure_is_felt(&pressure, 1000);
+	put_stalled("proc/pressure/memory", 900000);
+	tap_ok(!pressure_is_felt(&pressure, 2000), "pressure: a group that has a limit feels its own alone");
+	end(&pressure);
+}
+
 int main(void)
 {
 	if (mkdtemp(root) == NULL)
@@ -101,6 +117,7 @@ int main(void)
 	test_first_version();
 	test_stalled("sys/fs/cgroup/group/memory.pressure");
 	test_stalled("proc/pressure/memory");
+	test_machine();
 	root_remove();
 	return tap_done();
 }
