@@ -28,10 +28,9 @@ static void use(unsigned count)
 static void advance(struct trim *trim, uint64_t now_ms)
 {
 	void *object[BATCH_SIZE];
-	unsigned retries = 0;
 
 	for (unsigned release = trim_advance(trim, &pool.depot, WINDOW_MS, now_ms); release > 0; release--)
-		depot_pop(&pool.depot, object, NULL, &retries);
+		depot_pop(&pool.depot, object, NULL, NULL);
 }
 
 /* From an empty depot and a window that begins at 1 ms. */
