@@ -17,7 +17,7 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 # ---- what there is ----
 
 SHIM := shim.c exports.c config.c \
-	libc/real.c libc/warn.c \
+	libc/cgroup.c libc/real.c libc/warn.c \
 	pool/depot.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
@@ -25,7 +25,7 @@ SHIM := shim.c exports.c config.c \
 	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
 	host/request.c host/sites.c host/stacks.c \
 	report/blame.c report/block.c report/callers.c report/depths.c report/journal.c report/line.c report/log.c \
-	report/names.c report/origin.c report/path.c report/prometheus.c report/report.c report/utf8.c report/watch.c \
+	report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c report/report.c report/utf8.c report/watch.c \
 	report/worker.c
 
 COPOOL := main.c cmd_advise.c cmd_compare.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
@@ -37,10 +37,10 @@ COPOOL := main.c cmd_advise.c cmd_compare.c cmd_origins.c cmd_plot.c cmd_prune.c
 REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
-UNIT := warn_test config_test record_test log_test journal_test report_test \
+UNIT := warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	callers_test origin_test guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
-	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test simulate_test verdict_test
+	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test trim_test simulate_test verdict_test
 
 # Programs of tests/fuzz, linked with what reads logs; they speak TAP as the unit tests do.
 FUZZ := readers_fuzz
@@ -54,10 +54,13 @@ POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazi
 	malloc_free.c shared_list.c stack_of_queues.c \
 	main.c measure.c report.c report_counts.c slice.c steps.c worker.c
 
+# What is measured and simulated for how it grows.
+SCALING := host.c simulate.c
+
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
 	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
-	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth \
+	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory \
 	60-install 70-baseline 90-bootstrap
 
 # What one program needs beyond the rest.
@@ -105,6 +108,7 @@ FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/fuzz/%)
 GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
 POOLS_OBJECTS  := $(POOLS:%.c=$(BUILD)/bench/%.o)
 POOLS_COUNTING := $(POOLS:%.c=$(BUILD)/bench/count/%.o)
+SCALING_PROGRAMS := $(SCALING:%.c=$(BUILD)/bench/scaling-%)
 BATS_FILES     := $(BATS:%=tests/%.bats)
 
 Q := $(if $(V),,@)
@@ -195,7 +199,13 @@ $(BUILD)/bench/pools-count: $(POOLS_COUNTING) $(BUILD)/libshim.a Makefile
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $(filter %.o %.a,$^) $(POOLS_LIBS) -pthread
 
-pools: $(BUILD)/bench/pools $(BUILD)/bench/pools-count
+pools: $(BUILD)/bench/pools $(BUILD)/bench/pools-count $(SCALING_PROGRAMS)
+
+# As small hosts are: it has functions that are patched.
+$(BUILD)/bench/scaling-%: tests/bench/scaling/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,BENCH)
+	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< -pthread
 
 unit: $(UNIT_PROGRAMS)  ## the unit tests' programs, into build/unit/
 
@@ -227,6 +237,9 @@ lint: all  ## formatting, shell scripts, headers, exports, include stairs, doors
 
 bench-pools: all pools  ## only the pools, without real programs
 	$(BUILD)/bench/pools --json $(BUILD)/bench-pools.json $(POOLS_ARGS)
+
+bench-scaling: all pools  ## how it grows with processors, objects, threads, processes; 3 minutes
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/scaling/run
 
 bench: all bench-pools  ## the pools compared, on this machine
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run
@@ -277,8 +290,8 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz guests pools bench-pools bench-vm baseline check check-full lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz guests pools bench-pools bench-vm bench-scaling baseline check check-full lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 -include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d) \
-	$(POOLS_OBJECTS:.o=.d) $(POOLS_COUNTING:.o=.d)
+	$(POOLS_OBJECTS:.o=.d) $(POOLS_COUNTING:.o=.d) $(SCALING_PROGRAMS:=.d)

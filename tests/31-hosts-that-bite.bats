@@ -269,6 +269,11 @@ log_is_whole() {
 	log_is_whole
 }
 
+@test "host: when to open a file is death, nothing of ours does, while it looks for a shortage of memory" {
+	run_shown env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" "$GUESTS/qemu_confined" kill-openers
+	[[ $status -eq 0 ]]
+}
+
 @test "host: when no file may grow it goes on" {
 	same_twin COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_confined" limit-files
 	[[ $status -eq 0 ]]
@@ -283,7 +288,7 @@ log_is_whole() {
 
 @test "host: with little address space it goes on" {
 	requires prlimit
-	for megabytes in 64 128 512; do
+	for megabytes in 64 128 512 2048; do
 		rm -f "$LOG" "$truth"
 		same_twin GUEST_TRUTH="$truth" prlimit --as=$((megabytes * 1048576)) "$GUESTS/qemu_like" churn
 		[[ $status -eq 0 && $output == fine ]]

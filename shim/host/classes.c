@@ -31,6 +31,18 @@ void classes_init(struct arena *arena, unsigned max_batches)
 	classes.max_batches = max_batches;
 }
 
+/* Memory maps that an idle stack takes. Its addresses are the arena's, which has a bound on them of its own.
+ */
+static unsigned object_maps(void)
+{
+	return classes.arena->means == GUARD_MPROTECT ? POOL_OBJECT_MAPS : 0;
+}
+
+unsigned classes_cap_bearable(void)
+{
+	return pool_cap_bearable(object_maps(), 0);
+}
+
 static struct stack_class *class_of(const struct arena_place *place)
 {
 	return &classes.class[place->class - classes.arena->class];
@@ -88,6 +100,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	        .given_back = given_back,
 	        .make_calls = 1,
 	        .destroy_calls = 1,
+	        .object_maps = object_maps(),
 	        .maps_saved = &class->slots->guards,
 	        .stacks = class->slots,
 	        .is_part = class->is_pooled_above,

@@ -14,6 +14,9 @@ struct request;
 /* Once, before all else: the arena that slots are taken from, and each pool's cap. */
 void classes_init(struct arena *arena, unsigned max_batches);
 
+/* What the system bears in each pool, in batches; for the log, before there is one. */
+unsigned classes_cap_bearable(void);
+
 /* A stack for such a request; NULL: there is none to be had, and the program is to map one itself. */
 void *classes_get(const struct request *request);
 

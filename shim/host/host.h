@@ -16,8 +16,7 @@ struct host_outcome {
 	bool is_waiting;  /* nothing is pooled yet, and may never be: so no thread */
 	const char *mode; /* RECORD's words: "pool", "overflow", "observe", or "none" when not attached */
 	char detail[HOST_DETAIL_BYTES]; /* a sentence on what was found and done, or why not */
-	unsigned
-	        cap; /* batches in each depot, if no limit of the system but the host says how many; else 0 */
+	unsigned cap; /* batches in each depot, where the pools come later, and the host knows; else 0 */
 };
 
 struct host {

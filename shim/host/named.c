@@ -105,7 +105,12 @@ static struct named_class *start_class(unsigned number, const uintptr_t *argumen
 	memcpy(class->argument, argument, sizeof class->argument);
 	name_class(class);
 	class->kind = (struct pool_kind){
-	        .name = class->name, .make = make, .destroy = destroy, .is_observed = named.is_observing};
+	        .name = class->name,
+	        .make = make,
+	        .destroy = destroy,
+	        .is_observed = named.is_observing,
+	        .object_maps = POOL_OBJECT_MAPS,
+	};
 	return pool_start(&class->pool, &class->kind, class, named.max_batches) >= 0 ? class : NULL;
 }
 

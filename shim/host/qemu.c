@@ -41,6 +41,8 @@
 
 enum { COROUTINES = 0 }; /* the pool's index, a constant on the fast path */
 
+enum { STACK_BYTES = 1 << 20 }; /* of a coroutine, in all versions */
+
 enum { SIZE_FROM_6_2 = 64, SIZE_FROM_9_1 = 128 };
 
 /* What a coroutine has at its front; the same in 5.2, 7.2, 10.0 and 11.1. */
@@ -90,6 +92,8 @@ static const struct pool_kind coroutines = {
         .destroy = destroy,
         .make_calls = 2,    /* mmap, mprotect */
         .destroy_calls = 1, /* munmap */
+        .object_maps = POOL_OBJECT_MAPS,
+        .object_bytes = STACK_BYTES,
 };
 
 /* To observe: what QEMU asks of its own pool, and what that one cannot serve. */

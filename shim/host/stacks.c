@@ -335,7 +335,6 @@ static int attach_observer(const char *learning, struct host_outcome *outcome)
 
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
-	unsigned max_batches = config->max_batches;
 	bool boost = has_boost();
 
 	outcome->is_waiting = !is_expected(config);
@@ -344,12 +343,9 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		return attach_observer(learning_text(config, boost), outcome);
 	arena_init(&stacks.arena, config->guard);
-	/* Stacks that cost no memory maps are limited by memory alone, and memory by the decay. */
-	if (config->max_batches == CONFIG_DERIVED)
-		max_batches = stacks.arena.means == GUARD_MPROTECT ? POOL_CAP_AUTO : DEPOT_MAX_BATCHES;
-	if (max_batches != POOL_CAP_AUTO)
-		outcome->cap = max_batches;
-	classes_init(&stacks.arena, max_batches);
+	classes_init(
+	        &stacks.arena, config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches);
+	outcome->cap = config->max_batches == CONFIG_DERIVED ? classes_cap_bearable() : config->max_batches;
 	roster_end(&stacks.attached, 1);
 	outcome->mode = "pool";
 	say_how(config, boost, outcome);

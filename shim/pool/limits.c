@@ -1,14 +1,17 @@
-/* Reads vm.max_map_count. Without /proc the kernel's default is taken. */
+/* Reads vm.max_map_count, RLIMIT_AS and the control group's limit. Without /proc the kernel's default is
+ * taken. */
 #include "pool/limits.h"
 
+#include "libc/cgroup.h"
 #include "pool/depot.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { DEFAULT_MAX_MAPS = 65530 };
+enum { DEFAULT_MAX_MAPS = 65530, MAPS_SHARE = 2, BYTES_SHARE = 8, TOUCHED_PAGES = 2 };
 
 static unsigned long read_max_maps(void)
 {
@@ -37,11 +40,35 @@ unsigned long limits_max_maps(void)
 	return maps;
 }
 
-unsigned limits_batches(unsigned maps)
+void limits_read(struct limits *limits, const char *root)
 {
-	unsigned long batches = limits_max_maps() / 2 / maps / BATCH_SIZE;
+	struct rlimit addresses;
+	int saved = errno;
 
-	if (batches < 1)
-		return 1;
-	return batches < DEPOT_MAX_BATCHES ? batches : DEPOT_MAX_BATCHES;
+	limits->maps = limits_max_maps();
+	limits->address_bytes = UINT64_MAX;
+	if (getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY)
+		limits->address_bytes = addresses.rlim_cur;
+	limits->memory_bytes = cgroup_memory_limit(root);
+	errno = saved;
+}
+
+/* How many batches there may be when each object takes `each` of a `share`th part of `all`. */
+static uint64_t fit(uint64_t all, unsigned share, uint64_t each)
+{
+	return each > 0 && all != UINT64_MAX ? all / share / each / BATCH_SIZE : UINT64_MAX;
+}
+
+unsigned limits_batches(const struct limits *limits, unsigned maps, size_t bytes)
+{
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), least = DEPOT_MAX_BATCHES;
+	const uint64_t batches[] = {
+	        fit(limits->maps, MAPS_SHARE, maps),
+	        fit(limits->address_bytes, BYTES_SHARE, bytes),
+	        fit(limits->memory_bytes, BYTES_SHARE, TOUCHED_PAGES * page_bytes),
+	};
+
+	for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
+		least = batches[i] < least ? batches[i] : least;
+	return least > 0 ? (unsigned)least : 1;
 }

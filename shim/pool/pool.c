@@ -21,7 +21,9 @@ static struct {
 	struct pool *pool[POOL_MAX];
 	_Atomic unsigned count; /* written by pool_start, as pool[] */
 	struct pool_control control;
-	uint32_t emptied; /* the control's, as last done; the statistics thread's */
+	struct limits limits; /* written by pools_init, as the next one */
+	uint64_t start_ms;    /* CLOCK_MONOTONIC: where the trimming's clock begins */
+	uint32_t emptied;     /* the control's, as last done; the statistics thread's */
 } pools;
 
 /* [control] acquire: of what is asked for, the words that were written before `asked`. */
@@ -36,6 +38,14 @@ static void set_control(_Atomic uint32_t *word, uint32_t value)
 	atomic_store_explicit(word, value, memory_order_release);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 int pools_init(unsigned decay_ms, void (*wake)(void))
 {
 	static struct thread_events events;
@@ -43,9 +53,16 @@ int pools_init(unsigned decay_ms, void (*wake)(void))
 	set_control(&pools.control.decay_ms, decay_ms);
 	set_control(&pools.control.max_batches, POOL_CAP_AUTO);
 	pools.wake = wake;
+	pools.start_ms = now_ms();
+	limits_read(&pools.limits, "");
 	events.first_use = wake;
 	events.retire = retire_thread;
 	return observer_sees_all() ? 0 : thread_init(&events);
+}
+
+unsigned pool_cap_bearable(unsigned object_maps, size_t object_bytes)
+{
+	return limits_batches(&pools.limits, object_maps, object_bytes);
 }
 
 int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, unsigned max_batches)
@@ -61,7 +78,8 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 	pool->owner = owner;
 	pool->index = index;
 	pool->is_cap_fixed = max_batches != POOL_CAP_AUTO;
-	pool->max_batches = pool->is_cap_fixed ? max_batches : limits_batches(POOL_OBJECT_MAPS);
+	pool->max_batches =
+	        pool->is_cap_fixed ? max_batches : pool_cap_bearable(kind->object_maps, kind->object_bytes);
 	depot_init(&pool->depot);
 	pools.pool[index] = pool;
 	/* [pools.count] release: publishes the pool; pairs with pool_count. */
@@ -350,14 +368,6 @@ static bool release_batch(struct pool *pool)
 	return found;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Gives back what is more than `keep` batches in the depot now. False: a fork came between. */
 static bool release_above(struct pool *pool, unsigned keep)
 {
@@ -395,9 +405,18 @@ static unsigned window_ms(void)
 	return decay_ms == 0 || decay_ms >= TRIM_STEPS ? decay_ms : TRIM_STEPS;
 }
 
+/*
+ * When to look at the depots again that have something in them, `left_ms` before a step ends: no more often
+ * than once a second, unless the steps themselves are shorter.
+ */
+static unsigned wait_for(uint64_t left_ms)
+{
+	return left_ms < POOL_ASK_MS ? left_ms : left_ms / (left_ms / POOL_ASK_MS);
+}
+
 unsigned pool_trim_tick(void)
 {
-	uint64_t now = now_ms();
+	uint64_t now = now_ms() - pools.start_ms;
 	unsigned wait = UINT_MAX, window = window_ms();
 
 	if (pool_is_asked())
@@ -405,13 +424,43 @@ unsigned pool_trim_tick(void)
 	for (unsigned i = 0; i < pool_count(); i++) {
 		struct pool *pool = pool_at(i);
 		unsigned release = window > 0 ? trim_advance(&pool->trim, &pool->depot, window, now) : 0;
+		uint64_t left = POOL_ASK_MS;
 
 		while (release > 0 && release_batch(pool))
 			release--;
-		if (depot_depth(&pool->depot) > 0 && wait > POOL_ASK_MS)
-			wait = POOL_ASK_MS;
-		if (window > 0 && pool->trim.next_ms != 0 && pool->trim.next_ms - now < wait)
-			wait = pool->trim.next_ms - now;
+		if (window > 0 && pool->trim.next_ms != 0)
+			left = pool->trim.next_ms - now;
+		else if (depot_depth(&pool->depot) == 0)
+			continue;
+		if (wait_for(left) < wait)
+			wait = wait_for(left);
 	}
 	return wait;
+}
+
+unsigned pool_trim_patience(void)
+{
+	unsigned step = window_ms() / TRIM_STEPS;
+
+	return step > 0 && step < POOL_ASK_MS ? step : POOL_ASK_MS;
+}
+
+bool pool_has_spare(void)
+{
+	for (unsigned i = 0; i < pool_count(); i++) {
+		if (window_ms() > 0 && depot_depth(&pool_at(i)->depot) > 0)
+			return true;
+	}
+	return false;
+}
+
+void pool_relieve(bool is_new)
+{
+	for (unsigned i = 0; window_ms() > 0 && i < pool_count(); i++) {
+		struct pool *pool = pool_at(i);
+		unsigned release = trim_hurry(&pool->depot, is_new), depth = depot_depth(&pool->depot);
+
+		release_above(pool, depth > release ? depth - release : 0);
+		trim_begin_again(&pool->trim, &pool->depot);
+	}
 }

@@ -22,8 +22,8 @@
 
 enum {
 	POOL_CAP_AUTO = 0xffffffff, /* let the system's limits say */
-	POOL_OBJECT_MAPS = 2,       /* memory maps that an object may take: a stack and its guard page */
-	POOL_ASK_MS = 1000,         /* while something lies in a depot, the control is looked at so often */
+	POOL_OBJECT_MAPS = 2,       /* memory maps that a stack and its guard page take */
+	POOL_ASK_MS = 1000, /* while something lies in a depot, it is seen to every 1 to 2 times so long */
 };
 
 struct arena_class;
@@ -36,6 +36,8 @@ struct pool_kind {
 	/* After destroy, when trimming and not the program gave it back; NULL: nothing. May be slow. */
 	void (*given_back)(void *owner, void *object);
 	unsigned make_calls, destroy_calls; /* system calls in each, for the log */
+	unsigned object_maps;               /* memory maps that an object takes … */
+	size_t object_bytes; /* … and addresses, for the cap; 0: none, or bounded elsewhere */
 	const _Atomic uint64_t *maps_saved; /* memory maps saved just now, for the log; NULL: none */
 	bool is_observed;                   /* the pool only counts: see pool/tally.h */
 	bool is_part;                       /* its objects are parts of another pool's: see pool/observer.h */
@@ -101,9 +103,15 @@ bool pool_is_asked(void);
 int pools_init(unsigned decay_ms, void (*wake)(void));
 
 /*
- * Starts a zeroed pool. `max_batches`: cap on the depot, or POOL_CAP_AUTO: what half of the system's limit on
- * memory maps bears. Returns its index, counted from 0 in the order of calls, -ENOSPC after POOL_MAX, or
- * -EAGAIN while a fork is under way. One caller at a time.
+ * How many batches of such objects the limits bear in which the process began; see limits_batches. After
+ * pools_init.
+ */
+unsigned pool_cap_bearable(unsigned object_maps, size_t object_bytes);
+
+/*
+ * Starts a zeroed pool. `max_batches`: cap on the depot, or POOL_CAP_AUTO: what pool_cap_bearable says. Returns
+ * its index, counted from 0 in the order of calls, -ENOSPC after POOL_MAX, or -EAGAIN while a fork is under way.
+ * One caller at a time.
  */
 int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, unsigned max_batches);
 
@@ -194,6 +202,18 @@ unsigned pool_limit(struct pool *pool);
  * UINT_MAX when not before the next `wake`. One thread.
  */
 unsigned pool_trim_tick(void);
+
+/* By how many milliseconds such a call may come late, where that saves waking up twice. */
+unsigned pool_trim_patience(void);
+
+/* Whether pool_trim_tick would give anything back, sooner or later. */
+bool pool_has_spare(void);
+
+/*
+ * Memory is short: gives back all that lies in the depots; or, when that is not new, what nobody needed since
+ * the last call. One thread, the same.
+ */
+void pool_relieve(bool is_new);
 
 /*
  * Around fork: in the parent before it, in the parent after it, in the child after it. The child takes over

@@ -3,14 +3,12 @@
 
 #include <string.h>
 
-/* Begins a window with nothing known to be spare, or none while the depot is empty. */
-static void trim_start(struct trim *trim, struct depot *depot, uint64_t next_ms)
+enum { LATE_STEPS = 2 };
+
+/* The end of the first whole step from now. */
+static uint64_t first_end(unsigned step_ms, uint64_t now_ms)
 {
-	memset(trim, 0, sizeof *trim);
-	depot_restart_low(depot);
-	trim->level = depot_depth(depot);
-	if (trim->level > 0)
-		trim->next_ms = next_ms;
+	return (now_ms + 2 * step_ms - 1) / step_ms * step_ms;
 }
 
 /* What was there through all of the last window, and need not stay for the next one. */
@@ -25,22 +23,11 @@ static unsigned trim_spare(const struct trim *trim)
 	return spare > kept ? spare - kept : 0;
 }
 
-unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms, uint64_t now_ms)
+/* Ends a step whose lowest level was `low` and whose last is `depth`. Returns how many batches go. */
+static unsigned end_step(struct trim *trim, unsigned low, unsigned depth)
 {
-	unsigned step_ms = window_ms / TRIM_STEPS, low, depth, release;
+	unsigned release;
 
-	if (trim->next_ms == 0 || depot_depth(depot) == 0) {
-		trim_start(trim, depot, now_ms + step_ms);
-		return 0;
-	}
-	/* The window has become shorter. */
-	if (trim->next_ms > now_ms + step_ms)
-		trim->next_ms = now_ms + step_ms;
-	if (now_ms < trim->next_ms)
-		return 0;
-	trim->next_ms = now_ms + step_ms;
-	low = depot_restart_low(depot);
-	depth = depot_depth(depot);
 	trim->quiet = low == trim->level && depth == trim->level ? trim->quiet + 1 : 0;
 	trim->low[trim->step] = low;
 	trim->step = (trim->step + 1) % TRIM_STEPS;
@@ -50,4 +37,44 @@ unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms
 		trim->low[i] -= release;
 	trim->level = depth - release;
 	return release;
+}
+
+unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms, uint64_t now_ms)
+{
+	unsigned step_ms = window_ms / TRIM_STEPS, low, depth, release = 0;
+	uint64_t ended;
+
+	if (trim->next_ms == 0 || depot_depth(depot) == 0) {
+		trim_begin_again(trim, depot);
+		trim->next_ms = trim->level > 0 ? first_end(step_ms, now_ms) : 0;
+		return 0;
+	}
+	/* The window has become shorter. */
+	if (trim->next_ms > first_end(step_ms, now_ms))
+		trim->next_ms = first_end(step_ms, now_ms);
+	if (now_ms < trim->next_ms)
+		return 0;
+	ended = (now_ms - trim->next_ms) / step_ms + 1;
+	trim->next_ms += ended * step_ms;
+	low = depot_restart_low(depot);
+	depth = depot_depth(depot);
+	/* A process that was stopped for an hour has not done without its pool for an hour. */
+	for (unsigned i = 0; i < ended && i < LATE_STEPS; i++)
+		release += end_step(trim, low - release, depth - release);
+	return release;
+}
+
+unsigned trim_hurry(struct depot *depot, bool is_new)
+{
+	unsigned low = depot_restart_low(depot);
+
+	return is_new ? depot_depth(depot) : low;
+}
+
+void trim_begin_again(struct trim *trim, struct depot *depot)
+{
+	memset(trim->low, 0, sizeof trim->low);
+	trim->quiet = 0;
+	depot_restart_low(depot);
+	trim->level = depot_depth(depot);
 }

@@ -13,6 +13,8 @@
 
 #include "pool/depot.h"
 
+#include <stdbool.h>
+
 enum {
 	TRIM_STEPS = 8,
 	TRIM_KEPT = 16, /* batches, 256 objects */
@@ -20,7 +22,7 @@ enum {
 
 /* One pool's window; written by the statistics thread only. All zero: it stands still. */
 struct trim {
-	uint64_t next_ms;         /* when the current step ends, CLOCK_MONOTONIC; 0: it stands still */
+	uint64_t next_ms;         /* when the current step ends, by the caller's clock; 0: it stands still */
 	unsigned low[TRIM_STEPS]; /* lowest level of the depot in each of the last steps, in batches */
 	unsigned step;            /* where the current one goes */
 	unsigned level;           /* of the depot, when the current step began */
@@ -29,8 +31,19 @@ struct trim {
 
 /*
  * Moves the window on if a step has ended. Returns how many batches to give back now, which the caller does
- * at once. `window_ms` is the whole window's length, not 0.
+ * at once. `window_ms` is the whole window's length, not 0. Steps end at whole multiples of their length, so
+ * that all pools' do so together; a call may come later than that, by up to a step.
  */
 unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms, uint64_t now_ms);
+
+/*
+ * Memory is short. Returns how many batches to give back now: all, or, unless this `is_new`, those that
+ * nobody needed since the last call of either function. When they have been given back, trim_begin_again is
+ * to be called.
+ */
+unsigned trim_hurry(struct depot *depot, bool is_new);
+
+/* What was needed in the past counts no more. */
+void trim_begin_again(struct trim *trim, struct depot *depot);
 
 #endif

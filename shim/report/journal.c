@@ -258,11 +258,12 @@ void journal_sample(void)
 	journal.sample_ms = now + journal.config->interval_ms;
 }
 
-unsigned journal_wait_ms(unsigned wait_ms)
+unsigned journal_wait_ms(unsigned wait_ms, unsigned patience_ms)
 {
 	uint64_t now = journal_now_ms(), left = journal.sample_ms > now ? journal.sample_ms - now : 0;
+	bool is_first = left < (uint64_t)wait_ms + patience_ms;
 
-	return (journal.has_log || journal.has_series) && left < wait_ms ? (unsigned)left : wait_ms;
+	return (journal.has_log || journal.has_series) && is_first ? (unsigned)left : wait_ms;
 }
 
 void journal_end(void)

@@ -37,8 +37,11 @@ void journal_begin(bool is_private);
 /* The samples, if they are due. */
 void journal_sample(void);
 
-/* How long there is nothing to write, `wait_ms` at most. */
-unsigned journal_wait_ms(unsigned wait_ms);
+/*
+ * How long to wait when something else is due in `wait_ms`, UINT_MAX for never, which may come `patience_ms`
+ * late: till then, or, where there is something to write before or soon after, till that.
+ */
+unsigned journal_wait_ms(unsigned wait_ms, unsigned patience_ms);
 
 /* The `final` records, after an `open` record if there was none. */
 void journal_end(void);

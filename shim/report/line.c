@@ -2,7 +2,6 @@
 #include "report/line.h"
 
 #include "config.h"
-#include "pool/limits.h"
 #include "pool/pool.h"
 #include "report/report.h"
 #include "report/utf8.h"
@@ -128,7 +127,7 @@ static unsigned cap(const struct config *config, const struct report_host *host)
 		return config->max_batches;
 	if (host->cap != 0)
 		return host->cap;
-	return strcmp(host->mode, "none") == 0 ? 0 : limits_batches(POOL_OBJECT_MAPS);
+	return strcmp(host->mode, "none") == 0 ? 0 : pool_cap_bearable(POOL_OBJECT_MAPS, 0);
 }
 
 void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent)

@@ -24,6 +24,7 @@
 #include "report/block.h"
 #include "report/journal.h"
 #include "report/log.h"
+#include "report/pressure.h"
 #include "report/record.h"
 #include "report/worker.h"
 
@@ -41,7 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, CHILD_WAIT_MS = 20, FIRST_FD = 3 };
+enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, CHILD_WAIT_MS = 20, FIRST_FD = 3, LOOK_MS = 900 };
 
 enum phase {
 	PHASE_NONE = RECORD_THREAD_NONE,
@@ -69,6 +70,16 @@ static struct {
 	bool has_key;                /* the one above is there */
 	sigset_t blocked;            /* of that thread, when it is not in a signal handler */
 } report;
+
+/* Whether memory is short, as the thread finds it. */
+static struct {
+	struct pressure pressure;
+	enum {
+		MEMORY_UNKNOWN,
+		MEMORY_FINE,
+		MEMORY_SHORT
+	} state; /* UNKNOWN: since when is not known either */
+} memory;
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
 {
@@ -119,6 +130,27 @@ static bool leave_host_files(void)
 	return true;
 }
 
+/*
+ * Gives idle objects back where memory is short. That is only asked while there are any, so that an idle
+ * process makes no call; what was before counts for nothing.
+ */
+static void relieve(void)
+{
+	uint64_t now = journal_now_ms();
+	bool is_felt;
+
+	if (!pool_has_spare()) {
+		memory.state = MEMORY_UNKNOWN;
+		return;
+	}
+	if (memory.state != MEMORY_UNKNOWN && now - memory.pressure.looked_ms < LOOK_MS)
+		return;
+	is_felt = pressure_is_felt(&memory.pressure, now) && memory.state != MEMORY_UNKNOWN;
+	if (is_felt)
+		pool_relieve(memory.state == MEMORY_FINE);
+	memory.state = is_felt ? MEMORY_SHORT : MEMORY_FINE;
+}
+
 /* What is due, until the bell says stop. */
 static void serve(void)
 {
@@ -130,6 +162,7 @@ static void serve(void)
 		/* [is_stopping] relaxed: set before the bell was rung. */
 		if (atomic_load_explicit(&shared.is_stopping, memory_order_relaxed))
 			return;
+		relieve();
 		wait = pool_trim_tick();
 		if (wait == UINT_MAX) {
 			/* [phase] seq_cst: before the second look at the pools; pairs with report_wake. */
@@ -138,7 +171,7 @@ static void serve(void)
 			wait = pool_trim_tick();
 		}
 		journal_sample();
-		futex_wait(&shared.bell, seen, journal_wait_ms(wait));
+		futex_wait(&shared.bell, seen, journal_wait_ms(wait, pool_trim_patience()));
 		/* [phase] relaxed: who still sees ASLEEP rings once too often. */
 		atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	}
@@ -155,6 +188,11 @@ static void *run(void *unused)
 	if (report.is_child)
 		futex_wait(&shared.bell, 0, CHILD_WAIT_MS);
 	journal_begin(is_private);
+	memory.pressure = (struct pressure)PRESSURE_INIT;
+	memory.state = MEMORY_UNKNOWN;
+	/* In the program's own table no descriptor of ours shall be. */
+	if (is_private)
+		pressure_open(&memory.pressure, "");
 	if (is_private && strcmp(report.config->log, "stderr") != 0)
 		close(STDERR_FILENO);
 	ring(&shared.step);

@@ -133,6 +133,26 @@ static void forbid_calls(const char *path)
 	_exit(write(STDOUT_FILENO, mine, 1) < 0 ? 0 : 95);
 }
 
+/* Whoever opens a file, or asks for one by name, is killed, with all others. */
+static void kill_openers(const char *path)
+{
+	struct sock_filter code[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 3, 0),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_newfstatat, 2, 0),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_readlinkat, 1, 0),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+	(void)path;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
+		die("seccomp failed");
+	churn_a_while(2500);
+}
+
 /* No file may grow: whoever writes gets SIGXFSZ, and ends if it is not ignored. */
 static void limit_files(const char *path)
 {
@@ -172,6 +192,7 @@ static const struct {
         {"chroot", run_chroot},
         {"drop-rights", drop_rights},
         {"forbid-calls", forbid_calls},
+        {"kill-openers", kill_openers},
         {"limit-files", limit_files},
         {"reuse-stderr", reuse_stderr},
 };

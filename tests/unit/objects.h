@@ -55,7 +55,7 @@ static void objects_destroy(void *owner, void *object)
 }
 
 static const struct pool_kind objects_kind = {
-        .name = "objects", .make = objects_make, .destroy = objects_destroy};
+        .name = "objects", .make = objects_make, .destroy = objects_destroy, .object_maps = POOL_OBJECT_MAPS};
 
 static inline struct object *get_object(struct pool *pool)
 {

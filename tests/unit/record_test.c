@@ -109,7 +109,7 @@ static void test_open(void)
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
 	config.max_batches = CONFIG_DERIVED;
 	line_open(&line, &config, &host, 0);
-	snprintf(wanted, sizeof wanted, "\"max_batches\":%u,", limits_batches(POOL_OBJECT_MAPS));
+	snprintf(wanted, sizeof wanted, "\"max_batches\":%u,", pool_cap_bearable(POOL_OBJECT_MAPS, 0));
 	tap_ok(strstr(ended(), wanted) != NULL, "record: a cap that nobody set is what the system bears");
 	line_open(&line, &config, &none, 0);
 	tap_ok(strstr(ended(), "\"max_batches\":0,") != NULL,

@@ -265,8 +265,9 @@ static void test_plain(void)
 	tap_is(facts->blocked & all, all, "report: the thread blocks all signals");
 	tap_ok(facts->is_same_mask, "report: the host's own signal mask stays");
 	tap_is(facts->fds_after, facts->fds_before, "report: the host's table has no descriptor more");
-	tap_is(facts->fds_of_thread, 2,
-	        "report: the thread's table has the log, and what it reads page tables by");
+	tap_ok(facts->fds_of_thread >= 2 && facts->fds_of_thread <= 4,
+	        "report: the thread's table has the log, and what it reads page tables and a shortage of "
+	        "memory by");
 	tap_ok(facts->is_end_of_file, "report: the host's pipes still reach end of file");
 	tap_ok(facts->stop_ms < 1500, "report: stops at once, however long the interval");
 	tap_is(count_lines("{\"type\":\"open\""), 1, "report: one open record");

@@ -30,6 +30,15 @@ static unsigned level(const struct replay *replay)
 
 /* ---- the trimming ---- */
 
+/* Steps end at multiples of their length, and the first is a whole one. */
+static double first_end(const struct replay *replay)
+{
+	double step_ms = replay->setting->decay_ms / SIMULATE_STEPS;
+	double ended = (double)(unsigned long long)(replay->now_ms / step_ms) * step_ms;
+
+	return ended + (ended < replay->now_ms ? 2 : 1) * step_ms;
+}
+
 static void start_window(struct replay *replay)
 {
 	memset(replay->low, 0, sizeof(replay->low));
@@ -38,7 +47,7 @@ static void start_window(struct replay *replay)
 	replay->least = replay->began = level(replay);
 	replay->next_ms = 0;
 	if (replay->least > 0)
-		replay->next_ms = replay->now_ms + replay->setting->decay_ms / SIMULATE_STEPS;
+		replay->next_ms = first_end(replay);
 }
 
 static unsigned spare(const struct replay *replay)

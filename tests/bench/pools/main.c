@@ -1,6 +1,8 @@
 /*
- * The pools compared: pools [--rounds N] [--slice-us N] [--json FILE] [times|counts|scaling]...
+ * The pools compared: pools [--rounds N] [--slice-us N] [--json FILE] [--only WORD] [times|counts|scaling]...
  * or: pools baseline
+ *
+ * WORD is a part of the names of those that take part.
  *
  * Each entrant is a process of its own, with what it needs preloaded; this one gives them slices in turns.
  *
@@ -84,11 +86,13 @@ static bool find_programs(void)
 }
 
 /* What cannot be had is left out, aloud. */
-static void look_for_all(void)
+static void look_for_all(const char *only)
 {
 	for (unsigned i = 0; i < ENTRANTS; i++) {
 		struct entrant *entrant = &entrants[i];
 
+		if (strstr(entrant->label, only) == NULL)
+			continue;
 		entrant_begin(entrant);
 		entrant_end(entrant);
 		if (!entrant->is_here)
@@ -115,12 +119,12 @@ static bool has_word(char *const *words, const char *word)
 	return false;
 }
 
-static int run(const struct plan *plan, char *const *words, const char *path)
+static int run(const struct plan *plan, char *const *words, const char *only, const char *path)
 {
 	struct report report = {.entrants = entrants, .count = ENTRANTS, .json = json_object()};
 
 	set_program(self);
-	look_for_all();
+	look_for_all(only);
 	if (has_word(words, "times"))
 		report_times(&report, plan);
 	if (has_word(words, "scaling"))
@@ -174,20 +178,23 @@ static unsigned number(const char *text, unsigned least, unsigned most)
 int main(int count, char **argument)
 {
 	static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
-	        {"slice-us", required_argument, NULL, 's'}, {"json", required_argument, NULL, 'j'}, {0}};
+	        {"slice-us", required_argument, NULL, 's'}, {"json", required_argument, NULL, 'j'},
+	        {"only", required_argument, NULL, 'o'}, {0}};
 	struct plan plan = {.rounds = 15, .slice_us = 1000};
-	const char *path = NULL;
+	const char *path = NULL, *only = "";
 	int option;
 
 	if (count > 1 && (strcmp(argument[1], "worker") == 0 || strcmp(argument[1], "stepped") == 0))
 		return run_child(count, argument);
-	while ((option = getopt_long(count, argument, "r:s:j:", options, NULL)) != -1) {
+	while ((option = getopt_long(count, argument, "r:s:j:o:", options, NULL)) != -1) {
 		if (option == 'r')
 			plan.rounds = number(optarg, 1, ROUNDS_MOST);
 		else if (option == 's')
 			plan.slice_us = number(optarg, 10, 1000000);
 		else if (option == 'j')
 			path = optarg;
+		else if (option == 'o')
+			only = optarg;
 		else
 			return 2;
 	}
@@ -195,5 +202,5 @@ int main(int count, char **argument)
 		return 1;
 	if (argument[optind] != NULL && strcmp(argument[optind], "baseline") == 0)
 		return run_baseline();
-	return run(&plan, argument + optind, path);
+	return run(&plan, argument + optind, only, path);
 }

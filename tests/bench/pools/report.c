@@ -169,17 +169,39 @@ static void print_scale(const struct report *report, const char *key, const char
 	}
 }
 
+/* 1, 2, 4, … and as many as there are processors; each thread on a sawtooth that goes to the depot. */
+static void scale_busy(struct report *report, const struct plan *plan)
+{
+	enum { NAMES = 16 };
+	static char name[NAMES][8];
+	const char *names[NAMES];
+	unsigned cores = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), count = 0;
+
+	cores = cores < THREADS_MOST ? cores : THREADS_MOST;
+	for (unsigned threads = 1; count < NAMES; threads *= 2) {
+		struct order order = {.pattern = SAW_1000, .threads = threads < cores ? threads : cores};
+
+		snprintf(name[count], sizeof name[count], "%u", order.threads);
+		names[count] = name[count];
+		scale(report, plan, "threads, all busy", names[count++], &order, plan->rounds);
+		if (threads >= cores)
+			break;
+	}
+	print_scale(report, "threads, all busy", names, count);
+}
+
 void report_scaling(struct report *report, const struct plan *plan)
 {
 	static const char *const wide_names[] = {"100", "1000", "10000", "100000", "1000000"};
 	static const char *const thread_names[] = {"1", "10", "100", "1000"};
 	unsigned rounds = plan->rounds < 5 ? plan->rounds : 5;
 
+	scale_busy(report, plan);
 	for (unsigned i = 0; i < sizeof wides / sizeof *wides; i++) {
 		struct order order = {.pattern = SAW_WIDE, .threads = 1, .wide = wides[i]};
 
 		scale(report, plan, "objects in a sawtooth", wide_names[i], &order,
-		        wides[i] > 10000 ? 2 : rounds);
+		        wides[i] > 10000 ? 3 : rounds);
 	}
 	print_scale(report, "objects in a sawtooth", wide_names, sizeof wides / sizeof *wides);
 	for (unsigned i = 0; i < sizeof idles / sizeof *idles; i++) {

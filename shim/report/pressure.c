@@ -1,0 +1,75 @@
+/* Reading what counts up: how often, and for how long, memory was short since the system began. */
+#include "report/pressure.h"
+
+#include "libc/cgroup.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STALLED_SHARE = 10 };
+
+static int open_of_machine(const char *root)
+{
+	char path[PATH_MAX];
+	int bytes = snprintf(path, sizeof path, "%s/proc/pressure/memory", root);
+
+	return bytes > 0 && (size_t)bytes < sizeof path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
+/* The number after a word; 0 when it is not there. */
+static uint64_t number_after(const char *text, const char *word)
+{
+	const char *at = strstr(text, word);
+
+	return at != NULL ? strtoull(at + strlen(word), NULL, 10) : 0;
+}
+
+/* memory.events has a line "high N" and one "max N"; memory.failcnt is a number alone. */
+static uint64_t events_of(const char *text)
+{
+	if (text[0] >= '0' && text[0] <= '9')
+		return strtoull(text, NULL, 10);
+	return number_after(text, "high ") + number_after(text, "max ");
+}
+
+/* The first line has the tasks of which some waited. */
+static uint64_t stalled_of(const char *text)
+{
+	return number_after(text, "total=");
+}
+
+/* Replaces a count by what the file says now, and returns by how much it grew. What cannot be read has not
+ * grown. */
+static uint64_t growth(int fd, uint64_t (*number_of)(const char *text), uint64_t *count)
+{
+	char text[CGROUP_TEXT_BYTES];
+	uint64_t before = *count;
+
+	if (cgroup_read(fd, text))
+		*count = number_of(text);
+	return *count > before ? *count - before : 0;
+}
+
+void pressure_open(struct pressure *pressure, const char *root)
+{
+	*pressure = (struct pressure)PRESSURE_INIT;
+	pressure->events_fd = cgroup_open(root, "memory.events", "memory.failcnt");
+	pressure->stalled_fd = cgroup_open(root, "memory.pressure", NULL);
+	/* What the machine's other groups wait for is nothing to a group that has a limit of its own. */
+	if (pressure->stalled_fd < 0 && cgroup_memory_limit(root) == UINT64_MAX)
+		pressure->stalled_fd = open_of_machine(root);
+	pressure_is_felt(pressure, 0);
+}
+
+bool pressure_is_felt(struct pressure *pressure, uint64_t now_ms)
+{
+	uint64_t passed_ms = now_ms - pressure->looked_ms;
+	uint64_t events = growth(pressure->events_fd, events_of, &pressure->events);
+	uint64_t stalled_us = growth(pressure->stalled_fd, stalled_of, &pressure->stalled_us);
+
+	pressure->looked_ms = now_ms;
+	return events > 0 || stalled_us / 1000 * STALLED_SHARE > passed_ms;
+}
