@@ -9,6 +9,7 @@
 #include "config.h"
 #include "host/host.h"
 #include "libc/real.h"
+#include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/origin.h"
 #include "report/report.h"
@@ -91,7 +92,8 @@ static int start(const struct host *host)
 	if (error != 0)
 		return error;
 	start_companion(host);
-	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0)
+		warn("there was no memory to hear of forks: children write no statistics");
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "host/request.h"
 #include "host/sites.h"
+#include "libc/warn.h"
 #include "pool/pool.h"
 #include "pool/roster.h"
 #include "stack/reclaim.h"
@@ -158,6 +159,10 @@ void *classes_get(const struct request *request)
 	}
 	if (stack != NULL)
 		warm_up(stack, request->bytes);
+	else if (arena_is_refused(classes.arena))
+		warn_once("the system had no room for another stack of %zu bytes: when that happens, the "
+		          "program maps its stacks itself, and they are not pooled",
+		        request->bytes);
 	return stack;
 }
 

@@ -354,7 +354,7 @@ void report_fork_child(void)
 	report.pid = getpid();
 }
 
-/* Whether the program has a handler for it that may run anywhere, in malloc too. */
+/* Whether the program has a handler for it that may run anywhere, in malloc too; or nobody can say. */
 static bool is_handled(int number)
 {
 	struct sigaction action;
@@ -362,8 +362,8 @@ static bool is_handled(int number)
 	if (number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL ||
 	        number == SIGTRAP)
 		return false;
-	return sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
-	       action.sa_handler != SIG_IGN;
+	return sigaction(number, NULL, &action) != 0 ||
+	       (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
 }
 
 /*

@@ -60,6 +60,12 @@ bool arena_ready(const struct arena_place *place)
 	return place->slot->is_open || class->is_reserved;
 }
 
+bool arena_is_refused(const struct arena *arena)
+{
+	/* [arena.is_refused] relaxed: a statistic. */
+	return atomic_load_explicit((_Atomic bool *)&arena->is_refused, memory_order_relaxed);
+}
+
 void *arena_make(struct arena_class *class)
 {
 	struct arena_place place = {.class = class};
@@ -75,6 +81,8 @@ void *arena_make(struct arena_class *class)
 		if (!arena_ready(&place)) {
 			slot_move(place.slot, SLOT_LIVE, SLOT_FREE);
 			chunk_put_slot(class, id);
+			/* [arena.is_refused] relaxed: a statistic. */
+			atomic_store_explicit(&class->arena->is_refused, true, memory_order_relaxed);
 			break;
 		}
 		made = (void *)place.base;

@@ -214,6 +214,9 @@ uint32_t chunk_take_slot(struct arena_class *class)
 	if (id == 0 && !atomic_flag_test_and_set_explicit(&class->is_growing, memory_order_acquire)) {
 		id = take_new(class);
 		has_grown = id == 0 && add_chunk(class);
+		/* [arena.is_refused] relaxed: a statistic. */
+		if (id == 0 && !has_grown)
+			atomic_store_explicit(&class->arena->is_refused, true, memory_order_relaxed);
 		atomic_flag_clear_explicit(&class->is_growing, memory_order_release);
 	}
 	return has_grown ? take_new(class) : id;
