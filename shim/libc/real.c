@@ -146,6 +146,15 @@ int real_mlockall(int flags)
 	return function != NULL ? function(flags) : (int)syscall(SYS_mlockall, flags);
 }
 
+bool real_has(const char *function)
+{
+	bool found = dlsym(RTLD_DEFAULT, function) != NULL;
+
+	if (!found)
+		dlerror(); /* what is not there is no mistake of the program's */
+	return found;
+}
+
 void *real_table(size_t bytes)
 {
 	int saved = errno;

@@ -9,6 +9,7 @@
 #ifndef COPOOL_LIBC_REAL_H
 #define COPOOL_LIBC_REAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -33,6 +34,9 @@ int real_unshare(int flags);
 
 /* As in prctl(2). */
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+
+/* Whether the program, or a library that it was started with, has such a function for all to see. */
+bool real_has(const char *function);
 
 /*
  * Private zeroed memory for the shim's own tables. `bytes` is rounded up to whole pages. Returns NULL when
