@@ -46,7 +46,7 @@ UNIT := warn_test config_test record_test log_test journal_test report_test \
 FUZZ := readers_fuzz
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c deep.c faults.c handler.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c qemu_confined.c \
+GUESTS := count_contexts.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
 	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. bare_array.c to malloc_free.c are a contender each.
@@ -56,7 +56,7 @@ POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazi
 
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe \
-	30-inert 31-hosts-that-bite 33-faults 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
+	30-inert 31-hosts-that-bite 33-faults 34-hostile 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth \
 	60-install 70-baseline 90-bootstrap
 
@@ -67,6 +67,7 @@ UNIT_FLAGS_simulate_test    = -Itools/copool $(BUILD)/tools/copool/simulate.o
 UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/verdict.o -lm
 GUEST_FLAGS_count_contexts := -shared -fPIC
 GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
+GUEST_FLAGS_plugin         := -shared -fPIC
 GUEST_FLAGS_qemu_confined  := -rdynamic
 GUEST_FLAGS_qemu_like      := -rdynamic
 GUEST_FLAGS_qemu_newer     := -rdynamic

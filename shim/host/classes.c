@@ -105,6 +105,11 @@ static struct stack_class *add_class(const struct request *request)
 		return NULL;
 	number = roster_count(&classes.started);
 	class = find_class(request);
+	if (class == NULL && number == POOL_MAX)
+		warn_once("there are more than %d kinds of stacks, by size and call site: those that come "
+		          "later "
+		          "are not pooled",
+		        POOL_MAX);
 	if (class == NULL && number < POOL_MAX) {
 		start_class(&classes.class[number], number, request);
 		if (pool_start(&classes.class[number].pool, &classes.class[number].kind,

@@ -1,0 +1,260 @@
+/*
+ * A program that uses coroutine stacks while it does what is hard on a library that was slipped under it:
+ *
+ *	vfork		children that share its memory use stacks as well, and become other programs
+ *	spawn		posix_spawn from several threads
+ *	exec ROUND	becomes itself again, in the middle of its threads' use of stacks
+ *	plugin PATH	loads a library that makes stacks, and lets it go before them
+ *	clear		has no environment any more, and has written over what it had
+ *	threads N	so many threads at once, each with stacks in use
+ *	churn		uses stacks until it is killed
+ *	exit STATUS	its first and only thread ends by the system call for threads
+ *
+ * Prints the same with and without the shim.
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, BYTES = 64 << 10, DEPTH = 40, THREADS = 4, CHILDREN = 40, PLUGIN_ROUNDS = 30 };
+
+extern char **environ;
+static atomic_bool is_over;
+static atomic_uint failures;
+
+static char *make(void)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
+	char *volatile stack = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	if (stack == MAP_FAILED || mprotect(stack, PAGE, PROT_NONE) != 0) {
+		atomic_fetch_add(&failures, 1);
+		return NULL;
+	}
+	return stack;
+}
+
+/* Stacks that live at once; each is its owner's alone. */
+static void use(unsigned depth)
+{
+	char *stack[DEPTH];
+
+	for (unsigned i = 0; i < depth; i++) {
+		stack[i] = make();
+		if (stack[i] != NULL)
+			memcpy(stack[i] + BYTES - sizeof i, &i, sizeof i);
+	}
+	for (unsigned i = 0; i < depth; i++) {
+		if (stack[i] != NULL && memcmp(stack[i] + BYTES - sizeof i, &i, sizeof i) != 0)
+			atomic_fetch_add(&failures, 1);
+		if (stack[i] != NULL)
+			munmap(stack[i], BYTES);
+	}
+}
+
+static void *use_until_over(void *unused)
+{
+	while (!atomic_load(&is_over))
+		use(DEPTH);
+	return unused;
+}
+
+static pthread_t threads[THREADS];
+
+static void start_threads(void *(*body)(void *))
+{
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, body, NULL);
+}
+
+static void join_threads(void)
+{
+	atomic_store(&is_over, 1);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void await(pid_t child, int wanted)
+{
+	int status;
+
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != wanted)
+		atomic_fetch_add(&failures, 1);
+}
+
+static void run_vfork(const char *unused)
+{
+	(void)unused;
+	start_threads(use_until_over);
+	for (int i = 0; i < CHILDREN; i++) {
+		pid_t child = vfork();
+
+		if (child == 0) {
+			use(DEPTH / 2);
+			if (i % 2 == 0)
+				execl("/bin/true", "true", NULL);
+			_exit(i % 2 == 0 ? 127 : 5);
+		}
+		await(child, i % 2 == 0 ? 0 : 5);
+		use(DEPTH);
+	}
+	join_threads();
+}
+
+static void *spawn_some(void *unused)
+{
+	char *arguments[] = {"true", NULL};
+	pid_t child;
+
+	for (int i = 0; i < CHILDREN / THREADS; i++) {
+		use(DEPTH);
+		if (posix_spawn(&child, "/bin/true", NULL, NULL, arguments, environ) == 0)
+			await(child, 0);
+		else
+			atomic_fetch_add(&failures, 1);
+	}
+	return unused;
+}
+
+static void run_spawn(const char *unused)
+{
+	(void)unused;
+	start_threads(spawn_some);
+	join_threads();
+}
+
+static void run_exec(const char *round)
+{
+	char next[] = {round[0] + 1, '\0'};
+
+	start_threads(use_until_over);
+	use(DEPTH);
+	if (next[0] <= '5')
+		execl("/proc/self/exe", "hostile", "exec", next, NULL);
+	join_threads();
+}
+
+/* Stacks of a library that is gone, and then there again at the same place or at another. */
+static void run_plugin(const char *path)
+{
+	char *stack[2 * DEPTH];
+
+	for (int round = 0; round < PLUGIN_ROUNDS; round++) {
+		void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL), *found;
+		char *(*plugin_stack)(unsigned long, int);
+
+		found = library != NULL ? dlsym(library, "plugin_stack") : NULL;
+		if (found == NULL) {
+			atomic_fetch_add(&failures, 1);
+			return;
+		}
+		memcpy(&plugin_stack, &found, sizeof found);
+		for (int i = 0; i < 2 * DEPTH; i++)
+			stack[i] = plugin_stack(BYTES, i % 2 == 0 ? MAP_STACK : 0);
+		dlclose(library);
+		for (int i = 0; i < 2 * DEPTH; i++) {
+			if (stack[i] == NULL || stack[i][BYTES - 1] != 1)
+				atomic_fetch_add(&failures, 1);
+			else
+				munmap(stack[i], BYTES);
+		}
+		use(DEPTH);
+	}
+}
+
+static void run_clear(const char *unused)
+{
+	(void)unused;
+	for (char **variable = environ; *variable != NULL; variable++)
+		memset(*variable, 'x', strlen(*variable));
+	clearenv();
+	use(DEPTH);
+}
+
+/* ---- many threads ---- */
+
+static pthread_barrier_t all_there;
+
+static void *live_among_many(void *unused)
+{
+	char *own = make();
+
+	use(2);
+	pthread_barrier_wait(&all_there);
+	if (own != NULL)
+		munmap(own, BYTES);
+	use(2);
+	return unused;
+}
+
+static void run_threads(const char *count)
+{
+	unsigned wanted = (unsigned)atoi(count), started = 0;
+	pthread_t *thread = calloc(wanted, sizeof *thread);
+	pthread_attr_t attributes;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, BYTES);
+	pthread_barrier_init(&all_there, NULL, wanted + 1);
+	while (started < wanted && pthread_create(&thread[started], &attributes, live_among_many, NULL) == 0)
+		started++;
+	printf("%u threads\n", started);
+	fflush(stdout);
+	if (started < wanted)
+		_exit(9);
+	pthread_barrier_wait(&all_there);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(thread[i], NULL);
+	free(thread);
+}
+
+static void run_churn(const char *unused)
+{
+	puts("begun");
+	fflush(stdout);
+	start_threads(use_until_over);
+	use_until_over((void *)unused);
+}
+
+static void run_exit(const char *status)
+{
+	use(DEPTH);
+	puts("left");
+	fflush(stdout);
+	syscall(SYS_exit, atoi(status));
+}
+
+static const struct {
+	const char *name;
+	void (*run)(const char *argument);
+} scenarios[] = {
+        {"vfork", run_vfork},
+        {"spawn", run_spawn},
+        {"exec", run_exec},
+        {"plugin", run_plugin},
+        {"clear", run_clear},
+        {"threads", run_threads},
+        {"churn", run_churn},
+        {"exit", run_exit},
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+		if (argc > 1 && strcmp(argv[1], scenarios[i].name) == 0) {
+			scenarios[i].run(argv[2]);
+			printf("%u failures\n", atomic_load(&failures));
+			return failures != 0;
+		}
+	}
+	fputs("hostile: there is no such scenario\n", stderr);
+	return 2;
+}
