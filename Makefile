@@ -24,7 +24,7 @@ SHIM := shim.c exports.c config.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
 	host/request.c host/sites.c host/stacks.c \
-	report/blame.c report/block.c report/callers.c report/depths.c report/journal.c report/line.c report/log.c \
+	report/blame.c report/block.c report/callers.c report/depths.c report/first.c report/journal.c report/line.c report/log.c \
 	report/names.c report/origin.c report/path.c report/prometheus.c report/report.c report/utf8.c report/watch.c \
 	report/worker.c
 

@@ -64,6 +64,21 @@ hostile() {
 
 # ---- ends in the middle ----
 
+@test "hostile: a first thread that ends by the system call for threads ends the program, or leaves it to others" {
+	local how
+	for how in "exit 7" "join 7"; do
+		rm -f "$LOG"
+		# shellcheck disable=SC2086 # two words
+		same_twin timeout --signal=KILL 20 "$hostile" $how
+		[[ $status -eq $([[ $how == exit* ]] && echo 7 || echo 3) ]]
+		[[ $how != exit* ]] || log_records warning .text | grep -q 'first thread has ended'
+		# Without a log nothing but that thread's end wakes ours.
+		# shellcheck disable=SC2086
+		run_shown timeout --signal=KILL 20 env LD_PRELOAD="$COPOOL_SO" "$hostile" $how
+		[[ $status -eq $([[ $how == exit* ]] && echo 7 || echo 3) ]]
+	done
+}
+
 whole_records() { # TYPE
 	jq -Rr --arg type "$1" 'fromjson? | select(.type == $type) | .pid' "$LOG"
 }

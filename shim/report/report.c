@@ -22,6 +22,7 @@
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/block.h"
+#include "report/first.h"
 #include "report/journal.h"
 #include "report/log.h"
 #include "report/record.h"
@@ -42,6 +43,9 @@
 #include <unistd.h>
 
 enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, CHILD_WAIT_MS = 20, FIRST_FD = 3 };
+
+#define FIRST_HAS_ENDED "the program's first thread has ended"
+#define NO_MORE         "no more statistics, and no idle object is given back"
 
 enum phase {
 	PHASE_NONE = RECORD_THREAD_NONE,
@@ -99,6 +103,14 @@ static void await(uint32_t step, unsigned wait_ms)
 	}
 }
 
+/* Where it is from now on: when there is no thread yet, or none any more. */
+static void set_out(int phase)
+{
+	/* [phase] relaxed: nobody uses a pool before the constructor is done, or there is one thread; or it
+	 * ends. */
+	atomic_store_explicit(&shared.phase, phase, memory_order_relaxed);
+}
+
 /* ---- the thread ---- */
 
 /*
@@ -138,7 +150,11 @@ static void serve(void)
 			wait = pool_trim_tick();
 		}
 		journal_sample();
-		futex_wait(&shared.bell, seen, journal_wait_ms(wait));
+		first_wait(&shared.bell, seen, journal_wait_ms(wait));
+		if (first_has_ended()) {
+			warn(FIRST_HAS_ENDED ": " NO_MORE);
+			return;
+		}
 		/* [phase] relaxed: who still sees ASLEEP rings once too often. */
 		atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	}
@@ -160,7 +176,9 @@ static void *run(void *unused)
 	ring(&shared.step);
 	serve();
 	journal_end();
+	set_out(PHASE_DONE);
 	ring(&shared.step);
+	first_follow();
 	return NULL;
 }
 
@@ -238,7 +256,7 @@ static bool change(int from, int to)
 static void leave(void *unused)
 {
 	(void)unused;
-	report_withdraw("the program's first thread has ended");
+	report_withdraw(FIRST_HAS_ENDED);
 }
 
 /* Called in the thread that began the process, to hear of its end. */
@@ -248,19 +266,13 @@ static void know_first_thread(void)
 		report.has_key = true;
 		pthread_setspecific(report.first_thread, &report);
 	}
+	first_know();
 	pthread_sigmask(SIG_BLOCK, NULL, &report.blocked);
 }
 
 static bool wants_thread(const struct config *config)
 {
 	return config->log[0] != '\0' || config->prometheus[0] != '\0' || config->decay_ms != 0;
-}
-
-/* Where it is when there is no thread yet: whether it comes when a pool is used. */
-static void set_out(int phase)
-{
-	/* [phase] relaxed: nobody uses a pool before the constructor is done, or there is one thread. */
-	atomic_store_explicit(&shared.phase, phase, memory_order_relaxed);
 }
 
 int report_start(const struct config *config, const struct report_host *host)
@@ -328,7 +340,7 @@ void report_withdraw(const char *why)
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
-		warn("%s: no more statistics, and no idle object is given back", why);
+		warn("%s: " NO_MORE, why);
 		report_stop();
 	} else if (!change(PHASE_ARMED, PHASE_DONE)) {
 		change(PHASE_LATENT, PHASE_DONE);

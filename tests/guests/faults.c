@@ -52,6 +52,7 @@ enum { ARGUMENTS = 6 };
 	CALL(munmap, -1)                                                                                     \
 	CALL(open, -1)                                                                                       \
 	CALL(poll, -1)                                                                                       \
+	CALL(prctl, -1)                                                                                      \
 	CALL(pread, -1)                                                                                      \
 	CALL(process_vm_readv, -1)                                                                           \
 	CALL(pthread_attr_init, ENOMEM)                                                                      \
@@ -107,6 +108,8 @@ static size_t noted_arguments(enum call call)
 	switch (call) {
 	case CALL_mmap:
 		return 6;
+	case CALL_prctl:
+		return 5;
 	case CALL_mprotect:
 	case CALL_madvise:
 		return 3;
@@ -172,9 +175,9 @@ static void *fault_dlopen(const char *path, int flags)
 
 static long fault_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-	enum call call = number == SYS_futex         ? CALL_futex
-	                 : number == SYS_userfaultfd ? CALL_userfaultfd
-	                                             : CALL_syscall;
+	enum call call = number == SYS_futex || number == SYS_futex_waitv ? CALL_futex
+	                 : number == SYS_userfaultfd                      ? CALL_userfaultfd
+	                                                                  : CALL_syscall;
 
 	if (is_due(call, NULL))
 		return -1;
@@ -349,3 +352,4 @@ IN_FRONT(mmap64, CALL_mmap)
 IN_FRONT(munmap, CALL_munmap)
 IN_FRONT(mprotect, CALL_mprotect)
 IN_FRONT(madvise, CALL_madvise)
+IN_FRONT(prctl, CALL_prctl)

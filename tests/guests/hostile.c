@@ -9,6 +9,7 @@
  *	threads N	so many threads at once, each with stacks in use
  *	churn		uses stacks until it is killed
  *	exit STATUS	its first and only thread ends by the system call for threads
+ *	join STATUS	the same, and another thread, which waits for it, ends the program
  *
  * Prints the same with and without the shim.
  */
@@ -232,6 +233,23 @@ static void run_exit(const char *status)
 	syscall(SYS_exit, atoi(status));
 }
 
+static void *outlive(void *first)
+{
+	pthread_join(*(pthread_t *)first, NULL);
+	use(DEPTH);
+	puts("outlived");
+	exit(3);
+}
+
+static void run_join(const char *status)
+{
+	static pthread_t first;
+
+	first = pthread_self();
+	pthread_create(&threads[0], NULL, outlive, &first);
+	run_exit(status);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *argument);
@@ -244,6 +262,7 @@ static const struct {
         {"threads", run_threads},
         {"churn", run_churn},
         {"exit", run_exit},
+        {"join", run_join},
 };
 
 int main(int argc, char **argv)

@@ -4,7 +4,7 @@
 
 # What a call says when it fails; 0: it does less than it was asked to.
 declare -gA FAULT_ERRORS=(
-	[close]=5 [close_range]=38 [fcntl]=24 [fstat]=13 [futex]=4 [getcwd]=2 [ioctl]=22 [madvise]=22 [open]=24 [poll]=12
+	[close]=5 [close_range]=38 [fcntl]=24 [fstat]=13 [futex]='4 38' [getcwd]=2 [ioctl]=22 [madvise]=22 [open]=24 [poll]=12
 	[pread]=5 [process_vm_readv]=38 [read]=5 [rename]=13 [sigtimedwait]=4 [stat]=13 [unlink]=13 [unshare]=1
 	[userfaultfd]=1 [write]='28 0'
 )
