@@ -27,7 +27,7 @@ CANNOT_FAIL='
 	dl_iterate_phdr dlclose dlerror secure_getenv	nothing that is missing is an error
 	nanosleep	one that is cut short is made up for by asking again
 	exit	is compared with, and not called
-	mlock mlock2 mlockall pkey_mprotect	what the program asks for is passed on, and nothing else
+	capset mlock mlock2 mlockall pkey_mprotect	what the program asks for is passed on, and nothing else
 	mremap	only after mprotect has failed
 '
 

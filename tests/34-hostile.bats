@@ -62,6 +62,13 @@ hostile() {
 	[[ $(log_final live) -eq 0 ]]
 }
 
+@test "hostile: capabilities that the program gives up are gone from the process" {
+	[[ $EUID -eq 0 ]] || skip "only root has capabilities to give up"
+	hostile rights
+	[[ ${lines[0]} == 'capset 0, 0 threads with capabilities' ]]
+	log_records warning .text | grep -q '^the program gives up capabilities: no more statistics'
+}
+
 # ---- ends in the middle ----
 
 @test "hostile: a first thread that ends by the system call for threads ends the program, or leaves it to others" {

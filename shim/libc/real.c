@@ -20,6 +20,7 @@ typedef int(madvise_function)(void *, size_t, int);
 typedef int(mlock_function)(const void *, size_t);
 typedef int(prctl_function)(int, ...);
 typedef int(unshare_function)(int);
+typedef int(capset_function)(void *, const void *);
 typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef int(mlockall_function)(int);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
@@ -38,6 +39,7 @@ static struct {
 	mlockall_function *_Atomic mlockall;
 	prctl_function *_Atomic prctl;
 	unshare_function *_Atomic unshare;
+	capset_function *_Atomic capset;
 } next;
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
@@ -57,6 +59,7 @@ void real_init(void)
 	FIND_NEXT(mlockall);
 	FIND_NEXT(prctl);
 	FIND_NEXT(unshare);
+	FIND_NEXT(capset);
 }
 
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -130,6 +133,13 @@ int real_unshare(int flags)
 	unshare_function *function = NEXT(unshare);
 
 	return function != NULL ? function(flags) : (int)syscall(SYS_unshare, flags);
+}
+
+int real_capset(void *header, const void *data)
+{
+	capset_function *function = NEXT(capset);
+
+	return function != NULL ? function(header, data) : (int)syscall(SYS_capset, header, data);
 }
 
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)

@@ -32,6 +32,9 @@ int real_mlockall(int flags);
 /* As in unshare(2). */
 int real_unshare(int flags);
 
+/* As in capset(2): a struct __user_cap_header_struct, and two __user_cap_data_struct in its third version. */
+int real_capset(void *header, const void *data);
+
 /* As in prctl(2). */
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 

@@ -8,12 +8,15 @@
  *	clear		has no environment any more, and has written over what it had
  *	threads N	so many threads at once, each with stacks in use
  *	churn		uses stacks until it is killed
+ *	rights		gives its capabilities up; says how many of its threads have none
  *	exit STATUS	its first and only thread ends by the system call for threads
  *	join STATUS	the same, and another thread, which waits for it, ends the program
  *
  * Prints the same with and without the shim.
  */
+#include <dirent.h>
 #include <dlfcn.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -23,6 +26,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, BYTES = 64 << 10, DEPTH = 40, THREADS = 4, CHILDREN = 40, PLUGIN_ROUNDS = 30 };
@@ -217,6 +221,55 @@ static void run_threads(const char *count)
 	free(thread);
 }
 
+/* ---- rights ---- */
+
+extern int capset(void *header, const void *data);
+
+/* Threads that have a capability left. */
+static unsigned count_able(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned able = 0;
+
+	for (struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;) {
+		char path[300], line[200];
+		unsigned long long rights = 0;
+		FILE *status;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+		status = fopen(path, "re");
+		while (status != NULL && fgets(line, sizeof line, status) != NULL)
+			sscanf(line, "CapPrm: %llx", &rights);
+		if (status != NULL)
+			fclose(status);
+		able += rights != 0;
+	}
+	if (tasks != NULL)
+		closedir(tasks);
+	return able;
+}
+
+static void run_rights(const char *unused)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	unsigned able;
+
+	(void)unused;
+	use(DEPTH);
+	use(DEPTH);
+	printf("capset %d, ", capset(&header, none));
+	able = count_able();
+	/* One that has been told to end may still be about to. */
+	for (int i = 0; i < 1000 && able > 0; i++) {
+		nanosleep(&(struct timespec){0, 10000000}, NULL);
+		able = count_able();
+	}
+	printf("%u threads with capabilities\n", able);
+	use(DEPTH);
+}
+
 static void run_churn(const char *unused)
 {
 	puts("begun");
@@ -260,6 +313,7 @@ static const struct {
         {"plugin", run_plugin},
         {"clear", run_clear},
         {"threads", run_threads},
+        {"rights", run_rights},
         {"churn", run_churn},
         {"exit", run_exit},
         {"join", run_join},
