@@ -17,7 +17,7 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 # ---- what there is ----
 
 SHIM := shim.c exports.c config.c \
-	libc/real.c libc/warn.c \
+	libc/real.c libc/sandbox.c libc/warn.c \
 	pool/depot.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
@@ -37,7 +37,7 @@ COPOOL := main.c cmd_advise.c cmd_compare.c cmd_origins.c cmd_plot.c cmd_prune.c
 REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
-UNIT := warn_test config_test record_test log_test journal_test report_test \
+UNIT := sandbox_test warn_test config_test record_test log_test journal_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	callers_test origin_test guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
 	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test simulate_test verdict_test

@@ -4,10 +4,12 @@
  */
 #include "host/stacks.h"
 #include "libc/real.h"
+#include "libc/sandbox.h"
 #include "report/report.h"
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -61,6 +63,18 @@ EXPORT int mlock2(const void *address, size_t bytes, unsigned flags)
 	return hook_mlock2(address, bytes, flags);
 }
 
+/* The filter can be looked at when the kernel has been able to. */
+static int confine(const unsigned long *argument)
+{
+	int result;
+
+	report_confine();
+	result = real_prctl(PR_SET_SECCOMP, argument[0], argument[1], argument[2], argument[3]);
+	if (result == 0)
+		sandbox_know(argument[0] == SECCOMP_MODE_FILTER ? (void *)argument[1] : NULL);
+	return result;
+}
+
 EXPORT int prctl(int option, ...)
 {
 	unsigned long argument[4];
@@ -74,6 +88,8 @@ EXPORT int prctl(int option, ...)
 	 */
 	if ((option == PR_SET_KEEPCAPS && argument[0] != 0) || option == PR_SET_SECUREBITS)
 		report_withdraw("the program keeps capabilities while it changes its user");
+	if (option == PR_SET_SECCOMP)
+		return confine(argument);
 	return hook_prctl(option, argument[0], argument[1], argument[2], argument[3]);
 }
 

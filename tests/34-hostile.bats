@@ -69,6 +69,21 @@ hostile() {
 	log_records warning .text | grep -q '^the program gives up capabilities: no more statistics'
 }
 
+@test "hostile: a program that forbids itself all but what its stacks need, on pain of death, lives on" {
+	local how guard
+	for how in deadly refused; do
+		for guard in auto poison mprotect; do
+			rm -f "$LOG"
+			same_twin COPOOL_GUARD=$guard "$hostile" confine $how
+			[[ $status -eq 0 && $output == $'confined 0\n0 failures' ]]
+			check_log
+		done
+		# Where all is given back at once.
+		same_twin COPOOL_MAX_BATCHES=0 "$hostile" confine $how
+		[[ $status -eq 0 && $output == $'confined 0\n0 failures' ]]
+	done
+}
+
 # ---- ends in the middle ----
 
 @test "hostile: a first thread that ends by the system call for threads ends the program, or leaves it to others" {

@@ -3,6 +3,7 @@
 
 #include "host/request.h"
 #include "host/sites.h"
+#include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "pool/roster.h"
@@ -101,7 +102,7 @@ static struct stack_class *add_class(const struct request *request)
 	struct stack_class *class;
 	unsigned number;
 
-	if (!roster_begin(&classes.started))
+	if (sandbox_is_tight() || !roster_begin(&classes.started))
 		return NULL;
 	number = roster_count(&classes.started);
 	class = find_class(request);

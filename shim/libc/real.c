@@ -5,6 +5,8 @@
  */
 #include "libc/real.h"
 
+#include "libc/sandbox.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -102,6 +104,14 @@ int real_madvise(void *address, size_t bytes, int advice)
 
 	return function != NULL ? function(address, bytes, advice)
 	                        : (int)syscall(SYS_madvise, address, bytes, advice);
+}
+
+int real_own_madvise(void *address, size_t bytes, int advice)
+{
+	if (!sandbox_is_tight())
+		return real_madvise(address, bytes, advice);
+	errno = EPERM;
+	return -1;
 }
 
 void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)

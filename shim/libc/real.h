@@ -24,6 +24,9 @@ int real_pkey_mprotect(void *address, size_t bytes, int protection, int key); /*
 int real_madvise(void *address, size_t bytes, int advice);
 void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
 
+/* The same for advice of the shim's own: EPERM in a sandbox that would kill for it. */
+int real_own_madvise(void *address, size_t bytes, int advice);
+
 /* As in mlock(2), mlock2(2), mlockall(2). */
 int real_mlock(const void *address, size_t bytes);
 int real_mlock2(const void *address, size_t bytes, unsigned flags);

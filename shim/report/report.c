@@ -19,6 +19,7 @@
 
 #include "config.h"
 #include "libc/real.h"
+#include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/block.h"
@@ -42,7 +43,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, CHILD_WAIT_MS = 20, FIRST_FD = 3 };
+enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, CHILD_WAIT_MS = 20, LOOK_MS = 1000, FIRST_FD = 3 };
 
 #define FIRST_HAS_ENDED "the program's first thread has ended"
 #define NO_MORE         "no more statistics, and no idle object is given back"
@@ -62,6 +63,7 @@ static struct {
 	_Atomic uint32_t bell; /* rung by adding one */
 	_Atomic uint32_t step; /* 1: the thread is ready, 2: it has ended; a futex as well */
 	_Atomic bool is_stopping;
+	_Atomic bool is_confined; /* the bell may not be rung any more: the thread looks by itself */
 } shared;
 
 static struct {
@@ -85,7 +87,8 @@ static void ring(_Atomic uint32_t *word)
 {
 	/* [bell, step] release: what was done before is seen by who wakes; pairs with the acquire loads. */
 	atomic_fetch_add_explicit(word, 1, memory_order_release);
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
+	if (!sandbox_is_tight())
+		syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
 /* Waits until the thread has come to `step`, at most `wait_ms`. */
@@ -150,6 +153,9 @@ static void serve(void)
 			wait = pool_trim_tick();
 		}
 		journal_sample();
+		/* [is_confined] relaxed: set before the bell was rung. */
+		if (atomic_load_explicit(&shared.is_confined, memory_order_relaxed) && wait > LOOK_MS)
+			wait = LOOK_MS;
 		first_wait(&shared.bell, seen, journal_wait_ms(wait));
 		if (first_has_ended()) {
 			warn(FIRST_HAS_ENDED ": " NO_MORE);
@@ -321,7 +327,7 @@ void report_stop(void)
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
 	/* A child that the fork handlers did not hear of has no thread. */
-	if (report.pid != getpid())
+	if (sandbox_is_tight() || report.pid != getpid())
 		return;
 	if (phase == PHASE_ALONE)
 		without_signals(journal_end);
@@ -332,6 +338,17 @@ void report_stop(void)
 	ring(&shared.bell);
 	await(2, STOP_WAIT_MS);
 	atomic_store_explicit(&shared.phase, PHASE_DONE, memory_order_relaxed);
+}
+
+void report_confine(void)
+{
+	/* [phase] relaxed: as in report_stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+
+	/* [is_confined] relaxed: published by the bell. */
+	atomic_store_explicit(&shared.is_confined, true, memory_order_relaxed);
+	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
+		ring(&shared.bell);
 }
 
 void report_withdraw(const char *why)
@@ -353,7 +370,9 @@ void report_fork_child(void)
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
 	block_fork_child(report.pid);
-	if (phase == PHASE_NONE || phase == PHASE_DONE)
+	if (sandbox_is_tight())
+		set_out(PHASE_DONE);
+	if (phase == PHASE_NONE || phase == PHASE_DONE || sandbox_is_tight())
 		return;
 	warn_fork_child();
 	atomic_store_explicit(&shared.bell, 0, memory_order_relaxed);
@@ -400,6 +419,8 @@ void report_wake(void)
 {
 	int saved = errno, phase;
 
+	if (sandbox_is_tight())
+		return;
 	/*
 	 * [phase] seq_cst: behind the change of the depot's word, which is as well; serve() sees that, or its
 	 * sleep is seen here.

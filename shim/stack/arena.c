@@ -256,8 +256,8 @@ int arena_retire(const struct arena_place *place)
 /* Gives memory back. Guards by madvise and mprotect survive it. */
 static int drop(uintptr_t low, size_t bytes)
 {
-	if (bytes == 0 || real_madvise((void *)low, bytes, MADV_DONTNEED) == 0 ||
-	        real_madvise((void *)low, bytes, MADV_DONTNEED_LOCKED) == 0)
+	if (bytes == 0 || real_own_madvise((void *)low, bytes, MADV_DONTNEED) == 0 ||
+	        real_own_madvise((void *)low, bytes, MADV_DONTNEED_LOCKED) == 0)
 		return 0;
 	return -errno;
 }
@@ -303,7 +303,7 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
 		error = -errno;
 	else
-		real_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
+		real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
 	(void)place;
 	errno = saved;
 	return error;

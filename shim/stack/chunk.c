@@ -5,6 +5,7 @@
 #include "stack/chunk.h"
 
 #include "libc/real.h"
+#include "libc/sandbox.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -124,7 +125,7 @@ static uintptr_t reserve(uint64_t bytes)
 		real_munmap(range, base - low);
 	real_munmap((void *)(base + bytes), end - base - bytes);
 	/* A stack of which a page is touched shall not cost a huge page. */
-	real_madvise((void *)base, bytes, MADV_NOHUGEPAGE);
+	real_own_madvise((void *)base, bytes, MADV_NOHUGEPAGE);
 	return base;
 }
 
@@ -153,7 +154,7 @@ static bool add_chunk(struct arena_class *class)
 	uint64_t bytes;
 	uint32_t slots;
 
-	if (number == ARENA_CHUNKS)
+	if (number == ARENA_CHUNKS || sandbox_is_tight())
 		return false;
 	bytes = next_chunk_bytes(class, number);
 	if (bytes == 0)

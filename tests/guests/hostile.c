@@ -7,7 +7,8 @@
  *	plugin PATH	loads a library that makes stacks, and lets it go before them
  *	clear		has no environment any more, and has written over what it had
  *	threads N	so many threads at once, each with stacks in use
- *	churn		uses stacks until it is killed
+ *	confine HOW	allows itself the calls that stacks need, write and exit; another is `deadly`, or is
+ *`refused` churn		uses stacks until it is killed
  *	rights		gives its capabilities up; says how many of its threads have none
  *	exit STATUS	its first and only thread ends by the system call for threads
  *	join STATUS	the same, and another thread, which waits for it, ends the program
@@ -16,14 +17,19 @@
  */
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -270,6 +276,42 @@ static void run_rights(const char *unused)
 	use(DEPTH);
 }
 
+/* ---- seccomp ---- */
+
+static void run_confine(const char *how)
+{
+	unsigned other = strcmp(how, "deadly") == 0 ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM;
+	struct sock_filter code[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 6, 0),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_munmap, 5, 0),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 4, 0),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_brk, 3, 0),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 2, 0),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+	        BPF_STMT(BPF_RET | BPF_K, other),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+	printf("confined "); /* what stdio asks of its file is asked now */
+	fflush(stdout);
+	use(DEPTH);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	printf("%d\n", prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+	for (int i = 0; i < 100; i++)
+		use(DEPTH);
+	/* More at once than there ever were, with other guards, and the first halves of them. */
+	for (int i = 0; i < 4 * DEPTH; i++) {
+		char *stack = make();
+
+		if (stack == NULL || mprotect(stack, 2 * PAGE, PROT_NONE) != 0 ||
+		        (i % 3 != 0 && munmap(stack, BYTES / 2) != 0) ||
+		        (i % 3 == 0 && mprotect(stack, BYTES, PROT_READ | PROT_WRITE) != 0))
+			atomic_fetch_add(&failures, 1);
+	}
+}
+
 static void run_churn(const char *unused)
 {
 	puts("begun");
@@ -314,6 +356,7 @@ static const struct {
         {"clear", run_clear},
         {"threads", run_threads},
         {"rights", run_rights},
+        {"confine", run_confine},
         {"churn", run_churn},
         {"exit", run_exit},
         {"join", run_join},
