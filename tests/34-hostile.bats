@@ -111,14 +111,14 @@ has_samples_of() { # PID
 
 @test "hostile: killed by SIGKILL at any moment it costs a line at most, and the next process none" {
 	local round
-	for round in {1..12}; do
+	for round in {1..6}; do
 		start_pooled COPOOL_INTERVAL_MS=10 "$hostile" churn
 		wait_until 10 has_samples_of "$pid"
 		stop "$pid" KILL
 	done
 	run_pooled "$hostile" clear
-	[[ $(whole_records open | wc -l) -eq 13 ]]
-	(($(jq -Rr 'select(. != "") | fromjson? // "torn"' "$LOG" | grep -cx torn || :) <= 12))
+	[[ $(whole_records open | wc -l) -eq 7 ]]
+	(($(jq -Rr 'select(. != "") | fromjson? // "torn"' "$LOG" | grep -cx torn || :) <= 6))
 	run_shown "$COPOOL" show "$LOG"
 	[[ $status -eq 0 && $output == *'ended after'* ]]
 }

@@ -124,7 +124,9 @@ check_faults_told() {
 		jq -Rnr --slurpfile base base.jsonl 'def sum: {
 				opens: [.[] | select(.type == "open")] | length,
 				pools: [.[] | select(.type == "final")] | group_by([.pid, .pool])
-					| map(last | {pool, creates: (.create_local + .create_depot + .create_new)}) | sort};
+					| map(last | {pool, creates: (.create_local + .create_depot + .create_new)}
+						# how many stacks a coroutine needs depends on when it was trimmed
+						| if .pool | endswith(" qemu") then {pool} else . end) | sort};
 			[inputs | {file: input_filename, record: fromjson}] | group_by(.file)[]
 			| {file: .[0].file, records: map(.record)}
 			| select((.records | sum) != ($base | sum)
