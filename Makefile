@@ -17,14 +17,14 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 # ---- what there is ----
 
 SHIM := shim.c exports.c config.c \
-	libc/cgroup.c libc/real.c libc/warn.c \
+	libc/cgroup.c libc/real.c libc/sandbox.c libc/warn.c \
 	pool/depot.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
 	host/request.c host/sites.c host/stacks.c \
-	report/blame.c report/block.c report/callers.c report/depths.c report/journal.c report/line.c report/log.c \
+	report/blame.c report/block.c report/callers.c report/depths.c report/first.c report/journal.c report/line.c report/log.c \
 	report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c report/report.c report/utf8.c report/watch.c \
 	report/worker.c
 
@@ -37,7 +37,7 @@ COPOOL := main.c cmd_advise.c cmd_compare.c cmd_origins.c cmd_plot.c cmd_prune.c
 REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
-UNIT := warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
+UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	callers_test origin_test guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
 	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test trim_test simulate_test verdict_test
@@ -46,7 +46,7 @@ UNIT := warn_test cgroup_test config_test limits_test record_test log_test journ
 FUZZ := readers_fuzz
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c deep.c handler.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c qemu_confined.c \
+GUESTS := count_contexts.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
 	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. bare_array.c to malloc_free.c are a contender each.
@@ -59,7 +59,7 @@ SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
-	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
+	30-inert 31-hosts-that-bite 33-faults 34-hostile 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory \
 	60-install 70-baseline 90-bootstrap
 
@@ -69,6 +69,8 @@ UNIT_FLAGS_patch_test      := -rdynamic
 UNIT_FLAGS_simulate_test    = -Itools/copool $(BUILD)/tools/copool/simulate.o
 UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/verdict.o -lm
 GUEST_FLAGS_count_contexts := -shared -fPIC
+GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
+GUEST_FLAGS_plugin         := -shared -fPIC
 GUEST_FLAGS_qemu_confined  := -rdynamic
 GUEST_FLAGS_qemu_like      := -rdynamic
 GUEST_FLAGS_qemu_newer     := -rdynamic

@@ -4,16 +4,24 @@
  */
 #include "host/stacks.h"
 #include "libc/real.h"
+#include "libc/sandbox.h"
 #include "report/report.h"
 
 #include <errno.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
+
+int capset(void *header, const void *data); /* libc has no header for it */
 
 EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
@@ -55,6 +63,18 @@ EXPORT int mlock2(const void *address, size_t bytes, unsigned flags)
 	return hook_mlock2(address, bytes, flags);
 }
 
+/* The filter can be looked at when the kernel has been able to. */
+static int confine(const unsigned long *argument)
+{
+	int result;
+
+	report_confine();
+	result = real_prctl(PR_SET_SECCOMP, argument[0], argument[1], argument[2], argument[3]);
+	if (result == 0)
+		sandbox_know(argument[0] == SECCOMP_MODE_FILTER ? (void *)argument[1] : NULL);
+	return result;
+}
+
 EXPORT int prctl(int option, ...)
 {
 	unsigned long argument[4];
@@ -68,7 +88,36 @@ EXPORT int prctl(int option, ...)
 	 */
 	if ((option == PR_SET_KEEPCAPS && argument[0] != 0) || option == PR_SET_SECUREBITS)
 		report_withdraw("the program keeps capabilities while it changes its user");
+	if (option == PR_SET_SECCOMP)
+		return confine(argument);
 	return hook_prctl(option, argument[0], argument[1], argument[2], argument[3]);
+}
+
+/* What the calling thread may have, as far as it can be known. */
+static void permitted(uint64_t *rights)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+	int saved = errno;
+
+	*rights = 0;
+	if (syscall(SYS_capget, &header, data) == 0)
+		*rights = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+	errno = saved;
+}
+
+/* A thread's capabilities are its own: ours must not keep what the program gives up. */
+EXPORT int capset(void *header, const void *data)
+{
+	uint64_t before, after;
+	int result;
+
+	permitted(&before);
+	result = real_capset(header, data);
+	permitted(&after);
+	if ((before & ~after) != 0)
+		report_withdraw("the program gives up capabilities");
+	return result;
 }
 
 /* Only a process of one thread can have a user namespace of its own. */

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "host/host.h"
 #include "libc/real.h"
+#include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/origin.h"
 #include "report/report.h"
@@ -91,13 +92,40 @@ static int start(const struct host *host)
 	if (error != 0)
 		return error;
 	start_companion(host);
-	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0)
+		warn("there was no memory to hear of forks: children write no statistics");
 	return 0;
+}
+
+/*
+ * What a program is checked by that was built with a sanitizer: it follows stacks from mmap to munmap, and
+ * takes what is used again in between for races and for use of what is not its own.
+ */
+static const char *sanitizer(void)
+{
+	static const struct {
+		const char *function, *name;
+	} known[] = {
+	        {"__asan_init", "AddressSanitizer"},
+	        {"__hwasan_init", "HWAddressSanitizer"},
+	        {"__msan_init", "MemorySanitizer"},
+	        {"__tsan_init", "ThreadSanitizer"},
+	};
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	return NULL; /* it is ourselves who are checked */
+#endif
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (real_has(known[i].function))
+			return known[i].name;
+	}
+	return NULL;
 }
 
 /* The first host that the program, or the user, wants and that can be had; NULL: none. */
 static const struct host *start_first(void)
 {
+	const char *checker;
 	bool is_ready = false;
 
 	for (size_t i = 0; i < HOSTS; i++) {
@@ -105,6 +133,10 @@ static const struct host *start_first(void)
 		        shim.config.host == hosts[i].setting ||
 		        (shim.config.host == CONFIG_HOST_AUTO && hosts[i].host->is_here(&shim.config));
 
+		if (is_wanted && (checker = sanitizer()) != NULL) {
+			host_say(&shim.outcome, "left alone: the program checks itself with %s", checker);
+			return NULL;
+		}
 		if (is_wanted && !is_ready && pools_init(shim.config.decay_ms, report_wake) != 0) {
 			host_say(&shim.outcome, "no thread-specific key was left");
 			return NULL;

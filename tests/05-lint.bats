@@ -119,6 +119,13 @@ sees() {
 	sees lint_listed tests/99-another.bats '@test "x" { true; }'
 }
 
+@test "lint: every test that tests/README.md names exists" {
+	lint_named_tests "$root"
+	(($(grep -cE '^\|.*\| ([0-9]{2}|unit:) ' "$root/tests/README.md") > 60))
+	sees lint_named_tests tests/README.md '| dies twice | 31 host: it may die twice |'
+	sees lint_named_tests tests/README.md '| dies twice | unit: death_test |'
+}
+
 @test "lint: the manual pages have no mistakes" {
 	requires mandoc
 	lint_manuals "$root"

@@ -3,6 +3,8 @@
 
 #include "host/request.h"
 #include "host/sites.h"
+#include "libc/sandbox.h"
+#include "libc/warn.h"
 #include "pool/pool.h"
 #include "pool/roster.h"
 #include "stack/reclaim.h"
@@ -113,10 +115,15 @@ static struct stack_class *add_class(const struct request *request)
 	struct stack_class *class;
 	unsigned number;
 
-	if (!roster_begin(&classes.started))
+	if (sandbox_is_tight() || !roster_begin(&classes.started))
 		return NULL;
 	number = roster_count(&classes.started);
 	class = find_class(request);
+	if (class == NULL && number == POOL_MAX)
+		warn_once("there are more than %d kinds of stacks, by size and call site: those that come "
+		          "later "
+		          "are not pooled",
+		        POOL_MAX);
 	if (class == NULL && number < POOL_MAX) {
 		start_class(&classes.class[number], number, request);
 		if (pool_start(&classes.class[number].pool, &classes.class[number].kind,
@@ -171,6 +178,10 @@ void *classes_get(const struct request *request)
 	}
 	if (stack != NULL)
 		warm_up(stack, request->bytes);
+	else if (arena_is_refused(classes.arena))
+		warn_once("the system had no room for another stack of %zu bytes: when that happens, the "
+		          "program maps its stacks itself, and they are not pooled",
+		        request->bytes);
 	return stack;
 }
 

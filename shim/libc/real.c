@@ -5,6 +5,8 @@
  */
 #include "libc/real.h"
 
+#include "libc/sandbox.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -20,6 +22,7 @@ typedef int(madvise_function)(void *, size_t, int);
 typedef int(mlock_function)(const void *, size_t);
 typedef int(prctl_function)(int, ...);
 typedef int(unshare_function)(int);
+typedef int(capset_function)(void *, const void *);
 typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef int(mlockall_function)(int);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
@@ -38,6 +41,7 @@ static struct {
 	mlockall_function *_Atomic mlockall;
 	prctl_function *_Atomic prctl;
 	unshare_function *_Atomic unshare;
+	capset_function *_Atomic capset;
 } next;
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
@@ -57,6 +61,7 @@ void real_init(void)
 	FIND_NEXT(mlockall);
 	FIND_NEXT(prctl);
 	FIND_NEXT(unshare);
+	FIND_NEXT(capset);
 }
 
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -101,6 +106,14 @@ int real_madvise(void *address, size_t bytes, int advice)
 	                        : (int)syscall(SYS_madvise, address, bytes, advice);
 }
 
+int real_own_madvise(void *address, size_t bytes, int advice)
+{
+	if (!sandbox_is_tight())
+		return real_madvise(address, bytes, advice);
+	errno = EPERM;
+	return -1;
+}
+
 void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
 {
 	mremap_function *function = NEXT(mremap);
@@ -132,6 +145,13 @@ int real_unshare(int flags)
 	return function != NULL ? function(flags) : (int)syscall(SYS_unshare, flags);
 }
 
+int real_capset(void *header, const void *data)
+{
+	capset_function *function = NEXT(capset);
+
+	return function != NULL ? function(header, data) : (int)syscall(SYS_capset, header, data);
+}
+
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
 	prctl_function *function = NEXT(prctl);
@@ -144,6 +164,15 @@ int real_mlockall(int flags)
 	mlockall_function *function = NEXT(mlockall);
 
 	return function != NULL ? function(flags) : (int)syscall(SYS_mlockall, flags);
+}
+
+bool real_has(const char *function)
+{
+	bool found = dlsym(RTLD_DEFAULT, function) != NULL;
+
+	if (!found)
+		dlerror(); /* what is not there is no mistake of the program's */
+	return found;
 }
 
 void *real_table(size_t bytes)

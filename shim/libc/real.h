@@ -9,6 +9,7 @@
 #ifndef COPOOL_LIBC_REAL_H
 #define COPOOL_LIBC_REAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,6 +24,9 @@ int real_pkey_mprotect(void *address, size_t bytes, int protection, int key); /*
 int real_madvise(void *address, size_t bytes, int advice);
 void *real_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
 
+/* The same for advice of the shim's own: EPERM in a sandbox that would kill for it. */
+int real_own_madvise(void *address, size_t bytes, int advice);
+
 /* As in mlock(2), mlock2(2), mlockall(2). */
 int real_mlock(const void *address, size_t bytes);
 int real_mlock2(const void *address, size_t bytes, unsigned flags);
@@ -31,8 +35,14 @@ int real_mlockall(int flags);
 /* As in unshare(2). */
 int real_unshare(int flags);
 
+/* As in capset(2): a struct __user_cap_header_struct, and two __user_cap_data_struct in its third version. */
+int real_capset(void *header, const void *data);
+
 /* As in prctl(2). */
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+
+/* Whether the program, or a library that it was started with, has such a function for all to see. */
+bool real_has(const char *function);
 
 /*
  * Private zeroed memory for the shim's own tables. `bytes` is rounded up to whole pages. Returns NULL when

@@ -6,6 +6,7 @@
 #ifndef COPOOL_LIBC_WARN_H
 #define COPOOL_LIBC_WARN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -13,6 +14,16 @@ enum { WARN_BYTES = 512 }; /* longest message, with its zero; a longer one is cu
 
 /* Queues one message, without a newline. errno survives. */
 __attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
+
+/* The same, but only the first time that one of its threads comes there. */
+#define warn_once(...)                                                                                       \
+	do {                                                                                                 \
+		static _Atomic bool is_said;                                                                 \
+                                                                                                             \
+		/* [is_said] relaxed: nothing is published. */                                               \
+		if (!atomic_exchange_explicit(&is_said, true, memory_order_relaxed))                         \
+			warn(__VA_ARGS__);                                                                   \
+	} while (0)
 
 /* Moves the oldest message to `text` (at least WARN_BYTES); false when there is none. One reader at a time.
  */

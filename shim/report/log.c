@@ -50,6 +50,25 @@ int log_init(struct log *log, const char *setting, const char *start_dir, bool i
 	return 0;
 }
 
+/*
+ * Whether the file ends in the middle of a line: somebody was killed while he wrote it. One that is just
+ * being written looks the same, and then there is an empty line more.
+ */
+static bool ends_mid_line(const struct log *log)
+{
+	int fd = path_open(log->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat status;
+	char last = '\n';
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
+	        pread(fd, &last, 1, status.st_size - 1) != 1)
+		last = '\n';
+	close(fd);
+	return last != '\n';
+}
+
 /* Takes the opened file, unless it is one that must not be written to. */
 static int adopt(struct log *log, int fd)
 {
@@ -60,7 +79,7 @@ static int adopt(struct log *log, int fd)
 	if (S_ISBLK(status.st_mode))
 		return -ENOTSUP;
 	if (status.st_dev != log->device || status.st_ino != log->inode)
-		log->is_mid_line = false;
+		log->is_mid_line = S_ISREG(status.st_mode) && status.st_size > 0 && ends_mid_line(log);
 	log_close(log);
 	log->fd = fd;
 	log->device = status.st_dev;

@@ -19,9 +19,11 @@
 
 #include "config.h"
 #include "libc/real.h"
+#include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/block.h"
+#include "report/first.h"
 #include "report/journal.h"
 #include "report/log.h"
 #include "report/pressure.h"
@@ -42,7 +44,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000, CHILD_WAIT_MS = 20, FIRST_FD = 3, LOOK_MS = 900 };
+enum {
+	START_WAIT_MS = 1000,
+	STOP_WAIT_MS = 2000,
+	CHILD_WAIT_MS = 20,
+	CONFINED_WAIT_MS = 1000, /* at most, where the bell may not be rung */
+	PRESSURE_LOOK_MS = 900,
+	FIRST_FD = 3,
+};
+
+#define FIRST_HAS_ENDED "the program's first thread has ended"
+#define NO_MORE         "no more statistics, and no idle object is given back"
 
 enum phase {
 	PHASE_NONE = RECORD_THREAD_NONE,
@@ -59,6 +71,7 @@ static struct {
 	_Atomic uint32_t bell; /* rung by adding one */
 	_Atomic uint32_t step; /* 1: the thread is ready, 2: it has ended; a futex as well */
 	_Atomic bool is_stopping;
+	_Atomic bool is_confined; /* the bell may not be rung any more: the thread looks by itself */
 } shared;
 
 static struct {
@@ -92,7 +105,8 @@ static void ring(_Atomic uint32_t *word)
 {
 	/* [bell, step] release: what was done before is seen by who wakes; pairs with the acquire loads. */
 	atomic_fetch_add_explicit(word, 1, memory_order_release);
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
+	if (!sandbox_is_tight())
+		syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
 /* Waits until the thread has come to `step`, at most `wait_ms`. */
@@ -108,6 +122,14 @@ static void await(uint32_t step, unsigned wait_ms)
 			return;
 		futex_wait(&shared.step, seen, deadline - now);
 	}
+}
+
+/* Where it is from now on: when there is no thread yet, or none any more. */
+static void set_out(int phase)
+{
+	/* [phase] relaxed: nobody uses a pool before the constructor is done, or there is one thread; or it
+	 * ends. */
+	atomic_store_explicit(&shared.phase, phase, memory_order_relaxed);
 }
 
 /* ---- the thread ---- */
@@ -143,7 +165,7 @@ static void relieve(void)
 		memory.state = MEMORY_UNKNOWN;
 		return;
 	}
-	if (memory.state != MEMORY_UNKNOWN && now - memory.pressure.looked_ms < LOOK_MS)
+	if (memory.state != MEMORY_UNKNOWN && now - memory.pressure.looked_ms < PRESSURE_LOOK_MS)
 		return;
 	is_felt = pressure_is_felt(&memory.pressure, now) && memory.state != MEMORY_UNKNOWN;
 	if (is_felt)
@@ -171,7 +193,15 @@ static void serve(void)
 			wait = pool_trim_tick();
 		}
 		journal_sample();
-		futex_wait(&shared.bell, seen, journal_wait_ms(wait, pool_trim_patience()));
+		wait = journal_wait_ms(wait, pool_trim_patience());
+		/* [is_confined] relaxed: set before the bell was rung. */
+		if (atomic_load_explicit(&shared.is_confined, memory_order_relaxed) && wait > CONFINED_WAIT_MS)
+			wait = CONFINED_WAIT_MS;
+		first_wait(&shared.bell, seen, wait);
+		if (first_has_ended()) {
+			warn(FIRST_HAS_ENDED ": " NO_MORE);
+			return;
+		}
 		/* [phase] relaxed: who still sees ASLEEP rings once too often. */
 		atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	}
@@ -198,7 +228,9 @@ static void *run(void *unused)
 	ring(&shared.step);
 	serve();
 	journal_end();
+	set_out(PHASE_DONE);
 	ring(&shared.step);
+	first_follow();
 	return NULL;
 }
 
@@ -276,7 +308,7 @@ static bool change(int from, int to)
 static void leave(void *unused)
 {
 	(void)unused;
-	report_withdraw("the program's first thread has ended");
+	report_withdraw(FIRST_HAS_ENDED);
 }
 
 /* Called in the thread that began the process, to hear of its end. */
@@ -286,19 +318,13 @@ static void know_first_thread(void)
 		report.has_key = true;
 		pthread_setspecific(report.first_thread, &report);
 	}
+	first_know();
 	pthread_sigmask(SIG_BLOCK, NULL, &report.blocked);
 }
 
 static bool wants_thread(const struct config *config)
 {
 	return config->log[0] != '\0' || config->prometheus[0] != '\0' || config->decay_ms != 0;
-}
-
-/* Where it is when there is no thread yet: whether it comes when a pool is used. */
-static void set_out(int phase)
-{
-	/* [phase] relaxed: nobody uses a pool before the constructor is done, or there is one thread. */
-	atomic_store_explicit(&shared.phase, phase, memory_order_relaxed);
 }
 
 int report_start(const struct config *config, const struct report_host *host)
@@ -347,7 +373,7 @@ void report_stop(void)
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
 	/* A child that the fork handlers did not hear of has no thread. */
-	if (report.pid != getpid())
+	if (sandbox_is_tight() || report.pid != getpid())
 		return;
 	if (phase == PHASE_ALONE)
 		without_signals(journal_end);
@@ -360,13 +386,24 @@ void report_stop(void)
 	atomic_store_explicit(&shared.phase, PHASE_DONE, memory_order_relaxed);
 }
 
+void report_confine(void)
+{
+	/* [phase] relaxed: as in report_stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+
+	/* [is_confined] relaxed: published by the bell. */
+	atomic_store_explicit(&shared.is_confined, true, memory_order_relaxed);
+	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
+		ring(&shared.bell);
+}
+
 void report_withdraw(const char *why)
 {
 	/* [phase] relaxed: as in report_stop. */
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
-		warn("%s: no more statistics, and no idle object is given back", why);
+		warn("%s: " NO_MORE, why);
 		report_stop();
 	} else if (!change(PHASE_ARMED, PHASE_DONE)) {
 		change(PHASE_LATENT, PHASE_DONE);
@@ -379,7 +416,9 @@ void report_fork_child(void)
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
 	block_fork_child(report.pid);
-	if (phase == PHASE_NONE || phase == PHASE_DONE)
+	if (sandbox_is_tight())
+		set_out(PHASE_DONE);
+	if (phase == PHASE_NONE || phase == PHASE_DONE || sandbox_is_tight())
 		return;
 	warn_fork_child();
 	atomic_store_explicit(&shared.bell, 0, memory_order_relaxed);
@@ -392,7 +431,7 @@ void report_fork_child(void)
 	report.pid = getpid();
 }
 
-/* Whether the program has a handler for it that may run anywhere, in malloc too. */
+/* Whether the program has a handler for it that may run anywhere, in malloc too; or nobody can say. */
 static bool is_handled(int number)
 {
 	struct sigaction action;
@@ -400,8 +439,8 @@ static bool is_handled(int number)
 	if (number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL ||
 	        number == SIGTRAP)
 		return false;
-	return sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
-	       action.sa_handler != SIG_IGN;
+	return sigaction(number, NULL, &action) != 0 ||
+	       (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
 }
 
 /*
@@ -426,6 +465,8 @@ void report_wake(void)
 {
 	int saved = errno, phase;
 
+	if (sandbox_is_tight())
+		return;
 	/*
 	 * [phase] seq_cst: behind the change of the depot's word, which is as well; serve() sees that, or its
 	 * sleep is seen here.

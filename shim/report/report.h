@@ -48,6 +48,9 @@ void report_stop(void);
  */
 void report_withdraw(const char *why);
 
+/* The program is about to confine itself: it may be the last time that the thread can be woken. */
+void report_confine(void);
+
 /*
  * In a fork's child: the thread is gone. Forgets it, and has the next report_wake() start another; a child
  * that only execs thus never gets a thread.

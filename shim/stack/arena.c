@@ -60,6 +60,12 @@ bool arena_ready(const struct arena_place *place)
 	return place->slot->is_open || class->is_reserved;
 }
 
+bool arena_is_refused(const struct arena *arena)
+{
+	/* [arena.is_refused] relaxed: a statistic. */
+	return atomic_load_explicit((_Atomic bool *)&arena->is_refused, memory_order_relaxed);
+}
+
 void *arena_make(struct arena_class *class)
 {
 	struct arena_place place = {.class = class};
@@ -75,6 +81,8 @@ void *arena_make(struct arena_class *class)
 		if (!arena_ready(&place)) {
 			slot_move(place.slot, SLOT_LIVE, SLOT_FREE);
 			chunk_put_slot(class, id);
+			/* [arena.is_refused] relaxed: a statistic. */
+			atomic_store_explicit(&class->arena->is_refused, true, memory_order_relaxed);
 			break;
 		}
 		made = (void *)place.base;
@@ -248,8 +256,8 @@ int arena_retire(const struct arena_place *place)
 /* Gives memory back. Guards by madvise and mprotect survive it. */
 static int drop(uintptr_t low, size_t bytes)
 {
-	if (bytes == 0 || real_madvise((void *)low, bytes, MADV_DONTNEED) == 0 ||
-	        real_madvise((void *)low, bytes, MADV_DONTNEED_LOCKED) == 0)
+	if (bytes == 0 || real_own_madvise((void *)low, bytes, MADV_DONTNEED) == 0 ||
+	        real_own_madvise((void *)low, bytes, MADV_DONTNEED_LOCKED) == 0)
 		return 0;
 	return -errno;
 }
@@ -295,7 +303,7 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
 		error = -errno;
 	else
-		real_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
+		real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
 	(void)place;
 	errno = saved;
 	return error;

@@ -96,6 +96,7 @@ struct arena {
 	struct arena_leaf *_Atomic leaf[ARENA_LEAVES]; /* of the address space; set once each */
 	_Atomic uintptr_t low, high;                   /* all chunks lie in between */
 	_Atomic uint64_t reserved;                     /* bytes */
+	_Atomic bool is_refused;                       /* the system once had no room for a slot */
 	struct depth_watch watch;
 	struct arena_class class[ARENA_CLASSES];
 };
@@ -122,6 +123,9 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
  * arena. Its contents are zero; a guard that it had before is still there.
  */
 void *arena_make(struct arena_class *class);
+
+/* Whether the system once had no room for a slot: the caller maps such stacks as if there were no arena. */
+bool arena_is_refused(const struct arena *arena);
 
 /* Opens a slot that is the caller's, unless it is open or the program is to do that. False: out of maps. */
 bool arena_ready(const struct arena_place *place);

@@ -5,6 +5,7 @@
 #include "stack/chunk.h"
 
 #include "libc/real.h"
+#include "libc/sandbox.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -124,7 +125,7 @@ static uintptr_t reserve(uint64_t bytes)
 		real_munmap(range, base - low);
 	real_munmap((void *)(base + bytes), end - base - bytes);
 	/* A stack of which a page is touched shall not cost a huge page. */
-	real_madvise((void *)base, bytes, MADV_NOHUGEPAGE);
+	real_own_madvise((void *)base, bytes, MADV_NOHUGEPAGE);
 	return base;
 }
 
@@ -153,7 +154,7 @@ static bool add_chunk(struct arena_class *class)
 	uint64_t bytes;
 	uint32_t slots;
 
-	if (number == ARENA_CHUNKS)
+	if (number == ARENA_CHUNKS || sandbox_is_tight())
 		return false;
 	bytes = next_chunk_bytes(class, number);
 	if (bytes == 0)
@@ -214,6 +215,9 @@ uint32_t chunk_take_slot(struct arena_class *class)
 	if (id == 0 && !atomic_flag_test_and_set_explicit(&class->is_growing, memory_order_acquire)) {
 		id = take_new(class);
 		has_grown = id == 0 && add_chunk(class);
+		/* [arena.is_refused] relaxed: a statistic. */
+		if (id == 0 && !has_grown)
+			atomic_store_explicit(&class->arena->is_refused, true, memory_order_relaxed);
 		atomic_flag_clear_explicit(&class->is_growing, memory_order_release);
 	}
 	return has_grown ? take_new(class) : id;

@@ -2,6 +2,7 @@
 #include "stack/guard.h"
 
 #include "libc/real.h"
+#include "libc/sandbox.h"
 #include "stack/poison.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ static int advise(void *low, size_t bytes, int advice)
 {
 	int saved = errno, error;
 
-	error = real_madvise(low, bytes, advice) == 0 ? 0 : -errno;
+	error = real_own_madvise(low, bytes, advice) == 0 ? 0 : -errno;
 	errno = saved;
 	return error;
 }
@@ -81,7 +82,7 @@ int guard_install(enum guard_means means, void *low, size_t bytes)
 
 	if (means == GUARD_MADVISE && advise(low, bytes, MADV_GUARD_INSTALL) == 0)
 		return GUARD_MADVISE;
-	if (means == GUARD_POISON && poison_install(low, bytes) == 0)
+	if (means == GUARD_POISON && !sandbox_is_tight() && poison_install(low, bytes) == 0)
 		return GUARD_POISON;
 	error = protect(low, bytes, PROT_NONE);
 	return error == 0 ? (int)GUARD_MPROTECT : error;

@@ -53,7 +53,7 @@ int poison_install(void *low, size_t bytes)
 	 * Linux 6.12 does not join the parts of a mapping again of which only one was ever touched; so all of
 	 * it is, by a page that comes and goes.
 	 */
-	real_madvise(low, 1, MADV_POPULATE_WRITE);
+	real_own_madvise(low, 1, MADV_POPULATE_WRITE);
 	error = poison_remove(low, bytes); /* a page that is there cannot be poisoned */
 	if (error == 0) {
 		fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
@@ -69,7 +69,7 @@ int poison_remove(void *low, size_t bytes)
 {
 	int saved = errno, error;
 
-	error = real_madvise(low, bytes, MADV_DONTNEED) == 0 ? 0 : -errno;
+	error = real_own_madvise(low, bytes, MADV_DONTNEED) == 0 ? 0 : -errno;
 	errno = saved;
 	return error;
 }

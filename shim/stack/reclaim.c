@@ -45,7 +45,7 @@ static void reclaim_span(const struct arena *arena, uintptr_t low, size_t bytes)
 
 	/* Only advice for the whole of a span makes the kernel drop its table. */
 	if (claimed >= low + bytes && unguard(arena, low, claimed))
-		real_madvise((void *)low, bytes, MADV_DONTNEED);
+		real_own_madvise((void *)low, bytes, MADV_DONTNEED);
 	release(arena, low, claimed);
 }
 

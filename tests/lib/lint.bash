@@ -197,6 +197,17 @@ lint_listed() {
 		done | nothing
 }
 
+# Every test that the tables of tests/README.md name is there.
+lint_named_tests() {
+	local where name
+	sed -nE 's/^\|.*\| ([0-9]{2}|unit:) ([^|]*) \|$/\1 \2/p' "$1/tests/README.md" | while read -r where name; do
+		case $where in
+		unit:) [[ -e $1/tests/unit/$name.c ]] || echo "tests/README.md names the unit test $name" ;;
+		*) grep -qxF "@test \"$name\" {" "$1/tests/$where"-*.bats || echo "tests/README.md names $where, $name" ;;
+		esac
+	done | nothing
+}
+
 lint_manuals() {
 	local page
 	for page in "$1"/tools/man/*.[1-9]; do
