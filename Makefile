@@ -61,7 +61,7 @@ POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazi
 
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe \
-	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz \
+	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth \
 	60-install 70-baseline 90-bootstrap
 
@@ -86,7 +86,7 @@ GUEST_FLAGS_qemu_unmovable := -rdynamic
 # ---- how it is made ----
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef $(if $(WERROR),-Werror)
-HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 ifeq ($(shell uname -m),x86_64)
 HARDEN   += -fcf-protection
 endif

@@ -54,11 +54,15 @@ int log_init(struct log *log, const char *setting, const char *start_dir, bool i
 static int adopt(struct log *log, int fd)
 {
 	struct stat status;
+	int error;
 
 	if (fstat(fd, &status) != 0)
 		return -errno;
 	if (S_ISBLK(status.st_mode))
 		return -ENOTSUP;
+	error = path_check_owner(log->path, &status);
+	if (error != 0)
+		return error;
 	if (status.st_dev != log->device || status.st_ino != log->inode)
 		log->is_mid_line = false;
 	log_close(log);
