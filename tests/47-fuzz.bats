@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The fuzzers of tests/fuzz: each is given its corpus and seeds, then so many inputs made of them, the same ones
+# shellcheck disable=SC2154 # tests/fuzz/limits sets max_len and runs
 # at every run. With COPOOL_TEST_FULL=1 two minutes' worth of others instead.
 
 load lib/helper
@@ -8,7 +9,7 @@ load lib/helper
 fuzz() {
 	local program=$COPOOL_BUILD/fuzz/$1_fuzz limit=(-seed=1) empty=$BATS_TEST_TMPDIR/new
 	[[ -x $program ]] || lacks "the fuzzers are not built (make fuzz; clang with libFuzzer)"
-	# shellcheck source=tests/fuzz/limits
+	# shellcheck disable=SC1091 # it is no script
 	. "$TESTS/fuzz/limits"
 	if [[ ${COPOOL_TEST_FULL-} == 1 ]]; then
 		limit=(-max_total_time=120)

@@ -14,7 +14,7 @@
 enum {
 	SANDBOX_CODE_BYTES = 4096,
 	SANDBOX_DATA_BYTES = 1 << 16,
-	SANDBOX_VECTORS_BYTES = 1 << 14,/* room for the processor's state beside `regs` */
+	SANDBOX_VECTORS_BYTES = 1 << 14, /* room for the processor's state beside `regs` */
 };
 
 enum sandbox_window {
