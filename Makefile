@@ -25,7 +25,7 @@ SHIM := shim.c exports.c config.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
 	host/request.c host/sites.c host/stacks.c \
-	report/blame.c report/block.c report/callers.c report/depths.c report/journal.c report/line.c report/log.c \
+	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/journal.c report/line.c report/log.c \
 	report/names.c report/origin.c report/path.c report/prometheus.c report/report.c report/utf8.c report/watch.c \
 	report/worker.c
 
@@ -51,7 +51,7 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
 FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c deep.c handler.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c qemu_confined.c \
+GUESTS := count_contexts.c deep.c faults.c handler.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c qemu_confined.c \
 	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. bare_array.c to malloc_free.c are a contender each.
@@ -61,7 +61,7 @@ POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazi
 
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe \
-	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security \
+	30-inert 31-hosts-that-bite 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth \
 	60-install 70-baseline 90-bootstrap
 
@@ -77,6 +77,7 @@ UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/verdict.o -lm
 FUZZ_FLAGS_decode_fuzz      = $(BUILD)/sandbox.o -lZydis
 FUZZ_FLAGS_readers_fuzz     = $(READERS)
 GUEST_FLAGS_count_contexts := -shared -fPIC
+GUEST_FLAGS_faults         := -rdynamic
 GUEST_FLAGS_qemu_confined  := -rdynamic
 GUEST_FLAGS_qemu_like      := -rdynamic
 GUEST_FLAGS_qemu_newer     := -rdynamic

@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -20,6 +21,9 @@ typedef int(madvise_function)(void *, size_t, int);
 typedef int(mlock_function)(const void *, size_t);
 typedef int(prctl_function)(int, ...);
 typedef int(unshare_function)(int);
+typedef int(sigaction_function)(int, const struct sigaction *, struct sigaction *);
+typedef sighandler_t(signal_function)(int, sighandler_t);
+typedef signal_function sysv_signal_function, sigset_function;
 typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef int(mlockall_function)(int);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
@@ -38,6 +42,10 @@ static struct {
 	mlockall_function *_Atomic mlockall;
 	prctl_function *_Atomic prctl;
 	unshare_function *_Atomic unshare;
+	sigaction_function *_Atomic sigaction;
+	signal_function *_Atomic signal;
+	sysv_signal_function *_Atomic sysv_signal;
+	sigset_function *_Atomic sigset;
 } next;
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
@@ -57,6 +65,10 @@ void real_init(void)
 	FIND_NEXT(mlockall);
 	FIND_NEXT(prctl);
 	FIND_NEXT(unshare);
+	FIND_NEXT(sigaction);
+	FIND_NEXT(signal);
+	FIND_NEXT(sysv_signal);
+	FIND_NEXT(sigset);
 }
 
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -144,6 +156,29 @@ int real_mlockall(int flags)
 	mlockall_function *function = NEXT(mlockall);
 
 	return function != NULL ? function(flags) : (int)syscall(SYS_mlockall, flags);
+}
+
+/* A system call would not do: libc knows how a handler returns. Libraries that start before us may call. */
+#define FIND_IN_TIME(name) (NEXT(name) != NULL ? NEXT(name) : (FIND_NEXT(name), NEXT(name)))
+
+int real_sigaction(int signal, const struct sigaction *action, struct sigaction *old)
+{
+	return FIND_IN_TIME(sigaction)(signal, action, old);
+}
+
+sighandler_t real_signal(int signal, sighandler_t handler)
+{
+	return FIND_IN_TIME(signal)(signal, handler);
+}
+
+sighandler_t real_sysv_signal(int signal, sighandler_t handler)
+{
+	return FIND_IN_TIME(sysv_signal)(signal, handler);
+}
+
+sighandler_t real_sigset(int signal, sighandler_t handler)
+{
+	return FIND_IN_TIME(sigset)(signal, handler);
 }
 
 void *real_table(size_t bytes)

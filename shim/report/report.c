@@ -22,6 +22,7 @@
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/block.h"
+#include "report/crash.h"
 #include "report/journal.h"
 #include "report/log.h"
 #include "report/record.h"
@@ -150,6 +151,7 @@ static void *run(void *unused)
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
+	crash_know_thread();
 	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
 	 * briefly. */
 	if (report.is_child)
