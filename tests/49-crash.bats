@@ -39,7 +39,7 @@ says() { # PATTERN
 
 @test "crash: a fault in code that copool moved is told" {
 	dies in-moved-code "${named[@]}"
-	says ' in code that copool moved (0x'
+	says ' in code that copool wrote or moved (0x'
 }
 
 @test "crash: a fault in copool's own thread is told, though it has none of the program's descriptors" {

@@ -67,7 +67,7 @@ static bool describe(uintptr_t place, char *text, size_t bytes)
 	if (place >= low && place < (uintptr_t)etext)
 		snprintf(text, bytes, "inside copool (libcopool.so+%#lx)", (unsigned long)(place - low));
 	else if (crash.is_moved(place))
-		snprintf(text, bytes, "in code that copool moved (%#lx)", (unsigned long)place);
+		snprintf(text, bytes, "in code that copool wrote or moved (%#lx)", (unsigned long)place);
 	else if (is_our_thread())
 		snprintf(text, bytes, "in copool's thread (%#lx)", (unsigned long)place);
 	else
