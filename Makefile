@@ -1,6 +1,7 @@
 # copool: build, test, install. `make help` lists the targets.
 #
 #   make SAN=thread|address ...   with that sanitizer (address brings undefined along), into build/san-*/
+#                                 (SAN=fuzzer: for `make fuzz` alone)
 #   make WERROR=1 ...             warnings are errors
 #   make V=1 ...                  show the commands
 
@@ -24,8 +25,9 @@ SHIM := shim.c exports.c config.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
 	host/request.c host/sites.c host/stacks.c \
-	report/blame.c report/block.c report/callers.c report/depths.c report/first.c report/journal.c report/line.c report/log.c \
-	report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c report/report.c report/utf8.c report/watch.c \
+	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
+	report/line.c report/log.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
+	report/report.c report/utf8.c report/watch.c \
 	report/worker.c
 
 COPOOL := main.c cmd_advise.c cmd_compare.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
@@ -40,13 +42,17 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	callers_test origin_test guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
-	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test trim_test simulate_test verdict_test
+	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test trim_test simulate_test verdict_test \
+	readers_test
 
-# Programs of tests/fuzz, linked with what reads logs; they speak TAP as the unit tests do.
-FUZZ := readers_fuzz
+# libFuzzer's targets, one for each that reads what others wrote; tests/fuzz/corpus has a folder for each.
+FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
+
+# What is linked to a target beside the shim.
+FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
+GUESTS := count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
 	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. bare_array.c to malloc_free.c are a contender each.
@@ -59,16 +65,23 @@ SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
-	30-inert 31-hosts-that-bite 33-faults 34-hostile 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite \
+	30-inert 31-hosts-that-bite 33-faults 34-hostile 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory \
 	60-install 70-baseline 90-bootstrap
+
+# All of `copool` but main(): it has the readers of logs.
+READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)
 
 # What one program needs beyond the rest.
 UNIT_FLAGS_origin_test     := -rdynamic
 UNIT_FLAGS_patch_test      := -rdynamic
+UNIT_FLAGS_readers_test     = $(READERS)
 UNIT_FLAGS_simulate_test    = -Itools/copool $(BUILD)/tools/copool/simulate.o
 UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/verdict.o -lm
+FUZZ_FLAGS_decode_fuzz      = $(BUILD)/sandbox.o -lZydis
+FUZZ_FLAGS_readers_fuzz     = $(READERS)
 GUEST_FLAGS_count_contexts := -shared -fPIC
+GUEST_FLAGS_crashes        := -rdynamic
 GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
 GUEST_FLAGS_plugin         := -shared -fPIC
 GUEST_FLAGS_qemu_confined  := -rdynamic
@@ -80,7 +93,7 @@ GUEST_FLAGS_qemu_unmovable := -rdynamic
 # ---- how it is made ----
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef $(if $(WERROR),-Werror)
-HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 ifeq ($(shell uname -m),x86_64)
 HARDEN   += -fcf-protection
 endif
@@ -90,8 +103,10 @@ ifeq ($(SAN),thread)
 SANITIZE := -fsanitize=thread
 else ifeq ($(SAN),address)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SAN),fuzzer)
+SANITIZE := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifneq ($(SAN),)
-$(error SAN is thread or address, not "$(SAN)")
+$(error SAN is thread, address or fuzzer, not "$(SAN)")
 endif
 ifneq ($(SAN),)
 HARDEN :=
@@ -106,7 +121,7 @@ COPOOL_LIBS := -ljansson -lncursesw -ltinfo -lm
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
 COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o
 UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
-FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/fuzz/%)
+FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/%)
 GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
 POOLS_OBJECTS  := $(POOLS:%.c=$(BUILD)/bench/%.o)
 POOLS_COUNTING := $(POOLS:%.c=$(BUILD)/bench/count/%.o)
@@ -157,14 +172,19 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 	$(Q)$(CC) $(BASE) $(SHIM_ONLY) -Itests/unit $(CPPFLAGS) $(DEPS) $(UNIT_FLAGS_$*) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libshim.a -pthread
 
+$(BUILD)/unit/readers_test: $(COPOOL_OBJECTS)
 $(BUILD)/unit/simulate_test: $(BUILD)/tools/copool/simulate.o
 $(BUILD)/unit/verdict_test: $(BUILD)/tools/copool/verdict.o
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(BUILD)/flags
-	@mkdir -p $(@D)
+$(FUZZ_PARTS:%=$(BUILD)/%.o): $(BUILD)/%.o: tests/fuzz/%.c $(BUILD)/flags
+	$(call say,CC)
+	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(DEPS) -c -o $@ $<
+
+$(BUILD)/decode_fuzz: $(BUILD)/sandbox.o
+$(FUZZ_PROGRAMS): $(BUILD)/%: tests/fuzz/%.c $(BUILD)/libshim.a $(COPOOL_OBJECTS) $(BUILD)/flags
 	$(call say,FUZZ)
-	$(Q)$(CC) $(BASE) -Ishim -Itools/copool -Itests/unit $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< \
-		$(filter %.o,$^) $(COPOOL_LIBS)
+	$(Q)$(CC) $(BASE) -fsanitize=fuzzer -Ishim $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< $(FUZZ_FLAGS_$*) \
+		$(BUILD)/libshim.a -pthread
 
 $(BUILD)/guests/%: tests/guests/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -211,20 +231,30 @@ $(BUILD)/bench/scaling-%: tests/bench/scaling/%.c $(BUILD)/flags
 
 unit: $(UNIT_PROGRAMS)  ## the unit tests' programs, into build/unit/
 
-fuzz: $(FUZZ_PROGRAMS)  ## the readers' fuzz tests, into build/fuzz/; best with SAN=address
+ifeq ($(SAN),fuzzer)
+fuzz: $(FUZZ_PROGRAMS)
+else
+CLANG ?= clang
+HAS_FUZZER = $(shell echo 'int LLVMFuzzerTestOneInput(void);int LLVMFuzzerTestOneInput(void){return 0;}' | \
+	$(CLANG) -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null && echo yes)
+
+fuzz:  ## the fuzzers (clang's libFuzzer), into build/fuzz/; tests/fuzz/README.md says how to run them
+	@$(if $(HAS_FUZZER),,echo 'make fuzz: $(CLANG) has no libFuzzer: nothing is built';)
+	$(if $(HAS_FUZZER),$(MAKE) --no-print-directory SAN=fuzzer CC=$(CLANG) BUILD=$(BUILD)/fuzz fuzz)
+endif
 
 guests: $(GUEST_PROGRAMS)  ## the tests' small hosts, into build/guests/
 
 # ---- tests ----
 
 ifeq ($(SAN),)
-check: all unit guests pools  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
+check: all unit guests pools fuzz  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
 	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests pools
 	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit pools
 	$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/san-thread unit
-	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit fuzz
+	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/run $(UNIT_PROGRAMS) $(UNIT:%=$(BUILD)/san-thread/unit/%) \
-		$(UNIT:%=$(BUILD)/san-address/unit/%) $(FUZZ:%=$(BUILD)/san-address/fuzz/%) $(BATS_FILES)
+		$(UNIT:%=$(BUILD)/san-address/unit/%) $(BATS_FILES)
 else
 check: unit
 	tests/run $(UNIT_PROGRAMS)
@@ -295,5 +325,5 @@ FORCE:
 .PHONY: all unit fuzz guests pools bench-pools bench-vm bench-scaling baseline check check-full lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
--include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(GUEST_PROGRAMS:=.d) \
+-include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(GUEST_PROGRAMS:=.d) \
 	$(POOLS_OBJECTS:.o=.d) $(POOLS_COUNTING:.o=.d) $(SCALING_PROGRAMS:=.d)

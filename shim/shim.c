@@ -11,6 +11,7 @@
 #include "libc/real.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
+#include "report/crash.h"
 #include "report/origin.h"
 #include "report/report.h"
 #include "report/watch.h"
@@ -19,6 +20,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Written by the constructor, and read by the statistics thread as long as the process lives. */
@@ -69,6 +71,11 @@ static void after_fork_in_child(void)
 			hosts[i].host->fork_child();
 	}
 	report_fork_child();
+}
+
+static bool is_moved_code(uintptr_t address)
+{
+	return shim.host->holds != NULL && shim.host->holds(address);
 }
 
 /* QEMU's stacks come from mmap: with the coroutines pooled, the arena frees them from the limit on maps. */
@@ -164,6 +171,8 @@ __attribute__((constructor)) static void shim_start(void)
 	shim.host = start_first();
 	if (shim.host != NULL)
 		watch_start();
+	if (shim.host != NULL && shim.config.crash_note)
+		crash_start(is_moved_code);
 	shim.report = (struct report_host){
 	        .name = shim.host != NULL ? shim.host->name : "none",
 	        .mode = shim.outcome.mode,

@@ -124,7 +124,7 @@ static_program() {
 	for row in COPOOL_INTERVAL_MS:interval:0,9,10,3600000,3600001 COPOOL_LOG_MAX_KB:log-max:0,1,63,64,1073741824,1073741825 \
 		COPOOL_MAX_BATCHES:max-batches:0,65535,65536 \
 		COPOOL_DECAY_MS:decay:0,1,99,100,86400000,86400001 COPOOL_HOST:host:auto,off,qemu,Qemu COPOOL_GUARD:guard:auto,madvise,poison,mprotect,none \
-		COPOOL_STACK_SIZE:stack-size:0,1,16383,16384,8454144,8454145; do
+		COPOOL_STACK_SIZE:stack-size:0,1,16383,16384,8454144,8454145 COPOOL_CRASH_NOTE:crash-note:0,1,2,on; do
 		IFS=: read -r variable option values <<<"$row"
 		for value in ${values//,/ }; do
 			rm -f "$LOG"

@@ -6,6 +6,7 @@
 #define COPOOL_HOST_HOST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct config;
 
@@ -30,6 +31,9 @@ struct host {
 
 	/* In a fork's child, after the pools, attached or not; NULL when there is nothing to do. */
 	void (*fork_child)(void);
+
+	/* Whether an address is among code that it wrote; NULL when it writes none. */
+	bool (*holds)(uintptr_t address);
 };
 
 extern const struct host host_named, host_qemu, host_stacks;

@@ -298,4 +298,9 @@ static void fork_child(void)
 	roster_fork_child(&named.classes);
 }
 
-const struct host host_named = {"named", is_here, attach, fork_child};
+static bool holds(uintptr_t address)
+{
+	return patch_holds(&named.patches, address);
+}
+
+const struct host host_named = {"named", is_here, attach, fork_child, holds};

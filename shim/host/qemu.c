@@ -358,4 +358,9 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	return error;
 }
 
-const struct host host_qemu = {"qemu", is_here, attach, NULL};
+static bool holds(uintptr_t address)
+{
+	return patch_holds(&qemu.patches, address);
+}
+
+const struct host host_qemu = {"qemu", is_here, attach, NULL, holds};

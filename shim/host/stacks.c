@@ -359,4 +359,4 @@ static void fork_child(void)
 	observe_fork_child();
 }
 
-const struct host host_stacks = {"stacks", is_here, attach, fork_child};
+const struct host host_stacks = {"stacks", is_here, attach, fork_child, NULL};

@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -23,6 +24,9 @@ typedef int(mlock_function)(const void *, size_t);
 typedef int(prctl_function)(int, ...);
 typedef int(unshare_function)(int);
 typedef int(capset_function)(void *, const void *);
+typedef int(sigaction_function)(int, const struct sigaction *, struct sigaction *);
+typedef sighandler_t(signal_function)(int, sighandler_t);
+typedef signal_function sysv_signal_function, sigset_function;
 typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef int(mlockall_function)(int);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
@@ -42,6 +46,10 @@ static struct {
 	prctl_function *_Atomic prctl;
 	unshare_function *_Atomic unshare;
 	capset_function *_Atomic capset;
+	sigaction_function *_Atomic sigaction;
+	signal_function *_Atomic signal;
+	sysv_signal_function *_Atomic sysv_signal;
+	sigset_function *_Atomic sigset;
 } next;
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
@@ -62,6 +70,10 @@ void real_init(void)
 	FIND_NEXT(prctl);
 	FIND_NEXT(unshare);
 	FIND_NEXT(capset);
+	FIND_NEXT(sigaction);
+	FIND_NEXT(signal);
+	FIND_NEXT(sysv_signal);
+	FIND_NEXT(sigset);
 }
 
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -173,6 +185,29 @@ bool real_has(const char *function)
 	if (!found)
 		dlerror(); /* what is not there is no mistake of the program's */
 	return found;
+}
+
+/* A system call would not do: libc knows how a handler returns. Libraries that start before us may call. */
+#define FIND_IN_TIME(name) (NEXT(name) != NULL ? NEXT(name) : (FIND_NEXT(name), NEXT(name)))
+
+int real_sigaction(int signal, const struct sigaction *action, struct sigaction *old)
+{
+	return FIND_IN_TIME(sigaction)(signal, action, old);
+}
+
+sighandler_t real_signal(int signal, sighandler_t handler)
+{
+	return FIND_IN_TIME(signal)(signal, handler);
+}
+
+sighandler_t real_sysv_signal(int signal, sighandler_t handler)
+{
+	return FIND_IN_TIME(sysv_signal)(signal, handler);
+}
+
+sighandler_t real_sigset(int signal, sighandler_t handler)
+{
+	return FIND_IN_TIME(sigset)(signal, handler);
 }
 
 void *real_table(size_t bytes)

@@ -18,6 +18,8 @@
 enum {
 	ENDBR_BYTES = 4,
 	FUNCTION_ALIGNMENT = 16, /* padding reaches to the next such address and not beyond */
+	STARTS_BYTES =
+	        1 << 16, /* so much of a function is looked through for code inside other instructions */
 };
 
 static const uint8_t endbr64[ENDBR_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
@@ -297,20 +299,43 @@ static bool is_padded(const struct decode_code *code, size_t at, size_t end)
 	return true;
 }
 
-/* Whether the function goes to a place among its first `end` bytes. To call itself is no such thing. */
-static enum decode_refusal find_branch_back(const struct decode_code *code, size_t at, size_t end)
+/* Marks the bytes of a function where instructions begin. Leaves where the last one ends. */
+static enum decode_refusal find_starts(
+        const struct decode_code *code, size_t at, uint8_t *starts, size_t *end)
 {
 	struct walk walk = walk_begin(code, at);
 	enum decode_refusal refusal = DECODE_FINE;
 	struct instruction in;
 
-	while (walk_next(&walk, &in, &refusal)) {
+	for (; walk_next(&walk, &in, &refusal); at = walk.at)
+		if (at < STARTS_BYTES)
+			starts[at / 8] |= 1u << at % 8;
+	*end = at < STARTS_BYTES ? at : STARTS_BYTES;
+	return refusal;
+}
+
+/*
+ * Whether the function goes to a place among its first `end` bytes. To call itself is no such thing. A way
+ * into the middle of an instruction leads to code that nobody has looked at.
+ */
+static enum decode_refusal find_branch_back(const struct decode_code *code, size_t at, size_t end)
+{
+	uint8_t starts[STARTS_BYTES / 8] = {0};
+	struct walk walk = walk_begin(code, at);
+	enum decode_refusal refusal;
+	struct instruction in;
+	size_t known;
+
+	refusal = find_starts(code, at, starts, &known);
+	while (refusal == DECODE_FINE && walk_next(&walk, &in, &refusal)) {
 		uint64_t offset = in.target - code->address;
 
-		if (in.size == 0 || offset >= end || in.flow == FLOW_NEXT)
+		if (in.size == 0 || in.flow == FLOW_NEXT || (in.flow == FLOW_CALL && offset == 0))
 			continue;
-		if (in.flow != FLOW_CALL || offset != 0)
-			return DECODE_BRANCH_BACK;
+		if (offset < end)
+			refusal = DECODE_BRANCH_BACK;
+		else if (offset < known && (starts[offset / 8] & 1u << offset % 8) == 0)
+			refusal = DECODE_OVERLAP;
 	}
 	return refusal;
 }
@@ -452,6 +477,8 @@ const char *decode_refusal_text(enum decode_refusal refusal)
 		return "it begins with a branch that has no long form";
 	case DECODE_BRANCH_BACK:
 		return "it branches back to its beginning";
+	case DECODE_OVERLAP:
+		return "it jumps into the middle of an instruction";
 	case DECODE_HOOKED:
 		return "somebody else has patched it already";
 	case DECODE_OUT_OF_RANGE:

@@ -28,6 +28,7 @@ enum decode_refusal {
 	DECODE_CALL,          /* a call: its return address would lie in the trampoline */
 	DECODE_LOOP,          /* loop, jrcxz, xbegin: they have no long form */
 	DECODE_BRANCH_BACK,   /* the function jumps to the bytes that are moved or overwritten */
+	DECODE_OVERLAP,       /* the function jumps into the middle of one of its instructions */
 	DECODE_HOOKED,        /* somebody else has already patched the entry */
 	DECODE_OUT_OF_RANGE,  /* what an instruction refers to is over 2 GiB away from the trampoline */
 	DECODE_NO_OPERAND,    /* decode_rip_operand(): no such instruction */

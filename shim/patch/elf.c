@@ -266,6 +266,9 @@ static int find_hash(struct match *match, const struct dynamic *dynamic)
 	}
 	if (!image_read(image, dynamic->hash, header, sizeof(header)) || header[0] == 0)
 		return -EBADMSG;
+	/* A circle is only noticed after as many links as the table claims to have. */
+	if (image_at(image, links + header[0] * 4ull, header[1] * 4ull) == NULL)
+		return -EBADMSG;
 	if (!image_read(image, links + hash % header[0] * sizeof(index), &index, sizeof(index)))
 		return -EBADMSG;
 	links += header[0] * sizeof(uint32_t);
@@ -328,13 +331,12 @@ static int read_symtab(struct elf_file file, Elf64_Shdr *table, Elf64_Shdr *name
 	return -ENODATA;
 }
 
-/* Shows a symbol whose name ends within the `bytes` of the strings. */
-static void show(const Elf64_Sym *symbol, const uint8_t *strings, uint64_t bytes, elf_visit *visit, void *to)
+/* How much of a table of strings can be names: up to its last zero. */
+static uint64_t count_name_bytes(const uint8_t *strings, uint64_t bytes)
 {
-	const uint8_t *name = strings + symbol->st_name;
+	const uint8_t *end = memrchr(strings, '\0', bytes);
 
-	if (symbol->st_name < bytes && memchr(name, '\0', bytes - symbol->st_name) != NULL)
-		visit(to, symbol, (const char *)name);
+	return end != NULL ? (uint64_t)(end - strings) + 1 : 0;
 }
 
 int elf_each_symtab(struct elf_file file, elf_visit *visit, void *to)
@@ -342,6 +344,7 @@ int elf_each_symtab(struct elf_file file, elf_visit *visit, void *to)
 	Elf64_Shdr table, names;
 	const uint8_t *symbols, *strings;
 	Elf64_Sym symbol;
+	uint64_t name_bytes;
 	int error = read_symtab(file, &table, &names);
 
 	if (error != 0)
@@ -350,9 +353,11 @@ int elf_each_symtab(struct elf_file file, elf_visit *visit, void *to)
 	strings = file_at(file, names.sh_offset, names.sh_size);
 	if (symbols == NULL || strings == NULL || names.sh_type != SHT_STRTAB)
 		return -EBADMSG;
+	name_bytes = count_name_bytes(strings, names.sh_size);
 	for (uint64_t at = 0; at + sizeof(symbol) <= table.sh_size; at += sizeof(symbol)) {
 		memcpy(&symbol, symbols + at, sizeof(symbol));
-		show(&symbol, strings, names.sh_size, visit, to);
+		if (symbol.st_name < name_bytes)
+			visit(to, &symbol, (const char *)strings + symbol.st_name);
 	}
 	return 0;
 }
@@ -401,6 +406,7 @@ int elf_each_dynamic(const struct elf_image *image, elf_visit *visit, void *to)
 	struct dynamic dynamic;
 	const uint8_t *strings;
 	Elf64_Sym symbol;
+	uint64_t name_bytes;
 	uint32_t count;
 
 	if (!read_dynamic(image, &dynamic))
@@ -409,10 +415,12 @@ int elf_each_dynamic(const struct elf_image *image, elf_visit *visit, void *to)
 	count = count_dynamic(image, &dynamic);
 	if (strings == NULL || count == 0)
 		return -EBADMSG;
+	name_bytes = count_name_bytes(strings, dynamic.strings_bytes);
 	for (uint64_t i = 0; i < count; i++) {
 		if (!image_read(image, dynamic.symbols + i * sizeof(symbol), &symbol, sizeof(symbol)))
 			return -EBADMSG;
-		show(&symbol, strings, dynamic.strings_bytes, visit, to);
+		if (symbol.st_name < name_bytes)
+			visit(to, &symbol, (const char *)strings + symbol.st_name);
 	}
 	return 0;
 }

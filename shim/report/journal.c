@@ -12,6 +12,7 @@
 #include "report/depths.h"
 #include "report/line.h"
 #include "report/log.h"
+#include "report/path.h"
 #include "report/prometheus.h"
 #include "report/report.h"
 #include "report/watch.h"
@@ -183,6 +184,8 @@ static const char *why_no_log(int error)
 		return "a FIFO that nobody reads, a socket, or no such device";
 	case -ELOOP:
 		return "a symbolic link at its end is not followed";
+	case -PATH_PLANTED:
+		return "in a folder that all may write to, it is somebody else's or has a second name";
 	default:
 		return warn_reason(-error);
 	}

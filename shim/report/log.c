@@ -73,11 +73,15 @@ static bool ends_mid_line(const struct log *log)
 static int adopt(struct log *log, int fd)
 {
 	struct stat status;
+	int error;
 
 	if (fstat(fd, &status) != 0)
 		return -errno;
 	if (S_ISBLK(status.st_mode))
 		return -ENOTSUP;
+	error = path_check_owner(log->path, &status);
+	if (error != 0)
+		return error;
 	if (status.st_dev != log->device || status.st_ino != log->inode)
 		log->is_mid_line = S_ISREG(status.st_mode) && status.st_size > 0 && ends_mid_line(log);
 	log_close(log);

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FIRST_FREE_FD = 3 };
@@ -77,4 +78,21 @@ int path_open(const char *path, int flags, unsigned mode)
 		moved = -errno;
 	close(fd);
 	return moved;
+}
+
+int path_check_owner(const char *path, const struct stat *file)
+{
+	size_t bytes = (size_t)(strrchr(path, '/') - path) + 1;
+	char folder[PATH_MAX];
+	struct stat status;
+
+	memcpy(folder, path, bytes);
+	folder[bytes] = '\0';
+	if (stat(folder, &status) != 0)
+		return -errno;
+	if ((status.st_mode & S_IWOTH) == 0)
+		return 0;
+	if (file->st_uid != geteuid() && file->st_uid != status.st_uid)
+		return -PATH_PLANTED;
+	return S_ISREG(file->st_mode) && file->st_nlink > 1 ? -PATH_PLANTED : 0;
 }

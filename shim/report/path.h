@@ -2,7 +2,11 @@
 #ifndef COPOOL_REPORT_PATH_H
 #define COPOOL_REPORT_PATH_H
 
+#include <errno.h>
 #include <stdbool.h>
+#include <sys/stat.h>
+
+enum { PATH_PLANTED = EKEYREJECTED }; /* path_check_owner(): no file of ours */
 
 /*
  * Writes to `path` (PATH_MAX bytes) what `setting` stands for: %p the process, %n the program's name, %% a
@@ -17,5 +21,12 @@ bool path_names_process(const char *setting);
 /* As open(), but never as one of the standard descriptors, should the host have closed them. A descriptor or
  * -errno. */
 int path_open(const char *path, int flags, unsigned mode);
+
+/*
+ * Whether an opened file may be written to. In a folder that all may write to, anybody may have put it there:
+ * it must be the user's own, or the folder's owner's, and a regular file must have no second name. 0, or
+ * -PATH_PLANTED, or what stat() said of the folder. `path` is absolute.
+ */
+int path_check_owner(const char *path, const struct stat *file);
 
 #endif

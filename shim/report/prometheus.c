@@ -193,14 +193,26 @@ static void add_pools(void)
 	}
 }
 
+/*
+ * Makes the new file. What has its name already is a killed process's, or was put there for us to write
+ * through: it goes, if we may remove it. A descriptor, or -errno.
+ */
+static int make_file(const char *path)
+{
+	int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	int fd = path_open(path, flags, 0644);
+
+	if (fd == -EEXIST && unlink(path) == 0)
+		fd = path_open(path, flags, 0644);
+	return fd;
+}
+
 /* 0 or -errno. */
 static int write_file(void)
 {
-	int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-
 	prometheus.error = 0;
 	prometheus.used = 0;
-	prometheus.fd = path_open(prometheus.new_path, flags, 0644);
+	prometheus.fd = make_file(prometheus.new_path);
 	if (prometheus.fd < 0)
 		return prometheus.fd;
 	/* The collector is another user, whatever the program's umask. */

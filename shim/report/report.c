@@ -23,6 +23,7 @@
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/block.h"
+#include "report/crash.h"
 #include "report/first.h"
 #include "report/journal.h"
 #include "report/log.h"
@@ -195,7 +196,8 @@ static void serve(void)
 		journal_sample();
 		wait = journal_wait_ms(wait, pool_trim_patience());
 		/* [is_confined] relaxed: set before the bell was rung. */
-		if (atomic_load_explicit(&shared.is_confined, memory_order_relaxed) && wait > CONFINED_WAIT_MS)
+		if (atomic_load_explicit(&shared.is_confined, memory_order_relaxed) &&
+		        wait > CONFINED_WAIT_MS)
 			wait = CONFINED_WAIT_MS;
 		first_wait(&shared.bell, seen, wait);
 		if (first_has_ended()) {
@@ -213,6 +215,7 @@ static void *run(void *unused)
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
+	crash_know_thread();
 	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
 	 * briefly. */
 	if (report.is_child)

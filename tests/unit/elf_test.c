@@ -226,6 +226,10 @@ static void test_damage(void)
 	f.hash[3 + 7] = 7;
 	tap_is(elf_find_dynamic(&image, "nothing", ELF_FUNCTION, &found), -EBADMSG,
 	        "elf: a chain that never ends is damage");
+	f.hash[1] = UINT32_MAX;
+	f.dynamic[3].d_tag = DT_DEBUG;
+	tap_is(elf_find_dynamic(&image, "nothing", ELF_FUNCTION, &found), -EBADMSG,
+	        "elf: a table that claims more links than there are is damage, and not followed");
 	make_fixture(&f, true);
 	f.gnu_hash[0] = 0;
 	tap_is(elf_find_dynamic(&image, "alpha", ELF_FUNCTION, &found), -EBADMSG,

@@ -118,11 +118,15 @@ static void test_threads(void)
 	        "warn: each is read once or counted as dropped");
 }
 
-static _Atomic int interrupts;
+static _Atomic int interrupts, interrupts_unread;
 
+/* On a slow machine signals may follow each other without end: no more of them than there is room for. */
 static void interrupt(int number)
 {
 	(void)number;
+	if (atomic_load(&interrupts_unread) >= 8)
+		return;
+	atomic_fetch_add(&interrupts_unread, 1);
 	warn("handler");
 	atomic_fetch_add(&interrupts, 1);
 }
@@ -142,6 +146,7 @@ static void test_room(void)
 		written++;
 		while (warn_next(text))
 			read++;
+		atomic_store(&interrupts_unread, 0);
 	}
 	setitimer(ITIMER_REAL, &never, NULL);
 	while (warn_next(text))

@@ -98,6 +98,8 @@ int cmd_run(int argc, char **argv)
 		fprintf(stderr, "copool run: cannot write the log %s: %s\n", log, strerror(-error));
 		return EXIT_OURS;
 	}
+	/* Who takes copool by the hand is told when it falls; a value that is there already counts more. */
+	setenv("COPOOL_CRASH_NOTE", "1", 0);
 	status = launch_prepare(&launch, "run", program);
 	return status ? status : launch_exec(&launch);
 }
