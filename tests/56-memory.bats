@@ -178,7 +178,7 @@ is_silent() {
 
 # opens_nothing: a sandbox may kill for that.
 opens_nothing() {
-	! grep -vE ' (futex|restart_syscall|pread64|madvise|munmap|brk|clock_[a-z]*)\(|<detached' calls
+	! grep -vE ' (futex(_waitv)?|restart_syscall|pread64|madvise|munmap|brk|clock_[a-z]*)\(|<detached' calls
 }
 
 # may_trace: strace works here.
