@@ -38,7 +38,7 @@ class Browser:
              "--remote-debugging-pipe", "--no-first-run", "--hide-scrollbars",
              f"--user-data-dir={folder}/profile", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, close_fds=False,
-            preexec_fn=wire, start_new_session=True, env={**os.environ, "HOME": folder})
+            preexec_fn=wire, start_new_session=True, env={**os.environ, "HOME": folder, "TMPDIR": folder})
         os.close(to_browser)
         os.close(from_browser)
         self.deadline = time.monotonic() + LIMIT_S
