@@ -150,6 +150,26 @@ lint_atomics() {
 		'none' shim | nothing
 }
 
+# Words that comments on atomic operations name: `[word]`, or several, and an order.
+atomic_words() {
+	sed 's/\[all[a-z ]*\]//g' | grep -oE '\[[a-z_.]+(, [a-z_.]+)*\]' | tr -d '[] ' | tr ',' '\n' | sort -u
+}
+
+# What tests/model/README.md does not account for; and what a model is said to have, and has not.
+lint_modelled() {
+	{
+		comm -23 <(
+			cd "$1" && grep -rhE '\[[a-z_., ]+\] (relaxed|acquire|release|acq_rel|seq_cst)' shim |
+				grep -v '^ *#' | atomic_words
+		) <(atomic_words <"$1/tests/model/README.md") | sed 's|.*|tests/model/README.md lacks [&]|'
+		grep -E '^\| .?\[.*\| (depot|sleep)\.pml \|$' "$1/tests/model/README.md" | while read -r line; do
+			comm -23 <(atomic_words <<<"$line") \
+				<(atomic_words <"$1/tests/model/$(grep -oE '(depot|sleep)\.pml' <<<"$line")") |
+				sed 's|.*|README.md: the model lacks [&]|'
+		done
+	} | nothing
+}
+
 lint_write_xor_execute() {
 	local file
 	for file in $(lint_sources "$1" shim); do
