@@ -2,6 +2,7 @@
 #
 #   make SAN=thread|address ...   with that sanitizer (address brings undefined along), into build/san-*/
 #                                 (SAN=fuzzer: for `make fuzz` alone)
+#   make SAN=perturb check        what threads share, with atomic operations that give way at random
 #   make WERROR=1 ...             warnings are errors
 #   make V=1 ...                  show the commands
 
@@ -42,8 +43,14 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test patch_test patch_denied_test symbols_test \
 	callers_test origin_test guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
-	pool_test front_test pool_control_test pool_fork_test pool_stress_test tally_test trim_test simulate_test verdict_test \
+	pool_test depot_stress_test front_test pool_control_test pool_fork_test pool_stress_test tally_test trim_test simulate_test verdict_test \
 	readers_test
+
+# Those in which threads meet; with SAN=perturb there are no others.
+PERTURBED := depot_stress_test pool_test pool_control_test pool_fork_test pool_stress_test warn_test arena_test locked_test report_test
+ifeq ($(SAN),perturb)
+UNIT := $(PERTURBED)
+endif
 
 # libFuzzer's targets, one for each that reads what others wrote; tests/fuzz/corpus has a folder for each.
 FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
@@ -105,8 +112,10 @@ else ifeq ($(SAN),address)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifeq ($(SAN),fuzzer)
 SANITIZE := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SAN),perturb)
+SANITIZE := -include tests/unit/perturb.h
 else ifneq ($(SAN),)
-$(error SAN is thread, address or fuzzer, not "$(SAN)")
+$(error SAN is thread, address, perturb or fuzzer, not "$(SAN)")
 endif
 ifneq ($(SAN),)
 HARDEN :=
@@ -253,8 +262,9 @@ check: all unit guests pools fuzz  ## every test: -Werror builds by gcc and clan
 	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit pools
 	$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/san-thread unit
 	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit
+	$(MAKE) --no-print-directory SAN=perturb CC=gcc BUILD=$(BUILD)/san-perturb unit
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/run $(UNIT_PROGRAMS) $(UNIT:%=$(BUILD)/san-thread/unit/%) \
-		$(UNIT:%=$(BUILD)/san-address/unit/%) $(BATS_FILES)
+		$(UNIT:%=$(BUILD)/san-address/unit/%) $(PERTURBED:%=$(BUILD)/san-perturb/unit/%) $(BATS_FILES)
 else
 check: unit
 	tests/run $(UNIT_PROGRAMS)

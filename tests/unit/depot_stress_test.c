@@ -1,0 +1,131 @@
+/*
+ * Few batches and few nodes between many threads: every node comes back soon, on top of others than before, which
+ * is what a stack without a tag does not survive. Each batch has one owner at a time, and says so when it has two.
+ * COPOOL_TEST_ROUNDS makes it longer; `make SAN=perturb` more cruel.
+ */
+#include "pool/depot.h"
+
+#include "tap.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCHES = 5, THREADS = 3, HELD = 3 };
+
+static struct depot depot;
+static _Atomic unsigned owners[BATCHES]; /* of each batch that is not in the depot */
+static _Atomic unsigned long broken;
+static pthread_barrier_t gate;
+static unsigned rounds = 1000000;
+
+struct held {
+	void *object[HELD][BATCH_SIZE];
+	unsigned count;
+};
+
+/* A batch is its number, 16 times. */
+static unsigned number_of(void *const object[BATCH_SIZE])
+{
+	for (unsigned i = 1; i < BATCH_SIZE; i++) {
+		if (object[i] != object[0])
+			atomic_fetch_add(&broken, 1);
+	}
+	return (unsigned)(uintptr_t)object[0] % BATCHES;
+}
+
+static void take(struct held *held, struct depot_spares *spares, _Atomic uint64_t *retries)
+{
+	if (!depot_pop(&depot, held->object[held->count], spares, retries))
+		return;
+	if (atomic_fetch_add(&owners[number_of(held->object[held->count])], 1) != 0)
+		atomic_fetch_add(&broken, 1);
+	held->count++;
+}
+
+static void put(struct held *held, struct depot_spares *spares, _Atomic uint64_t *retries)
+{
+	unsigned number = number_of(held->object[held->count - 1]);
+
+	/* Given up before, as another thread may have it at once. */
+	atomic_fetch_sub(&owners[number], 1);
+	if (depot_push(&depot, held->object[held->count - 1], BATCHES, spares, retries)) {
+		held->count--;
+		return;
+	}
+	atomic_fetch_add(&owners[number], 1);
+	atomic_fetch_add(&broken, 1); /* there is room for all */
+}
+
+static void *push_and_pop(void *argument)
+{
+	unsigned seed = *(unsigned *)argument;
+	struct depot_spares kept = {0}, *spares = seed == 1 ? &kept : NULL;
+	struct held held = {.count = 0};
+	_Atomic uint64_t retries = 0;
+
+	pthread_barrier_wait(&gate);
+	for (unsigned i = 0; i < rounds || held.count > 0; i++) {
+		seed = seed * 1664525 + 1013904223;
+		if (i < rounds && held.count < HELD && (seed >> 16) % 2 == 0)
+			take(&held, spares, &retries);
+		else if (held.count > 0)
+			put(&held, spares, &retries);
+	}
+	depot_return_spares(&depot, &kept);
+	return NULL;
+}
+
+static void fill(unsigned number)
+{
+	_Atomic uint64_t retries = 0;
+	void *object[BATCH_SIZE];
+
+	for (unsigned i = 0; i < BATCH_SIZE; i++)
+		object[i] = (void *)(uintptr_t)(BATCHES + number);
+	depot_push(&depot, object, BATCHES, NULL, &retries);
+}
+
+static void check_contents(void)
+{
+	_Atomic uint64_t retries = 0;
+	void *object[BATCH_SIZE];
+	unsigned found[BATCHES] = {0}, count = 0;
+
+	while (count <= BATCHES && depot_pop(&depot, object, NULL, &retries)) {
+		found[number_of(object)]++;
+		count++;
+	}
+	tap_is(count, BATCHES, "few nodes: as many batches are there as were put");
+	for (unsigned i = 0; i < BATCHES; i++)
+		tap_is(found[i], 1, "few nodes: batch %u is there once", i);
+	tap_is(depot_depth(&depot), 0, "few nodes: its depth is 0 when all have been taken");
+	/* A batch in each thread's hands, and its own way of keeping nodes. */
+	tap_ok(depot.nodes <= BATCHES + THREADS * (1 + DEPOT_SPARES), "few nodes: no node was lost (%u made)",
+	        depot.nodes);
+}
+
+int main(void)
+{
+	const char *wanted = getenv("COPOOL_TEST_ROUNDS");
+	pthread_t thread[THREADS];
+	unsigned seed[THREADS];
+
+	if (wanted != NULL)
+		rounds = (unsigned)strtoul(wanted, NULL, 10);
+	depot_init(&depot);
+	pthread_barrier_init(&gate, NULL, THREADS);
+	for (unsigned i = 0; i < BATCHES; i++)
+		fill(i);
+	for (unsigned i = 0; i < THREADS; i++) {
+		seed[i] = i + 1;
+		if (pthread_create(&thread[i], NULL, push_and_pop, &seed[i]) != 0)
+			exit(EXIT_FAILURE);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	tap_is(atomic_load(&broken), 0, "few nodes: no batch ever has two owners, or half of another");
+	check_contents();
+	return tap_done();
+}
