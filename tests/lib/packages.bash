@@ -33,7 +33,7 @@ source_line() { # SUITE
 apt_of() {
 	local folder=$CACHE/apt/$1 tool=$2
 	shift 2
-	timeout 180 "$tool" -qq -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+	timeout "${APT_LIMIT_S:-180}" "$tool" -qq -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null \
 		-o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root \
 		-o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@"
 }
@@ -68,9 +68,30 @@ fetch_packages() { # NAME SUITE PACKAGE...
 	touch "$root/complete"
 }
 
+# The packages and all that they depend on, libc too: a root folder to chroot into, in which nothing was configured.
+fetch_root() { # NAME SUITE PACKAGE...
+	local root=$CACHE/$1 suite=$2 package
+	shift 2
+	[[ ! -e $root/complete ]] || return 0
+	fetch_suite "$suite" || return
+	mkdir -p "$root"/{packages/partial,proc,dev,tmp}
+	: >"$root/status"
+	APT_LIMIT_S=600 apt_of "$suite" apt-get install --download-only --yes --no-install-recommends \
+		-o Dir::State::Status="$root/status" -o Dir::Cache::Archives="$root/packages" "$@" || return
+	for package in "$root"/packages/*.deb; do
+		dpkg-deb --extract "$package" "$root" || return
+	done
+	rm -r "$root"/{packages,status}
+	touch "$root/complete"
+}
+
 # unpack NAME SUITE PACKAGE...: once for all who may want them at the same time.
 unpack() {
-	mkdir -p "$CACHE" && (exec 9>"$CACHE/lock" && flock 9 && fetch_packages "$@" 9>&-)
+	under_lock fetch_packages "$@"
+}
+
+under_lock() {
+	mkdir -p "$CACHE" && (exec 9>"$CACHE/lock" && flock 9 && "$@" 9>&-)
 }
 
 # requires_unpacked NAME SUITE PACKAGE...: Debian's packages of SUITE lie unpacked in $CACHE/NAME. A PACKAGE may
