@@ -73,7 +73,7 @@ SCALING := host.c simulate.c
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
 	30-inert 31-hosts-that-bite 33-faults 34-hostile 35-soak 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
-	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory \
+	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 58-versions \
 	60-install 70-baseline 71-model 90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
@@ -277,6 +277,9 @@ check-full: check  ## the same with the long tests too
 soak: all  ## a storage daemon, qemu-nbd and PHP at work for MINUTES (10), with all that may happen to them
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/soak/run
 
+versions: all  ## README's table of versions, from a run with QEMU, PHP and libc of other releases
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/versions
+
 lint: all  ## formatting, shell scripts, headers, exports, include stairs, doors, man pages
 	COPOOL_BUILD=$(abspath $(BUILD)) bats tests/05-lint.bats
 
@@ -335,7 +338,7 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz guests pools bench-pools bench-vm bench-scaling baseline check check-full soak lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz guests pools bench-pools bench-vm bench-scaling baseline check check-full soak versions lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 -include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(GUEST_PROGRAMS:=.d) \

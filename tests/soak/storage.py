@@ -94,14 +94,15 @@ class Storage(Soak):
         return f"{kind}{self.done[kind]}"
 
     def maybe_pause(self, job):
-        if self.random.random() < 0.5 and self.qmp.status.get(job) in ("running", "ready"):
-            try:
-                self.qmp("job-pause", id=job)
-            except Failure:
-                return  # it has just ended
+        if self.random.random() < 0.5 or self.qmp.status.get(job) not in ("running", "ready"):
+            return
+        try:
+            self.qmp("job-pause", id=job)
             time.sleep(self.random.random() / 5)
             self.qmp("job-resume", id=job)
             self.count("pause")
+        except Failure:
+            self.count("pause too late")  # it was about to end
 
     def snapshot(self):
         """An overlay on top of the disk, committed back into it a moment later."""
