@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # Real hosts, real load, and all that may happen to them meanwhile: the short form of `make soak`.
+# shellcheck disable=SC2154 # run sets stderr
 
 load lib/helper
 
