@@ -74,7 +74,7 @@ BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compar
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
 	30-inert 31-hosts-that-bite 33-faults 34-hostile 35-soak 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 58-versions \
-	60-install 70-baseline 71-model 90-bootstrap
+	60-install 70-baseline 71-model 72-aarch64 90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
 READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)
@@ -101,7 +101,7 @@ GUEST_FLAGS_qemu_unmovable := -rdynamic
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef $(if $(WERROR),-Werror)
 HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
-ifeq ($(shell uname -m),x86_64)
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
 HARDEN   += -fcf-protection
 endif
 HARDEN_LINK := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 MIB = 1 << 20
@@ -43,8 +44,11 @@ class Soak:
     # ---- processes ----
 
     def start(self, command, **variables):
+        # A file, since a pipe that nobody reads stops who writes much.
+        output = tempfile.TemporaryFile("w+", dir=".")
         process = subprocess.Popen(command, env={**os.environ, **variables}, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                   stdout=output, stderr=subprocess.STDOUT)
+        process.output = output
         self.running.append(process)
         return process
 
@@ -54,8 +58,11 @@ class Soak:
 
     def end(self, process, expected=(0,), seconds=WAIT_S):
         """What it printed, when it has ended as expected; None: whatever its status."""
-        output, _ = process.communicate(timeout=seconds)
+        process.wait(timeout=seconds)
         self.running.remove(process)
+        with process.output as file:
+            file.seek(0)
+            output = file.read()
         if expected is not None and process.returncode not in expected:
             raise Failure(f"{process.args}: status {process.returncode}: {output.strip()[-2000:]}")
         return output
