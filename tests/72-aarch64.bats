@@ -10,6 +10,7 @@ setup() {
 	command -v aarch64-linux-gnu-gcc qemu-aarch64 >/dev/null || skip "there is no compiler for aarch64, or no qemu-aarch64"
 	root=$BATS_TEST_DIRNAME/..
 	cd "$BATS_TEST_TMPDIR" || return
+	export COPOOL_TEST_ROUNDS=20000
 }
 
 # on_aarch64 FLAGS -- PROGRAM...: these unit tests pass there.
@@ -35,16 +36,13 @@ on_aarch64() {
 }
 
 @test "aarch64: with compare-and-swap as load-exclusive and store-exclusive the depot and the pool stand their stress" {
-	export COPOOL_TEST_ROUNDS=20000
 	on_aarch64 -march=armv8-a -mno-outline-atomics -- depot_stress_test pool_stress_test
 }
 
 @test "aarch64: with the atomic instructions of ARMv8.1 too" {
-	export COPOOL_TEST_ROUNDS=20000
 	on_aarch64 -march=armv8.1-a -- depot_stress_test pool_stress_test
 }
 
 @test "aarch64: and where each atomic operation may give way" {
-	export COPOOL_TEST_ROUNDS=20000
 	on_aarch64 -include "$root/tests/unit/perturb.h" -- depot_stress_test pool_stress_test pool_fork_test
 }
