@@ -60,7 +60,7 @@ FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
 GUESTS := count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
-	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c stacks.c steps.c throws.cc wrapper.c
+	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c service.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. bare_array.c to malloc_free.c are a contender each.
 POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazines_ck.c magazines_urcu.c \

@@ -84,6 +84,25 @@ hostile() {
 	done
 }
 
+@test "hostile: a service under systemd's filter, whose memory's pages are not to be looked at, is not killed for ours" {
+	requires php setpriv
+	requires_guest service
+	[[ $(id -u) -eq 0 ]] || skip "only root can make a program that its user may not read"
+	small_fibers_php
+	install -m 0711 "$(realpath "$(command -v php)")" php-unread
+	chmod go+rwx .
+	chmod go+x .. ../.. # bats' own
+	local user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	run_stock "${user[@]}" "$GUESTS/service" ./php-unread -n fibers.php
+	stock=$output
+	[[ $status -eq 0 ]]
+	run_shown "${user[@]}" "$GUESTS/service" env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_INTERVAL_MS=10 \
+		COPOOL_DECAY_MS=100 COPOOL_PROMETHEUS="$PWD/it.prom" ./php-unread -n -r 'include "./fibers.php"; usleep(300000);'
+	[[ $status -eq 0 && $output == "$stock" ]]
+	[[ $(log_open mode) == pool ]]
+	check_balance
+}
+
 # ---- ends in the middle ----
 
 @test "hostile: a first thread that ends by the system call for threads ends the program, or leaves it to others" {
