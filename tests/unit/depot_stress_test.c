@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCHES = 5, THREADS = 3, HELD = 3 };
+enum { BATCHES = 5, THREADS = 3, HELD = 3, EACH = 50 /* operations in a round */ };
 
 static struct depot depot;
 static _Atomic unsigned owners[BATCHES]; /* of each batch that is not in the depot */
 static _Atomic unsigned long broken;
 static pthread_barrier_t gate;
-static unsigned rounds = 1000000;
+static unsigned rounds = 20000;
 
 struct held {
 	void *object[HELD][BATCH_SIZE];
@@ -66,9 +66,9 @@ static void *push_and_pop(void *argument)
 	_Atomic uint64_t retries = 0;
 
 	pthread_barrier_wait(&gate);
-	for (unsigned i = 0; i < rounds || held.count > 0; i++) {
+	for (unsigned i = 0; i < EACH * rounds || held.count > 0; i++) {
 		seed = seed * 1664525 + 1013904223;
-		if (i < rounds && held.count < HELD && (seed >> 16) % 2 == 0)
+		if (i < EACH * rounds && held.count < HELD && (seed >> 16) % 2 == 0)
 			take(&held, spares, &retries);
 		else if (held.count > 0)
 			put(&held, spares, &retries);
