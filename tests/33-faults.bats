@@ -89,7 +89,7 @@ all_faults() {
 
 @test "faults: a program that writes for Prometheus all the time does what it did, whatever fails" {
 	requires_guest qemu_confined
-	each_fault "fchmod rename" "$GUESTS/qemu_confined" plain
+	each_fault "fchmod rename unlink" "$GUESTS/qemu_confined" plain
 	check_fault_logs
 }
 

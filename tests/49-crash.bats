@@ -72,6 +72,12 @@ says() { # PATTERN
 	[[ $status -eq 0 ]]
 }
 
+catches_segv() { # PID
+	local caught
+	caught=$(sed -n 's/^SigCgt:\t//p' "/proc/$1/status")
+	(((0x$caught >> 10) & 1))
+}
+
 @test "crash: the program sees its signals as they were, whichever way it asks" {
 	run_stock "$crashes" handlers
 	stock=$output
@@ -80,9 +86,7 @@ says() { # PATTERN
 	# There is a handler, nevertheless.
 	requires_guest steps
 	start_pooled COPOOL_CRASH_NOTE=1 COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$GUESTS/steps" use 1 wait go
-	wait_until 20 test -s "$LOG"
-	caught=$(sed -n 's/^SigCgt:\t//p' "/proc/$pid/status")
-	(((0x$caught >> 10) & 1))
+	wait_until 20 catches_segv "$pid"
 	touch go
 	ended "$pid"
 }
