@@ -11,9 +11,10 @@
  *
  * Synchronization:
  *	push  seq_cst  publishes the node's contents           pairs with pop's acquire   [lifo.word]
- *	pop   acquire  sees the contents; and as every change of the word is a read-modify-write, each of
+ *	pop   acq_rel  sees the contents; and as every change of the word is a read-modify-write, each of
  *	               them continues the release sequence of all pushes before it: a pop also sees what
- *	               pushers deeper in the stack have published.
+ *	               pushers deeper in the stack have published. Release: that the popper is inside, which
+ *	               lifo_interrupt's caller looks for.
  *	A push also takes its place in the one order of all sequentially consistent operations: who then reads
  *	that somebody sleeps, and who looks at the stack before he sleeps, cannot both miss the other.
  *
@@ -121,10 +122,11 @@ static inline uint16_t lifo_pop(struct lifo *lifo, lifo_next *next_of, void *tab
 		/* [lifo.next] relaxed: stale if the node was popped meanwhile; then the tag has moved on. */
 		next = atomic_load_explicit(next_of(table, index), memory_order_relaxed);
 		*depth -= 1;
-		/* [lifo.word] acquire: sees the node's contents as lifo_push published them. On failure as
-		 * well, since the next round follows the new top. */
+		/* [lifo.word] acq_rel: sees the node's contents as lifo_push published them; pairs with
+		 * lifo_interrupt as well, behind which gate.inside is read. Acquire on failure, since the
+		 * next round follows the new top. */
 		if (atomic_compare_exchange_weak_explicit(&lifo->word, &old, lifo_word(old, *depth, next),
-		            memory_order_acquire, memory_order_acquire))
+		            memory_order_acq_rel, memory_order_acquire))
 			return index;
 	}
 }
