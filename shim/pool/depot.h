@@ -58,7 +58,7 @@ void depot_interrupt(struct depot *depot);
 /*
  * Puts a batch of idle objects on the depot unless it holds `limit` batches already, there is no memory
  * for a node, or the gate is closed; then returns false and the objects stay the caller's. `spares` is the
- * calling thread's, or NULL; so is `retries`, a counter. May map memory; errno survives.
+ * calling thread's, or NULL; `retries` a counter of its own, never NULL. May map memory; errno survives.
  */
 bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
         struct depot_spares *spares, _Atomic uint64_t *retries);

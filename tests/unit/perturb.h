@@ -28,6 +28,8 @@ __attribute__((weak, constructor, visibility("default"))) void perturb_start(voi
 {
 	const char *seed = getenv("COPOOL_SEED");
 
+	if (perturb_seed != 0)
+		return; /* called for each file */
 	perturb_seed = seed != NULL ? (uint32_t)strtoul(seed, NULL, 10) : (uint32_t)getpid() * 2654435761u;
 	printf("# COPOOL_SEED=%u\n", perturb_seed);
 	fflush(stdout);

@@ -27,10 +27,11 @@ static void use(unsigned count)
 
 static void advance(struct trim *trim, uint64_t now_ms)
 {
+	_Atomic uint64_t retries = 0; /* a compare-and-swap may fail for no reason, with one thread too */
 	void *object[BATCH_SIZE];
 
 	for (unsigned release = trim_advance(trim, &pool.depot, WINDOW_MS, now_ms); release > 0; release--)
-		depot_pop(&pool.depot, object, NULL, NULL);
+		depot_pop(&pool.depot, object, NULL, &retries);
 }
 
 /* From an empty depot and a window that begins at 1 ms. */
