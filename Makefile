@@ -47,7 +47,7 @@ UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test l
 	readers_test
 
 # Those in which threads meet; with SAN=perturb there are no others.
-PERTURBED := depot_stress_test pool_test pool_control_test pool_fork_test pool_stress_test warn_test arena_test locked_test report_test
+PERTURBED := depot_stress_test pool_test pool_control_test pool_fork_test pool_stress_test trim_test warn_test arena_test locked_test report_test
 ifeq ($(SAN),perturb)
 UNIT := $(PERTURBED)
 endif
