@@ -169,23 +169,36 @@ samples_at_least() {
 	[[ $(log_records open .pid | sort) == "$(printf '%s\n' "${pids[@]}" | sort)" ]]
 }
 
-@test "log: a FIFO that somebody reads gets all lines" {
+# reads_fifo COMMAND...: which reads a FIFO from now on, and is watched over as $reader. Our own $held keeps it
+# open for both sides until the reader is there.
+reads_fifo() {
 	mkfifo fifo
-	cat fifo >"$LOG" 3>&- &
-	watch_over $!
-	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=fifo COPOOL_INTERVAL_MS=10 "$steps" use 100
-	wait $!
+	exec {held}<>fifo
+	"$@" <fifo 3>&- {held}>&- &
+	reader=$!
+	watch_over "$reader"
+}
+
+@test "log: a FIFO that somebody reads gets all lines" {
+	reads_fifo cat >"$LOG"
+	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=fifo COPOOL_INTERVAL_MS=10 "$steps" use 100 {held}>&-
+	wait_until 10 test -s "$LOG"
+	exec {held}>&-
+	wait "$reader"
 	check_balance
 }
 
 @test "log: a reader of a FIFO who goes away does no harm" {
-	mkfifo fifo
-	head -n 1 fifo >first 3>&- &
-	watch_over $!
-	run env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=fifo COPOOL_INTERVAL_MS=10 "$steps" use 100 wait first use 100 say fine
-	[[ $status -eq 0 && $output == fine ]]
-	wait $!
-	[[ $(jq -r .type first) == open ]]
+	reads_fifo head -n 1 >first
+	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=fifo COPOOL_INTERVAL_MS=10 "$steps" use 100 wait gone use 100 say fine {held}>&- &>said 3>&- &
+	local guest=$!
+	watch_over "$guest"
+	wait_until 10 test -s first
+	wait "$reader"
+	exec {held}>&-
+	touch gone
+	wait "$guest"
+	[[ $(<said) == fine && $(jq -r .type first) == open ]]
 }
 
 @test "log: a pipe on standard error that nobody reads from does not hold the program up" {
