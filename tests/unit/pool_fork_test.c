@@ -34,7 +34,8 @@ static void *walk(void *argument)
 	while (atomic_load(&is_running)) {
 		unsigned goal = (seed = seed * 1664525 + 1013904223) >> 8;
 
-		for (goal %= WALK_MAX; count < goal;)
+		/* While a fork keeps the depot closed all objects are new: what is left is the children's. */
+		for (goal %= WALK_MAX; count < goal && atomic_load(&objects_made) < OBJECTS_MAX / 2;)
 			held[count++] = get_object(&pool);
 		while (count > goal)
 			put_object(&pool, held[--count]);
