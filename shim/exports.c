@@ -65,33 +65,33 @@ EXPORT int mlock2(const void *address, size_t bytes, unsigned flags)
 }
 
 /* The filter can be looked at when the kernel has been able to. */
-static int confine(const unsigned long *argument)
+static int confine(unsigned long mode, unsigned long filter, unsigned long c, unsigned long d)
 {
 	int result;
 
 	report_confine();
-	result = real_prctl(PR_SET_SECCOMP, argument[0], argument[1], argument[2], argument[3]);
+	result = real_prctl(PR_SET_SECCOMP, mode, filter, c, d);
 	if (result == 0)
-		sandbox_know(argument[0] == SECCOMP_MODE_FILTER ? (void *)argument[1] : NULL);
+		sandbox_know(mode == SECCOMP_MODE_FILTER ? (void *)filter : NULL);
 	return result;
 }
 
-EXPORT int prctl(int option, ...)
-{
-	unsigned long argument[4];
-	va_list arguments;
+/*
+ * As <sys/prctl.h> has it, but that it takes whatever lies where four more arguments would: what a va_list
+ * yields as well. Each life of a PHP fiber pays for one.
+ */
+EXPORT int export_prctl(
+        int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) __asm__("prctl");
 
-	va_start(arguments, option);
-	for (int i = 0; i < 4; i++)
-		argument[i] = va_arg(arguments, unsigned long);
-	va_end(arguments);
+EXPORT int export_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
 	/* What a thread keeps of its capabilities, glibc cannot do to ours when the user changes, and aborts.
 	 */
-	if ((option == PR_SET_KEEPCAPS && argument[0] != 0) || option == PR_SET_SECUREBITS)
+	if ((option == PR_SET_KEEPCAPS && a != 0) || option == PR_SET_SECUREBITS)
 		report_withdraw("the program keeps capabilities while it changes its user");
 	if (option == PR_SET_SECCOMP)
-		return confine(argument);
-	return hook_prctl(option, argument[0], argument[1], argument[2], argument[3]);
+		return confine(a, b, c, d);
+	return hook_prctl(option, a, b, c, d);
 }
 
 /* What the calling thread may have, as far as it can be known. */

@@ -45,9 +45,9 @@ unsigned classes_cap_bearable(void)
 	return pool_cap_bearable(object_maps(), 0);
 }
 
-static struct stack_class *class_of(const struct arena_place *place)
+static struct stack_class *class_of(const struct arena_class *slots)
 {
-	return &classes.class[place->class - classes.arena->class];
+	return &classes.class[slots - classes.arena->class];
 }
 
 static void *make(void *owner)
@@ -162,11 +162,13 @@ static bool hand_out(const struct stack_class *class, void *stack)
 	return ready;
 }
 
-void *classes_get(const struct request *request)
+void *classes_get(struct request *request)
 {
 	struct stack_class *class = find_class(request);
 	void *stack;
 
+	if ((class == NULL || class->request.is_learned) && !request_is_stack(request))
+		return NULL;
 	if (class == NULL)
 		class = add_class(request);
 	if (class == NULL)
@@ -187,7 +189,7 @@ void *classes_get(const struct request *request)
 
 void classes_put(const struct arena_place *place)
 {
-	struct stack_class *class = class_of(place);
+	struct stack_class *class = class_of(place->class);
 
 	if (class->request.is_clean && place->slot->guard_bytes == 0)
 		sites_spoil(class->request.caller, class->request.bytes);
@@ -197,9 +199,9 @@ void classes_put(const struct arena_place *place)
 		pool_put(&class->pool, class->pool.index, (void *)place->base);
 }
 
-void classes_count_saved(const struct arena_place *place)
+void classes_count_saved(const struct arena_class *slots)
 {
-	pool_count_saved(class_of(place)->pool.index);
+	pool_count_saved(class_of(slots)->pool.index);
 }
 
 void classes_fork_child(void)

@@ -17,14 +17,17 @@ void classes_init(struct arena *arena, unsigned max_batches);
 /* What the system bears in each pool, in batches; for the log, before there is one. */
 unsigned classes_cap_bearable(void);
 
-/* A stack for such a request; NULL: there is none to be had, and the program is to map one itself. */
-void *classes_get(const struct request *request);
+/*
+ * A stack for such a request, of which the last two fields are still open; NULL: it is not one for a stack, or
+ * there is none to be had, and the program is to map one itself.
+ */
+void *classes_get(struct request *request);
 
 /* Gives a whole slot that the program has unmapped, SLOT_IDLE, to its class's pool. */
 void classes_put(const struct arena_place *place);
 
-/* A system call was not made for the sake of this slot's class. */
-void classes_count_saved(const struct arena_place *place);
+/* A system call was not made that a slot of this class would have cost. */
+void classes_count_saved(const struct arena_class *slots);
 
 /* In a fork's child: what other threads were doing is not being done any more. */
 void classes_fork_child(void);

@@ -148,7 +148,7 @@ void *observe_mmap(
 		return mapped;
 	count_end(mapped, take(mapped));
 	if (request_is_candidate(address, bytes, protection, flags)) {
-		struct request request = {request_pages(bytes), protection, flags, caller, false};
+		struct request request = {request_pages(bytes), protection, flags, caller, false, false};
 
 		note_mapping(&request, mapped);
 	}

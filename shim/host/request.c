@@ -41,21 +41,17 @@ bool request_is_stack(struct request *request)
 	enum site_standing standing = sites_ask(request->caller, request->bytes);
 
 	request->is_clean = false;
+	request->is_learned = false;
 	if (request->protection == PROT_NONE)
 		standing = SITE_OTHER; /* what is known of a call is known of what it maps for use at once */
 	if (standing != SITE_KNOWN && (request->flags & MAP_STACK) == 0) {
 		if (standing != SITE_LEARNED && request->bytes != requests.named_bytes)
 			return false;
 		request->is_clean = true;
+		request->is_learned = request->bytes != requests.named_bytes;
 	}
 	request->is_clean |= requests.is_every_clean;
 	return true;
-}
-
-bool request_is_alike(const struct request *a, const struct request *b)
-{
-	return a->bytes == b->bytes && a->caller == b->caller && a->protection == b->protection &&
-	       a->flags == b->flags && a->is_clean == b->is_clean;
 }
 
 void request_name(const struct request *request, char *name)

@@ -10,13 +10,14 @@
 
 enum { REQUEST_NAME_BYTES = 64 };
 
-/* What makes two requests alike. */
+/* The first four make two requests alike. */
 struct request {
 	size_t bytes; /* whole pages */
 	int protection;
 	int flags;
 	const void *caller;
-	bool is_clean; /* to be handed out as mmap would: zeroed, without guard */
+	bool is_clean;   /* to be handed out as mmap would: zeroed, without guard */
+	bool is_learned; /* for a stack, as far as is known: to be asked again each time */
 };
 
 /*
@@ -31,10 +32,14 @@ size_t request_pages(size_t bytes);
 /* Whether a mapping may be a coroutine stack at all, whoever asks for it. */
 bool request_is_candidate(const void *address, size_t bytes, int protection, int flags);
 
-/* Whether such a mapping is one; fills in how it is to be handed out. */
+/* Whether such a mapping is one; fills in the request's last two. */
 bool request_is_stack(struct request *request);
 
-bool request_is_alike(const struct request *a, const struct request *b);
+static inline bool request_is_alike(const struct request *a, const struct request *b)
+{
+	return a->caller == b->caller && a->bytes == b->bytes && a->protection == b->protection &&
+	       a->flags == b->flags;
+}
 
 /* Writes the name of a pool of such stacks to `name` (REQUEST_NAME_BYTES). */
 void request_name(const struct request *request, char *name);

@@ -57,9 +57,10 @@ void *hook_mmap(
 	if (!is_on())
 		return observe_mmap(address, bytes, protection, flags, fd, offset, caller);
 	if (request_is_candidate(address, bytes, protection, flags)) {
-		struct request request = {request_pages(bytes), protection, flags, caller, false};
+		struct request request = {request_pages(bytes), protection, flags, caller, false, false};
 
-		if (request_is_stack(&request) && (mapped = classes_get(&request)) != NULL) {
+		mapped = classes_get(&request);
+		if (mapped != NULL) {
 			errno = saved;
 			return mapped;
 		}
@@ -120,7 +121,7 @@ static bool is_guarded_already(const void *address, size_t bytes, int protection
 	                ((bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1)))
 		return false;
 	place.slot->is_guard_old = false;
-	classes_count_saved(&place);
+	classes_count_saved(place.class);
 	return true;
 }
 
@@ -170,21 +171,30 @@ void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	return real_mremap(address, old_bytes, new_bytes, flags, new_address);
 }
 
-/* A small number for a mapping's name, never 0: multiplicative hashing (Knuth), eight characters at a time.
+static uint64_t mix(uint64_t hash, uint64_t piece)
+{
+	hash = (hash ^ piece) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 32;
+}
+
+/*
+ * A small number for a mapping's name, never 0: multiplicative hashing (Knuth), eight characters at a time,
+ * of which the last may overlap those before.
  */
 static uint16_t hash_name(const char *name)
 {
 	size_t bytes = name != NULL ? strlen(name) : 0;
-	uint64_t hash = bytes;
+	uint64_t hash = bytes, piece = 0;
 
-	for (size_t i = 0; i < bytes; i += sizeof hash) {
-		uint64_t piece = 0;
-
-		memcpy(&piece, name + i, bytes - i < sizeof piece ? bytes - i : sizeof piece);
-		hash = (hash ^ piece) * 0x9e3779b97f4a7c15;
-		hash ^= hash >> 32;
+	for (size_t i = 0; i + sizeof piece < bytes; i += sizeof piece) {
+		memcpy(&piece, name + i, sizeof piece);
+		hash = mix(hash, piece);
 	}
-	hash >>= 48;
+	if (bytes >= sizeof piece)
+		memcpy(&piece, name + bytes - sizeof piece, sizeof piece);
+	else if (bytes > 0)
+		memcpy(&piece, name, bytes);
+	hash = mix(hash, piece) >> 48;
 	return hash != 0 ? (uint16_t)hash : 1;
 }
 
@@ -197,7 +207,7 @@ static int name_stack(const struct arena_place *place, unsigned long bytes, cons
 	int result;
 
 	if (slot->name == hash) {
-		classes_count_saved(place);
+		classes_count_saved(place->class);
 		if (slot->is_name_refused)
 			errno = EINVAL;
 		return slot->is_name_refused ? -1 : 0;

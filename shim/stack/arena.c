@@ -29,7 +29,6 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
 	struct arena_class *class = &arena->class[index];
 
 	class->bytes = bytes;
-	class->reciprocal = UINT64_MAX / bytes + 1;
 	class->is_reserved = protection == PROT_NONE;
 	class->protection = class->is_reserved ? PROT_READ | PROT_WRITE : protection;
 	class->arena = arena;
@@ -48,16 +47,14 @@ static bool take(struct slot *slot, enum slot_state from, enum slot_state to)
 	return false;
 }
 
-bool arena_ready(const struct arena_place *place)
+bool arena_open_slot(const struct arena_place *place)
 {
-	struct arena_class *class = place->class;
 	int saved = errno;
 
-	if (!place->slot->is_open && !class->is_reserved)
-		place->slot->is_open =
-		        real_mprotect((void *)place->base, class->bytes, class->protection) == 0;
+	place->slot->is_open =
+	        real_mprotect((void *)place->base, place->class->bytes, place->class->protection) == 0;
 	errno = saved;
-	return place->slot->is_open || class->is_reserved;
+	return place->slot->is_open;
 }
 
 bool arena_is_refused(const struct arena *arena)
@@ -91,29 +88,6 @@ void *arena_make(struct arena_class *class)
 	return made;
 }
 
-bool arena_find(const struct arena *arena, const void *address, struct arena_place *place)
-{
-	uintptr_t at = (uintptr_t)address;
-	struct arena_chunk *chunk;
-	uint64_t slot;
-
-	if (at >> ARENA_ADDRESS_BITS != 0)
-		return false;
-	chunk = chunk_at(arena, at);
-	if (chunk == NULL)
-		return false;
-	/* A division by `bytes`, exact as long as offset * bytes < 2^64 (Granlund and Montgomery, 1994). */
-	slot = (unsigned __int128)(at - chunk->base) * chunk->class->reciprocal >> 64;
-	/* [chunk.slots] relaxed: what it fell by was never handed out. */
-	if (slot >= atomic_load_explicit(&chunk->slots, memory_order_relaxed))
-		return false; /* what is left over at the chunk's end */
-	place->class = chunk->class;
-	place->slot = &chunk->slot[slot];
-	place->base = chunk->base + slot * chunk->class->bytes;
-	place->offset = at - place->base;
-	return true;
-}
-
 bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = low + bytes;
@@ -127,7 +101,7 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
 	if (high > (uintptr_t)1 << ARENA_ADDRESS_BITS)
 		high = (uintptr_t)1 << ARENA_ADDRESS_BITS;
 	for (uintptr_t grain = low >> ARENA_GRAIN_SHIFT; grain <= (high - 1) >> ARENA_GRAIN_SHIFT; grain++) {
-		chunk = chunk_at(arena, grain << ARENA_GRAIN_SHIFT);
+		chunk = arena_chunk_at(arena, grain << ARENA_GRAIN_SHIFT);
 		/* [chunk.end] relaxed: as chunk.slots in arena_find. */
 		if (chunk != NULL && low < atomic_load_explicit(&chunk->end, memory_order_relaxed))
 			return true;
@@ -200,12 +174,6 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 	slot->is_guard_old = false;
 	count_guard(place->class, means, 1);
 	return 0;
-}
-
-void arena_seal(const struct arena_place *place)
-{
-	place->slot->is_sealed = place->class->is_reserved;
-	place->slot->is_guard_old = true;
 }
 
 int arena_open(const struct arena_place *place, size_t guard_bytes)
@@ -339,7 +307,7 @@ void arena_free(const struct arena_place *place)
 	}
 	/* [slot.state] release: as slot_move; nobody else may change it now. */
 	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
-	chunk_put_slot(place->class, chunk_id(chunk_at(place->class->arena, place->base), slot));
+	chunk_put_slot(place->class, chunk_id(arena_chunk_at(place->class->arena, place->base), slot));
 	errno = saved;
 }
 

@@ -59,21 +59,23 @@ struct slot {
 
 _Static_assert(sizeof(struct slot) == 16, "a million stacks take a million of these");
 
+/* What arena_find needs comes first, in one line of the processor's cache. */
 struct arena_chunk {
-	uintptr_t base;
-	_Atomic uint32_t slots; /* falls once, in arena_shrink, to those in use */
-	_Atomic uint32_t used;  /* slots handed out for the first time; may exceed `slots` */
-	_Atomic uintptr_t end;  /* of what is reserved; falls with `slots` */
-	uint32_t number;        /* in its class */
+	_Alignas(64) uintptr_t base;
+	size_t bytes; /* of a slot, and what multiplies instead of a division by it; as the class's */
+	uint64_t reciprocal;
 	struct arena_class *class;
-	struct slot *slot; /* one each, zeroed */
-	uint16_t *mark;    /* one each, see stack/depth.c; NULL: nobody has looked */
+	struct slot *slot;      /* one each, zeroed */
+	_Atomic uint32_t slots; /* falls once, in arena_shrink, to those in use */
+	uint32_t number;        /* in its class */
+	_Atomic uintptr_t end;  /* of what is reserved; falls with `slots` */
+	uint16_t *mark;         /* one a slot, see stack/depth.c; NULL: nobody has looked */
+	_Atomic uint32_t used;  /* slots handed out for the first time; may exceed `slots` */
 };
 
 /* Slots of one kind. */
 struct arena_class {
-	size_t bytes; /* of a slot, whole pages; set once, as the next three */
-	uint64_t reciprocal;
+	size_t bytes; /* of a slot, whole pages; set once, as the next two */
 	int protection;
 	bool is_reserved; /* handed out as PROT_NONE, for the program to open above its guard */
 	struct arena *arena;
@@ -127,8 +129,8 @@ void *arena_make(struct arena_class *class);
 /* Whether the system once had no room for a slot: the caller maps such stacks as if there were no arena. */
 bool arena_is_refused(const struct arena *arena);
 
-/* Opens a slot that is the caller's, unless it is open or the program is to do that. False: out of maps. */
-bool arena_ready(const struct arena_place *place);
+/* Gives a slot that is the caller's its class's protection. False: out of maps. */
+bool arena_open_slot(const struct arena_place *place);
 
 /*
  * Gives a slot's memory back; the slot is free. The caller owns it; it is SLOT_LEAVING when it is no longer
@@ -145,9 +147,6 @@ void arena_let_go(const struct arena_place *place, enum slot_state now);
 /* Maps a slot of the caller's anew: not open, no guard, nothing in it. 0 or -errno. */
 int arena_close(const struct arena_place *place);
 
-/* Where an address lies; false when it is not ours. */
-bool arena_find(const struct arena *arena, const void *address, struct arena_place *place);
-
 /* Whether a byte of the range is in one of our chunks. */
 bool arena_touches(const struct arena *arena, const void *address, size_t bytes);
 
@@ -156,10 +155,6 @@ bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
  * again after arena_unguard. 0 or -errno.
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
-
-/* A slot is handed out: its guard is of the last use, and one of a reserved class is the program's to open.
- */
-void arena_seal(const struct arena_place *place);
 
 /* Opens a sealed slot from `guard_bytes` on, what is below being its guard. 0 or -errno. */
 int arena_open(const struct arena_place *place, size_t guard_bytes);
@@ -184,6 +179,57 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes);
 
 /* In a fork's child: what other threads were doing is not being done any more. */
 void arena_fork_child(struct arena *arena);
+
+/* The chunk in whose grains an address lies, or NULL. */
+static inline struct arena_chunk *arena_chunk_at(const struct arena *arena, uintptr_t at)
+{
+	struct arena_leaf *const _Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
+	unsigned grain = at >> ARENA_GRAIN_SHIFT & ((1 << ARENA_LEAF_SHIFT) - 1);
+	/* [arena.leaf] acquire: its zeroes; pairs with set_chunk. */
+	struct arena_leaf *leaf =
+	        atomic_load_explicit((struct arena_leaf * _Atomic *)place, memory_order_acquire);
+
+	/* [leaf.chunk] acquire: the chunk's fields; pairs with set_chunk. */
+	return leaf != NULL ? atomic_load_explicit(&leaf->chunk[grain], memory_order_acquire) : NULL;
+}
+
+/* Where an address lies; false when it is not ours. */
+static inline bool arena_find(const struct arena *arena, const void *address, struct arena_place *place)
+{
+	uintptr_t at = (uintptr_t)address;
+	const struct arena_chunk *chunk;
+	uint64_t slot;
+
+	if (at >> ARENA_ADDRESS_BITS != 0)
+		return false;
+	chunk = arena_chunk_at(arena, at);
+	if (chunk == NULL)
+		return false;
+	/* A division by `bytes`, exact as long as offset * bytes < 2^64 (Granlund and Montgomery, 1994). */
+	slot = (unsigned __int128)(at - chunk->base) * chunk->reciprocal >> 64;
+	/* [chunk.slots] relaxed: what it fell by was never handed out. */
+	if (slot >= atomic_load_explicit((_Atomic uint32_t *)&chunk->slots, memory_order_relaxed))
+		return false; /* what is left over at the chunk's end */
+	place->class = chunk->class;
+	place->slot = &chunk->slot[slot];
+	place->base = chunk->base + slot * chunk->bytes;
+	place->offset = at - place->base;
+	return true;
+}
+
+/* A slot is handed out: its guard is of the last use, and one of a reserved class is the program's to open.
+ */
+static inline void arena_seal(const struct arena_place *place)
+{
+	place->slot->is_sealed = place->class->is_reserved;
+	place->slot->is_guard_old = true;
+}
+
+/* Opens a slot that is the caller's, unless it is open or the program is to do that. False: out of maps. */
+static inline bool arena_ready(const struct arena_place *place)
+{
+	return place->slot->is_open || place->class->is_reserved || arena_open_slot(place);
+}
 
 static inline enum slot_state slot_state(const struct slot *slot)
 {

@@ -60,7 +60,7 @@ static uint32_t pop_free(struct arena_class *class)
 
 /* ---- chunks ---- */
 
-/* Makes chunk_at find the chunk for the grain at an address; false: no memory for the table. */
+/* Makes arena_chunk_at find the chunk for the grain at an address; false: no memory for the table. */
 static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chunk)
 {
 	struct arena_leaf *_Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
@@ -72,14 +72,14 @@ static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chu
 		made = real_table(sizeof *made);
 		if (made == NULL)
 			return false;
-		/* [arena.leaf] acq_rel: publishes its zeroes to chunk_at, or sees another's. */
+		/* [arena.leaf] acq_rel: publishes its zeroes to arena_chunk_at, or sees another's. */
 		if (atomic_compare_exchange_strong_explicit(
 		            place, &leaf, made, memory_order_acq_rel, memory_order_acquire))
 			leaf = made;
 		else
 			real_table_free(made, sizeof *made);
 	}
-	/* [leaf.chunk] release: publishes the chunk to chunk_at. */
+	/* [leaf.chunk] release: publishes the chunk to arena_chunk_at. */
 	atomic_store_explicit(&leaf->chunk[grain], chunk, memory_order_release);
 	return true;
 }
@@ -171,6 +171,8 @@ static bool add_chunk(struct arena_class *class)
 	/* [chunk.slots, chunk.end] relaxed: published by the release below, and by set_chunk's. */
 	atomic_store_explicit(&chunk->slots, slots, memory_order_relaxed);
 	atomic_store_explicit(&chunk->end, chunk->base + bytes, memory_order_relaxed);
+	chunk->bytes = class->bytes;
+	chunk->reciprocal = UINT64_MAX / class->bytes + 1;
 	chunk->number = number;
 	chunk->class = class;
 	for (uintptr_t at = chunk->base; at < chunk->base + bytes; at += GRAIN_BYTES)

@@ -21,17 +21,4 @@ void *chunk_base(struct arena_class *class, uint32_t id);
 /* The id of a slot of a chunk. */
 uint32_t chunk_id(const struct arena_chunk *chunk, const struct slot *slot);
 
-/* The chunk in whose grains an address lies, or NULL. */
-static inline struct arena_chunk *chunk_at(const struct arena *arena, uintptr_t at)
-{
-	struct arena_leaf *const _Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
-	unsigned grain = at >> ARENA_GRAIN_SHIFT & ((1 << ARENA_LEAF_SHIFT) - 1);
-	/* [arena.leaf] acquire: its zeroes; pairs with set_chunk. */
-	struct arena_leaf *leaf =
-	        atomic_load_explicit((struct arena_leaf * _Atomic *)place, memory_order_acquire);
-
-	/* [leaf.chunk] acquire: the chunk's fields; pairs with set_chunk. */
-	return leaf != NULL ? atomic_load_explicit(&leaf->chunk[grain], memory_order_acquire) : NULL;
-}
-
 #endif

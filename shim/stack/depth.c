@@ -169,7 +169,7 @@ void depth_note(const struct arena_place *place)
 	/* [watch.thread] relaxed: as in depth_attend. */
 	if (atomic_load_explicit(&watch->thread, memory_order_relaxed) != (uintptr_t)pthread_self())
 		return;
-	chunk = chunk_at(place->class->arena, place->base);
+	chunk = arena_chunk_at(place->class->arena, place->base);
 	look(place->class, chunk, place->slot - chunk->slot);
 	errno = saved;
 }
