@@ -27,7 +27,7 @@ SHIM := shim.c exports.c config.c \
 	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
 	host/request.c host/sites.c host/stacks.c \
 	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
-	report/line.c report/log.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
+	report/life.c report/line.c report/log.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
 	report/report.c report/utf8.c report/watch.c \
 	report/worker.c
 
@@ -60,7 +60,7 @@ FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
 GUESTS := count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
-	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c service.c stacks.c steps.c throws.cc wrapper.c
+	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c service.c slow_ends.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. bare_array.c to malloc_free.c are a contender each.
 POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazines_ck.c magazines_urcu.c \
@@ -96,6 +96,7 @@ GUEST_FLAGS_qemu_like      := -rdynamic
 GUEST_FLAGS_qemu_newer     := -rdynamic
 GUEST_FLAGS_qemu_odd_size  := -rdynamic
 GUEST_FLAGS_qemu_unmovable := -rdynamic
+GUEST_FLAGS_slow_ends      := -shared -fPIC
 
 # ---- how it is made ----
 

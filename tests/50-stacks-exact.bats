@@ -125,6 +125,17 @@ same_mappings() {
 	log_records warning | grep -q 'first thread has ended'
 }
 
+# The last thread that libc knows flushes the program's files, and ours has none of them.
+@test "stacks: and so it does where our thread is slow to end" {
+	requires_guest leaves slow_ends
+	local how
+	for how in at-once fork; do
+		run_shown env LD_PRELOAD="$GUESTS/slow_ends $COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_HOST=stacks \
+			timeout --signal=KILL 20 "$GUESTS/leaves" $how
+		[[ $status -eq 0 && $output == worked ]]
+	done
+}
+
 @test "stacks: a fork's child may ask for its first one in a signal handler that interrupts malloc" {
 	requires_guest handler
 	same_twin COPOOL_HOST=stacks timeout --signal=KILL 20 "$GUESTS/handler"

@@ -5,17 +5,16 @@
 #include "report/first.h"
 
 #include "libc/real.h"
+#include "report/life.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,35 +24,25 @@
 #endif
 
 static struct {
-	_Atomic uint32_t *word; /* NULL: not known; written by first_know */
-	uint32_t number;        /* what is there while the thread lives */
-	bool was_asked;         /* in the constructor, once: whether … */
-	bool cannot_wait;       /* … for two words at once; then the statistics thread's */
+	struct life life; /* written by first_know; its word never goes away */
+	bool was_asked;   /* in the constructor, once: whether … */
+	bool cannot_wait; /* … for two words at once; then the statistics thread's */
 } first;
 
 void first_know(void)
 {
-	_Atomic uint32_t *word = NULL;
-	uint32_t number = (uint32_t)syscall(SYS_gettid);
-
-	first.word = NULL;
 	/* Valgrind prints a complaint of each system call that it does not know. */
 	if (!first.was_asked)
 		first.cannot_wait = real_has("_vgnU_freeres");
 	first.was_asked = true;
-	if (real_prctl(PR_GET_TID_ADDRESS, (unsigned long)&word, 0, 0, 0) != 0 || word == NULL)
-		return;
-	/* [first.word] relaxed: this thread is alive. */
-	if (atomic_load_explicit(word, memory_order_relaxed) != number)
-		return;
-	first.number = number;
-	first.word = word;
+	life_know(&first.life);
 }
 
 bool first_has_ended(void)
 {
-	/* [first.word] acquire: the kernel's; what the thread did is done. */
-	return first.word != NULL && atomic_load_explicit(first.word, memory_order_acquire) != first.number;
+	/* [life.word] acquire: the kernel's; what the thread did is done. */
+	return first.life.word != NULL &&
+	       atomic_load_explicit(first.life.word, memory_order_acquire) != first.life.number;
 }
 
 /* Linux 5.16. False: that is not to be had. */
@@ -61,22 +50,17 @@ static bool wait_for_both(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_m
 {
 	struct futex_waitv word[] = {
 	        {.uaddr = (uintptr_t)bell, .val = seen, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG},
-	        {.uaddr = (uintptr_t)first.word, .val = first.number, .flags = FUTEX_32},
+	        {.uaddr = (uintptr_t)first.life.word, .val = first.life.number, .flags = FUTEX_32},
 	};
-	struct timespec until;
+	struct timespec until = life_deadline(wait_ms);
 	int error;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	error = (int)syscall(
 	                SYS_futex_waitv, word, 2, 0, wait_ms == UINT_MAX ? NULL : &until, CLOCK_MONOTONIC) < 0
 	                ? errno
 	                : 0;
 	if (first_has_ended())
-		syscall(SYS_futex, first.word, FUTEX_WAKE, INT_MAX);
+		syscall(SYS_futex, first.life.word, FUTEX_WAKE, INT_MAX);
 	return error == 0 || error == EAGAIN || error == EINTR || error == ETIMEDOUT;
 }
 
@@ -121,7 +105,7 @@ void first_wait(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_ms)
 {
 	struct timespec timeout = {wait_ms / 1000, (long)(wait_ms % 1000) * 1000000};
 
-	if (first.word != NULL && !first.cannot_wait) {
+	if (first.life.word != NULL && !first.cannot_wait) {
 		if (wait_for_both(bell, seen, wait_ms))
 			return;
 		first.cannot_wait = true;

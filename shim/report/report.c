@@ -26,6 +26,7 @@
 #include "report/crash.h"
 #include "report/first.h"
 #include "report/journal.h"
+#include "report/life.h"
 #include "report/log.h"
 #include "report/pressure.h"
 #include "report/record.h"
@@ -83,6 +84,7 @@ static struct {
 	pthread_key_t first_thread;  /* has a value in the thread that began the process */
 	bool has_key;                /* the one above is there */
 	sigset_t blocked;            /* of that thread, when it is not in a signal handler */
+	struct life life;            /* of the statistics thread, from its first step on */
 } report;
 
 /* Whether memory is short, as the thread finds it. */
@@ -110,8 +112,8 @@ static void ring(_Atomic uint32_t *word)
 		syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
-/* Waits until the thread has come to `step`, at most `wait_ms`. */
-static void await(uint32_t step, unsigned wait_ms)
+/* Waits until the thread has come to `step`, at most `wait_ms`; false: it has not. */
+static bool await(uint32_t step, unsigned wait_ms)
 {
 	uint64_t now = journal_now_ms(), deadline = now + wait_ms;
 
@@ -120,9 +122,10 @@ static void await(uint32_t step, unsigned wait_ms)
 		uint32_t seen = atomic_load_explicit(&shared.step, memory_order_acquire);
 
 		if (seen >= step)
-			return;
+			return true;
 		futex_wait(&shared.step, seen, deadline - now);
 	}
+	return false;
 }
 
 /* Where it is from now on: when there is no thread yet, or none any more. */
@@ -215,6 +218,7 @@ static void *run(void *unused)
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
+	life_know(&report.life);
 	crash_know_thread();
 	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
 	 * briefly. */
@@ -370,23 +374,31 @@ void report_wait(
 	set_out(wants_thread(config) ? PHASE_ARMED : PHASE_LATENT);
 }
 
-void report_stop(void)
+/* Stops the thread; whether it is done, and perhaps still on its way out. */
+static bool stop(void)
 {
+	bool is_done;
 	/* [phase] relaxed: written by this thread, or by the thread that is asked to stop. */
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
 	/* A child that the fork handlers did not hear of has no thread. */
 	if (sandbox_is_tight() || report.pid != getpid())
-		return;
+		return false;
 	if (phase == PHASE_ALONE)
 		without_signals(journal_end);
 	if (phase != PHASE_RUNNING && phase != PHASE_ASLEEP)
-		return;
+		return false;
 	/* [is_stopping] relaxed: published by the bell. */
 	atomic_store_explicit(&shared.is_stopping, true, memory_order_relaxed);
 	ring(&shared.bell);
-	await(2, STOP_WAIT_MS);
+	is_done = await(2, STOP_WAIT_MS);
 	atomic_store_explicit(&shared.phase, PHASE_DONE, memory_order_relaxed);
+	return is_done;
+}
+
+void report_stop(void)
+{
+	stop();
 }
 
 void report_confine(void)
@@ -407,7 +419,9 @@ void report_withdraw(const char *why)
 
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
 		warn("%s: " NO_MORE, why);
-		report_stop();
+		/* Gone for libc as well: the last thread that it knows ends the process, and flushes its files. */
+		if (stop())
+			life_await(&report.life, STOP_WAIT_MS);
 	} else if (!change(PHASE_ARMED, PHASE_DONE)) {
 		change(PHASE_LATENT, PHASE_DONE);
 	}
