@@ -184,9 +184,9 @@ log_final() {
 		| group_by([.pid, .pool]) | map(last | .[$counter]) | add' "$LOG"
 }
 
-# log_open KEY: what the one open record says.
+# log_open KEY: what the one open record says. A child of a fork has one as well when it lives for long enough.
 log_open() {
-	jq -nr --arg key "$1" '[inputs | select(.type == "open")]
+	jq -nr --arg key "$1" '[inputs | select(.type == "open" and .ppid == 0)]
 		| if length != 1 then error("\(length) open records") else .[0][$key] end' "$LOG"
 }
 

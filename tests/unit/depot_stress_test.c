@@ -66,7 +66,8 @@ static void *push_and_pop(void *argument)
 	_Atomic uint64_t retries = 0;
 
 	pthread_barrier_wait(&gate);
-	for (unsigned i = 0; i < EACH * rounds || held.count > 0; i++) {
+	/* What is broken is seldom empty again, and need not go on. */
+	for (unsigned i = 0; (i < EACH * rounds || held.count > 0) && atomic_load(&broken) == 0; i++) {
 		seed = seed * 1664525 + 1013904223;
 		if (i < EACH * rounds && held.count < HELD && (seed >> 16) % 2 == 0)
 			take(&held, spares, &retries);
