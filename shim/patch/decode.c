@@ -193,7 +193,8 @@ static bool use_library(void *library)
 
 int decode_open(void)
 {
-	static const char *const names[] = {"libZydis.so.4.1", "libZydis.so.4.0", "libZydis.so.4"};
+	/* The libc of the first one's time looks in eighty places for what it does not find. */
+	static const char *const names[] = {"libZydis.so.4.0", "libZydis.so.4.1", "libZydis.so.4"};
 	int error = -ENOENT;
 
 	if (zydis.library != NULL)
