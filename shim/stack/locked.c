@@ -16,11 +16,14 @@ static void shrink(struct arena_class *class)
 		return;
 	chunk = &class->chunk[chunks - 1];
 	/* [chunk.used, chunk.slots, chunk.end] relaxed: who got a number before the exchange has a slot below
-	 * what is given back; who comes later gets none. */
+	 * what is given back; who comes later gets none, however long ago he has read `slots`: `used` never
+	 * falls below what these once were. */
 	slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
+	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= slots)
+		return;
 	used = atomic_exchange_explicit(&chunk->used, slots, memory_order_relaxed);
 	if (used >= slots)
-		return;
+		return; /* the last have gone meanwhile */
 	old = atomic_load_explicit(&chunk->end, memory_order_relaxed);
 	end = chunk->base + used * class->bytes;
 	atomic_store_explicit(&chunk->slots, used, memory_order_relaxed);
