@@ -16,22 +16,41 @@ struct piece {
 	struct arena_place place;
 };
 
+static bool is_in_transit(enum slot_state state)
+{
+	return state == SLOT_BUSY || state == SLOT_STRAY || state == SLOT_LEAVING;
+}
+
 /*
- * Until another thread has done what it does to a slot: it takes as long as a system call, for which the
- * kernel would make us wait as well. Bounded, in case that thread is one that we have interrupted.
+ * The slot's state, when no other thread does anything to it: that takes as long as a system call, for which
+ * the kernel would make us wait as well. Bounded, in case that thread is one that we have interrupted.
  */
-static void await(const struct slot *slot)
+static enum slot_state await(const struct slot *slot)
 {
 	const struct timespec moment = {.tv_nsec = 50000};
+	enum slot_state state = slot_state(slot);
 	int saved = errno;
 
-	for (int i = 0; i < 20000 && slot_state(slot) == SLOT_BUSY; i++) {
+	for (int i = 0; i < 20000 && is_in_transit(state); i++) {
 		if (i < 100)
 			sched_yield();
 		else
 			nanosleep(&moment, NULL);
+		state = slot_state(slot);
 	}
 	errno = saved;
+	return state;
+}
+
+/* As arena_retire, but sure: also where another thread is just doing something to the slot. */
+static int retire(const struct arena_place *place)
+{
+	int error;
+
+	do
+		error = arena_retire(place);
+	while (error == 0 && await(place->slot) == SLOT_LIVE);
+	return error;
 }
 
 /* The piece that begins at `low`, of a range that ends at `high`. */
@@ -41,10 +60,8 @@ static struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t
 	struct piece piece = {.low = low};
 
 	piece.is_slot = arena_find(arena, (void *)low, &piece.place);
-	if (piece.is_slot) {
+	if (piece.is_slot)
 		end = piece.place.base + piece.place.class->bytes;
-		await(piece.place.slot);
-	}
 	piece.is_ours = piece.is_slot || arena_touches(arena, (void *)low, 1);
 	piece.bytes = (end < high ? end : high) - low;
 	return piece;
@@ -53,7 +70,7 @@ static struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t
 /* Whether the slot is in the program's hands. */
 static bool is_mapped(const struct piece *piece)
 {
-	enum slot_state state = piece->is_slot ? slot_state(piece->place.slot) : SLOT_FREE;
+	enum slot_state state = piece->is_slot ? await(piece->place.slot) : SLOT_FREE;
 
 	return state == SLOT_LIVE || state == SLOT_RETIRED || state == SLOT_LOST;
 }
@@ -77,19 +94,26 @@ static bool is_range(const struct arena *arena, const void *address, size_t byte
 	       (uintptr_t)address <= all - bytes;
 }
 
+/* The program maps something over it. */
+static void give_up_slot(const struct arena_place *place)
+{
+	enum slot_state state;
+
+	do {
+		retire(place);
+		state = await(place->slot);
+	} while (state != SLOT_RETIRED && state != SLOT_LOST && !is_in_transit(state) &&
+	         !slot_move(place->slot, state, state == SLOT_LIVE ? SLOT_RETIRED : SLOT_LOST));
+}
+
 static void give_up(struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
 
 	for (struct piece piece; low < high; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
-		if (!piece.is_slot)
-			continue;
-		arena_retire(&piece.place);
-		if (!slot_move(piece.place.slot, SLOT_LIVE, SLOT_RETIRED) &&
-		        !slot_move(piece.place.slot, SLOT_IDLE, SLOT_LOST) &&
-		        !slot_move(piece.place.slot, SLOT_FREE, SLOT_LOST))
-			slot_move(piece.place.slot, SLOT_GONE, SLOT_LOST);
+		if (piece.is_slot)
+			give_up_slot(&piece.place);
 	}
 }
 
@@ -126,34 +150,51 @@ int mappings_retire(struct arena *arena, const void *address, size_t bytes)
 	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
 		if (piece.is_slot)
-			error = arena_retire(&piece.place);
+			error = retire(&piece.place);
 	}
 	return error;
 }
 
+/* A whole slot. False: it is not what it was a moment ago. */
+static bool unmap_slot(
+        const struct arena_place *place, void (*release)(const struct arena_place *place), int *error)
+{
+	if (slot_move(place->slot, SLOT_LIVE, SLOT_IDLE)) {
+		release(place);
+		return true;
+	}
+	if (slot_move(place->slot, SLOT_RETIRED, SLOT_LEAVING)) {
+		arena_free(place);
+		return true;
+	}
+	if (slot_move(place->slot, SLOT_LOST, SLOT_BUSY)) {
+		*error = arena_close(place);
+		arena_let_go(place, *error == 0 ? SLOT_GONE : SLOT_LOST);
+		return true;
+	}
+	return false;
+}
+
+static int unmap_part(const struct piece *piece)
+{
+	int error = retire(&piece->place);
+
+	return error == 0 ? arena_blank(&piece->place, piece->low, piece->bytes) : error;
+}
+
 static int unmap_piece(const struct piece *piece, void (*release)(const struct arena_place *place))
 {
-	int error;
+	int error = 0;
 
 	if (!piece->is_ours)
 		return real_munmap((void *)piece->low, piece->bytes) == 0 ? 0 : -errno;
-	if (!is_mapped(piece))
-		return 0; /* nothing of the program's is there */
-	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_LIVE, SLOT_IDLE)) {
-		release(&piece->place);
-		return 0;
+	while (is_mapped(piece)) {
+		if (!is_whole(piece))
+			return unmap_part(piece);
+		if (unmap_slot(&piece->place, release, &error))
+			return error;
 	}
-	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_RETIRED, SLOT_LEAVING)) {
-		arena_free(&piece->place);
-		return 0;
-	}
-	if (is_whole(piece) && slot_move(piece->place.slot, SLOT_LOST, SLOT_BUSY)) {
-		error = arena_close(&piece->place);
-		arena_let_go(&piece->place, error == 0 ? SLOT_GONE : SLOT_LOST);
-		return error;
-	}
-	error = arena_retire(&piece->place);
-	return error == 0 ? arena_blank(&piece->place, piece->low, piece->bytes) : error;
+	return 0; /* nothing of the program's is there */
 }
 
 int mappings_unmap(
@@ -207,7 +248,7 @@ static int protect_piece(const struct piece *piece, int protection, int key)
 	if (error != -ENOTSUP)
 		return error;
 	/* Any protection of any part, after which the slot is not like its class any more. */
-	error = piece->is_ours ? arena_retire(&piece->place) : 0;
+	error = piece->is_ours ? retire(&piece->place) : 0;
 	if (error == 0 && real_pkey_mprotect((void *)piece->low, piece->bytes, protection, key) != 0)
 		error = -errno;
 	return error;
@@ -260,10 +301,11 @@ static struct piece without_poison(struct piece piece)
 
 static int advise_piece(const struct piece *piece, int advice)
 {
-	struct piece reached = piece->is_slot ? without_poison(*piece) : *piece;
+	struct piece reached;
 
 	if (piece->is_ours && !is_mapped(piece))
 		return -ENOMEM;
+	reached = piece->is_slot ? without_poison(*piece) : *piece;
 	return real_madvise((void *)reached.low, reached.bytes, advice) == 0 ? 0 : -errno;
 }
 
@@ -320,7 +362,7 @@ void *mappings_move(
 		errno = EFAULT; /* not one mapping */
 		return MAP_FAILED;
 	}
-	error = arena_retire(&piece.place);
+	error = retire(&piece.place);
 	if (error != 0) {
 		errno = -error;
 		return MAP_FAILED;

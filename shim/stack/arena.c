@@ -302,8 +302,10 @@ void arena_free(const struct arena_place *place)
 	            (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) &&
 	        arena_close(place) != 0) {
 		drop(place->base, place->class->bytes);
+		/* [slot.state] release: as below. It is never used again. */
+		atomic_store_explicit(&slot->state, SLOT_GONE, memory_order_release);
 		errno = saved;
-		return; /* left as it is, never used again */
+		return;
 	}
 	/* [slot.state] release: as slot_move; nobody else may change it now. */
 	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
