@@ -112,6 +112,7 @@ static size_t noted_arguments(enum call call)
 		return 5;
 	case CALL_mprotect:
 	case CALL_madvise:
+	case CALL_sigaction:
 		return 3;
 	case CALL_munmap:
 		return 2;
@@ -353,3 +354,4 @@ IN_FRONT(munmap, CALL_munmap)
 IN_FRONT(mprotect, CALL_mprotect)
 IN_FRONT(madvise, CALL_madvise)
 IN_FRONT(prctl, CALL_prctl)
+IN_FRONT(sigaction, CALL_sigaction)
