@@ -143,11 +143,15 @@ say = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
 
 all: $(BUILD)/libcopool.so $(BUILD)/copool  ## libcopool.so and copool, into build/ (the default)
 
-# What was compiled with other flags is compiled again.
+# A file that is written only when the text changes: what depends on it is compiled again then.
+define remember
+@mkdir -p $(@D)
+@printf '%s\n' '$(subst ','\'',$1)' > $@.new
+@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+endef
+
 $(BUILD)/flags: FORCE
-	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(CC) $(CXX) $(BASE) $(SHIM_ONLY) $(SHIM_LINK) $(LDFLAGS))' > $@.new
-	@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+	$(call remember,$(CC) $(CXX) $(BASE) $(SHIM_ONLY) $(SHIM_LINK) $(LDFLAGS))
 
 $(BUILD)/shim/%.o: shim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -208,17 +212,20 @@ $(BUILD)/guests/%: tests/guests/%.cc $(BUILD)/flags
 		$(GUEST_FLAGS_$*) -pthread
 
 # The contenders' libraries are there or not; what is not is left out aloud when the bench runs.
-has_header  = $(shell echo '\#include <$1>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+has_header  = $(shell $(CC) $(CPPFLAGS) -include $1 -xc -E /dev/null >/dev/null 2>&1 && echo yes)
 POOLS_LIBS  = $(if $(call has_header,urcu/lfstack.h),-lurcu-cds -lurcu-common) -ljansson -ldl -lm
 # As the hosts are compiled: Debian's have no endbr64.
 POOLS_BUILD = $(CC) $(BASE) $(if $(HARDEN),-fcf-protection=none) -DPOOLS_FLAGS='"$(CFLAGS)"' -Ishim $(CPPFLAGS) $(DEPS)
 
-$(BUILD)/bench/%.o: tests/bench/pools/%.c $(BUILD)/flags
+$(BUILD)/bench/libraries: FORCE
+	$(call remember,urcu:$(call has_header,urcu/lfstack.h) ck:$(call has_header,ck_stack.h))
+
+$(BUILD)/bench/%.o: tests/bench/pools/%.c $(BUILD)/flags $(BUILD)/bench/libraries
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(POOLS_BUILD) -c -o $@ $<
 
-$(BUILD)/bench/count/%.o: tests/bench/pools/%.c $(BUILD)/flags
+$(BUILD)/bench/count/%.o: tests/bench/pools/%.c $(BUILD)/flags $(BUILD)/bench/libraries
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(POOLS_BUILD) -DPOOLS_COUNT -c -o $@ $<
