@@ -188,36 +188,35 @@ static struct cache *own_cache(struct pool *pool, int64_t *top, struct thread **
 	return NULL;
 }
 
-/*
- * Refills the calling thread's closed and empty cache with a batch, takes one of it, and opens it. NULL:
- * there is no batch, and the cache stays closed.
- */
-static inline void *refill(struct pool *pool, struct thread *thread)
+int64_t pool_refill(struct pool *pool, int64_t top)
 {
+	struct thread *thread = thread_self;
 	struct cache *cache = &thread->cache[pool->index];
 	bool is_found;
 
+	if (top != 0)
+		return top;
 	gate_step_in(thread);
 	is_found = depot_pop(&pool->depot, cache->slot, &cache->spares, &cache->counters.depot_retries);
 	if (is_found)
 		cache_hold(cache, BATCH_SIZE);
 	gate_step_out(thread);
 	if (!is_found)
-		return NULL;
+		return 0;
 	PROBE(refill, pool->kind->name, depot_depth(&pool->depot));
 	counter_bump(&cache->counters.create_depot);
-	return cache_take(cache, BATCH_SIZE);
+	return BATCH_SIZE;
 }
 
-/*
- * Moves the older batch of the calling thread's closed and full cache to the depot, keeps the object, and
- * opens it. False: the depot is at its cap, and the cache stays closed.
- */
-static inline bool spill(struct pool *pool, struct thread *thread, void *object)
+/* Moves the older batch to the depot. */
+int64_t pool_spill(struct pool *pool, int64_t top)
 {
+	struct thread *thread = thread_self;
 	struct cache *cache = &thread->cache[pool->index];
 	bool is_moved;
 
+	if (top != CACHE_SLOTS)
+		return top;
 	gate_step_in(thread);
 	is_moved = depot_push(
 	        &pool->depot, cache->slot, pool_limit(pool), &cache->spares, &cache->counters.depot_retries);
@@ -227,13 +226,12 @@ static inline bool spill(struct pool *pool, struct thread *thread, void *object)
 	}
 	gate_step_out(thread);
 	if (!is_moved)
-		return false;
+		return CACHE_SLOTS;
 	PROBE(spill, pool->kind->name, depot_depth(&pool->depot));
 	counter_bump(&cache->counters.destroy_depot);
-	cache_put(cache, BATCH_SIZE, object);
 	/* What lies in the depot may be spare one day: the clock of the trimming must run. */
 	pools.wake();
-	return true;
+	return BATCH_SIZE;
 }
 
 /* A few that ended threads have left, before the host must make one. */
@@ -250,19 +248,19 @@ static void *take_left(struct pool *pool, struct thread *thread)
 	return object;
 }
 
-/* Where the depot has no batch, or the cache was closed or has none at all. */
-static __attribute__((noinline)) void *take_rarely(struct pool *pool, int64_t top)
+/* Where the depot has no batch, or the cache was closed or there was none at all. */
+void *pool_take_rarely(struct pool *pool, int64_t top)
 {
 	struct thread *thread;
 	struct cache *cache = own_cache(pool, &top, &thread);
-	void *object = NULL;
+	void *object;
 
-	if (cache != NULL && top > 0) {
+	if (cache != NULL && top > 0)
 		counter_bump(&cache->counters.create_local);
+	else if (cache != NULL)
+		top = pool_refill(pool, top);
+	if (cache != NULL && top > 0)
 		return cache_take(cache, top);
-	}
-	if (cache != NULL && (object = refill(pool, thread)) != NULL)
-		return object;
 	if (cache != NULL)
 		cache_open(cache, 0);
 	object = take_left(pool, thread);
@@ -270,18 +268,17 @@ static __attribute__((noinline)) void *take_rarely(struct pool *pool, int64_t to
 	return object;
 }
 
-void *pool_take_slow(struct pool *pool, int64_t top)
+void *pool_get_rarely(struct pool *pool, int64_t top)
 {
-	void *object = top == 0 ? refill(pool, thread_self) : NULL;
+	void *object = pool_take_rarely(pool, top);
 
-	return object != NULL ? object : take_rarely(pool, top);
+	return object != NULL ? object : pool_make(pool);
 }
 
 void *pool_get_slow(struct pool *pool, int64_t top)
 {
-	void *object = pool_take_slow(pool, top);
-
-	return object != NULL ? object : pool_make(pool);
+	top = pool_refill(pool, top);
+	return top > 0 ? cache_take(&thread_self->cache[pool->index], top) : pool_get_rarely(pool, top);
 }
 
 /* Keeps an object where no cache is at hand. */
@@ -299,19 +296,20 @@ static bool keep_left(struct pool *pool, struct thread *thread, void *object)
 	return is_kept;
 }
 
-/* Where the depot takes no batch, or the cache was closed or there is none at all. */
-static __attribute__((noinline)) void put_rarely(struct pool *pool, int64_t top, void *object)
+/* Where the depot takes no batch, or the cache was closed or there was none at all. */
+void pool_put_rarely(struct pool *pool, int64_t top, void *object)
 {
 	struct thread *thread;
 	struct cache *cache = own_cache(pool, &top, &thread);
 
-	if (cache != NULL && top < CACHE_SLOTS) {
+	if (cache != NULL && top < CACHE_SLOTS)
 		counter_bump(&cache->counters.destroy_local);
+	else if (cache != NULL)
+		top = pool_spill(pool, top);
+	if (cache != NULL && top < CACHE_SLOTS) {
 		cache_put(cache, top, object);
 		return;
 	}
-	if (cache != NULL && spill(pool, thread, object))
-		return;
 	if (cache != NULL)
 		cache_open(cache, CACHE_SLOTS);
 	observer_tell_back(pool, object);
@@ -321,8 +319,11 @@ static __attribute__((noinline)) void put_rarely(struct pool *pool, int64_t top,
 
 void pool_put_slow(struct pool *pool, int64_t top, void *object)
 {
-	if (top != CACHE_SLOTS || !spill(pool, thread_self, object))
-		put_rarely(pool, top, object);
+	top = pool_spill(pool, top);
+	if ((uint64_t)top < CACHE_SLOTS)
+		cache_put(&thread_self->cache[pool->index], top, object);
+	else
+		pool_put_rarely(pool, top, object);
 }
 
 void *pool_make(struct pool *pool)
