@@ -129,11 +129,10 @@ static void node_put(
 		push_empty(depot, node, retries);
 }
 
-/* Remembers how far the depot has risen. */
-static void note_high(struct depot *depot)
+/* Remembers that the depot rose to `depth`. */
+static void note_high(struct depot *depot, unsigned depth)
 {
 	/* [depot.sample_high] relaxed: a statistic. */
-	unsigned depth = depot_depth(depot);
 	unsigned high = atomic_load_explicit(&depot->sample_high, memory_order_relaxed);
 
 	while (depth > high && !atomic_compare_exchange_weak_explicit(&depot->sample_high, &high, depth,
@@ -144,6 +143,7 @@ static void note_high(struct depot *depot)
 bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
         struct depot_spares *spares, _Atomic uint64_t *retries)
 {
+	unsigned depth;
 	uint16_t node;
 
 	/* A full depot is left alone: it is no reason to write to shared lines, or to map a node. */
@@ -153,12 +153,13 @@ bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned li
 	if (node == LIFO_NONE)
 		return false;
 	memcpy(batch_of(depot, node)->slot, object, sizeof(struct batch));
-	if (lifo_push(&depot->full, next_of, depot, node, limit, &gate.closed, retries)) {
-		note_high(depot);
-		return true;
+	depth = lifo_push(&depot->full, next_of, depot, node, limit, &gate.closed, retries);
+	if (depth == 0) {
+		node_put(depot, node, spares, retries);
+		return false;
 	}
-	node_put(depot, node, spares, retries);
-	return false;
+	note_high(depot, depth);
+	return true;
 }
 
 static void lower(_Atomic unsigned *least, unsigned depth)

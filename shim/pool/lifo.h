@@ -77,10 +77,10 @@ static inline bool lifo_is_barred(const _Atomic uint32_t *barred)
 
 /*
  * Pushes node `index`, which belongs to the caller until then, unless `limit` nodes are there already or
- * *barred is not 0 (NULL: never); then returns false and the node stays the caller's. Counts in *retries,
- * which only the caller writes, how often other threads made it repeat.
+ * *barred is not 0 (NULL: never); then returns 0 and the node stays the caller's. Else returns the depth that
+ * it left. Counts in *retries, which only the caller writes, how often other threads made it repeat.
  */
-static inline bool lifo_push(struct lifo *lifo, lifo_next *next_of, void *table, uint16_t index,
+static inline unsigned lifo_push(struct lifo *lifo, lifo_next *next_of, void *table, uint16_t index,
         unsigned limit, const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
 {
 	/* [lifo.word] acquire: not of the old top, of which nothing is read, but of `barred`. */
@@ -91,7 +91,7 @@ static inline bool lifo_push(struct lifo *lifo, lifo_next *next_of, void *table,
 		unsigned depth = lifo_word_depth(old);
 
 		if (depth >= limit || lifo_is_barred(barred))
-			return false;
+			return 0;
 		/* [lifo.next] relaxed: ordered by the release below; atomic since a slow popper may read it.
 		 */
 		atomic_store_explicit(next, lifo_index(old), memory_order_relaxed);
@@ -99,7 +99,7 @@ static inline bool lifo_push(struct lifo *lifo, lifo_next *next_of, void *table,
 		 * `barred`. */
 		if (atomic_compare_exchange_weak_explicit(&lifo->word, &old, lifo_word(old, depth + 1, index),
 		            memory_order_seq_cst, memory_order_acquire))
-			return true;
+			return depth + 1;
 	}
 }
 
