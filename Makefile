@@ -21,7 +21,7 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 SHIM := shim.c exports.c config.c \
 	libc/cgroup.c libc/real.c libc/sandbox.c libc/warn.c \
 	pool/depot.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
-	pool/remainder.c pool/retire.c pool/tally.c pool/thread.c pool/trim.c \
+	pool/remainder.c pool/retire.c pool/serve.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
 	patch/decode.c patch/elf.c patch/patch.c patch/symbols.c \
 	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \

@@ -34,9 +34,9 @@ is_free_of_them() {
 	is_free_of_them put
 }
 
-@test "fast path: a pair takes at most 19 instructions, and a jump to each half" {
+@test "fast path: a pair takes at most 18 instructions, and a jump to each half" {
 	local count
 	count=$( (fast_path get; fast_path put) | wc -l)
 	echo "$count instructions"
-	((count >= 10 && count <= 19))
+	((count >= 10 && count <= 18))
 }

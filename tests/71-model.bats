@@ -42,23 +42,25 @@ is_long() {
 }
 
 @test "depot model: two threads lose nothing, have nothing twice and leave nothing behind" {
-	holds 1000000 depot -DTHREADS=2 -DOPS=7
-	holds 10000 depot -DTHREADS=2 -DOPS=6 -DBATCHES=2 -DSPARES=2
+	holds 5000000 depot -DTHREADS=2 -DOPS=6
+	holds 3000000 depot -DTHREADS=2 -DOPS=6 -DSPARES=2
 }
 
 @test "depot model: three threads neither" {
-	holds 2000000 depot -DTHREADS=3 -DOPS=4
+	holds 1000000 depot -DTHREADS=3 -DOPS=2
 }
 
 @test "depot model: fork finds nobody between depot and cache" {
-	holds 1000000 depot -DTHREADS=2 -DOPS=3 -DFORK
-	holds 2000000 depot -DTHREADS=3 -DOPS=2 -DFORK
+	holds 1000000 depot -DTHREADS=2 -DOPS=2 -DFORK
+	holds 500000 depot -DTHREADS=2 -DOPS=2 -DFORK -DSPARES=2
+	holds 500000 depot -DTHREADS=3 -DOPS=1 -DFORK
 }
 
-@test "depot model: without the tag, and with each of four other mistakes, it is found" {
+@test "depot model: without the tag, and with each of five other mistakes, it is found" {
 	fails depot -DOPS=6 -DNO_TAG
 	fails depot -DOPS=6 -DEARLY
 	fails depot -DOPS=6 -DDEPTH_APART
+	fails depot -DOPS=6 -DSPARES=2 -DBUNDLE_LATE
 	fails depot -DOPS=3 -DFORK -DNO_INTERRUPT
 	fails depot -DOPS=3 -DFORK -DBAR_FIRST
 }
@@ -75,8 +77,7 @@ is_long() {
 
 @test "models: with more operations and threads the same holds" {
 	is_long
-	holds 4000000 depot -DTHREADS=2 -DOPS=9
-	holds 15000000 depot -DTHREADS=3 -DOPS=5
-	holds 15000000 depot -DTHREADS=2 -DOPS=5 -DFORK
+	holds 15000000 depot -DTHREADS=3 -DOPS=3
+	holds 10000000 depot -DTHREADS=2 -DOPS=3 -DFORK
 	holds 5000000 sleep -DTHREADS=3 -DOPS=2
 }

@@ -3,7 +3,7 @@
  * statistics thread reads `top` and the counters. The array spills and refills exactly one batch, so a thread
  * that swings over the edge of a batch does not touch the depot:
  *
- *	slot[0 ........ 15][16 ........ 31]		full: spill the older half, move the younger down
+ *	slot[0 ........ 15][16 ........ 31]		full: the younger half goes
  *	                    ^ top after a spill		empty: refill to here; 16 more fit, 16 can go
  *
  * The idea: Bonwick's two magazines a thread, `loaded` and `previous`, as one array without the swap.
@@ -23,14 +23,14 @@ enum {
 	CACHE_SLOTS = 2 * BATCH_SIZE,
 	CACHE_BUSY = 64,              /* taken off `top` while it is closed; a nested close takes it again */
 	CACHE_COUNT = CACHE_BUSY - 1, /* the bits that hold the number of objects, busy or not */
-	CACHE_NONE = -(1 << 30),      /* the `top` of a thread that has no cache: closed for ever */
+	CACHE_NONE = -(1 << 30),      /* the `top` where a thread has no cache: see cache_is_one */
 };
 
 /* Never crosses a page: what fork's child finds of another thread's cache is a state that it really had. */
 struct cache {
 	_Alignas(512) _Atomic int64_t top; /* slot[0 .. top) hold objects, the youngest last */
-	struct depot_spares spares;
 	struct counters counters;
+	struct depot_spares spares;
 	_Alignas(64) void *slot[CACHE_SLOTS];
 };
 
@@ -55,11 +55,26 @@ static inline void cache_hold(struct cache *cache, int64_t top)
 	cache_open(cache, top - CACHE_BUSY);
 }
 
-/* Undoes a cache_close that found `top`. CACHE_NONE is shared by threads, so what they take must not pile up.
+/* What cache_close found in a cache that nobody else has closed or opened since. */
+static inline int64_t cache_found(const struct cache *cache)
+{
+	/* [cache.top] relaxed: the caller's own. */
+	return atomic_load_explicit((_Atomic int64_t *)&cache->top, memory_order_relaxed) + CACHE_BUSY;
+}
+
+/*
+ * Whether cache_close, or cache_found, has found a thread's cache, open or not. Where a thread has none, others that
+ * have none either close and open the same word: CACHE_NONE, give or take what they take.
  */
+static inline bool cache_is_one(int64_t top)
+{
+	return top > CACHE_NONE / 2;
+}
+
+/* Undoes a cache_close that found `top`. */
 static inline void cache_reopen(struct cache *cache, int64_t top)
 {
-	cache_open(cache, top > CACHE_NONE ? top : CACHE_NONE);
+	cache_open(cache, cache_is_one(top) ? top : CACHE_NONE);
 }
 
 /* Takes the youngest object of a closed cache that holds `top` of them, at least one, and opens it. */
@@ -68,6 +83,8 @@ static inline void *cache_take(struct cache *cache, int64_t top)
 	void *object = cache->slot[top - 1];
 
 	cache_open(cache, top - 1);
+	/* Behind it: who reads both in between finds that less was put than was, never more. */
+	counter_bump(&cache->counters.taken);
 	return object;
 }
 
@@ -76,6 +93,28 @@ static inline void cache_put(struct cache *cache, int64_t top, void *object)
 {
 	cache->slot[top] = object;
 	cache_open(cache, top + 1);
+}
+
+/* A cache that holds `count` objects gives them all away, but not by taking them. */
+static inline void cache_leave(struct cache *cache, unsigned count)
+{
+	cache_open(cache, 0);
+	counter_add(&cache->counters.left, count);
+}
+
+/*
+ * For a thread that ends. A cache that is closed then was left in the middle, by siglongjmp or pthread_exit out of a
+ * signal handler: what lies in it may lie in the depot as well, or in the host's hands, so it stays where it is.
+ */
+static inline void cache_end(struct cache *cache)
+{
+	/* [cache.top] relaxed: the caller's own. */
+	int64_t top = atomic_load_explicit(&cache->top, memory_order_relaxed);
+
+	if (top >= 0)
+		return;
+	depot_spares_set(&cache->spares, 0);
+	cache_leave(cache, top & CACHE_COUNT);
 }
 
 /* How many objects it holds; for any thread, out of date at once unless it is the caller's own. */

@@ -1,6 +1,10 @@
 /*
  * Per-thread event counters: plain words with one writer, read by the statistics thread with relaxed loads.
  * A read is never torn, and at rest it is exact; in flight it may miss what is in motion.
+ *
+ * The fast path counts what it takes, and nothing else. As a cache loses no object, what it was given follows:
+ *
+ *	put = taken + top + left + 16 * spills - 16 * refills
  */
 #ifndef COPOOL_POOL_COUNTERS_H
 #define COPOOL_POOL_COUNTERS_H
@@ -9,10 +13,10 @@
 
 /* One pool's events in one thread. Names as in the log. */
 struct counters {
-	_Atomic uint64_t create_local;
-	_Atomic uint64_t create_depot;
-	_Atomic uint64_t destroy_local;
-	_Atomic uint64_t destroy_depot;
+	_Atomic uint64_t taken;         /* create_local and create_depot */
+	_Atomic uint64_t create_depot;  /* refills: one before each */
+	_Atomic uint64_t destroy_depot; /* spills: one before each */
+	_Atomic uint64_t left;          /* what went another way, as a thread's last objects do; mod 2^64 */
 	_Atomic uint64_t depot_retries;
 	_Atomic uint64_t calls_saved; /* beside those that pool_kind.make_calls and destroy_calls stand for */
 };

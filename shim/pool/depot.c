@@ -2,40 +2,11 @@
 #include "pool/depot.h"
 
 #include "libc/real.h"
-#include "pool/gate.h"
-
-#include <string.h>
-
-static struct depot_chunk *chunk_of(struct depot *depot, uint16_t node)
-{
-	/* [depot.chunk] acquire: pairs with the release in chunk_map; a node is only handed out after it. */
-	return atomic_load_explicit(&depot->chunk[node / DEPOT_CHUNK_NODES], memory_order_acquire);
-}
-
-static _Atomic uint16_t *next_of(void *depot, uint16_t node)
-{
-	return &chunk_of(depot, node)->next[node % DEPOT_CHUNK_NODES];
-}
-
-static struct batch *batch_of(struct depot *depot, uint16_t node)
-{
-	return &chunk_of(depot, node)->batch[node % DEPOT_CHUNK_NODES];
-}
+#include "pool/transfer.h"
 
 void depot_init(struct depot *depot)
 {
 	memset(depot, 0, sizeof *depot);
-}
-
-static uint16_t pop(struct lifo *lifo, struct depot *depot, unsigned *depth, _Atomic uint64_t *retries)
-{
-	return lifo_pop(lifo, next_of, depot, depth, &gate.closed, retries);
-}
-
-/* Never barred: who has a node to give back has changed a word before, or went through gate_enter. */
-static void push_empty(struct depot *depot, uint16_t node, _Atomic uint64_t *retries)
-{
-	lifo_push(&depot->empty, next_of, depot, node, LIFO_MAX_INDEX, NULL, retries);
 }
 
 void depot_interrupt(struct depot *depot)
@@ -51,7 +22,7 @@ static bool chunk_map(struct depot *depot, uint16_t node)
 	struct depot_chunk *_Atomic *place = &depot->chunk[node / DEPOT_CHUNK_NODES];
 	struct depot_chunk *chunk, *expected = NULL;
 
-	if (chunk_of(depot, node) != NULL)
+	if (depot_chunk(depot, node) != NULL)
 		return true;
 	chunk = real_table(sizeof *chunk);
 	if (chunk == NULL)
@@ -78,59 +49,86 @@ static uint16_t node_make(struct depot *depot)
 	return used + 1;
 }
 
-static unsigned spares_count(const struct depot_spares *spares)
+/* Gives nodes back to all, the others in the first one's slots. False: *barred is not 0. */
+static bool push_empty(struct depot *depot, const uint16_t *node, unsigned count,
+        const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
 {
-	/* [spares.count] relaxed: the caller's own. */
-	return atomic_load_explicit((_Atomic unsigned *)&spares->count, memory_order_relaxed);
+	struct bundle *bundle = &depot_batch(depot, node[0])->bundle;
+
+	bundle->count = count - 1;
+	memcpy(bundle->node, node + 1, (count - 1) * sizeof *node);
+	return lifo_push(&depot->empty, depot_next, depot, node[0], LIFO_MAX_INDEX, barred, retries) > 0;
 }
 
-static void set_spares_count(struct depot_spares *spares, unsigned count)
+bool depot_stock(struct depot *depot, struct depot_spares *spares, _Atomic uint64_t *retries)
 {
-	/* [spares.count] release: behind the node; pairs with the fork, whose child inherits the spares. */
-	atomic_store_explicit(&spares->count, count, memory_order_release);
-}
+	unsigned depth, count = 0;
+	uint16_t node = lifo_pop(&depot->empty, depot_next, depot, &depth, &gate.closed, retries);
 
-static uint16_t spares_take(struct depot_spares *spares)
-{
-	unsigned count = spares_count(spares);
+	if (node != LIFO_NONE) {
+		const struct bundle *bundle = &depot_batch(depot, node)->bundle;
 
-	if (count == 0)
-		return LIFO_NONE;
-	set_spares_count(spares, count - 1);
-	return spares->node[count - 1];
-}
-
-static bool spares_keep(struct depot_spares *spares, uint16_t node)
-{
-	unsigned count = spares_count(spares);
-
-	if (count == DEPOT_SPARES)
-		return false;
+		count = bundle->count;
+		memcpy(spares->node, bundle->node, count * sizeof node);
+	} else {
+		node = node_make(depot);
+	}
 	spares->node[count] = node;
-	set_spares_count(spares, count + 1);
+	depot_spares_set(spares, node != LIFO_NONE ? count + 1 : 0);
+	return node != LIFO_NONE;
+}
+
+bool depot_unstock(struct depot *depot, struct depot_spares *spares, _Atomic uint64_t *retries)
+{
+	unsigned rest = DEPOT_SPARES - DEPOT_BUNDLE;
+
+	if (!push_empty(depot, spares->node + rest, DEPOT_BUNDLE, &gate.closed, retries))
+		return false;
+	depot_spares_set(spares, rest);
 	return true;
 }
 
-static uint16_t node_get(struct depot *depot, struct depot_spares *spares, _Atomic uint64_t *retries)
+void depot_return_spares(struct depot *depot, struct depot_spares *spares)
 {
+	_Atomic uint64_t retries = 0;
+	unsigned count = depot_spares_count(spares);
+
+	depot_spares_set(spares, 0);
+	if (count > 0)
+		push_empty(depot, spares->node, count, NULL, &retries);
+}
+
+bool depot_push(
+        struct depot *depot, void *const object[BATCH_SIZE], unsigned limit, _Atomic uint64_t *retries)
+{
+	struct depot_spares spares;
 	unsigned depth;
-	uint16_t node = spares != NULL ? spares_take(spares) : LIFO_NONE;
 
-	if (node != LIFO_NONE)
-		return node;
-	node = pop(&depot->empty, depot, &depth, retries);
-	return node != LIFO_NONE ? node : node_make(depot);
+	/* A full depot is no reason to map a node. */
+	if (depot_depth(depot) >= limit)
+		return false;
+	if (!depot_stock(depot, &spares, retries))
+		return false;
+	depth = transfer_push(depot, object, limit, &spares, retries);
+	depot_note_high(depot, depth);
+	depot_return_spares(depot, &spares);
+	return depth > 0;
 }
 
-static void node_put(
-        struct depot *depot, uint16_t node, struct depot_spares *spares, _Atomic uint64_t *retries)
+bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], _Atomic uint64_t *retries)
 {
-	if (spares == NULL || !spares_keep(spares, node))
-		push_empty(depot, node, retries);
+	struct depot_spares spares;
+	unsigned depth;
+	bool is_found;
+
+	depot_spares_set(&spares, 0);
+	is_found = transfer_pop(depot, object, &spares, &depth, retries);
+	depot_note_low(depot, depth);
+	depot_return_spares(depot, &spares);
+	return is_found;
 }
 
-/* Remembers that the depot rose to `depth`. */
-static void note_high(struct depot *depot, unsigned depth)
+void depot_raise(struct depot *depot, unsigned depth)
 {
 	/* [depot.sample_high] relaxed: a statistic. */
 	unsigned high = atomic_load_explicit(&depot->sample_high, memory_order_relaxed);
@@ -140,31 +138,9 @@ static void note_high(struct depot *depot, unsigned depth)
 		;
 }
 
-bool depot_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
-        struct depot_spares *spares, _Atomic uint64_t *retries)
-{
-	unsigned depth;
-	uint16_t node;
-
-	/* A full depot is left alone: it is no reason to write to shared lines, or to map a node. */
-	if (depot_depth(depot) >= limit)
-		return false;
-	node = node_get(depot, spares, retries);
-	if (node == LIFO_NONE)
-		return false;
-	memcpy(batch_of(depot, node)->slot, object, sizeof(struct batch));
-	depth = lifo_push(&depot->full, next_of, depot, node, limit, &gate.closed, retries);
-	if (depth == 0) {
-		node_put(depot, node, spares, retries);
-		return false;
-	}
-	note_high(depot, depth);
-	return true;
-}
-
 static void lower(_Atomic unsigned *least, unsigned depth)
 {
-	/* [depot.low, depot.sample_low] relaxed: statistics; a lost race costs or saves one window's trim. */
+	/* [depot.low, depot.sample_low] relaxed: statistics. */
 	unsigned low = atomic_load_explicit(least, memory_order_relaxed);
 
 	while (depth < low && !atomic_compare_exchange_weak_explicit(
@@ -172,39 +148,10 @@ static void lower(_Atomic unsigned *least, unsigned depth)
 		;
 }
 
-/* Remembers that the depot fell to `depth`. */
-static void note_low(struct depot *depot, unsigned depth)
+void depot_lower(struct depot *depot, unsigned depth)
 {
 	lower(&depot->low, depth);
 	lower(&depot->sample_low, depth);
-}
-
-bool depot_pop(
-        struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares, _Atomic uint64_t *retries)
-{
-	unsigned depth;
-	uint16_t node = pop(&depot->full, depot, &depth, retries);
-
-	note_low(depot, depth);
-	if (node == LIFO_NONE)
-		return false;
-	memcpy(object, batch_of(depot, node)->slot, sizeof(struct batch));
-	node_put(depot, node, spares, retries);
-	return true;
-}
-
-void depot_forget_spares(struct depot_spares *spares)
-{
-	set_spares_count(spares, 0);
-}
-
-void depot_return_spares(struct depot *depot, struct depot_spares *spares)
-{
-	_Atomic uint64_t retries = 0;
-	uint16_t node;
-
-	while ((node = spares_take(spares)) != LIFO_NONE)
-		push_empty(depot, node, &retries);
 }
 
 unsigned depot_restart_low(struct depot *depot)

@@ -5,7 +5,7 @@
  */
 #include "pool/pool.h"
 
-#include "pool/gate.h"
+#include "pool/transfer.h"
 
 /*
  * Whether the gate found everybody outside. Of two threads that fork at once one may read what the other
@@ -42,10 +42,23 @@ static void forget_shared(struct pool *pool)
 	depot_init(&pool->depot);
 	remainder_reset(&pool->remainder);
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
-		depot_forget_spares(&t->cache[pool->index].spares);
+		depot_spares_set(&t->cache[pool->index].spares, 0);
 		if (!thread_is_own(t))
-			cache_open(&t->cache[pool->index], 0);
+			cache_leave(&t->cache[pool->index], cache_count(&t->cache[pool->index]));
 	}
+}
+
+/* What a cache holds, it was given by nobody. */
+static void restart_cache(struct cache *cache)
+{
+	struct counters *counters = &cache->counters;
+
+	set(&counters->taken);
+	set(&counters->create_depot);
+	set(&counters->destroy_depot);
+	set(&counters->depot_retries);
+	set(&counters->calls_saved);
+	atomic_store_explicit(&counters->left, -(uint64_t)cache_count(cache), memory_order_relaxed);
 }
 
 /* The counters begin anew; what is alive was inherited. */
@@ -56,16 +69,8 @@ static void restart_counters(struct pool *pool)
 
 	pool_read(pool, &stats);
 	objects = (int64_t)(stats.live + stats.pooled);
-	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
-		struct counters *counters = &t->cache[pool->index].counters;
-
-		set(&counters->create_local);
-		set(&counters->create_depot);
-		set(&counters->destroy_local);
-		set(&counters->destroy_depot);
-		set(&counters->depot_retries);
-		set(&counters->calls_saved);
-	}
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
+		restart_cache(&t->cache[pool->index]);
 	set(&pool->create_new);
 	set(&pool->destroy_delete);
 	set(&pool->trimmed);
@@ -74,6 +79,8 @@ static void restart_counters(struct pool *pool)
 	set(&pool->loose_retries);
 	atomic_store_explicit(&pool->inherited, (int64_t)stats.live, memory_order_relaxed);
 	atomic_store_explicit(&pool->peak_live, (int64_t)stats.live, memory_order_relaxed);
+	atomic_store_explicit(&pool->create_seen, 0, memory_order_relaxed);
+	atomic_store_explicit(&pool->destroy_seen, 0, memory_order_relaxed);
 	atomic_store_explicit(&pool->objects, objects, memory_order_relaxed);
 	atomic_store_explicit(&pool->peak_objects, objects, memory_order_relaxed);
 	pool->trim = (struct trim){0};

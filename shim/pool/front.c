@@ -4,8 +4,8 @@
  *	%rdx	this thread's block, from thread_self
  *	%rcx	the cache's `top`, as cache_close() found it
  *
- * Both end in a jump to pool_get_slow() or pool_put_slow() when the cache cannot serve, with `top` as the
- * second argument, so they are tail calls of the function whose entry they stand for.
+ * Both end in a jump to pool_get_slow() or pool_put_slow() when the cache cannot serve, with it as the second
+ * argument, so they are tail calls of the function whose entry they stand for.
  */
 #include "pool/front.h"
 
@@ -90,7 +90,17 @@ static void put_open(struct writer *writer)
 {
 	PUT(writer, 0x48, 0x89, 0x8a); /* mov %rcx, top(%rdx) */
 	put_offset(writer, offsetof(struct cache, top));
+}
+
+static void put_return(struct writer *writer)
+{
 	PUT(writer, 0xc3); /* ret */
+}
+
+static void put_cache(struct writer *writer)
+{
+	PUT(writer, 0x48, 0x8d, 0xb2); /* lea cache(%rdx), %rsi */
+	put_offset(writer, 0);
 }
 
 static void put_slow(struct writer *writer, const struct pool *pool, const void *slow)
@@ -116,7 +126,7 @@ static bool start(struct writer *writer, uint8_t *code, unsigned index)
 
 size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 {
-	void *(*const slow)(struct pool *, int64_t) = pool_get_slow;
+	void *(*const slow)(struct pool *, struct cache *) = pool_get_slow;
 	struct writer writer;
 	uint8_t *empty;
 
@@ -127,17 +137,18 @@ size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 	empty = put_branch(&writer, 0x78);    /* js: closed already, or empty */
 	PUT(&writer, 0x48, 0x8b, 0x84, 0xca); /* mov slot(%rdx,%rcx,8), %rax */
 	put_offset(&writer, offsetof(struct cache, slot));
-	put_count(&writer, offsetof(struct cache, counters.create_local));
 	put_open(&writer);
+	put_count(&writer, offsetof(struct cache, counters.taken));
+	put_return(&writer);
 	land(&writer, empty);
-	PUT(&writer, 0x48, 0x8d, 0x71, 0x01); /* lea 1(%rcx), %rsi */
+	put_cache(&writer);
 	put_slow(&writer, pool, (const void *)slow);
 	return writer.at - code;
 }
 
 size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 {
-	void (*const slow)(struct pool *, int64_t, void *) = pool_put_slow;
+	void (*const slow)(struct pool *, struct cache *, void *) = pool_put_slow;
 	struct writer writer;
 	uint8_t *full;
 
@@ -148,12 +159,12 @@ size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 	full = put_branch(&writer, 0x77);                /* ja: full, or closed already */
 	PUT(&writer, 0x48, 0x89, 0xbc, 0xca);            /* mov %rdi, slot(%rdx,%rcx,8) */
 	put_offset(&writer, offsetof(struct cache, slot));
-	put_count(&writer, offsetof(struct cache, counters.destroy_local));
 	PUT(&writer, 0x48, 0xff, 0xc1); /* inc %rcx */
 	put_open(&writer);
+	put_return(&writer);
 	land(&writer, full);
+	put_cache(&writer);
 	PUT(&writer, 0x48, 0x89, 0xfa); /* mov %rdi, %rdx */
-	PUT(&writer, 0x48, 0x89, 0xce); /* mov %rcx, %rsi */
 	put_slow(&writer, pool, (const void *)slow);
 	return writer.at - code;
 }

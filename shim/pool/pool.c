@@ -1,7 +1,4 @@
-/*
- * The slow paths of a pool, and the table of pools. A thread is inside the gate while it touches what threads
- * share, and outside of it when it calls the host's functions.
- */
+/* The table of pools, what may be asked of them while the program runs, and giving idle objects back. */
 #include "pool/pool.h"
 
 #include "pool/gate.h"
@@ -9,11 +6,9 @@
 #include "pool/observer.h"
 #include "pool/probe.h"
 #include "pool/retire.h"
-#include "pool/tally.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 #include <time.h>
 
 static struct {
@@ -136,217 +131,9 @@ unsigned pool_limit(struct pool *pool)
 	return limit < DEPOT_MAX_BATCHES ? limit : DEPOT_MAX_BATCHES;
 }
 
-/* [counter] relaxed: a statistic; pairs with pool_read. */
-static void count(_Atomic uint64_t *counter, unsigned amount)
+void pool_wake(void)
 {
-	if (amount > 0)
-		atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
-}
-
-/* Without a cache: the thread has none, or a signal handler interrupted its own thread's use of it. */
-static void *take_loose(struct pool *pool)
-{
-	_Atomic uint64_t retries = 0;
-	void *object = remainder_take(&pool->remainder, &pool->depot, &retries);
-
-	count(&pool->loose_create, object != NULL);
-	count(&pool->loose_retries, retries);
-	return object;
-}
-
-static bool keep_loose(struct pool *pool, void *object)
-{
-	_Atomic uint64_t retries = 0;
-	bool kept = remainder_put(&pool->remainder, &pool->depot, object, pool_limit(pool), &retries);
-
-	count(&pool->loose_destroy, kept);
-	count(&pool->loose_retries, retries);
-	return kept;
-}
-
-/*
- * The calling thread's cache, closed by us, with `*top` objects; NULL when the thread has none, or when a
- * signal handler interrupted its own thread's use of it. `*thread` is what gate_enter wants.
- */
-static struct cache *own_cache(struct pool *pool, int64_t *top, struct thread **thread)
-{
-	*thread = thread_self;
-	if (*top <= CACHE_NONE) {
-		cache_reopen(&(*thread)->cache[pool->index], *top);
-		*thread = thread_current();
-		if (*thread == NULL) {
-			/* A thread's first use would, where threads have caches. */
-			if (observer_sees_all())
-				pools.wake();
-			return NULL;
-		}
-		*top = cache_close(&(*thread)->cache[pool->index]);
-	}
-	if (*top >= 0)
-		return &(*thread)->cache[pool->index];
-	cache_reopen(&(*thread)->cache[pool->index], *top);
-	return NULL;
-}
-
-int64_t pool_refill(struct pool *pool, int64_t top)
-{
-	struct thread *thread = thread_self;
-	struct cache *cache = &thread->cache[pool->index];
-	bool is_found;
-
-	if (top != 0)
-		return top;
-	gate_step_in(thread);
-	is_found = depot_pop(&pool->depot, cache->slot, &cache->spares, &cache->counters.depot_retries);
-	if (is_found)
-		cache_hold(cache, BATCH_SIZE);
-	gate_step_out(thread);
-	if (!is_found)
-		return 0;
-	PROBE(refill, pool->kind->name, depot_depth(&pool->depot));
-	counter_bump(&cache->counters.create_depot);
-	return BATCH_SIZE;
-}
-
-/* Moves the older batch to the depot. */
-int64_t pool_spill(struct pool *pool, int64_t top)
-{
-	struct thread *thread = thread_self;
-	struct cache *cache = &thread->cache[pool->index];
-	bool is_moved;
-
-	if (top != CACHE_SLOTS)
-		return top;
-	gate_step_in(thread);
-	is_moved = depot_push(
-	        &pool->depot, cache->slot, pool_limit(pool), &cache->spares, &cache->counters.depot_retries);
-	if (is_moved) {
-		memcpy(cache->slot, cache->slot + BATCH_SIZE, sizeof(struct batch));
-		cache_hold(cache, BATCH_SIZE);
-	}
-	gate_step_out(thread);
-	if (!is_moved)
-		return CACHE_SLOTS;
-	PROBE(spill, pool->kind->name, depot_depth(&pool->depot));
-	counter_bump(&cache->counters.destroy_depot);
-	/* What lies in the depot may be spare one day: the clock of the trimming must run. */
 	pools.wake();
-	return BATCH_SIZE;
-}
-
-/* A few that ended threads have left, before the host must make one. */
-static void *take_left(struct pool *pool, struct thread *thread)
-{
-	void *object;
-
-	if (remainder_count(&pool->remainder) == 0 && depot_depth(&pool->depot) == 0)
-		return NULL;
-	if (!gate_enter(thread))
-		return NULL;
-	object = take_loose(pool);
-	gate_leave(thread);
-	return object;
-}
-
-/* Where the depot has no batch, or the cache was closed or there was none at all. */
-void *pool_take_rarely(struct pool *pool, int64_t top)
-{
-	struct thread *thread;
-	struct cache *cache = own_cache(pool, &top, &thread);
-	void *object;
-
-	if (cache != NULL && top > 0)
-		counter_bump(&cache->counters.create_local);
-	else if (cache != NULL)
-		top = pool_refill(pool, top);
-	if (cache != NULL && top > 0)
-		return cache_take(cache, top);
-	if (cache != NULL)
-		cache_open(cache, 0);
-	object = take_left(pool, thread);
-	observer_tell_taken(pool, object);
-	return object;
-}
-
-void *pool_get_rarely(struct pool *pool, int64_t top)
-{
-	void *object = pool_take_rarely(pool, top);
-
-	return object != NULL ? object : pool_make(pool);
-}
-
-void *pool_get_slow(struct pool *pool, int64_t top)
-{
-	top = pool_refill(pool, top);
-	return top > 0 ? cache_take(&thread_self->cache[pool->index], top) : pool_get_rarely(pool, top);
-}
-
-/* Keeps an object where no cache is at hand. */
-static bool keep_left(struct pool *pool, struct thread *thread, void *object)
-{
-	bool is_kept;
-
-	if (!gate_enter(thread))
-		return false;
-	is_kept = keep_loose(pool, object);
-	gate_leave(thread);
-	/* As in spill. */
-	if (depot_depth(&pool->depot) > 0)
-		pools.wake();
-	return is_kept;
-}
-
-/* Where the depot takes no batch, or the cache was closed or there was none at all. */
-void pool_put_rarely(struct pool *pool, int64_t top, void *object)
-{
-	struct thread *thread;
-	struct cache *cache = own_cache(pool, &top, &thread);
-
-	if (cache != NULL && top < CACHE_SLOTS)
-		counter_bump(&cache->counters.destroy_local);
-	else if (cache != NULL)
-		top = pool_spill(pool, top);
-	if (cache != NULL && top < CACHE_SLOTS) {
-		cache_put(cache, top, object);
-		return;
-	}
-	if (cache != NULL)
-		cache_open(cache, CACHE_SLOTS);
-	observer_tell_back(pool, object);
-	if (cache != NULL || !keep_left(pool, thread, object))
-		pool_destroy(pool, object);
-}
-
-void pool_put_slow(struct pool *pool, int64_t top, void *object)
-{
-	top = pool_spill(pool, top);
-	if ((uint64_t)top < CACHE_SLOTS)
-		cache_put(&thread_self->cache[pool->index], top, object);
-	else
-		pool_put_rarely(pool, top, object);
-}
-
-void *pool_make(struct pool *pool)
-{
-	void *object = pool->kind->make(pool->owner);
-
-	if (object != NULL)
-		tally_made(pool, object);
-	return object;
-}
-
-void pool_destroy(struct pool *pool, void *object)
-{
-	tally_gone(pool, object);
-	pool->kind->destroy(pool->owner, object);
-}
-
-void pool_give_back(struct pool *pool, void *object)
-{
-	tally_trimmed(pool);
-	pool->kind->destroy(pool->owner, object);
-	if (pool->kind->given_back != NULL)
-		pool->kind->given_back(pool->owner, object);
 }
 
 /* Destroys a batch of idle objects; false when there is none. */
@@ -359,11 +146,12 @@ static bool release_batch(struct pool *pool)
 	if (!gate_enter(NULL))
 		return false;
 	/* Inside the gate to the end: a fork between the two would lose the batch in the child. */
-	found = depot_pop(&pool->depot, object, NULL, &retries);
+	found = depot_pop(&pool->depot, object, &retries);
 	for (unsigned i = 0; found && i < BATCH_SIZE; i++)
 		pool_give_back(pool, object[i]);
 	gate_leave(NULL);
-	count(&pool->loose_retries, retries);
+	/* [counter] relaxed: a statistic; pairs with pool_read. */
+	atomic_fetch_add_explicit(&pool->loose_retries, retries, memory_order_relaxed);
 	if (found)
 		PROBE(trim, pool->kind->name, BATCH_SIZE);
 	return found;

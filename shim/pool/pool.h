@@ -5,7 +5,7 @@
  *	           |                                           |
  *	  +--------v---- this thread's cache, 32 slots --------v-------+	fast path: pool.h
  *	  +--------^-------------------------------------------+-------+
- *	     a batch of 16 when empty                 a batch of 16 when full	slow path: pool.c
+ *	     a batch of 16 when empty                 a batch of 16 when full	slow path: serve.c
  *	  +--------+---- the depot: full batches --------------v-------+
  *	  +--------+---------------------------------------------------+
  *	     kind->make when empty               kind->destroy when at its cap
@@ -62,7 +62,8 @@ struct pool {
 	_Atomic uint64_t loose_retries;
 	_Atomic int64_t objects; /* that exist, live or idle */
 	_Atomic int64_t peak_objects, peak_live;
-	_Atomic int64_t inherited; /* live at the fork that began this process */
+	_Atomic int64_t inherited;                 /* live at the fork that began this process */
+	_Atomic int64_t create_seen, destroy_seen; /* of _local, by pool_read: what was said stays true */
 
 	struct trim trim; /* the statistics thread's */
 };
@@ -122,23 +123,23 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 void pool_hint(struct pool *pool, int change);
 
 /*
- * The first resort of the three below, which have closed the calling thread's cache and found `top` (see
- * cache_close): a batch comes from the depot, or goes to it. How many objects the cache, still closed, then
- * holds; `top` again when that is not to be had. They leave the last step to the fast path, so that it is always
- * the same instruction that opens the cache: processors guess which store a load will read, and are right then;
- * bench-pools' patterns that go to the depot take a tenth less.
+ * The first resort of the three below, which have closed the calling thread's `cache` and cannot go on: a batch
+ * comes from the depot, or goes to it. How many objects the cache, still closed, then holds; what cache_close
+ * found when that is not to be had. They leave the last step to the fast path, so that it is always the same
+ * instruction that opens the cache: processors guess which store a load will read, and are right then; bench-pools'
+ * patterns that go to the depot take a tenth less.
  */
-int64_t pool_refill(struct pool *pool, int64_t top);
-int64_t pool_spill(struct pool *pool, int64_t top);
+int64_t pool_refill(struct pool *pool, struct cache *cache);
+int64_t pool_spill(struct pool *pool, struct cache *cache);
 
-/* The last resort, with the `top` that is left. errno survives but for what kind->make does to it. */
+/* The last resort, with what those two returned. errno survives but for what kind->make does to it. */
 void *pool_take_rarely(struct pool *pool, int64_t top);
 void *pool_get_rarely(struct pool *pool, int64_t top);
 void pool_put_rarely(struct pool *pool, int64_t top, void *object);
 
 /* One after the other, for code that can only jump to where all is done. */
-void *pool_get_slow(struct pool *pool, int64_t top);
-void pool_put_slow(struct pool *pool, int64_t top, void *object);
+void *pool_get_slow(struct pool *pool, struct cache *cache);
+void pool_put_slow(struct pool *pool, struct cache *cache, void *object);
 
 /*
  * An idle object, the caller's from then on; NULL when there is none. `index` is the pool's, a constant where
@@ -149,9 +150,7 @@ static inline void *pool_take(struct pool *pool, unsigned index)
 	struct cache *cache = &thread_self->cache[index];
 	int64_t top = cache_close(cache);
 
-	if (__builtin_expect(top > 0, 1))
-		counter_bump(&cache->counters.create_local);
-	else if ((top = pool_refill(pool, top)) <= 0)
+	if (__builtin_expect(top <= 0, 0) && (top = pool_refill(pool, cache)) <= 0)
 		return pool_take_rarely(pool, top);
 	return cache_take(cache, top);
 }
@@ -162,9 +161,7 @@ static inline void *pool_get(struct pool *pool, unsigned index)
 	struct cache *cache = &thread_self->cache[index];
 	int64_t top = cache_close(cache);
 
-	if (__builtin_expect(top > 0, 1))
-		counter_bump(&cache->counters.create_local);
-	else if ((top = pool_refill(pool, top)) <= 0)
+	if (__builtin_expect(top <= 0, 0) && (top = pool_refill(pool, cache)) <= 0)
 		return pool_get_rarely(pool, top);
 	return cache_take(cache, top);
 }
@@ -175,9 +172,8 @@ static inline void pool_put(struct pool *pool, unsigned index, void *object)
 	struct cache *cache = &thread_self->cache[index];
 	int64_t top = cache_close(cache);
 
-	if (__builtin_expect((uint64_t)top < CACHE_SLOTS, 1)) {
-		counter_bump(&cache->counters.destroy_local);
-	} else if ((uint64_t)(top = pool_spill(pool, top)) >= CACHE_SLOTS) {
+	if (__builtin_expect((uint64_t)top >= CACHE_SLOTS, 0) &&
+	        (uint64_t)(top = pool_spill(pool, cache)) >= CACHE_SLOTS) {
 		pool_put_rarely(pool, top, object);
 		return;
 	}
@@ -207,6 +203,9 @@ void pool_restart_sample(struct pool *pool);
 
 /* As pool_destroy, for an idle object that is given back to the system: counts as trimmed. */
 void pool_give_back(struct pool *pool, void *object);
+
+/* Calls what pools_init was told to call. */
+void pool_wake(void);
 
 /* How many batches the depot may hold now. */
 unsigned pool_limit(struct pool *pool);

@@ -11,19 +11,56 @@ static uint64_t number(const _Atomic int64_t *value)
 	return number > 0 ? (uint64_t)number : 0;
 }
 
+enum { READ_TRIES = 8 };
+
+/*
+ * What one cache has served. A thread that is at work changes its words one after the other; it writes them, and
+ * they are read here, in an order in which less seems to have been served than was, never more. Refills and spills
+ * weigh most, so all is read again until none came between.
+ */
+static void add_cache(const struct cache *cache, struct pool_stats *stats)
+{
+	const struct counters *counters = &cache->counters;
+	uint64_t before, taken, left, refills, spills, put;
+	unsigned top, tries = READ_TRIES;
+
+	do {
+		before = counter_read(&counters->create_depot);
+		spills = counter_read(&counters->destroy_depot);
+		taken = counter_read(&counters->taken);
+		left = counter_read(&counters->left);
+		top = cache_count(cache);
+		refills = counter_read(&counters->create_depot);
+	} while (--tries > 0 && (refills != before || spills != counter_read(&counters->destroy_depot)));
+	put = taken + top + left + BATCH_SIZE * (spills - refills);
+	stats->create_local += taken - refills;
+	stats->create_depot += refills;
+	stats->destroy_local += put - spills;
+	stats->destroy_depot += spills;
+	stats->pooled += top;
+}
+
 static void add_thread(const struct thread *thread, unsigned index, struct pool_stats *stats)
 {
 	const struct cache *cache = &thread->cache[index];
 
-	stats->create_local += counter_read(&cache->counters.create_local);
-	stats->create_depot += counter_read(&cache->counters.create_depot);
-	stats->destroy_local += counter_read(&cache->counters.destroy_local);
-	stats->destroy_depot += counter_read(&cache->counters.destroy_depot);
+	add_cache(cache, stats);
 	stats->depot_retries += counter_read(&cache->counters.depot_retries);
 	stats->calls_saved += counter_read(&cache->counters.calls_saved);
-	stats->pooled += cache_count(cache);
 	/* [thread.in_use] relaxed: a statistic. */
 	stats->threads += atomic_load_explicit((_Atomic bool *)&thread->in_use, memory_order_relaxed);
+}
+
+/* No less than what was said of it before: a counter that falls would be taken for one that began anew. */
+static uint64_t keep_most(_Atomic int64_t *most, uint64_t value)
+{
+	/* [pool.create_seen, pool.destroy_seen] relaxed: as in keep_peak. */
+	int64_t seen = atomic_load_explicit(most, memory_order_relaxed);
+
+	if ((int64_t)value <= seen)
+		return (uint64_t)seen;
+	atomic_store_explicit(most, (int64_t)value, memory_order_relaxed);
+	return value;
 }
 
 static void keep_peak(struct pool *pool, uint64_t live)
@@ -56,13 +93,17 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	if (pool->kind->is_observed)
 		tally_explain(stats);
 	stats->pooled += stats->depot_batches * BATCH_SIZE;
+	live = (int64_t)(stats->inherited + stats->create_local + stats->create_depot + stats->create_new -
+	                 stats->destroy_local - stats->destroy_depot - stats->destroy_delete);
+	stats->live = live > 0 ? (uint64_t)live : 0;
+	if (!pool->kind->is_observed) {
+		stats->create_local = keep_most(&pool->create_seen, stats->create_local);
+		stats->destroy_local = keep_most(&pool->destroy_seen, stats->destroy_local);
+	}
 	stats->calls_saved += pool->kind->make_calls * (stats->create_local + stats->create_depot) +
 	                      pool->kind->destroy_calls * (stats->destroy_local + stats->destroy_depot);
 	if (pool->kind->maps_saved != NULL)
 		stats->maps_saved = counter_read(pool->kind->maps_saved);
-	live = (int64_t)(stats->inherited + stats->create_local + stats->create_depot + stats->create_new -
-	                 stats->destroy_local - stats->destroy_depot - stats->destroy_delete);
-	stats->live = live > 0 ? (uint64_t)live : 0;
 	keep_peak(pool, stats->live);
 	stats->peak_live = number(&pool->peak_live);
 }

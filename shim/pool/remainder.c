@@ -34,7 +34,7 @@ void *remainder_take(struct remainder *remainder, struct depot *depot, _Atomic u
 	if (!remainder_enter(remainder))
 		return NULL;
 	count = remainder_count(remainder);
-	if (count == 0 && depot_pop(depot, remainder->object, NULL, retries))
+	if (count == 0 && depot_pop(depot, remainder->object, retries))
 		count = BATCH_SIZE;
 	if (count > 0)
 		object = remainder->object[--count];
@@ -52,7 +52,7 @@ bool remainder_put(struct remainder *remainder, struct depot *depot, void *objec
 	if (!remainder_enter(remainder))
 		return false;
 	count = remainder_count(remainder);
-	if (count == BATCH_SIZE && depot_push(depot, remainder->object, limit, NULL, retries))
+	if (count == BATCH_SIZE && depot_push(depot, remainder->object, limit, retries))
 		count = 0;
 	if (count < BATCH_SIZE) {
 		remainder->object[count++] = object;

@@ -2,13 +2,15 @@
 #ifndef COPOOL_POOL_RETIRE_H
 #define COPOOL_POOL_RETIRE_H
 
+#include <stdbool.h>
+
 struct thread;
 
 /*
  * Empties the caches of a thread's block, whose thread has ended: whole batches to the depot, the rest to the
- * remainder; what finds no room there is given back. The caller is that thread, in its last moments, or a
- * fork's child that inherits the block.
+ * remainder; what finds no room there is given back. The caller is that thread, in its last moments, or, not
+ * is_own, a fork's child that inherits the block.
  */
-void retire_thread(struct thread *thread);
+void retire_thread(struct thread *thread, bool is_own);
 
 #endif

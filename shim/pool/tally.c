@@ -46,7 +46,7 @@ void tally_create(struct pool *pool)
 	struct thread *thread = thread_current();
 
 	if (thread != NULL)
-		counter_bump(&thread->cache[pool->index].counters.create_local);
+		counter_bump(&thread->cache[pool->index].counters.taken);
 	else
 		count(&pool->loose_create);
 }

@@ -106,11 +106,11 @@ static struct thread *block_get(void)
 }
 
 /* Empties a block that no thread uses any more, and frees it. */
-static void block_retire(struct thread *thread)
+static void block_retire(struct thread *thread, bool is_own)
 {
 	_Atomic uint64_t retries = 0;
 
-	registry.events->retire(thread);
+	registry.events->retire(thread, is_own);
 	/* [thread.in_use] relaxed: a statistic. */
 	atomic_store_explicit(&thread->in_use, false, memory_order_relaxed);
 	/* Not barred by the gate: it is one whole operation, whenever a fork comes. */
@@ -120,9 +120,13 @@ static void block_retire(struct thread *thread)
 /* The key's destructor. Later destructors of the host that destroy objects go without a cache. */
 static void thread_end(void *value)
 {
+	struct thread *thread = value;
+
 	state = THREAD_ENDED;
 	thread_self = &thread_closed;
-	block_retire(value);
+	/* [gate.inside] release: as in gate_set_inside. Who left a slow path by siglongjmp is inside no more. */
+	atomic_store_explicit(&thread->inside, 0, memory_order_release);
+	block_retire(thread, true);
 }
 
 int thread_init(const struct thread_events *events)
@@ -142,7 +146,7 @@ static struct thread *thread_register(void)
 	thread = block_get();
 	gate_leave(NULL);
 	if (thread != NULL && pthread_setspecific(registry.key, thread) != 0) {
-		block_retire(thread);
+		block_retire(thread, true);
 		thread = NULL;
 	}
 	return thread;
@@ -194,7 +198,7 @@ void thread_adopt(void)
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
 		/* [thread.in_use] relaxed: the child has one thread. */
 		if (!thread_is_own(t) && atomic_load_explicit(&t->in_use, memory_order_relaxed))
-			block_retire(t);
+			block_retire(t, false);
 	}
 	thread_self = &thread_closed;
 }

@@ -28,7 +28,8 @@ extern __thread struct thread *thread_self __attribute__((tls_model("initial-exe
 extern struct thread thread_closed;
 
 struct thread_events {
-	void (*retire)(struct thread *thread); /* empties the caches of a thread that has ended */
+	/* Empties the caches of a thread that has ended, in itself or, not is_own, by a fork. */
+	void (*retire)(struct thread *thread, bool is_own);
 	void (*first_use)(void); /* a thread got its block, or uses it for the first time after fork */
 };
 

@@ -132,7 +132,7 @@
 #define RECORD_NOTE_TYPE   1
 #define RECORD_BLOCK_MAGIC 0x6b636f6c626c6f70ULL
 
-enum { RECORD_BLOCK_FORMAT = 1, RECORD_TERMS = 32, RECORD_POOLS = 64, RECORD_THREADS = 65535 };
+enum { RECORD_BLOCK_FORMAT = 2, RECORD_TERMS = 32, RECORD_POOLS = 64, RECORD_THREADS = 65535 };
 
 enum record_place {
 	RECORD_IN_POOL,   /* once: at an offset in the pool's struct */
@@ -146,7 +146,7 @@ struct record_term {
 	uint8_t place;    /* an enum record_place */
 	uint8_t bytes;    /* 1, 2, 4 or 8 */
 	uint16_t shift;
-	uint16_t factor;
+	int16_t factor;
 	uint32_t offset;
 	uint32_t reserved;
 	uint64_t mask;

@@ -1,15 +1,16 @@
 /*
- * The depot, for spin: shim/pool/lifo.h and depot.c, one step an access to what threads share. Threads push
- * and pop batches, keep empty nodes or give them back, and end; each for itself and in every order, until they
- * have made OPS operations in all. -DFORK adds a thread that closes the gate (gate.c) and forks.
+ * The depot, for spin: shim/pool/lifo.h, transfer.h and depot.c, one step an access to what threads share.
+ * Threads push and pop batches, keep empty nodes or give them back, and end; each for itself and in every order,
+ * until they have made OPS operations in all. -DFORK adds a thread that closes the gate (gate.c) and forks.
  *
  *	-DTHREADS=n -DOPS=n	threads, and pushes and pops of all together
- *	-DSPARES=n		empty nodes that a thread keeps
+ *	-DSPARES=n		empty nodes that a thread keeps, 1 or 2; all of them go at once, in one bundle
  *	-DFORK			somebody forks, once
  *
  * Each of these is a mistake that must be found, so that it is known that it would be:
  *	-DNO_TAG		the word has no tag				lifo_word
  *	-DEARLY			a node is given back before its batch is read	depot_pop
+ *	-DBUNDLE_LATE		a bundle is pushed before what lies with it	push_empty
  *	-DDEPTH_APART		the depth is no part of the word		lifo_push
  *	-DNO_INTERRUPT		fork does not change the words			gate_close
  *	-DBAR_FIRST		the gate is looked at before the word is read	lifo_push, lifo_pop
@@ -31,11 +32,7 @@
 #endif
 #define LIMIT	(BATCHES - 1)		/* how many may be in the depot, and are at first; a thread has the last */
 #define HELD	BATCHES			/* how many a thread may have */
-#ifdef FORK
-#define NODES	(LIMIT + 2 * THREADS)	/* [depot.nodes]: who finds the gate closed makes one */
-#else
-#define NODES	(LIMIT + THREADS)	/* one on its way to the depot for each thread */
-#endif
+#define NODES	(LIMIT + THREADS * (1 + SPARES))	/* [depot.nodes] */
 
 #ifdef NO_TAG
 #define NEXT_TAG(tag) 0
@@ -56,6 +53,7 @@ word fulls, empties;
 
 byte next[NODES + 1];	/* [lifo.next] */
 byte batch[NODES + 1];	/* the node's slots; [depot.chunk] is there before the node's number is */
+byte with[NODES + 1];	/* the same slots of an empty node: the other one of the bundle, or 0 */
 byte made = LIMIT;	/* [depot.nodes] */
 byte ops, ended;
 
@@ -189,33 +187,108 @@ inline push(lifo, place, limit, may_be_barred) {
 	atomic { tag = 0; depth = 0; index = 0; is_barred = false }
 }
 
-/* [spares.count]: the thread's own. */
-inline node_get() {
+/* push_empty: the node, and `other` with it. */
+inline push_empty(may_be_barred) {
+	kept = node;
+#ifndef BUNDLE_LATE
+	with[kept] = other;
+#endif
+	push(empties, EMPTY, 255, may_be_barred);
 	if
-	:: spares > 0 -> atomic { spares--; node = spare[spares]; spare[spares] = 0 }
+	:: is_done ->
+#ifdef BUNDLE_LATE
+		with[kept] = other;
+#endif
+		other = 0
+	:: else
+	fi;
+	kept = 0
+}
+
+/* A node, and the `other` of its bundle, or a new one. */
+inline get_empty() {
+	pop(empties, EMPTY);
+	if
+	:: node == 0 -> node_make()
 	:: else ->
-		pop(empties, EMPTY);
+		other = with[node];
+		atomic {
+			if
+			:: other != 0 ->
+				assert(node_is[other] == EMPTY);
+				node_is[other] = MINE
+			:: else
+			fi
+		}
+	fi
+}
+
+inline keep() {
+	atomic {
 		if
-		:: node == 0 -> node_make()
+		:: other != 0 -> spare[spares] = other; spares++; other = 0
 		:: else
-		fi
-	fi
+		fi;
+		spare[spares] = node;
+		spares++;
+		node = 0
+	}
 }
 
-inline node_put() {
+/* depot_stock, where a thread has no spares: [spares.count], its own. */
+inline stock() {
 	if
-	:: spares < SPARES -> atomic { spare[spares] = node; spares++; node = 0 }
-	:: else -> push(empties, EMPTY, 255, false)
+	:: spares == 0 -> step_in(); get_empty(); keep(); step_out()
+	:: else
 	fi
 }
 
-inline depot_push() {
-	node_get();
+/* depot_unstock, where it has no room for another; what is refused stays. */
+inline unstock() {
+	if
+	:: spares == SPARES ->
+		atomic {
+			spares--;
+			node = spare[spares];
+			if
+			:: spares > 0 -> spares--; other = spare[spares]
+			:: else
+			fi
+		};
+		step_in();
+		moved = other;
+		atomic {
+			if
+			:: other != 0 -> node_is[other] = EMPTY
+			:: else
+			fi
+		};
+		push_empty(true);
+		if
+		:: is_done
+		:: else ->
+			atomic {
+				if
+				:: other != 0 -> node_is[other] = MINE
+				:: else
+				fi
+			};
+			keep()
+		fi;
+		moved = 0;
+		step_out()
+	:: else
+	fi
+}
+
+/* transfer_push */
+inline transfer_push() {
+	node = spare[spares - 1];
 	batch[node] = held[holds - 1];
 	push(fulls, FULL, LIMIT, true);
 	if
-	:: is_done -> atomic { holds--; held[holds] = 0 }
-	:: else -> node_put()
+	:: is_done -> atomic { spares--; spare[spares] = 0; holds--; held[holds] = 0 }
+	:: else -> node = 0
 	fi
 }
 
@@ -228,19 +301,48 @@ inline batch_read() {
 	}
 }
 
-inline depot_pop() {
+/* transfer_pop */
+inline transfer_pop() {
 	pop(fulls, FULL);
 	if
 	:: node != 0 ->
-		kept = node;
 #ifdef EARLY
-		node_put();
+		early = node;
+		push_empty(false);
+		kept = early;
 		batch_read();
+		early = 0;
 #else
+		kept = node;
 		batch_read();
-		node_put();
+		keep();
 #endif
 		kept = 0
+	:: else
+	fi
+}
+
+/* depot_push, for who has no spares: one is got for it, and what lay with that goes back. */
+inline depot_push() {
+	get_empty();
+	batch[node] = held[holds - 1];
+	moved = other;
+	other = 0;
+	kept = node;
+	push(fulls, FULL, LIMIT, true);
+	if
+	:: is_done -> atomic { holds--; held[holds] = 0; kept = 0; node = moved; moved = 0 }
+	:: else -> atomic { node = kept; kept = 0; other = moved; moved = 0; is_refused = true }
+	fi;
+	if
+	:: node != 0 ->
+		atomic {
+			if
+			:: other != 0 -> node_is[other] = EMPTY
+			:: else
+			fi
+		};
+		push_empty(false)
 	:: else
 	fi
 }
@@ -253,35 +355,55 @@ inline retire() {
 	:: else ->
 		do
 		:: holds > 0 ->
+			is_refused = false;
 			depot_push();
 			if
-			:: holds > 0 && !is_done -> atomic { holds--; batch_is[held[holds]] = GONE; held[holds] = 0 }
+			:: is_refused -> atomic { holds--; batch_is[held[holds]] = GONE; held[holds] = 0 }
 			:: else
 			fi
 		:: else -> break
 		od;
-		do
+		if
 		:: spares > 0 ->
-			atomic { spares--; node = spare[spares]; spare[spares] = 0 };
-			push(empties, EMPTY, 255, false)
-		:: else -> break
-		od
+			atomic {
+				spares--;
+				node = spare[spares];
+				if
+				:: spares > 0 -> spares--; other = spare[spares]; node_is[other] = EMPTY
+				:: else
+				fi
+			};
+			push_empty(false)
+		:: else
+		fi
 	fi;
 	step_out()
 }
 
 proctype thread(byte me) {
-	byte tag, depth, index, after, node, kept, spares, holds;
+	byte tag, depth, index, after, node, other, kept, moved, spares, holds;
 	byte held[HELD], spare[SPARES];
-	bool is_done, is_barred, is_waiting;
+	bool is_done, is_barred, is_waiting, is_refused;
+#ifdef EARLY
+	byte early;
+#endif
 
 	if
 	:: me == 0 -> held[0] = BATCHES; holds = 1
 	:: else
 	fi;
 	do
-	:: atomic { ops < OPS && holds < HELD -> ops++ }; step_in(); depot_pop(); step_out()
-	:: atomic { ops < OPS && holds > 0 -> ops++ }; step_in(); depot_push(); step_out()
+	:: atomic { ops < OPS && holds < HELD -> ops++ };
+		unstock();
+		if
+		:: spares < SPARES -> step_in(); transfer_pop(); step_out()
+		:: else
+		fi
+	:: atomic { ops < OPS && holds > 0 -> ops++ };
+		stock();
+		step_in();
+		transfer_push();
+		step_out()
 	:: break
 	od;
 	retire();

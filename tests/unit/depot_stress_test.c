@@ -3,7 +3,7 @@
  * is what a stack without a tag does not survive. Each batch has one owner at a time, and says so when it has two.
  * COPOOL_TEST_ROUNDS makes it longer; `make SAN=perturb` more cruel.
  */
-#include "pool/depot.h"
+#include "pool/transfer.h"
 
 #include "tap.h"
 
@@ -17,7 +17,7 @@ enum { BATCHES = 5, THREADS = 3, HELD = 3, EACH = 50 /* operations in a round */
 static struct depot depot;
 static _Atomic unsigned owners[BATCHES]; /* of each batch that is not in the depot */
 static _Atomic unsigned long broken;
-static pthread_barrier_t gate;
+static pthread_barrier_t barrier;
 static unsigned rounds = 20000;
 
 struct held {
@@ -35,9 +35,29 @@ static unsigned number_of(void *const object[BATCH_SIZE])
 	return (unsigned)(uintptr_t)object[0] % BATCHES;
 }
 
+static bool pop(void *object[BATCH_SIZE], struct depot_spares *spares, _Atomic uint64_t *retries)
+{
+	unsigned depth;
+
+	if (spares == NULL)
+		return depot_pop(&depot, object, retries);
+	if (depot_spares_count(spares) == DEPOT_SPARES && !depot_unstock(&depot, spares, retries))
+		return false;
+	return transfer_pop(&depot, object, spares, &depth, retries);
+}
+
+static bool push(void *const object[BATCH_SIZE], struct depot_spares *spares, _Atomic uint64_t *retries)
+{
+	if (spares == NULL)
+		return depot_push(&depot, object, BATCHES, retries);
+	if (depot_spares_count(spares) == 0 && !depot_stock(&depot, spares, retries))
+		return false;
+	return transfer_push(&depot, object, BATCHES, spares, retries) > 0;
+}
+
 static void take(struct held *held, struct depot_spares *spares, _Atomic uint64_t *retries)
 {
-	if (!depot_pop(&depot, held->object[held->count], spares, retries))
+	if (!pop(held->object[held->count], spares, retries))
 		return;
 	if (atomic_fetch_add(&owners[number_of(held->object[held->count])], 1) != 0)
 		atomic_fetch_add(&broken, 1);
@@ -50,7 +70,7 @@ static void put(struct held *held, struct depot_spares *spares, _Atomic uint64_t
 
 	/* Given up before, as another thread may have it at once. */
 	atomic_fetch_sub(&owners[number], 1);
-	if (depot_push(&depot, held->object[held->count - 1], BATCHES, spares, retries)) {
+	if (push(held->object[held->count - 1], spares, retries)) {
 		held->count--;
 		return;
 	}
@@ -65,7 +85,7 @@ static void *push_and_pop(void *argument)
 	struct held held = {.count = 0};
 	_Atomic uint64_t retries = 0;
 
-	pthread_barrier_wait(&gate);
+	pthread_barrier_wait(&barrier);
 	/* What is broken is seldom empty again, and need not go on. */
 	for (unsigned i = 0; (i < EACH * rounds || held.count > 0) && atomic_load(&broken) == 0; i++) {
 		seed = seed * 1664525 + 1013904223;
@@ -73,6 +93,9 @@ static void *push_and_pop(void *argument)
 			take(&held, spares, &retries);
 		else if (held.count > 0)
 			put(&held, spares, &retries);
+		/* Now and then all of them go, one in the others' slots. */
+		if ((seed >> 20) % 8 == 0)
+			depot_return_spares(&depot, &kept);
 	}
 	depot_return_spares(&depot, &kept);
 	return NULL;
@@ -85,7 +108,7 @@ static void fill(unsigned number)
 
 	for (unsigned i = 0; i < BATCH_SIZE; i++)
 		object[i] = (void *)(uintptr_t)(BATCHES + number);
-	depot_push(&depot, object, BATCHES, NULL, &retries);
+	depot_push(&depot, object, BATCHES, &retries);
 }
 
 static void check_contents(void)
@@ -94,7 +117,7 @@ static void check_contents(void)
 	void *object[BATCH_SIZE];
 	unsigned found[BATCHES] = {0}, count = 0;
 
-	while (count <= BATCHES && depot_pop(&depot, object, NULL, &retries)) {
+	while (count <= BATCHES && depot_pop(&depot, object, &retries)) {
 		found[number_of(object)]++;
 		count++;
 	}
@@ -116,7 +139,7 @@ int main(void)
 	if (wanted != NULL)
 		rounds = (unsigned)strtoul(wanted, NULL, 10);
 	depot_init(&depot);
-	pthread_barrier_init(&gate, NULL, THREADS);
+	pthread_barrier_init(&barrier, NULL, THREADS);
 	for (unsigned i = 0; i < BATCHES; i++)
 		fill(i);
 	for (unsigned i = 0; i < THREADS; i++) {

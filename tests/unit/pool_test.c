@@ -1,4 +1,5 @@
 /* One thread and its pool: where objects go, and what the counters say. */
+#include "pool/gate.h"
 #include "pool/pool.h"
 
 #include "objects.h"
@@ -6,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <time.h>
 
 static _Atomic unsigned wakes;
@@ -142,7 +144,7 @@ static unsigned end_step(struct pool *pool, uint64_t now)
 	_Atomic uint64_t retries = 0;
 	void *object[BATCH_SIZE];
 
-	for (unsigned i = 0; i < release && depot_pop(&pool->depot, object, NULL, &retries); i++) {
+	for (unsigned i = 0; i < release && depot_pop(&pool->depot, object, &retries); i++) {
 		for (unsigned j = 0; j < BATCH_SIZE; j++)
 			pool_destroy(pool, object[j]);
 	}
@@ -235,6 +237,45 @@ static void test_tick(void)
 	tap_is(atomic_load(&objects_broken), broken, "trim: each object is destroyed once");
 }
 
+static void no_depot(void)
+{
+}
+
+/* As a signal handler that interrupts a spill, behind the push, and ends the thread. */
+static void *leave_in_the_middle(void *argument)
+{
+	struct pool *pool = argument;
+	_Atomic uint64_t retries = 0;
+	struct cache *cache;
+
+	get_many(pool, CACHE_SLOTS);
+	put_many(pool, CACHE_SLOTS);
+	cache = &thread_self->cache[pool->index];
+	cache_close(cache);
+	gate_step_in(thread_self);
+	depot_push(&pool->depot, cache->slot + BATCH_SIZE, DEPOT_MAX_BATCHES, &retries);
+	pthread_exit(NULL);
+}
+
+static void test_abandoned(void)
+{
+	static struct pool pool;
+	unsigned long broken = atomic_load(&objects_broken);
+	struct pool_stats stats;
+	pthread_t thread;
+
+	pool_start(&pool, &objects_kind, NULL, DEPOT_MAX_BATCHES);
+	pthread_create(&thread, NULL, leave_in_the_middle, &pool);
+	pthread_join(thread, NULL);
+	stats = read_stats(&pool);
+	tap_ok(stats.pooled == BATCH_SIZE && stats.live == 0,
+	        "abandoned: what a thread left in the middle of a spill is in the depot, or nowhere");
+	get_many(&pool, 2 * CACHE_SLOTS);
+	tap_is(atomic_load(&objects_broken), broken, "abandoned: and nothing is handed out twice");
+	tap_ok(gate_close(no_depot), "abandoned: the next fork finds nobody inside");
+	gate_open();
+}
+
 int main(void)
 {
 	pools_init(100, wake);
@@ -249,5 +290,6 @@ int main(void)
 	test_in_use();
 	test_tick();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
+	test_abandoned();
 	return tap_done();
 }

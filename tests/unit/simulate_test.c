@@ -85,7 +85,7 @@ static void tick(unsigned window_ms)
 	unsigned release = trim_advance(&real.trim, &real.depot, window_ms, real.now_ms);
 	_Atomic uint64_t retries = 0;
 
-	for (; release > 0 && depot_pop(&real.depot, object, NULL, &retries); release--)
+	for (; release > 0 && depot_pop(&real.depot, object, &retries); release--)
 		real.trimmed++;
 }
 
@@ -94,9 +94,9 @@ static void really_use(unsigned in_use, const struct setting *setting)
 	_Atomic uint64_t retries = 0;
 
 	for (; real.in_use < in_use; real.in_use++)
-		real.misses += !depot_pop(&real.depot, object, NULL, &retries);
+		real.misses += !depot_pop(&real.depot, object, &retries);
 	for (; real.in_use > in_use; real.in_use--)
-		depot_push(&real.depot, object, setting->max_batches, NULL, &retries);
+		depot_push(&real.depot, object, setting->max_batches, &retries);
 	if (setting->decay_ms != 0 && real.trim.next_ms == 0)
 		tick(setting->decay_ms);
 }

@@ -31,7 +31,7 @@ static void advance(struct trim *trim, uint64_t now_ms)
 	void *object[BATCH_SIZE];
 
 	for (unsigned release = trim_advance(trim, &pool.depot, WINDOW_MS, now_ms); release > 0; release--)
-		depot_pop(&pool.depot, object, NULL, &retries);
+		depot_pop(&pool.depot, object, &retries);
 }
 
 /* From an empty depot and a window that begins at 1 ms. */

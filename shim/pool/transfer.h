@@ -1,0 +1,92 @@
+/*
+ * Moving a batch between a thread's cache and the depot, as most refills and spills do it: inlined, and without a
+ * call, so that what runs once in 16 objects costs little more than its compare-and-swap. What is rare is not here:
+ * that a thread has no empty node for a push, or no room for that of a pop, is seen to before.
+ */
+#ifndef COPOOL_POOL_TRANSFER_H
+#define COPOOL_POOL_TRANSFER_H
+
+#include "pool/depot.h"
+#include "pool/gate.h"
+
+#include <string.h>
+
+/* Where a node's parts lie. */
+static inline struct depot_chunk *depot_chunk(struct depot *depot, uint16_t node)
+{
+	/* [depot.chunk] acquire: pairs with the release in chunk_map; a node is only handed out after it. */
+	return atomic_load_explicit(&depot->chunk[node / DEPOT_CHUNK_NODES], memory_order_acquire);
+}
+
+static inline _Atomic uint16_t *depot_next(void *depot, uint16_t node)
+{
+	/* Neighbours lie in different cache lines: one thread pushes the one while another pops the other. */
+	unsigned place = node % DEPOT_LINES * (DEPOT_CHUNK_NODES / DEPOT_LINES) +
+	                 node % DEPOT_CHUNK_NODES / DEPOT_LINES;
+
+	return &depot_chunk(depot, node)->next[place];
+}
+
+static inline struct batch *depot_batch(struct depot *depot, uint16_t node)
+{
+	return &depot_chunk(depot, node)->batch[node % DEPOT_CHUNK_NODES];
+}
+
+/*
+ * Puts a batch of idle objects on the depot unless it holds `limit` batches already, or the gate is closed;
+ * then returns 0 and the objects stay the caller's. Else returns how many batches it holds then, which
+ * depot_note_high wants to know. `spares` is the calling thread's, and not empty: see depot_stock; `retries` a
+ * counter of its own.
+ */
+static inline unsigned transfer_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
+        struct depot_spares *spares, _Atomic uint64_t *retries)
+{
+	unsigned rest = depot_spares_count(spares) - 1, depth;
+	uint16_t node = spares->node[rest];
+
+	lifo_approach(&depot->full);
+	memcpy(depot_batch(depot, node)->slot, object, sizeof(struct batch));
+	depth = lifo_push(&depot->full, depot_next, depot, node, limit, &gate.closed, retries);
+	if (depth > 0)
+		depot_spares_set(spares, rest);
+	return depth;
+}
+
+/*
+ * Takes a batch: BATCH_SIZE objects, then the caller's, are copied to `object`. False: the depot is empty, or
+ * the gate is closed. *depth: how many batches are left, which depot_note_low wants to know. `spares` has room
+ * for a node: see depot_unstock.
+ */
+static inline bool transfer_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares,
+        unsigned *depth, _Atomic uint64_t *retries)
+{
+	unsigned count = depot_spares_count(spares);
+	uint16_t node;
+
+	lifo_approach(&depot->full);
+	node = lifo_pop(&depot->full, depot_next, depot, depth, &gate.closed, retries);
+	if (node == LIFO_NONE)
+		return false;
+	memcpy(object, depot_batch(depot, node)->slot, sizeof(struct batch));
+	spares->node[count] = node;
+	depot_spares_set(spares, count + 1);
+	return true;
+}
+
+static inline void depot_note_high(struct depot *depot, unsigned depth)
+{
+	/* [depot.sample_high] relaxed: a statistic. */
+	if (__builtin_expect(depth > atomic_load_explicit(&depot->sample_high, memory_order_relaxed), 0))
+		depot_raise(depot, depth);
+}
+
+static inline void depot_note_low(struct depot *depot, unsigned depth)
+{
+	/* [depot.low, depot.sample_low] relaxed: statistics; a lost race costs or saves one window's trim. */
+	if (__builtin_expect(depth < atomic_load_explicit(&depot->low, memory_order_relaxed) ||
+	                             depth < atomic_load_explicit(&depot->sample_low, memory_order_relaxed),
+	            0))
+		depot_lower(depot, depth);
+}
+
+#endif
