@@ -62,9 +62,9 @@ FUZZ_PARTS := sandbox
 GUESTS := count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
 	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c service.c slow_ends.c stacks.c steps.c throws.cc wrapper.c
 
-# The pools compared. bare_array.c to malloc_free.c are a contender each.
+# The pools compared. Up to structure_alone.c they are a contender each.
 POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazines_ck.c magazines_urcu.c \
-	malloc_free.c shared_list.c stack_of_queues.c \
+	malloc_free.c shared_list.c stack_of_queues.c structure_alone.c \
 	main.c measure.c report.c report_counts.c slice.c steps.c worker.c
 
 # What is measured and simulated for how it grows.

@@ -21,6 +21,7 @@
 
 static struct entrant entrants[] = {
         {.label = "bare array", .contender = "bare array"},
+        {.label = "structure alone", .contender = "structure alone"},
         {.label = "copool", .contender = "copool, linked"},
         {.label = "shared list (QEMU 7.2)", .contender = "shared list (QEMU 7.2)"},
         {.label = "stack of queues (2020)", .contender = "stack of queues (2020)"},
@@ -28,6 +29,7 @@ static struct entrant entrants[] = {
         {.label = "magazines, liburcu", .contender = "magazines, liburcu", .package = "liburcu-dev"},
         {.label = "magazines, CK", .contender = "magazines, CK", .package = "libck-dev"},
         {.label = "bare array, called", .contender = "bare array", .is_called = true},
+        {.label = "structure alone, called", .contender = "structure alone", .is_called = true},
         {.label = "copool, interposed", .contender = "copool, preloaded", .is_called = true},
         {.label = "shared list, called", .contender = "shared list (QEMU 7.2)", .is_called = true},
         {.label = "stack of queues, called", .contender = "stack of queues (2020)", .is_called = true},

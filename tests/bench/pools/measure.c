@@ -11,6 +11,7 @@ enum {
 	LONG_OBJECTS = 20000,
 	TRIES_A_ROUND = 6,
 	TRIES_OF_TWO = 40, /* both on a processor at once is rare on a busy machine */
+	SITTINGS = 5,      /* of new processes: one has luck with where its memory lies, and keeps it */
 };
 
 static const double undisturbed = 0.97;
@@ -109,46 +110,62 @@ static struct times times_of(double *value, unsigned count, unsigned dropped)
 	return (struct times){value[count / 2], value[count / 4], value[count * 3 / 4], count, dropped};
 }
 
-void measure(struct entrant *entrants, unsigned count, const struct plan *plan, const struct order *what,
-        struct times *times)
-{
-	double(*value)[ROUNDS_MOST] = calloc(count, sizeof *value);
-	struct order *order = calloc(count, sizeof *order);
-	unsigned *kept = calloc(count, sizeof *kept), *dropped = calloc(count, sizeof *dropped);
-	unsigned tries;
+/* What has been taken down of one entrant. */
+struct tally {
+	struct order order;
+	double value[ROUNDS_MOST];
+	unsigned kept, dropped;
+};
 
-	if (value == NULL || order == NULL || kept == NULL || dropped == NULL)
-		exit(1);
-	for (unsigned i = 0; i < count; i++) {
-		order[i] = *what;
-		order[i].is_called = entrants[i].is_called;
-		if (entrants[i].is_here)
-			entrant_begin(&entrants[i]);
-		order[i].pairs = calibrate(&entrants[i], plan, order[i]);
-	}
-	tries = plan->rounds *
-	        (what->pattern == HAND_OVER && what->threads > 1 ? TRIES_OF_TWO : TRIES_A_ROUND);
+/* Slices in turns until each entrant has `wanted` of them, or has been tried too often. */
+static void sit(
+        struct entrant *entrants, struct tally *tally, unsigned count, unsigned wanted, unsigned tries)
+{
 	for (unsigned round = 0; round < tries; round++) {
 		for (unsigned k = 0; k < count; k++) {
 			unsigned i = (k + round) % count; /* nobody is always behind the same one */
 			struct answer answer;
 
-			if (kept[i] == plan->rounds || !ask(&entrants[i], &order[i], &answer))
+			if (tally[i].kept >= wanted || !ask(&entrants[i], &tally[i].order, &answer))
 				continue;
-			if (answer.processor < undisturbed && !is_long(&order[i]))
-				dropped[i]++;
+			if (answer.processor < undisturbed && !is_long(&tally[i].order))
+				tally[i].dropped++;
 			else
-				value[i][kept[i]++] = answer.ns;
+				tally[i].value[tally[i].kept++] = answer.ns;
 		}
 	}
+}
+
+/* How many slices all sittings up to this one shall have had. */
+static unsigned wanted_by(unsigned sitting, unsigned rounds)
+{
+	return (rounds * (sitting + 1) + SITTINGS - 1) / SITTINGS;
+}
+
+void measure(struct entrant *entrants, unsigned count, const struct plan *plan, const struct order *what,
+        struct times *times)
+{
+	struct tally *tally = calloc(count, sizeof *tally);
+	unsigned each = what->pattern == HAND_OVER && what->threads > 1 ? TRIES_OF_TWO : TRIES_A_ROUND;
+
+	if (tally == NULL)
+		exit(1);
+	for (unsigned sitting = 0; sitting < SITTINGS; sitting++) {
+		for (unsigned i = 0; i < count; i++) {
+			tally[i].order = *what;
+			tally[i].order.is_called = entrants[i].is_called;
+			if (entrants[i].is_here)
+				entrant_begin(&entrants[i]);
+			tally[i].order.pairs = calibrate(&entrants[i], plan, tally[i].order);
+		}
+		sit(entrants, tally, count, wanted_by(sitting, plan->rounds),
+		        each * ((plan->rounds + SITTINGS - 1) / SITTINGS));
+		for (unsigned i = 0; i < count; i++)
+			entrant_end(&entrants[i]);
+	}
 	for (unsigned i = 0; i < count; i++)
-		times[i] = times_of(value[i], kept[i], dropped[i]);
-	for (unsigned i = 0; i < count; i++)
-		entrant_end(&entrants[i]);
-	free(value);
-	free(order);
-	free(kept);
-	free(dropped);
+		times[i] = times_of(tally[i].value, tally[i].kept, tally[i].dropped);
+	free(tally);
 }
 
 double geometric_mean(const double *value, unsigned count)

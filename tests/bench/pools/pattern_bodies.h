@@ -89,22 +89,25 @@ static void PATTERN_NAME(walk, WAY)(struct lane *lane, unsigned long pairs)
 		PUT(lane->held[--held]);
 }
 
+/* By the parcel: two threads that wait for each other's every step show what the ring costs, and not the pool. */
 static void PATTERN_NAME(produce, WAY)(struct ring *ring, unsigned long pairs)
 {
 	unsigned long head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 
-	for (unsigned long end = head + pairs; head != end; head++) {
-		void *object = TAKE();
-
-		USE(object);
+	for (unsigned long end = head + pairs; head != end; head += RING_PARCEL) {
 		while (head - ring->tail_seen == RING_SLOTS) {
 			/* [ring.tail] acquire: the slots that were read; pairs with consume. */
 			ring->tail_seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
 			__builtin_ia32_pause();
 		}
-		ring->slot[head % RING_SLOTS] = object;
-		/* [ring.head] release: the slot; pairs with consume. */
-		atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+		for (unsigned long i = head; i < head + RING_PARCEL; i++) {
+			void *object = TAKE();
+
+			USE(object);
+			ring->slot[i % RING_SLOTS] = object;
+		}
+		/* [ring.head] release: the slots; pairs with consume. */
+		atomic_store_explicit(&ring->head, head + RING_PARCEL, memory_order_release);
 	}
 }
 
@@ -112,28 +115,29 @@ static void PATTERN_NAME(consume, WAY)(struct ring *ring, unsigned long pairs)
 {
 	unsigned long tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
-	for (unsigned long end = tail + pairs; tail != end; tail++) {
-		void *object;
-
+	for (unsigned long end = tail + pairs; tail != end; tail += RING_PARCEL) {
 		while (tail == ring->head_seen) {
 			/* [ring.head] acquire: the slots before it; pairs with produce. */
 			ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
 			__builtin_ia32_pause();
 		}
-		object = ring->slot[tail % RING_SLOTS];
-		USE(object);
-		PUT(object);
-		/* [ring.tail] release: the slot was read; pairs with produce. */
-		atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+		for (unsigned long i = tail; i < tail + RING_PARCEL; i++) {
+			void *object = ring->slot[i % RING_SLOTS];
+
+			USE(object);
+			PUT(object);
+		}
+		/* [ring.tail] release: the slots were read; pairs with produce. */
+		atomic_store_explicit(&ring->tail, tail + RING_PARCEL, memory_order_release);
 	}
 }
 
 static void PATTERN_NAME(hand_over, WAY)(struct lane *lane, unsigned long pairs)
 {
-	unsigned long done;
-
+	/* Of whole parcels, on both sides. */
+	pairs = (pairs + RING_PARCEL - 1) / RING_PARCEL * RING_PARCEL;
 	if (lane->produces && lane->consumes) {
-		for (done = 0; done < pairs; done += RING_SLOTS / 2) {
+		for (unsigned long done = 0; done < pairs; done += RING_SLOTS / 2) {
 			PATTERN_NAME(produce, WAY)(lane->ring, RING_SLOTS / 2);
 			PATTERN_NAME(consume, WAY)(lane->ring, RING_SLOTS / 2);
 		}

@@ -24,6 +24,7 @@ enum {
 	WALK_STEPS = 1 << 14,
 	EDGE_LEVEL = 512, /* idle objects when a pattern at the edge begins: a multiple of all batches here */
 	RING_SLOTS = 1024,
+	RING_PARCEL = 8, /* that is handed over at once: a cache line */
 };
 
 enum pattern {
@@ -77,7 +78,7 @@ struct contender {
 };
 
 extern const struct contender bare_array, copool_linked, copool_preloaded, malloc_free, shared_list,
-        stack_of_queues, locked_batches, magazines_urcu, magazines_ck;
+        stack_of_queues, structure_alone, locked_batches, magazines_urcu, magazines_ck;
 
 /* An object for pools that have none. Counts what there is. */
 void *object_make(void);

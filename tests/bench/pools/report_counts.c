@@ -183,7 +183,8 @@ static double best_peer(const struct report *report, const char *table, const ch
 		const struct entrant *entrant = &report->entrants[i];
 		double value = figure(report, table, entrant->label, column);
 		bool fits = strncmp(entrant->label, "copool", 6) != 0 &&
-		            strncmp(entrant->label, "bare", 4) != 0 && entrant->is_called;
+		            strncmp(entrant->label, "bare", 4) != 0 &&
+		            strncmp(entrant->label, "structure", 9) != 0 && entrant->is_called;
 
 		if (fits && (!is_allocator || strcmp(entrant->contender, "malloc") == 0) &&
 		        (isnan(best) || value < best))

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 static const struct contender *const contenders[] = {&bare_array, &copool_linked, &copool_preloaded,
-        &malloc_free, &shared_list, &stack_of_queues, &locked_batches, &magazines_urcu, &magazines_ck};
+        &malloc_free, &shared_list, &stack_of_queues, &structure_alone, &locked_batches, &magazines_urcu,
+        &magazines_ck};
 
 const char *const pattern_names[PATTERNS] = {
         [PING_PONG] = "ping-pong",
