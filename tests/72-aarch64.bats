@@ -50,8 +50,11 @@ on_aarch64() {
 
 # Fork changes the depot's word, and then reads who is inside: a pop that only acquires would not say so there.
 @test "aarch64: whoever changes a stack's word publishes what he wrote before, also in a pop" {
-	aarch64-linux-gnu-gcc -std=gnu11 -O2 -D_GNU_SOURCE -march=armv8.1-a -I"$root/shim" -c -o depot.o "$root/shim/pool/depot.c"
-	aarch64-linux-gnu-objdump -d depot.o >depot.s
-	grep $'\tcasal\tx' depot.s
-	run -1 grep $'\tcasa\tx' depot.s
+	local file
+	for file in depot serve; do
+		aarch64-linux-gnu-gcc -std=gnu11 -O2 -D_GNU_SOURCE -march=armv8.1-a -I"$root/shim" -c -o $file.o "$root/shim/pool/$file.c"
+		aarch64-linux-gnu-objdump -d $file.o >$file.s
+		grep $'\tcasal\tx' $file.s
+		run -1 grep $'\tcasa\tx' $file.s
+	done
 }

@@ -263,6 +263,47 @@ static void test_signals(void)
 	tap_ok(is_balanced(&signal_pool, stats.live), "signal handlers: totals are exact at rest");
 }
 
+/* Somebody reads the counters all the time. */
+enum { READ_THREADS = 3, READ_MOTION = CACHE_SLOTS /* what one thread may be about to do */ };
+
+static struct {
+	_Atomic bool is_wanted;
+	unsigned long reads, fallen, beyond;
+} reading;
+
+static void *read_all(void *argument)
+{
+	struct pool *pool = argument;
+	struct pool_stats now, before;
+
+	pool_read(pool, &before);
+	for (; atomic_load(&reading.is_wanted); reading.reads++, before = now) {
+		pool_read(pool, &now);
+		reading.fallen +=
+		        now.create_local < before.create_local || now.create_depot < before.create_depot ||
+		        now.destroy_local < before.destroy_local || now.destroy_depot < before.destroy_depot;
+		reading.beyond += now.live > READ_THREADS * (WALK_MAX + READ_MOTION);
+	}
+	return NULL;
+}
+
+static void test_reader(void)
+{
+	static struct pool pool;
+	pthread_t reader;
+
+	pool_start(&pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	atomic_store(&reading.is_wanted, true);
+	pthread_create(&reader, NULL, read_all, &pool);
+	run_threads(&pool, READ_THREADS, walk);
+	atomic_store(&reading.is_wanted, false);
+	pthread_join(reader, NULL);
+	tap_ok(reading.reads > 0 && reading.fallen == 0, "reader: no counter falls, in %lu reads",
+	        reading.reads);
+	tap_is(reading.beyond, 0, "reader: no more objects seem to live than may");
+	check_contents(&pool, "reader");
+}
+
 /* The trimming at work beside threads that get and put. */
 static _Atomic bool is_trimming;
 
@@ -305,6 +346,7 @@ int main(void)
 	test_churn();
 	test_late_destructors();
 	test_trim();
+	test_reader();
 	test_signals();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
 	return tap_done();
