@@ -43,8 +43,8 @@ static inline void counter_add(_Atomic uint64_t *counter, unsigned amount)
 
 static inline uint64_t counter_read(const _Atomic uint64_t *counter)
 {
-	/* [counter] relaxed: a statistic; pairs with counter_bump. */
-	return atomic_load_explicit((_Atomic uint64_t *)counter, memory_order_relaxed);
+	/* [counter] acquire: who reads several reads them in this order; pairs with single_add. */
+	return atomic_load_explicit((_Atomic uint64_t *)counter, memory_order_acquire);
 }
 
 #endif

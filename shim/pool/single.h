@@ -21,8 +21,8 @@
 static inline void single_add(_Atomic uint64_t *word, unsigned amount)
 {
 #ifdef SINGLE_BY_ATOMIC
-	/* [counter] relaxed: one writer, nothing is published; pairs with counter_read. */
-	atomic_fetch_add_explicit(word, amount, memory_order_relaxed);
+	/* [counter] release: behind what its thread changed before, as x86's does; pairs with counter_read. */
+	atomic_fetch_add_explicit(word, amount, memory_order_release);
 #else
 	__asm__ volatile("addq %1, %0" : "+m"(*word) : "er"((uint64_t)amount) : "cc");
 #endif
