@@ -9,6 +9,14 @@ void depot_init(struct depot *depot)
 	memset(depot, 0, sizeof *depot);
 }
 
+void depot_forget(struct depot *depot)
+{
+	lifo_forget(&depot->full);
+	lifo_forget(&depot->empty);
+	depot_restart_low(depot);
+	depot_restart_sample(depot);
+}
+
 void depot_interrupt(struct depot *depot)
 {
 	lifo_interrupt(&depot->full);
@@ -27,7 +35,7 @@ static bool chunk_map(struct depot *depot, uint16_t node)
 	chunk = real_table(sizeof *chunk);
 	if (chunk == NULL)
 		return false;
-	/* [depot.chunk] release: publishes the zeroed chunk to chunk_of. */
+	/* [depot.chunk] release: publishes the zeroed chunk to depot_chunk. */
 	if (!atomic_compare_exchange_strong_explicit(
 	            place, &expected, chunk, memory_order_release, memory_order_relaxed))
 		real_table_free(chunk, sizeof *chunk);
@@ -160,7 +168,7 @@ unsigned depot_restart_low(struct depot *depot)
 	return atomic_exchange_explicit(&depot->low, depot_depth(depot), memory_order_relaxed);
 }
 
-/* [depot.sample_low, depot.sample_high] relaxed in the next three: see lower and note_high. */
+/* [depot.sample_low, depot.sample_high] relaxed in the next three: see lower and depot_raise. */
 unsigned depot_sample_low(struct depot *depot)
 {
 	unsigned low = atomic_load_explicit(&depot->sample_low, memory_order_relaxed),

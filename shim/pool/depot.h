@@ -77,6 +77,12 @@ struct depot {
 
 void depot_init(struct depot *depot);
 
+/*
+ * In a fork's child that found it in motion: what it held is lost, and so are its empty nodes. Its table stays, for the
+ * forking thread's own spares, and for what a signal handler that forked has interrupted.
+ */
+void depot_forget(struct depot *depot);
+
 /* For gate_close: whoever is in the middle of a push or pop finds the gate closed, or is seen to be inside.
  */
 void depot_interrupt(struct depot *depot);

@@ -5,7 +5,7 @@
  */
 #include "pool/pool.h"
 
-#include "pool/transfer.h"
+#include "pool/gate.h"
 
 /*
  * Whether the gate found everybody outside. Of two threads that fork at once one may read what the other
@@ -39,12 +39,15 @@ static void set(_Atomic uint64_t *counter)
 /* Somebody was caught in the middle of a slow path: what is shared may be torn, so it is left to leak. */
 static void forget_shared(struct pool *pool)
 {
-	depot_init(&pool->depot);
+	depot_forget(&pool->depot);
 	remainder_reset(&pool->remainder);
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
-		depot_spares_set(&t->cache[pool->index].spares, 0);
-		if (!thread_is_own(t))
-			cache_leave(&t->cache[pool->index], cache_count(&t->cache[pool->index]));
+		struct cache *cache = &t->cache[pool->index];
+
+		if (thread_is_own(t))
+			continue;
+		depot_spares_set(&cache->spares, 0);
+		cache_leave(cache, cache_count(cache));
 	}
 }
 

@@ -62,17 +62,13 @@ static inline unsigned lifo_depth(struct lifo *lifo)
 	return lifo_word_depth(atomic_load_explicit(&lifo->word, memory_order_relaxed));
 }
 
-/*
- * Asks for the word's cache line, to change it: who only reads it first, and then changes it, has to ask twice
- * where other processors do the same.
- */
-static inline void lifo_approach(struct lifo *lifo)
+/* In a fork's child: holds nothing from now on; whoever has read the word, and not changed it yet, reads it again. */
+static inline void lifo_forget(struct lifo *lifo)
 {
-#ifdef __x86_64__
-	__asm__ volatile("prefetchw %0" : : "m"(lifo->word));
-#else
-	__builtin_prefetch(lifo, 1);
-#endif
+	/* [lifo.word] relaxed: the child has one thread. */
+	uint64_t old = atomic_load_explicit(&lifo->word, memory_order_relaxed);
+
+	atomic_store_explicit(&lifo->word, lifo_word(old, 0, LIFO_NONE), memory_order_relaxed);
 }
 
 /* Has everybody who has read the word and not changed it yet read it again, and see what the caller wrote. */

@@ -44,7 +44,6 @@ static inline unsigned transfer_push(struct depot *depot, void *const object[BAT
 	unsigned rest = depot_spares_count(spares) - 1, depth;
 	uint16_t node = spares->node[rest];
 
-	lifo_approach(&depot->full);
 	memcpy(depot_batch(depot, node)->slot, object, sizeof(struct batch));
 	depth = lifo_push(&depot->full, depot_next, depot, node, limit, &gate.closed, retries);
 	if (depth > 0)
@@ -60,11 +59,9 @@ static inline unsigned transfer_push(struct depot *depot, void *const object[BAT
 static inline bool transfer_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares,
         unsigned *depth, _Atomic uint64_t *retries)
 {
+	uint16_t node = lifo_pop(&depot->full, depot_next, depot, depth, &gate.closed, retries);
 	unsigned count = depot_spares_count(spares);
-	uint16_t node;
 
-	lifo_approach(&depot->full);
-	node = lifo_pop(&depot->full, depot_next, depot, depth, &gate.closed, retries);
 	if (node == LIFO_NONE)
 		return false;
 	memcpy(object, depot_batch(depot, node)->slot, sizeof(struct batch));

@@ -2,8 +2,8 @@
  * Fork while other threads use the pool: the child goes on with a pool of its own, takes over what the others
  * held in their caches, and its counters begin anew.
  */
-#include "pool/gate.h"
 #include "pool/pool.h"
+#include "pool/transfer.h"
 
 #include "objects.h"
 #include "tap.h"
@@ -107,6 +107,66 @@ static void test_under_load(unsigned forks)
 	tap_ok(is_balanced(&pool, 0), "fork under load: the parent's totals are exact");
 }
 
+static pthread_barrier_t barrier;
+
+/* Inside of the gate for longer than fork waits. */
+static void *stay_inside(void *argument)
+{
+	put_object(&pool, get_object(&pool));
+	gate_step_in(thread_self);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	gate_step_out(thread_self);
+	return argument;
+}
+
+/* Fork in a signal handler that interrupts a spill, while another thread is in the middle of something. */
+static int go_on_with_a_spill(struct cache *cache)
+{
+	struct object *object[4 * CACHE_SLOTS];
+	_Atomic uint64_t retries = 0;
+	unsigned long broken = atomic_load(&objects_broken);
+
+	/* Its objects count as lost: they are never put back. */
+	if (transfer_push(&pool.depot, cache->slot, DEPOT_MAX_BATCHES, &cache->spares, &retries) != 1 ||
+	        depot_depth(&pool.depot) != 1)
+		return CHILD_BROKEN;
+	depot_forget(&pool.depot);
+	for (unsigned round = 0; round < 10; round++) {
+		for (unsigned i = 0; i < 4 * CACHE_SLOTS; i++)
+			object[i] = get_object(&pool);
+		for (unsigned i = 0; i < 4 * CACHE_SLOTS; i++)
+			put_object(&pool, object[i]);
+	}
+	return atomic_load(&objects_broken) == broken ? CHILD_FINE : CHILD_BROKEN;
+}
+
+static void test_in_motion(void)
+{
+	struct object *object[4 * CACHE_SLOTS];
+	struct cache *cache;
+	pthread_t thread;
+	int status = -1;
+	pid_t pid;
+
+	for (unsigned i = 0; i < 4 * CACHE_SLOTS; i++)
+		object[i] = get_object(&pool);
+	for (unsigned i = 0; i < 4 * CACHE_SLOTS; i++)
+		put_object(&pool, object[i]);
+	cache = &thread_self->cache[pool.index];
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_create(&thread, NULL, stay_inside, NULL);
+	pthread_barrier_wait(&barrier);
+	tap_ok(depot_spares_count(&cache->spares) > 0, "fork in motion: the thread has an empty node");
+	pid = fork();
+	if (pid == 0)
+		_exit(go_on_with_a_spill(cache));
+	waitpid(pid, &status, 0);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+	tap_is(status, 0, "fork in motion: what a handler that forks has interrupted goes on in the child");
+}
+
 /* The child of a process whose threads are at rest: nothing is lost. */
 static void test_at_rest(void)
 {
@@ -178,6 +238,7 @@ int main(void)
 	test_at_rest();
 	test_closed();
 	test_stuck();
+	test_in_motion();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
 	return tap_done();
 }
