@@ -69,6 +69,7 @@ static __attribute__((noinline, cold)) uint16_t find_empty(void)
 {
 	uint16_t index = pop(&stack.empty);
 
+	/* [stack.used] relaxed: hands out numbers. */
 	if (index == LIFO_NONE)
 		index = (uint16_t)(atomic_fetch_add_explicit(&stack.used, 1, memory_order_relaxed) + 1);
 	return index;
