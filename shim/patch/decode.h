@@ -3,8 +3,8 @@
  * there. Reads bytes that it is given and writes bytes to a buffer: it never looks at or changes the program
  * itself.
  *
- * Zydis is loaded while patches are planned and unloaded afterwards; the table of its functions is the only
- * state. One thread, at constructor time.
+ * Zydis is loaded while patches are planned and unloaded afterwards (patch/instruction.c). One thread, at
+ * constructor time.
  */
 #ifndef COPOOL_PATCH_DECODE_H
 #define COPOOL_PATCH_DECODE_H

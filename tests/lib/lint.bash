@@ -131,7 +131,7 @@ door() {
 lint_doors() {
 	{
 		door "$1" '\b(secure_)?getenv\s*\(|\benviron\b' 'shim/config\.c' shim
-		door "$1" '\bdlv?sym\s*\(' 'shim/(libc/real|patch/decode|report/origin)\.c' shim
+		door "$1" '\bdlv?sym\s*\(' 'shim/(libc/real|patch/instruction|report/origin)\.c' shim
 		door "$1" '\b(__thread|_Thread_local|thread_local)\b' 'shim/pool/thread\.[ch]' shim
 		door "$1" '\bpthread_create\s*\(' 'shim/report/.*' shim
 		door "$1" '\b(_*constructor_*|_*destructor_*)\b' 'shim/shim\.c' shim
