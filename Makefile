@@ -20,11 +20,11 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 
 SHIM := shim.c exports.c config.c \
 	libc/cgroup.c libc/real.c libc/sandbox.c libc/warn.c \
-	pool/depot.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
+	pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/serve.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
-	patch/decode.c patch/elf.c patch/instruction.c patch/patch.c patch/symbols.c \
-	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c \
+	patch/decode.c patch/elf.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
+	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c host/qemu_code.c host/qemu_symbols.c \
 	host/request.c host/sites.c host/stacks.c \
 	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
@@ -60,7 +60,7 @@ FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
 GUESTS := count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
-	qemu_like.c qemu_newer.c qemu_odd_size.c qemu_unmovable.c reserved.c service.c slow_ends.c stacks.c steps.c throws.cc wrapper.c
+	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c slow_ends.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
 POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazines_ck.c magazines_urcu.c \
@@ -92,9 +92,10 @@ GUEST_FLAGS_crashes        := -rdynamic
 GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
 GUEST_FLAGS_plugin         := -shared -fPIC
 GUEST_FLAGS_qemu_confined  := -rdynamic
+GUEST_FLAGS_qemu_hidden_loop := -rdynamic
 GUEST_FLAGS_qemu_like      := -rdynamic
 GUEST_FLAGS_qemu_newer     := -rdynamic
-GUEST_FLAGS_qemu_odd_size  := -rdynamic
+GUEST_FLAGS_qemu_odd_loop  := -rdynamic
 GUEST_FLAGS_qemu_unmovable := -rdynamic
 GUEST_FLAGS_slow_ends      := -shared -fPIC
 

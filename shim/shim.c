@@ -27,13 +27,14 @@
 static struct {
 	struct config config;
 	struct host_outcome outcome;
-	struct report_host report;
-	const struct host *host; /* the one that is attached; NULL: none */
+	struct report_host report, later; /* the second once a pool was withdrawn */
+	const struct host *host;          /* the one that is attached; NULL: none */
 } shim;
 
 static const struct report_host waiting = {
         .name = "none",
         .mode = "none",
+        .way = "none",
         .detail = "the program has no coroutines yet; it may load a library that has",
 };
 
@@ -78,17 +79,27 @@ static bool is_moved_code(uintptr_t address)
 	return shim.host->holds != NULL && shim.host->holds(address);
 }
 
-/* QEMU's stacks come from mmap: with the coroutines pooled, the arena frees them from the limit on maps. */
-static void start_companion(const struct host *host)
+/*
+ * The stacks of the host's coroutines come from mmap. Beside its pool the arena frees them from the limit on
+ * memory maps; where the host could not be attached (`error`) its stacks are recycled all the same. Returns
+ * `error`, or 0 when this has helped.
+ */
+static int start_stacks(int error)
 {
-	struct host_outcome outcome;
+	struct host_outcome stacks = {.has_stacks = true, .learn_bytes = shim.outcome.learn_bytes};
 	char detail[HOST_DETAIL_BYTES];
 
-	if (shim.config.host != CONFIG_HOST_AUTO || host != &host_qemu ||
-	        !host_stacks.is_here(&shim.config) || host_stacks.attach(&shim.config, &outcome) != 0)
-		return;
+	if (host_stacks.attach(&shim.config, &stacks) != 0)
+		return error;
 	memcpy(detail, shim.outcome.detail, sizeof detail);
-	host_say(&shim.outcome, "%s; %s", detail, outcome.detail);
+	host_say(&shim.outcome, "%s; %s", detail, stacks.detail);
+	if (error != 0) {
+		shim.outcome.mode = stacks.mode;
+		shim.outcome.way = stacks.way;
+		shim.outcome.is_waiting = stacks.is_waiting;
+		shim.outcome.cap = stacks.cap;
+	}
+	return 0;
 }
 
 /* Takes the program over for a host. 0; or -errno, and all is as it was. */
@@ -96,9 +107,10 @@ static int start(const struct host *host)
 {
 	int error = host->attach(&shim.config, &shim.outcome);
 
+	if (shim.outcome.has_stacks)
+		error = start_stacks(error);
 	if (error != 0)
 		return error;
-	start_companion(host);
 	if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0)
 		warn("there was no memory to hear of forks: children write no statistics");
 	return 0;
@@ -164,7 +176,7 @@ __attribute__((constructor)) static void shim_start(void)
 
 	config_read(&shim.config);
 	real_init();
-	shim.outcome.mode = "none";
+	shim.outcome.mode = shim.outcome.way = "none";
 	host_say(&shim.outcome, shim.config.host == CONFIG_HOST_OFF ? "switched off by COPOOL_HOST=off"
 	                                                            : "the program has no known coroutines");
 	watch_ask(&shim.config);
@@ -176,9 +188,17 @@ __attribute__((constructor)) static void shim_start(void)
 	shim.report = (struct report_host){
 	        .name = shim.host != NULL ? shim.host->name : "none",
 	        .mode = shim.outcome.mode,
+	        .way = shim.outcome.way,
 	        .detail = shim.outcome.detail,
 	        .cap = shim.outcome.cap,
 	};
+	if (shim.host != NULL && shim.host->withdrawn != NULL) {
+		shim.later = shim.report;
+		shim.later.mode = shim.outcome.has_stacks ? "pool" : "none";
+		shim.later.way = shim.outcome.has_stacks ? "stacks" : "none";
+		shim.later.detail = shim.host->withdrawn;
+		shim.report.later = &shim.later;
+	}
 	if (shim.host == NULL)
 		report_inert(&shim.config, &shim.report);
 	else if (shim.outcome.is_waiting)

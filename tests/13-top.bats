@@ -173,7 +173,7 @@ without_time() {
 	# It makes a coroutine when it opens its disk.
 	wait_until 20 counts "$pid" '.create_new + .create_local > 0'
 	grep -qE '^Seccomp:\s+2' "/proc/$pid/status"
-	"$COPOOL" show "$pid" | grep -q '  host qemu: '
+	"$COPOOL" show "$pid" | grep -q '  host qemu by ending: '
 }
 
 @test "show PID: the child of a fork counts for itself" {

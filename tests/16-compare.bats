@@ -110,7 +110,7 @@ tells() {
 @test "compare: why nothing is pooled is said where there is a reason" {
 	requires_guest qemu_unmovable
 	compares 0 -n 1 -- "$GUESTS/qemu_unmovable" churn
-	[[ $(verdict) == "does not help: QEMU's coroutines are left alone: "*", leave it off" ]]
+	[[ $(verdict) == "does not help: QEMU's coroutines are left to its own pool: "*", leave it off" ]]
 	requires qemu-img
 	compares 0 -n 1 --host=off -- "${bursts[@]}"
 	[[ $(verdict) == "does not help: switched off by COPOOL_HOST=off, leave it off" ]]

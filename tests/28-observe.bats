@@ -252,7 +252,7 @@ fibers='for ($i = 0; $i < 3000; $i++) { $f = new Fiber(function ($n) { return $n
 	rm "$LOG"
 	requires_guest qemu_unmovable
 	same_twin "$GUESTS/qemu_unmovable" churn
-	[[ $status -eq 0 && $(log_open mode) == none && $(log_open detail) == *"left alone"* ]]
+	[[ $status -eq 0 && $(log_open mode) == none && $(log_open detail) == *"left to its own pool"* ]]
 }
 
 @test "observe: without a log there is no thread of ours" {

@@ -16,7 +16,7 @@ struct stack_class {
 	struct arena_class *slots;
 	struct pool pool;
 	struct pool_kind kind;
-	bool is_pooled_above; /* see sites_is_pooled: the pool only counts */
+	bool is_pooled_above; /* see sites_is_pooled: the pool only counts, as long as that is so */
 	char name[REQUEST_NAME_BYTES];
 };
 
@@ -48,6 +48,11 @@ unsigned classes_cap_bearable(void)
 static struct stack_class *class_of(const struct arena_class *slots)
 {
 	return &classes.class[slots - classes.arena->class];
+}
+
+static bool only_counts(const struct stack_class *class)
+{
+	return class->is_pooled_above && sites_are_pooled_above();
 }
 
 static void *make(void *owner)
@@ -173,7 +178,7 @@ void *classes_get(struct request *request)
 		class = add_class(request);
 	if (class == NULL)
 		return NULL;
-	stack = class->is_pooled_above ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
+	stack = only_counts(class) ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
 	if (stack != NULL && !hand_out(class, stack)) {
 		pool_destroy(&class->pool, stack);
 		stack = NULL;
@@ -193,7 +198,7 @@ void classes_put(const struct arena_place *place)
 
 	if (class->request.is_clean && place->slot->guard_bytes == 0)
 		sites_spoil(class->request.caller, class->request.bytes);
-	if (class->is_pooled_above)
+	if (only_counts(class))
 		pool_destroy(&class->pool, (void *)place->base);
 	else
 		pool_put(&class->pool, class->pool.index, (void *)place->base);

@@ -6,6 +6,7 @@
 #define COPOOL_HOST_HOST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct config;
@@ -14,9 +15,13 @@ enum { HOST_DETAIL_BYTES = 384 };
 
 /* How it went, for the log. */
 struct host_outcome {
-	bool is_waiting;  /* nothing is pooled yet, and may never be: so no thread */
-	const char *mode; /* RECORD's words: "pool", "overflow", "observe", or "none" when not attached */
+	bool is_waiting;                /* nothing is pooled yet, and may never be: so no thread */
+	const char *mode;               /* RECORD's words: "pool", "observe", or "none" when not attached */
+	const char *way;                /* RECORD's words for how that is done */
 	char detail[HOST_DETAIL_BYTES]; /* a sentence on what was found and done, or why not */
+	/* The host stacks can help beside this one, or in its place where it could not be attached. */
+	bool has_stacks;
+	size_t learn_bytes; /* the program's stacks are of this size, and their call is to be learned; 0: no */
 	unsigned cap; /* batches in each depot, where the pools come later, and the host knows; else 0 */
 };
 
@@ -34,6 +39,9 @@ struct host {
 
 	/* Whether an address is among code that it wrote; NULL when it writes none. */
 	bool (*holds)(uintptr_t address);
+
+	/* The outcome's detail once one of its pools was withdrawn (pool/doubt.h); NULL: it withdraws none. */
+	const char *withdrawn;
 };
 
 extern const struct host host_named, host_qemu, host_stacks;

@@ -280,6 +280,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 		return error;
 	}
 	outcome->mode = named.is_observing ? "observe" : "pool";
+	outcome->way = "named";
 	host_say(outcome,
 	        named.is_observing ? "what %s creates and %s destroys is counted, and left to the program"
 	                           : "what %s creates is pooled when %s destroys it",
@@ -303,4 +304,5 @@ static bool holds(uintptr_t address)
 	return patch_holds(&named.patches, address);
 }
 
-const struct host host_named = {"named", is_here, attach, fork_child, holds};
+const struct host host_named = {
+        .name = "named", .is_here = is_here, .attach = attach, .fork_child = fork_child, .holds = holds};

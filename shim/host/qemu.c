@@ -1,35 +1,41 @@
 /*
  * QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound inside the
- * executable, so they are interposed by patching their entries:
+ * executable, so they are taken over by patching its code. There are four ways; each is proved before anything is
+ * changed, and what fails in one is left to the next:
  *
- *	caller --> qemu_coroutine_new: jmp --> island: the fast path of pool_get (pool/front.h)
- *	                                         |     pool_get_slow --(miss)--> make --> original_new
+ *	ending	qemu_coroutine_create is replaced whole, and the instruction of qemu_aio_coroutine_enter
+ *		where an ended coroutine would go to QEMU's own pool becomes a jump to ours:
  *
- * Where there is no such code for the processor, the island leads to hook_new, which does the same.
+ *	    caller --> qemu_coroutine_create: jmp --> island: a coroutine from the cache, armed (pool/front.h)
+ *	                                               |      create_slow --(miss)--> qemu_coroutine_new
+ *	    qemu_aio_coroutine_enter: … jmp ---------> island: into the cache, and back into the loop
  *
- * QEMU keeps a pool of its own in front of these. Its size is a variable that only
- * qemu_coroutine_dec_pool_size names for us; set to 0, every create and destroy comes to us:
+ *	switch	for code of another shape from QEMU 9.0 on: create as above; qemu_coroutine_switch is hooked,
+ *		keeps a coroutine that has ended, and says that it has yielded
+ *	stacks	nothing is patched: QEMU's own pool stays, and the stacks beyond it are recycled (stacks.c)
+ *	none	the reason is in the log
  *
- *	               its pool's size     what is hooked
- *	to 6.1         fixed               new, delete: "overflow", its own pool stays above ours
- *	6.2 to 9.0     variable, 64        new, delete, inc, dec
- *	from 9.1       variable, 128       the same and create, as a thread keeps up to two batches of
- *	                                   128 itself
+ * With the first two QEMU's own pool stays empty, and its lock is never taken: no variable of its is touched. The
+ * wake-up queue, the assertion on locks held, tracing, and all errors stay QEMU's own code.
  *
- * To observe, create, new and delete are hooked in all versions, and the variable stays.
+ * qemu_coroutine_new is hooked to count what QEMU makes past us (pool/doubt.h). A coroutine that has ended waits
+ * in its trampoline's loop: it can be handed out as it is.
  *
- * A coroutine that qemu_coroutine_delete receives has terminated and waits in its trampoline's loop: it can
- * be handed out by qemu_coroutine_new as it is. All threads enter the hooks; `qemu` is written by attach
- * alone.
+ * To observe, create, new and delete are hooked, and all stays with QEMU's own pool.
+ *
+ * All threads enter the hooks; `qemu` is written by is_here and attach alone.
  */
 #include "host/host.h"
 
 #include "config.h"
 #include "host/program.h"
+#include "host/qemu_code.h"
+#include "host/qemu_symbols.h"
+#include "host/sites.h"
 #include "libc/warn.h"
 #include "patch/decode.h"
 #include "patch/patch.h"
-#include "patch/symbols.h"
+#include "pool/doubt.h"
 #include "pool/front.h"
 #include "pool/pool.h"
 #include "pool/tally.h"
@@ -38,12 +44,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 enum { COROUTINES = 0 }; /* the pool's index, a constant on the fast path */
 
 enum { STACK_BYTES = 1 << 20 }; /* of a coroutine, in all versions */
 
-enum { SIZE_FROM_6_2 = 64, SIZE_FROM_9_1 = 128 };
+enum { POOL_FROM_9_0 = 128 }; /* what the variable for the size of QEMU's own pool starts with */
+
+enum { YIELD = 1, TERMINATE = 2 }; /* QEMU's enum CoroutineAction */
+
+#define WITHDRAWN "QEMU's coroutines end where copool has not found it: they are left to QEMU's own pool"
 
 /* What a coroutine has at its front; the same in 5.2, 7.2, 10.0 and 11.1. */
 struct coroutine {
@@ -51,7 +62,8 @@ struct coroutine {
 	void *entry_argument;
 	struct coroutine *caller;
 	struct coroutine *pool_next;
-	char locks_and_scheduling[0x20];
+	size_t locks_held;
+	char scheduling[0x18];
 	struct {
 		struct coroutine *first;
 		struct coroutine *
@@ -59,19 +71,23 @@ struct coroutine {
 	} wakeup;
 };
 
+_Static_assert(offsetof(struct coroutine, locks_held) == 0x20, "as in QEMU");
 _Static_assert(offsetof(struct coroutine, wakeup) == 0x40, "as in QEMU");
 
 typedef struct coroutine *(new_function)(void);
 typedef void(delete_function)(struct coroutine *coroutine);
 typedef struct coroutine *(create_function)(void (*entry)(void *), void *argument);
+typedef int(switch_function)(struct coroutine *from, struct coroutine *to, int action);
 
 static struct {
 	struct pool pool;
 	struct patch_set patches;
+	struct qemu_symbols symbols; /* open from is_here to attach */
 	new_function *original_new;
 	delete_function *original_delete;
 	create_function *original_create;
-	void *original_inc, *original_dec; /* never called: they would bring QEMU's own pool back */
+	switch_function *original_switch;
+	const uint16_t *is_traced; /* not 0: QEMU prints a line when a coroutine ends */
 } qemu;
 
 static void *make(void *owner)
@@ -99,6 +115,8 @@ static const struct pool_kind coroutines = {
 /* To observe: what QEMU asks of its own pool, and what that one cannot serve. */
 static const struct pool_kind observed = {.name = "qemu-coroutine", .is_observed = true};
 
+/* ---- hooks: observe ---- */
+
 static struct coroutine *observe_create(void (*entry)(void *), void *argument)
 {
 	tally_create(&qemu.pool);
@@ -120,23 +138,11 @@ static void observe_delete(struct coroutine *coroutine)
 	qemu.original_delete(coroutine);
 }
 
-static struct coroutine *hook_new(void)
-{
-	return pool_get(&qemu.pool, COROUTINES);
-}
+/* ---- hooks: pool ---- */
 
-static void hook_delete(struct coroutine *coroutine)
+/* What qemu_coroutine_create does to a coroutine that it has got from somewhere. */
+static struct coroutine *arm(struct coroutine *coroutine, void (*entry)(void *), void *argument)
 {
-	pool_put(&qemu.pool, COROUTINES, coroutine);
-}
-
-/* From 9.1: ours first, as QEMU's own way takes a lock or touches its batches. */
-static struct coroutine *hook_create(void (*entry)(void *), void *argument)
-{
-	struct coroutine *coroutine = pool_take(&qemu.pool, COROUTINES);
-
-	if (coroutine == NULL)
-		return qemu.original_create(entry, argument);
 	coroutine->entry = entry;
 	coroutine->entry_argument = argument;
 	coroutine->wakeup.first = NULL;
@@ -144,128 +150,213 @@ static struct coroutine *hook_create(void (*entry)(void *), void *argument)
 	return coroutine;
 }
 
-static void hook_inc_pool_size(unsigned change)
+/* QEMU's own way. What comes of it without qemu_coroutine_new ended past us. */
+static struct coroutine *create_by_qemu(void (*entry)(void *), void *argument)
 {
-	pool_hint(&qemu.pool, (int)change);
-}
+	uint64_t made = doubt_made(&qemu.pool);
+	struct coroutine *coroutine = qemu.original_create(entry, argument);
 
-static void hook_dec_pool_size(unsigned change)
-{
-	pool_hint(&qemu.pool, -(int)change);
-}
-
-static const char *refusal(int error)
-{
-	switch (error) {
-	case -ENOENT:
-		return "a function that would have to be patched, or the library Zydis, was not found";
-	case -ELIBBAD:
-		return "the library Zydis is of a version that is not known";
-	default:
-		return warn_reason(-error);
+	if (doubt_made(&qemu.pool) == made && !pool_is_withdrawn(&qemu.pool)) {
+		pool_withdraw(&qemu.pool);
+		sites_pool_above(false);
+		warn(WITHDRAWN);
 	}
+	return coroutine;
 }
 
-/* Plans a patch of a function that the program has. */
-static int plan(const struct symbols *symbols, const char *name, void *hook, void *original)
+static struct coroutine *create_miss(void (*entry)(void *), void *argument)
 {
-	struct symbol symbol;
-	int error = symbols_find(symbols, name, ELF_FUNCTION, &symbol);
+	struct coroutine *coroutine;
 
-	return error != 0 ? error : patch_plan(&qemu.patches, name, &symbol, hook, original);
+	if (doubt_is_due(&qemu.pool))
+		return create_by_qemu(entry, argument);
+	coroutine = pool_make(&qemu.pool);
+	return coroutine != NULL ? arm(coroutine, entry, argument) : NULL;
 }
 
-/* The same for the two that serve from the cache before anything else. */
-static int plan_front(const struct symbols *symbols, const char *name,
-        size_t (*front)(uint8_t[FRONT_BYTES], struct pool *, unsigned), void *hook, void *original)
+/* Where the thread's cache cannot serve. */
+static struct coroutine *create_slow(void (*entry)(void *), void *argument, struct cache *cache)
 {
-	uint8_t code[FRONT_BYTES];
-	size_t bytes = front(code, &qemu.pool, COROUTINES);
-	struct symbol symbol;
-	int error;
+	struct coroutine *coroutine = pool_take_slow(&qemu.pool, cache);
 
-	if (bytes == 0)
-		return plan(symbols, name, hook, original);
-	error = symbols_find(symbols, name, ELF_FUNCTION, &symbol);
-	return error != 0 ? error : patch_plan_code(&qemu.patches, name, &symbol, code, bytes, original);
+	return coroutine != NULL ? arm(coroutine, entry, argument) : create_miss(entry, argument);
 }
 
-/* Finds the variable that holds the size of QEMU's own pool; NULL: there is none that we know. */
-static int *find_pool_size(const struct symbols *symbols)
+/* All of it, where there is no machine code of ours for the fast path. */
+static struct coroutine *hook_create(void (*entry)(void *), void *argument)
 {
-	struct decode_code code;
-	struct symbol dec;
-	uint64_t address;
-	int *size;
+	struct coroutine *coroutine = pool_take(&qemu.pool, COROUTINES);
 
-	if (symbols_find(symbols, "qemu_coroutine_dec_pool_size", ELF_FUNCTION, &dec) != 0)
-		return NULL;
-	code = patch_code(&dec);
-	if (decode_rip_operand(&code, &address) != DECODE_FINE)
-		return NULL;
-	size = (int *)(uintptr_t)address;
-	if (address % sizeof *size != 0 || !symbols_is_writable(symbols, size, sizeof *size))
-		return NULL;
-	return *size == SIZE_FROM_6_2 || *size == SIZE_FROM_9_1 ? size : NULL;
+	return coroutine != NULL ? arm(coroutine, entry, argument) : create_miss(entry, argument);
 }
 
-/* Plans to switch QEMU's own pool off. What cannot be planned leaves the plan as it was, but for the reason.
+/*
+ * The coroutine stays in this thread's cache: the caller still reads its wake-up queue, before this thread can
+ * create another. So where the cache cannot have it, it ends QEMU's way.
  */
-static int plan_takeover(const struct symbols *symbols, int *size)
+static int hook_switch(struct coroutine *from, struct coroutine *to, int action)
 {
-	struct patch_set saved = qemu.patches;
+	int result = qemu.original_switch(from, to, action);
+
+	if (result != TERMINATE || to->locks_held != 0 || *qemu.is_traced != 0)
+		return result;
+	to->caller = NULL;
+	if (pool_keep(&qemu.pool, COROUTINES, to))
+		return YIELD;
+	tally_gone(&qemu.pool, to);
+	return result;
+}
+
+/* ---- planning ---- */
+
+static int refuse(const char *name, const char *reason)
+{
+	patch_refuse(&qemu.patches, name, reason);
+	return -ENOTSUP;
+}
+
+static int plan(const char *name, const struct symbol *function, void *hook, void *original)
+{
+	return function->address != NULL ? patch_plan(&qemu.patches, name, function, hook, original)
+	                                 : refuse(name, "it was not found");
+}
+
+/* qemu_coroutine_create as a whole, and new to count. */
+static int plan_create(const struct qemu_callers *callers)
+{
+	const struct decode_code code = patch_code(&qemu.symbols.create);
+	const char *reason = qemu_code_create(&code);
+	uint8_t bytes[FRONT_BYTES];
+	size_t count;
 	int error;
 
-	error = plan(symbols, "qemu_coroutine_inc_pool_size", hook_inc_pool_size, &qemu.original_inc);
+	if (reason == NULL)
+		reason = qemu_code_only_create(callers, &code);
+	if (reason != NULL)
+		return refuse("qemu_coroutine_create", reason);
+	count = front_get_armed(bytes, COROUTINES,
+	        &(struct front_arming){qemu_code_arm, qemu_code_arm_bytes, (const void *)create_slow});
+	if (count != 0)
+		error = patch_plan_code(&qemu.patches, "qemu_coroutine_create", &qemu.symbols.create, bytes,
+		        count, (void **)&qemu.original_create);
+	else
+		error = plan(
+		        "qemu_coroutine_create", &qemu.symbols.create, hook_create, &qemu.original_create);
 	if (error == 0)
-		error = plan(symbols, "qemu_coroutine_dec_pool_size", hook_dec_pool_size, &qemu.original_dec);
-	if (error == 0 && *size == SIZE_FROM_9_1)
-		error = plan(symbols, "qemu_coroutine_create", hook_create, &qemu.original_create);
-	if (error == 0)
-		error = patch_plan_word(&qemu.patches, size, *size, 0);
-	if (error != 0) {
-		memcpy(saved.reason, qemu.patches.reason, sizeof saved.reason);
-		qemu.patches = saved;
-	}
+		error = plan("qemu_coroutine_new", &qemu.symbols.new, observe_new, &qemu.original_new);
 	return error;
 }
 
-/* Plans what only counts. */
-static int plan_observer(const struct symbols *symbols, struct host_outcome *outcome)
+/* The instruction where a coroutine ends. */
+static int plan_ending(const struct qemu_callers *callers)
 {
-	int error = plan(symbols, "qemu_coroutine_create", observe_create, &qemu.original_create);
+	const struct decode_code code = patch_code(&qemu.symbols.enter);
+	const uintptr_t switch_at = (uintptr_t)qemu.symbols.switching.address;
+	struct front_place place;
+	struct patch_place patch;
+	struct qemu_ending ending;
+	uint8_t bytes[FRONT_BYTES];
+	const char *reason = qemu_code_ending(&code, switch_at, &ending);
+	size_t count;
+
+	if (reason == NULL)
+		reason = qemu_code_only_enter(callers, &code);
+	if (reason != NULL)
+		return refuse("qemu_aio_coroutine_enter", reason);
+	place = (struct front_place){code.bytes + ending.at, ending.length, ending.object};
+	patch = (struct patch_place){.at = ending.at, .goes_on = ending.next};
+	count = front_put_inside(bytes, &qemu.pool, COROUTINES, &place, patch.exit, &patch.exits);
+	if (count == 0)
+		return refuse("qemu_aio_coroutine_enter", "there is no code for this processor");
+	return patch_plan_inside(
+	        &qemu.patches, "qemu_aio_coroutine_enter", &qemu.symbols.enter, &patch, bytes, count);
+}
+
+/* The size of QEMU's own pool at the start, from 7.1 on; 0: none that we know. */
+static int own_pool_size(void)
+{
+	struct decode_code code;
+	uint64_t address;
+	int size;
+
+	if (qemu.symbols.dec_pool_size.address == NULL)
+		return 0;
+	code = patch_code(&qemu.symbols.dec_pool_size);
+	if (decode_rip_operand(&code, &address) != DECODE_FINE || address % sizeof size != 0 ||
+	        !symbols_is_writable(&qemu.symbols.tables, (void *)(uintptr_t)address, sizeof size))
+		return 0;
+	memcpy(&size, (void *)(uintptr_t)address, sizeof size);
+	return size;
+}
+
+/* Before 9.0 this way is slower than QEMU's own. */
+static int plan_switch(void)
+{
+	if (own_pool_size() != POOL_FROM_9_0 || qemu.symbols.traced.address == NULL)
+		return -ENOTSUP;
+	qemu.is_traced = qemu.symbols.traced.address;
+	return plan("qemu_coroutine_switch", &qemu.symbols.switching, hook_switch, &qemu.original_switch);
+}
+
+/* Plans what only counts. */
+static int plan_observer(struct host_outcome *outcome)
+{
+	const struct decode_code delete = patch_code(&qemu.symbols.delete);
+	int error;
+
+	if (!qemu_code_is_called(&delete))
+		return refuse("qemu_coroutine_delete",
+		        "nothing calls it: a compiler has put copies of it elsewhere");
+	error = plan("qemu_coroutine_create", &qemu.symbols.create, observe_create, &qemu.original_create);
 
 	if (error == 0)
-		error = plan(symbols, "qemu_coroutine_new", observe_new, &qemu.original_new);
+		error = plan("qemu_coroutine_new", &qemu.symbols.new, observe_new, &qemu.original_new);
 	if (error == 0)
-		error = plan(symbols, "qemu_coroutine_delete", observe_delete, &qemu.original_delete);
+		error = plan(
+		        "qemu_coroutine_delete", &qemu.symbols.delete, observe_delete, &qemu.original_delete);
 	outcome->mode = "observe";
+	outcome->way = "observe";
 	host_say(outcome, "QEMU's coroutines are counted, and left to its own pool");
 	return error;
 }
 
-/* Plans all patches, and says what they will have done. */
-static int plan_pool(const struct symbols *symbols, struct host_outcome *outcome)
+/* Plans the first way that can be had, and says what it will have done. */
+static int plan_pool(struct host_outcome *outcome)
 {
-	int error, *size;
+	const struct decode_code enter = patch_code(&qemu.symbols.enter);
+	char reason[PATCH_REASON_BYTES];
+	struct qemu_callers callers;
+	int error;
 
-	error = plan_front(symbols, "qemu_coroutine_new", front_get, hook_new, &qemu.original_new);
-	if (error == 0)
-		error = plan_front(
-		        symbols, "qemu_coroutine_delete", front_put, hook_delete, &qemu.original_delete);
+	qemu_code_callers(&enter, (uintptr_t)qemu.symbols.new.address,
+	        (uintptr_t)qemu.symbols.switching.address, (uintptr_t)qemu.symbols.delete.address, &callers);
+	error = plan_create(&callers);
 	if (error != 0)
 		return error;
-	size = find_pool_size(symbols);
-	if (size != NULL && plan_takeover(symbols, size) == 0) {
-		outcome->mode = "pool";
-		host_say(outcome, "QEMU's coroutines are pooled; its own pool of %d is switched off", *size);
+	qemu.original_delete = (delete_function *)qemu.symbols.delete.address;
+	outcome->mode = "pool";
+	error = plan_ending(&callers);
+	if (error == 0) {
+		outcome->way = "ending";
+		host_say(outcome, "QEMU's coroutines are pooled, and its own pool is not used");
 		return 0;
 	}
-	outcome->mode = "overflow";
-	host_say(outcome, "QEMU's own pool stays above this one, which gets what overflows it: %s",
-	        size == NULL ? "no variable with its size was found" : qemu.patches.reason);
-	return 0;
+	memcpy(reason, qemu.patches.reason, sizeof reason);
+	error = plan_switch();
+	if (error == 0) {
+		outcome->way = "switch";
+		host_say(outcome,
+		        "QEMU's coroutines are pooled, and its own pool is not used; they are taken when "
+		        "they switch back "
+		        "(%s)",
+		        reason);
+	} else {
+		memcpy(qemu.patches.reason, reason, sizeof reason);
+	}
+	return error;
 }
+
+/* ---- attaching ---- */
 
 static int start_pool(const struct config *config)
 {
@@ -276,85 +367,79 @@ static int start_pool(const struct config *config)
 	return index == COROUTINES ? 0 : -ENOSPC;
 }
 
-static void say_why_not(struct host_outcome *outcome, int error)
+static const char *refusal(int error)
 {
-	outcome->mode = "none";
-	host_say(outcome, "QEMU's coroutines are left alone: %s",
-	        qemu.patches.reason[0] != '\0' ? qemu.patches.reason : refusal(error));
+	switch (error) {
+	case -ENOENT:
+		return "a function that would have to be patched was not found";
+	case -ELIBACC:
+		return "the library Zydis, which reads its code, was not found";
+	case -EBUSY:
+		return "the program was running already";
+	case -ELIBBAD:
+		return "the library Zydis is of a version that is not known";
+	default:
+		return warn_reason(-error);
+	}
 }
 
-static int attach_to(const struct symbols *symbols, const struct config *config, struct host_outcome *outcome)
+static int plan_and_commit(const struct config *config, struct host_outcome *outcome)
 {
 	int error = decode_open();
 
-	patch_begin(&qemu.patches);
-	if (error != 0) {
-		say_why_not(outcome, error);
-		return error;
-	}
-	error = config->mode == CONFIG_MODE_OBSERVE ? plan_observer(symbols, outcome)
-	                                            : plan_pool(symbols, outcome);
+	if (error != 0)
+		return error == -ENOENT ? -ELIBACC : error;
+	error = config->mode == CONFIG_MODE_OBSERVE ? plan_observer(outcome) : plan_pool(outcome);
 	decode_close();
 	if (error == 0)
 		error = start_pool(config);
-	if (error == 0)
-		error = patch_commit(&qemu.patches);
-	if (error != 0) {
-		say_why_not(outcome, error);
-		patch_revert(&qemu.patches);
-	}
+	if (error != 0)
+		return error;
+	error = patch_commit(&qemu.patches);
+	if (error != 0)
+		pool_unstart(&qemu.pool);
 	return error;
-}
-
-/* Whether the program has what we patch; its own file is only read when there is reason to hope. */
-static bool has_symbols(struct symbols *symbols, bool may_open_files)
-{
-	struct symbol symbol;
-
-	if (symbols_find(symbols, "qemu_coroutine_new", ELF_FUNCTION, &symbol) == 0)
-		return true;
-	return may_open_files && symbols_open_files(symbols, SYMBOLS_DEBUG_ROOT) == 0 &&
-	       symbols_find(symbols, "qemu_coroutine_new", ELF_FUNCTION, &symbol) == 0;
-}
-
-static bool may_open_files(const struct config *config)
-{
-	return config->host == CONFIG_HOST_QEMU || strncmp(program_invocation_short_name, "qemu", 4) == 0;
 }
 
 static bool is_here(const struct config *config)
 {
-	struct symbols symbols;
-	bool found;
+	return qemu_symbols_open(&qemu.symbols, config->host == CONFIG_HOST_QEMU);
+}
 
-	if (symbols_open(&symbols) != 0)
-		return false;
-	found = has_symbols(&symbols, may_open_files(config));
-	symbols_close(&symbols);
-	return found;
+static bool know_range(const struct symbol *function)
+{
+	uintptr_t low = (uintptr_t)function->address;
+
+	return low != 0 && function->size != 0 && sites_know("qemu", low, low + function->size);
+}
+
+/* Where its stacks come from, for host stacks: by name, or to be learned. */
+static void know_stacks(struct host_outcome *outcome)
+{
+	bool is_known = know_range(&qemu.symbols.alloc_stack);
+
+	if (is_known)
+		know_range(&qemu.symbols.new); /* a compiler may have put the one into the other */
+	outcome->has_stacks = is_known || qemu_is_called_so();
+	outcome->learn_bytes = is_known ? 0 : STACK_BYTES + getauxval(AT_PAGESZ);
 }
 
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
-	struct symbols symbols;
-	int error;
+	int error = -ENOENT;
 
-	if (!program_is_starting()) {
-		host_say(outcome, "QEMU's coroutines are left alone: the program was running already");
-		return -EBUSY;
-	}
-	error = symbols_open(&symbols);
+	patch_begin(&qemu.patches);
+	if (qemu_symbols_find(&qemu.symbols))
+		error = program_is_starting() ? plan_and_commit(config, outcome) : -EBUSY;
+	know_stacks(outcome);
+	sites_pool_above(error == 0 && config->mode != CONFIG_MODE_OBSERVE);
 	if (error != 0) {
-		host_say(outcome, "the program's headers make no sense");
-		return error;
+		outcome->mode = outcome->way = "none";
+		host_say(outcome, "QEMU's coroutines are left to its own pool: %s",
+		        qemu.patches.reason[0] != '\0' ? qemu.patches.reason : refusal(error));
+		patch_revert(&qemu.patches);
 	}
-	if (has_symbols(&symbols, true)) {
-		error = attach_to(&symbols, config, outcome);
-	} else {
-		error = -ENOENT;
-		say_why_not(outcome, error);
-	}
-	symbols_close(&symbols);
+	qemu_symbols_close(&qemu.symbols);
 	return error;
 }
 
@@ -363,4 +448,5 @@ static bool holds(uintptr_t address)
 	return patch_holds(&qemu.patches, address);
 }
 
-const struct host host_qemu = {"qemu", is_here, attach, NULL, holds};
+const struct host host_qemu = {
+        .name = "qemu", .is_here = is_here, .attach = attach, .holds = holds, .withdrawn = WITHDRAWN};

@@ -21,7 +21,7 @@ enum { PROOFS_MASK = 0xff, SPOILED = 0x100 };
 static const struct {
 	const char *function;
 	const char *owner;
-	bool is_pooled; /* the program, or another host of ours, keeps idle ones itself */
+	bool is_pooled; /* where another host of ours has a pool above them: see sites_pool_above */
 } known[] = {
         {"zend_fiber_init_context", "php", false},
         {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false},
@@ -35,9 +35,18 @@ struct site {
 	_Atomic int32_t open;   /* its mappings that still lack a guard page */
 };
 
+enum { RANGES_MAX = 4 };
+
 static struct {
-	enum sites_learning learning; /* written by sites_init, as the next two */
+	enum sites_learning learning; /* written by sites_init, as the next three */
+	size_t only_bytes;
 	uintptr_t program_low, program_high;
+	struct {
+		uintptr_t low, high;
+		uint32_t owner; /* as in site.state */
+	} range[RANGES_MAX];    /* written by sites_know, as their number */
+	unsigned ranges;
+	_Atomic uint32_t is_pooled_above; /* 1: another host of ours has a pool above the stacks */
 	struct site site[SITES_MAX];
 	_Atomic uint64_t
 	        pending[SITES_PENDING]; /* mappings without their guard page, see pending_word; 0: free */
@@ -46,11 +55,35 @@ static struct {
 /* [all words here] relaxed: each word stands for itself; a stale one delays learning or ends it, no more. */
 #define LOAD(word) atomic_load_explicit(&(word), memory_order_relaxed)
 
-void sites_init(enum sites_learning learning)
+bool sites_know(const char *owner, uintptr_t low, uintptr_t high)
+{
+	for (uint32_t i = 0; i < sizeof known / sizeof *known && sites.ranges < RANGES_MAX; i++) {
+		if (strcmp(known[i].owner, owner) != 0)
+			continue;
+		sites.range[sites.ranges].low = low;
+		sites.range[sites.ranges].high = high;
+		sites.range[sites.ranges++].owner = i + 1;
+		return true;
+	}
+	return false;
+}
+
+void sites_pool_above(bool is_pooled)
+{
+	atomic_store_explicit(&sites.is_pooled_above, is_pooled, memory_order_relaxed);
+}
+
+bool sites_are_pooled_above(void)
+{
+	return LOAD(sites.is_pooled_above) != 0;
+}
+
+void sites_init(enum sites_learning learning, size_t only_bytes)
 {
 	struct dl_find_object program;
 
 	sites.learning = learning;
+	sites.only_bytes = only_bytes;
 	if (_dl_find_object((void *)getauxval(AT_ENTRY), &program) == 0) {
 		sites.program_low = (uintptr_t)program.dlfo_map_start;
 		sites.program_high = (uintptr_t)program.dlfo_map_end;
@@ -75,8 +108,12 @@ static uint32_t find_owner(const void *caller)
 	struct dl_find_object object;
 	struct elf_symbol symbol;
 	struct elf_image image;
-	uintptr_t address;
+	uintptr_t address = (uintptr_t)caller;
 
+	for (unsigned i = 0; i < sites.ranges; i++) {
+		if (address > sites.range[i].low && address <= sites.range[i].high)
+			return sites.range[i].owner;
+	}
 	if (_dl_find_object((void *)caller, &object) != 0 || image_of(&object, &image) != 0)
 		return 0;
 	address = (uintptr_t)caller - image.bias;
@@ -138,7 +175,7 @@ bool sites_is_pooled(const void *caller, size_t bytes)
 	struct site *site = site_of(caller, bytes);
 	uint32_t owner = site != NULL ? LOAD(site->state) >> OWNER_SHIFT : 0;
 
-	return owner != 0 && known[owner - 1].is_pooled;
+	return owner != 0 && known[owner - 1].is_pooled && sites_are_pooled_above();
 }
 
 const char *sites_owner(const void *caller, size_t bytes)
@@ -163,10 +200,12 @@ static void spoil(struct site *site)
 	atomic_fetch_or_explicit(&site->state, SPOILED, memory_order_relaxed);
 }
 
-static bool is_taught(const void *caller)
+static bool is_taught(const void *caller, size_t bytes)
 {
 	uintptr_t address = (uintptr_t)caller;
 
+	if (sites.only_bytes != 0 && bytes != sites.only_bytes)
+		return false;
 	return sites.learning == SITES_EVERYWHERE ||
 	       (sites.learning == SITES_IN_PROGRAM && address >= sites.program_low &&
 	               address < sites.program_high);
@@ -180,7 +219,7 @@ static uint64_t pending_word(const void *address, const struct site *site)
 
 void sites_note_mapping(const void *caller, const void *address, size_t bytes)
 {
-	struct site *site = is_taught(caller) ? site_of(caller, bytes) : NULL;
+	struct site *site = is_taught(caller, bytes) ? site_of(caller, bytes) : NULL;
 
 	if (site == NULL || (LOAD(site->state) & SPOILED) != 0)
 		return;

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { SITES_MAX = 1024, SITES_PENDING = 256, SITES_PROOFS = 16 };
 
@@ -22,8 +23,19 @@ enum site_standing { SITE_OTHER, SITE_KNOWN, SITE_LEARNED };
 /* Where learning is wanted. */
 enum sites_learning { SITES_NEVER, SITES_IN_PROGRAM, SITES_EVERYWHERE };
 
-/* Called once, before any other. */
-void sites_init(enum sites_learning learning);
+/* Called once, before any other but sites_know. `only_bytes`: learn no mappings of another size; 0: of any. */
+void sites_init(enum sites_learning learning, size_t only_bytes);
+
+/*
+ * The code from `low` to `high` allocates `owner`'s coroutine stacks and maps nothing else; `owner` is one that
+ * sites_owner() can return. For a program whose dynamic symbols do not say so. False: there is no room for more,
+ * or no such owner. Constructor time.
+ */
+bool sites_know(const char *owner, uintptr_t low, uintptr_t high);
+
+/* Whether another host of ours keeps the idle ones of a program that has one. At first: no. Any thread. */
+void sites_pool_above(bool is_pooled);
+bool sites_are_pooled_above(void);
 
 /* What is known of the mappings of `bytes` (whole pages) that the call at `caller` makes. */
 enum site_standing sites_ask(const void *caller, size_t bytes);

@@ -347,9 +347,13 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 {
 	bool boost = has_boost();
 
-	outcome->is_waiting = !is_expected(config);
+	outcome->is_waiting = !is_expected(config) && (!outcome->has_stacks || outcome->learn_bytes != 0);
+	outcome->way = "stacks";
 	request_init(config->stack_bytes, config->zero);
-	sites_init(config->learn ? SITES_EVERYWHERE : boost ? SITES_IN_PROGRAM : SITES_NEVER);
+	sites_init(config->learn                        ? SITES_EVERYWHERE
+	           : boost || outcome->learn_bytes != 0 ? SITES_IN_PROGRAM
+	                                                : SITES_NEVER,
+	        config->learn || boost ? 0 : outcome->learn_bytes);
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		return attach_observer(learning_text(config, boost), outcome);
 	arena_init(&stacks.arena, config->guard);
@@ -369,4 +373,5 @@ static void fork_child(void)
 	observe_fork_child();
 }
 
-const struct host host_stacks = {"stacks", is_here, attach, fork_child, NULL};
+const struct host host_stacks = {
+        .name = "stacks", .is_here = is_here, .attach = attach, .fork_child = fork_child};

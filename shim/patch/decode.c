@@ -16,6 +16,7 @@ enum {
 	FUNCTION_ALIGNMENT = 16, /* padding reaches to the next such address and not beyond */
 	STARTS_BYTES =
 	        1 << 16, /* so much of a function is looked through for code inside other instructions */
+	BRANCHES_MOST = 4096,
 };
 
 static const uint8_t endbr64[ENDBR_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
@@ -69,18 +70,38 @@ static bool is_padded(const struct decode_code *code, size_t at, size_t end)
 	return true;
 }
 
-/* Marks the bytes of a function where instructions begin. Leaves where the last one ends. */
-static enum decode_refusal find_starts(
-        const struct decode_code *code, size_t at, uint8_t *starts, size_t *end)
+/* What one pass over a function has found. */
+struct layout {
+	uint8_t starts[STARTS_BYTES / 8]; /* a bit for each byte where an instruction begins */
+	uint64_t known;                   /* the bytes that these bits are about */
+	uint64_t branch[BRANCHES_MOST]; /* offsets that it goes to; that it calls itself is not among them */
+	size_t branches;
+};
+
+static void note_branch(struct layout *layout, const struct decode_code *code, const struct instruction *in)
+{
+	uint64_t offset = in->target - code->address;
+
+	if (in->size == 0 || in->flow == FLOW_NEXT || (in->flow == FLOW_CALL && offset == 0) ||
+	        offset >= STARTS_BYTES)
+		return;
+	if (layout->branches < BRANCHES_MOST)
+		layout->branch[layout->branches] = offset;
+	layout->branches++;
+}
+
+static enum decode_refusal lay_out(struct layout *layout, const struct decode_code *code, size_t at)
 {
 	struct walk walk = walk_begin(code, at);
 	enum decode_refusal refusal = DECODE_FINE;
 	struct instruction in;
 
-	for (; walk_next(&walk, &in, &refusal); at = walk.at)
+	for (; walk_next(&walk, &in, &refusal); at = walk.at) {
 		if (at < STARTS_BYTES)
-			starts[at / 8] |= 1u << at % 8;
-	*end = at < STARTS_BYTES ? at : STARTS_BYTES;
+			layout->starts[at / 8] |= 1u << at % 8;
+		note_branch(layout, code, &in);
+	}
+	layout->known = at < STARTS_BYTES ? at : STARTS_BYTES;
 	return refusal;
 }
 
@@ -90,21 +111,17 @@ static enum decode_refusal find_starts(
  */
 static enum decode_refusal find_branch_back(const struct decode_code *code, size_t at, size_t end)
 {
-	uint8_t starts[STARTS_BYTES / 8] = {0};
-	struct walk walk = walk_begin(code, at);
-	enum decode_refusal refusal;
-	struct instruction in;
-	size_t known;
+	struct layout layout = {0};
+	enum decode_refusal refusal = lay_out(&layout, code, at);
 
-	refusal = find_starts(code, at, starts, &known);
-	while (refusal == DECODE_FINE && walk_next(&walk, &in, &refusal)) {
-		uint64_t offset = in.target - code->address;
+	if (refusal == DECODE_FINE && layout.branches > BRANCHES_MOST)
+		refusal = DECODE_TOO_LONG;
+	for (size_t i = 0; i < layout.branches && refusal == DECODE_FINE; i++) {
+		uint64_t offset = layout.branch[i];
 
-		if (in.size == 0 || in.flow == FLOW_NEXT || (in.flow == FLOW_CALL && offset == 0))
-			continue;
 		if (offset < end)
 			refusal = DECODE_BRANCH_BACK;
-		else if (offset < known && (starts[offset / 8] & 1u << offset % 8) == 0)
+		else if (offset < layout.known && (layout.starts[offset / 8] & 1u << offset % 8) == 0)
 			refusal = DECODE_OVERLAP;
 	}
 	return refusal;
@@ -141,8 +158,7 @@ enum decode_refusal decode_prologue(const struct decode_code *code, struct decod
 	return find_branch_back(code, skip, at > end ? at : end);
 }
 
-/* Writes a number that counts from `from`; false when four bytes cannot hold it. */
-static bool put_offset(uint8_t *bytes, uint64_t from, uint64_t to)
+bool decode_put_distance(uint8_t *bytes, uint64_t from, uint64_t to)
 {
 	int64_t distance = (int64_t)(to - from);
 	int32_t value = (int32_t)distance;
@@ -154,7 +170,7 @@ static bool put_offset(uint8_t *bytes, uint64_t from, uint64_t to)
 bool decode_put_jump(uint8_t *bytes, uint64_t from, uint64_t to)
 {
 	bytes[0] = 0xe9;
-	return put_offset(bytes + 1, from + DECODE_JUMP_BYTES, to);
+	return decode_put_distance(bytes + 1, from + DECODE_JUMP_BYTES, to);
 }
 
 /* Writes one instruction as it must be at `address`; returns its length, 0 when it does not reach. */
@@ -173,7 +189,7 @@ static unsigned move_instruction(const struct instruction *in, uint64_t address,
 	} else {
 		memcpy(to, in->bytes, length);
 	}
-	if (in->size != 0 && !put_offset(to + offset, address + length, in->target))
+	if (in->size != 0 && !decode_put_distance(to + offset, address + length, in->target))
 		return 0;
 	return length;
 }
@@ -237,6 +253,8 @@ const char *decode_refusal_text(enum decode_refusal refusal)
 		return "there is no decoder (libZydis 4)";
 	case DECODE_TOO_SHORT:
 		return "it is too short for a jump";
+	case DECODE_TOO_LONG:
+		return "it has more branches than are looked at";
 	case DECODE_UNKNOWN:
 		return "it has bytes that are no known instruction";
 	case DECODE_PRIVILEGED:

@@ -23,6 +23,7 @@ enum decode_refusal {
 	DECODE_FINE = 0,
 	DECODE_NO_DECODER,    /* decode_open() was not called, or failed */
 	DECODE_TOO_SHORT,     /* other code begins within the bytes that the jump needs */
+	DECODE_TOO_LONG,      /* it has more branches than are looked at */
 	DECODE_UNKNOWN,       /* bytes that are no instruction */
 	DECODE_PRIVILEGED,    /* an instruction that no program may execute */
 	DECODE_CALL,          /* a call: its return address would lie in the trampoline */
@@ -77,6 +78,12 @@ enum decode_refusal decode_move(const struct decode_code *code, const struct dec
  * without lock, in the whole function (up to its first return when the size is unknown).
  */
 enum decode_refusal decode_rip_operand(const struct decode_code *code, uint64_t *address);
+
+/*
+ * Writes the four bytes of an instruction's distance to `to`, which counts from `from`, the end of the
+ * instruction; false when four bytes cannot hold it.
+ */
+bool decode_put_distance(uint8_t *bytes, uint64_t from, uint64_t to);
 
 /* Writes a `jmp rel32` of DECODE_JUMP_BYTES that lies at `from`; false when `to` is out of its reach. */
 bool decode_put_jump(uint8_t *bytes, uint64_t from, uint64_t to);

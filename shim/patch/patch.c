@@ -4,7 +4,7 @@
  *	f:		endbr64                 stays
  *			jmp island              patch_commit
  *	island:		jmp *hook               patch_plan
- *			or the caller's code    patch_plan_code
+ *			or the caller's code    patch_plan_code, patch_plan_inside
  *	hook:		… original(…) …         the caller's
  *	trampoline:	f's first instructions  prepare(), decode_move()
  *			jmp f + what was moved
@@ -29,6 +29,8 @@ enum {
 	AREA_STEPS_A_TURN = 8, /* each probe goes this much of the way so far further, see map_near() */
 };
 
+#define NO_ROOM "%s: no free page within 2 GiB of it"
+
 static const uint64_t jump_reach = 1ull << 31;
 
 __attribute__((format(printf, 3, 4))) static int fail(
@@ -42,6 +44,11 @@ __attribute__((format(printf, 3, 4))) static int fail(
 	return error;
 }
 
+void patch_refuse(struct patch_set *set, const char *name, const char *reason)
+{
+	fail(set, 0, "%s: %s", name, reason);
+}
+
 void patch_begin(struct patch_set *set)
 {
 	memset(set, 0, sizeof(*set));
@@ -52,7 +59,7 @@ static void empty(struct patch_set *set)
 {
 	for (size_t i = 0; i < set->areas; i++)
 		real_munmap(set->area[i].page, set->area[i].bytes);
-	set->areas = set->patches = set->words = 0;
+	set->areas = set->patches = 0;
 }
 
 /* A fresh writable page at exactly that address, or NULL when something is there. */
@@ -117,7 +124,7 @@ static struct patch_area *area_for(struct patch_set *set, const struct symbol *t
 }
 
 /* Says no to what must not be written while this very code runs. */
-static int check_target(struct patch_set *set, const char *name, const struct symbol *target)
+static int check_new(struct patch_set *set, const char *name, const struct symbol *target, size_t bytes)
 {
 	uintptr_t libc = (uintptr_t)gnu_get_libc_version(); /* a string of its own */
 
@@ -127,6 +134,8 @@ static int check_target(struct patch_set *set, const char *name, const struct sy
 		return fail(set, -ENOTSUP, "%s: its code cannot be read", name);
 	if (libc >= target->image_low && libc < target->image_high)
 		return fail(set, -ENOTSUP, "%s: it is part of the C library, which is in use", name);
+	if (bytes > PATCH_CODE_BYTES)
+		return fail(set, -ENOSPC, "%s: the code that is to replace it is too long", name);
 	return 0;
 }
 
@@ -182,11 +191,9 @@ int patch_plan_code(struct patch_set *set, const char *name, const struct symbol
 	int error;
 
 	set->reason[0] = '\0';
-	error = check_target(set, name, target);
+	error = check_new(set, name, target, bytes);
 	if (error != 0)
 		return error;
-	if (bytes > PATCH_CODE_BYTES)
-		return fail(set, -ENOSPC, "%s: the code that is to replace it is too long", name);
 	refusal = decode_prologue(&moved, &prologue);
 	if (refusal != DECODE_FINE)
 		return fail(set, -ENOTSUP, "%s: %s", name, decode_refusal_text(refusal));
@@ -198,7 +205,7 @@ int patch_plan_code(struct patch_set *set, const char *name, const struct symbol
 		return fail(set, -ENOTSUP, "%s: it shares its code with %s", name, other->name);
 	area = area_for(set, target, island_bytes + DECODE_MOVED_BYTES);
 	if (area == NULL)
-		return fail(set, -ENOSPC, "%s: no free page within 2 GiB of it", name);
+		return fail(set, -ENOSPC, NO_ROOM, name);
 	island = area->page + area->used;
 	memcpy(island, code, bytes);
 	refusal = prepare(patch, island, island_bytes, &moved, &prologue);
@@ -218,15 +225,43 @@ int patch_plan(
 	return patch_plan_code(set, name, target, jump, sizeof(jump), original);
 }
 
-int patch_plan_word(struct patch_set *set, volatile int *word, int expected, int value)
+int patch_plan_inside(struct patch_set *set, const char *name, const struct symbol *target,
+        const struct patch_place *place, const uint8_t *code, size_t bytes)
 {
+	const size_t island_bytes = (bytes + ISLAND_ALIGN - 1) / ISLAND_ALIGN * ISLAND_ALIGN;
+	struct patch *patch = &set->patch[set->patches];
+	const struct patch *other;
+	struct patch_area *area;
+	uint8_t *island;
+	bool is_in_reach;
+	int error;
+
 	set->reason[0] = '\0';
-	if (set->committed || set->words == PATCH_WORD_MAX)
-		return fail(set, -ENOSPC, "variable at %p: no more can be planned", (void *)word);
-	if (*word != expected)
-		return fail(
-		        set, -EBUSY, "variable at %p: it holds %d, not %d", (void *)word, *word, expected);
-	set->word[set->words++] = (struct patch_word){word, expected, value};
+	error = check_new(set, name, target, bytes);
+	if (error != 0)
+		return error;
+	*patch = (struct patch){.name = name, .protection = target->protection};
+	patch->jump = (uint8_t *)target->address + place->at;
+	other = find_overlap(set, patch->jump);
+	if (other != NULL)
+		return fail(set, -ENOTSUP, "%s: it shares its code with %s", name, other->name);
+	area = area_for(set, target, island_bytes);
+	if (area == NULL)
+		return fail(set, -ENOSPC, NO_ROOM, name);
+	island = area->page + area->used;
+	memcpy(island, code, bytes);
+	memcpy(patch->before, patch->jump, DECODE_JUMP_BYTES);
+	is_in_reach = decode_put_jump(patch->after, (uintptr_t)patch->jump, (uintptr_t)island);
+	for (size_t i = 0; i < place->exits; i++) {
+		uint8_t *distance = island + place->exit[i];
+
+		is_in_reach &=
+		        decode_put_distance(distance, (uintptr_t)distance + sizeof(int32_t), place->goes_on);
+	}
+	if (!is_in_reach)
+		return fail(set, -ENOTSUP, "%s: %s", name, decode_refusal_text(DECODE_OUT_OF_RANGE));
+	area->used += island_bytes;
+	set->patches++;
 	return 0;
 }
 
@@ -285,7 +320,8 @@ static int take_out(struct patch *patch)
 {
 	int error = write_code(patch, patch->before);
 
-	*patch->original = error == 0 ? NULL : patch->trampoline;
+	if (patch->original != NULL)
+		*patch->original = error == 0 ? NULL : patch->trampoline;
 	return error;
 }
 
@@ -295,10 +331,6 @@ static int check_unchanged(struct patch_set *set)
 	for (struct patch *patch = set->patch; patch < set->patch + set->patches; patch++)
 		if (memcmp(patch->jump, patch->before, DECODE_JUMP_BYTES) != 0)
 			return fail(set, -EBUSY, "%s: its code has changed", patch->name);
-	for (struct patch_word *word = set->word; word < set->word + set->words; word++)
-		if (*word->word != word->before)
-			return fail(set, -EBUSY, "variable at %p: it holds %d, not %d", (void *)word->word,
-			        *word->word, word->before);
 	return 0;
 }
 
@@ -346,10 +378,9 @@ int patch_commit(struct patch_set *set)
 		empty(set);
 		return error;
 	}
-	for (size_t i = 0; i < set->words; i++)
-		*set->word[i].word = set->word[i].after;
 	for (size_t i = 0; i < set->patches; i++)
-		*set->patch[i].original = set->patch[i].trampoline;
+		if (set->patch[i].original != NULL)
+			*set->patch[i].original = set->patch[i].trampoline;
 	set->committed = true;
 	return 0;
 }
@@ -364,9 +395,7 @@ void patch_revert(struct patch_set *set)
 	for (size_t i = 0; i < set->patches; i++)
 		if (take_out(&set->patch[i]) != 0)
 			fail(set, 0, "%s: its code cannot be written", set->patch[i].name);
-	for (size_t i = 0; i < set->words; i++)
-		*set->word[i].word = set->word[i].before;
-	set->areas = set->patches = set->words = 0;
+	set->areas = set->patches = 0;
 	set->committed = false;
 }
 

@@ -4,7 +4,7 @@
  *	struct patch_set set;
  *	patch_begin(&set);
  *	patch_plan(&set, "f", &symbol, hook_f, (void **)&original_f);	once a function
- *	patch_plan_word(&set, &variable, 64, 0);			once a variable
+ *	patch_plan_inside(&set, "g", &symbol, &place, code, bytes);	once an instruction
  *	patch_commit(&set);						or patch_revert(&set) to drop the plan
  *
  * The caller owns the set, which must outlive the patches; there is no other state. Constructor time only,
@@ -21,9 +21,9 @@
 #include "patch/decode.h"
 #include "patch/symbols.h"
 
-enum { PATCH_CODE_BYTES = 96 }; /* that patch_plan_code takes at most */
+enum { PATCH_CODE_BYTES = 192 }; /* that patch_plan_code and patch_plan_inside take at most */
 
-enum { PATCH_MAX = 24, PATCH_WORD_MAX = 4, PATCH_AREA_MAX = 4, PATCH_REASON_BYTES = 256 };
+enum { PATCH_MAX = 24, PATCH_AREA_MAX = 4, PATCH_REASON_BYTES = 256 };
 
 /* One page with the islands and trampolines of one object's functions. */
 struct patch_area {
@@ -33,29 +33,21 @@ struct patch_area {
 	uintptr_t image_low; /* the object that it serves */
 };
 
-/* One function. */
+/* One function, or one instruction in the middle of it. */
 struct patch {
-	const char *name;    /* the caller's; must outlive the set */
-	uint8_t *jump;       /* where the jump goes: the entry, behind a leading endbr64 */
-	int protection;      /* PROT_* bits of the pages at `jump`, outside of commit and revert */
-	void **original;     /* set to `trampoline` by commit, to NULL again by revert; the caller's */
+	const char *name; /* the caller's; must outlive the set */
+	uint8_t *jump;    /* where the jump goes: the entry, behind a leading endbr64; or the instruction */
+	int protection;   /* PROT_* bits of the pages at `jump`, outside of commit and revert */
+	void **original;  /* set to `trampoline` by commit, to NULL again by revert; the caller's.
+	                        NULL: there is none, the patch is inside the function */
 	uint8_t *trampoline; /* calls the function as it was */
 	uint8_t before[DECODE_JUMP_BYTES];
 	uint8_t after[DECODE_JUMP_BYTES];
 };
 
-/* One variable. */
-struct patch_word {
-	volatile int *word;
-	int before;
-	int after;
-};
-
 struct patch_set {
 	struct patch patch[PATCH_MAX];
 	size_t patches;
-	struct patch_word word[PATCH_WORD_MAX];
-	size_t words;
 	struct patch_area area[PATCH_AREA_MAX];
 	size_t areas;
 	bool committed;
@@ -84,21 +76,33 @@ int patch_plan(
 int patch_plan_code(struct patch_set *set, const char *name, const struct symbol *target, const uint8_t *code,
         size_t bytes, void **original);
 
+/* An instruction that becomes a jump. The caller has seen to it that nothing jumps into its middle. */
+struct patch_place {
+	size_t at;        /* its offset in the function; it has at least DECODE_JUMP_BYTES */
+	uint64_t goes_on; /* the address where the function goes on afterwards */
+	size_t exit[2];   /* offsets in the new code of the 32-bit distances to `goes_on` */
+	size_t exits;
+};
+
 /*
- * Plans that the variable at `word`, which is writable and holds `expected`, gets `value` together with the
- * patches. 0, or -EBUSY (it holds something else), -ENOSPC (the set is full).
+ * Plans that the instruction at `place` of the function `target` becomes a jump to a copy of `code`, which may
+ * run anywhere but for its exits. The rest of the function stays as it is. Errors as patch_plan.
  */
-int patch_plan_word(struct patch_set *set, volatile int *word, int expected, int value);
+int patch_plan_inside(struct patch_set *set, const char *name, const struct symbol *target,
+        const struct patch_place *place, const uint8_t *code, size_t bytes);
+
+/* Sets the reason why a plan fails that the caller has looked into: `name` is a function. */
+void patch_refuse(struct patch_set *set, const char *name, const char *reason);
 
 /*
  * Does all that was planned, or nothing: on failure the program is as it was before and the set is empty,
- * but for the reason. 0, or -errno: -EBUSY (the code or a variable is no longer what was planned for), or
- * what mprotect said. Needs no decoder.
+ * but for the reason. 0, or -errno: -EBUSY (the code is no longer what was planned for), or what mprotect
+ * said. Needs no decoder.
  */
 int patch_commit(struct patch_set *set);
 
 /*
- * Puts every byte and variable back and empties the set. The trampolines of a committed set stay mapped, so a
+ * Puts every byte back and empties the set. The trampolines of a committed set stay mapped, so a
  * hook that is on its way to the original still gets there.
  */
 void patch_revert(struct patch_set *set);

@@ -4,14 +4,25 @@
  *	%rdx	this thread's block, from thread_self
  *	%rcx	the cache's `top`, as cache_close() found it
  *
- * Both end in a jump to pool_get_slow() or pool_put_slow() when the cache cannot serve, with it as the second
- * argument, so they are tail calls of the function whose entry they stand for.
+ * What stands for a function's entry ends in a jump to pool_get_slow(), pool_put_slow() or the caller's slow
+ * path when the cache cannot serve, with the cache as an argument: a tail call. What stands in the middle of a
+ * function calls pool_put_slow() on a stack that it aligns, and keeps all general registers; a caller that has
+ * something in a vector register there must not use it. Only call, ret and jmp change where execution goes, so a
+ * shadow stack stays in step.
  */
 #include "pool/front.h"
 
 #include <string.h>
 
+enum { FIRST_ARGUMENT = 7 }; /* %rdi, as instructions number registers */
+
 #ifdef SINGLE_BY_ATOMIC
+enum { HAS_FAST_PATH = false };
+#else
+enum { HAS_FAST_PATH = true };
+#endif
+
+#ifndef __x86_64__
 
 size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 {
@@ -22,6 +33,19 @@ size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 {
 	(void)code, (void)pool, (void)index;
+	return 0;
+}
+
+size_t front_get_armed(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming)
+{
+	(void)code, (void)index, (void)arming;
+	return 0;
+}
+
+size_t front_put_inside(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
+        const struct front_place *place, size_t exit[FRONT_EXITS], size_t *exits)
+{
+	(void)code, (void)pool, (void)index, (void)place, (void)exit, (void)exits;
 	return 0;
 }
 
@@ -103,15 +127,25 @@ static void put_cache(struct writer *writer)
 	put_offset(writer, 0);
 }
 
-static void put_slow(struct writer *writer, const struct pool *pool, const void *slow)
+static void put_pool(struct writer *writer, const struct pool *pool)
 {
 	PUT(writer, 0x48, 0xbf); /* movabs $pool, %rdi */
 	put_bytes(writer, &pool, sizeof pool);
-	PUT(writer, 0xff, 0x25, 0, 0, 0, 0); /* jmp *0(%rip) */
-	put_bytes(writer, &slow, sizeof slow);
 }
 
-/* Where everything is; false when %fs cannot reach that far. */
+static void put_jump(struct writer *writer, const void *to)
+{
+	PUT(writer, 0xff, 0x25, 0, 0, 0, 0); /* jmp *0(%rip) */
+	put_bytes(writer, &to, sizeof to);
+}
+
+static void put_slow(struct writer *writer, const struct pool *pool, const void *slow)
+{
+	put_pool(writer, pool);
+	put_jump(writer, slow);
+}
+
+/* Where everything is; false where there is no fast path: the sanitizer would not see it, or %fs cannot reach. */
 static bool start(struct writer *writer, uint8_t *code, unsigned index)
 {
 	const char *thread_pointer;
@@ -121,7 +155,38 @@ static bool start(struct writer *writer, uint8_t *code, unsigned index)
 	self = (const char *)&thread_self - thread_pointer;
 	*writer = (struct writer){.at = code, .self = (int32_t)self};
 	writer->cache = (int32_t)(offsetof(struct thread, cache) + index * sizeof(struct cache));
-	return self == writer->self;
+	return HAS_FAST_PATH && self == writer->self;
+}
+
+/* Takes an object out of the cache, into %rax. Returns the branch to where there is none. */
+static uint8_t *put_take(struct writer *writer)
+{
+	uint8_t *empty;
+
+	put_close(writer);
+	PUT(writer, 0x48, 0xff, 0xc9);       /* dec %rcx */
+	empty = put_branch(writer, 0x78);    /* js: closed already, or empty */
+	PUT(writer, 0x48, 0x8b, 0x84, 0xca); /* mov slot(%rdx,%rcx,8), %rax */
+	put_offset(writer, offsetof(struct cache, slot));
+	put_open(writer);
+	put_count(writer, offsetof(struct cache, counters.taken));
+	return empty;
+}
+
+/* Puts the object in the register of that number into the cache. Returns the branch to where there is no room. */
+static uint8_t *put_keep(struct writer *writer, unsigned object)
+{
+	uint8_t store[] = {0x48 | (object >> 3) << 2, 0x89, 0x84 | (object & 7) << 3, 0xca};
+	uint8_t *full;
+
+	put_close(writer);
+	PUT(writer, 0x48, 0x83, 0xf9, CACHE_SLOTS - 1); /* cmp $CACHE_SLOTS - 1, %rcx */
+	full = put_branch(writer, 0x77);                /* ja: full, or closed already */
+	put_bytes(writer, store, sizeof store);         /* mov %object, slot(%rdx,%rcx,8) */
+	put_offset(writer, offsetof(struct cache, slot));
+	PUT(writer, 0x48, 0xff, 0xc1); /* inc %rcx */
+	put_open(writer);
+	return full;
 }
 
 size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
@@ -132,13 +197,7 @@ size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 
 	if (!start(&writer, code, index))
 		return 0;
-	put_close(&writer);
-	PUT(&writer, 0x48, 0xff, 0xc9);       /* dec %rcx */
-	empty = put_branch(&writer, 0x78);    /* js: closed already, or empty */
-	PUT(&writer, 0x48, 0x8b, 0x84, 0xca); /* mov slot(%rdx,%rcx,8), %rax */
-	put_offset(&writer, offsetof(struct cache, slot));
-	put_open(&writer);
-	put_count(&writer, offsetof(struct cache, counters.taken));
+	empty = put_take(&writer);
 	put_return(&writer);
 	land(&writer, empty);
 	put_cache(&writer);
@@ -154,18 +213,85 @@ size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 
 	if (!start(&writer, code, index))
 		return 0;
-	put_close(&writer);
-	PUT(&writer, 0x48, 0x83, 0xf9, CACHE_SLOTS - 1); /* cmp $CACHE_SLOTS - 1, %rcx */
-	full = put_branch(&writer, 0x77);                /* ja: full, or closed already */
-	PUT(&writer, 0x48, 0x89, 0xbc, 0xca);            /* mov %rdi, slot(%rdx,%rcx,8) */
-	put_offset(&writer, offsetof(struct cache, slot));
-	PUT(&writer, 0x48, 0xff, 0xc1); /* inc %rcx */
-	put_open(&writer);
+	full = put_keep(&writer, FIRST_ARGUMENT);
 	put_return(&writer);
 	land(&writer, full);
 	put_cache(&writer);
 	PUT(&writer, 0x48, 0x89, 0xfa); /* mov %rdi, %rdx */
 	put_slow(&writer, pool, (const void *)slow);
+	return writer.at - code;
+}
+
+size_t front_get_armed(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming)
+{
+	struct writer writer;
+	uint8_t *empty;
+
+	if (!start(&writer, code, index))
+		return 0;
+	empty = put_take(&writer);
+	put_bytes(&writer, arming->code, arming->bytes);
+	put_return(&writer);
+	land(&writer, empty);
+	PUT(&writer, 0x48, 0x8d, 0x92); /* lea cache(%rdx), %rdx */
+	put_offset(&writer, 0);
+	put_jump(&writer, arming->slow);
+	return writer.at - code;
+}
+
+/* A jmp of which the caller says where it goes; its offset. */
+static size_t put_exit(struct writer *writer, const uint8_t *code)
+{
+	size_t offset;
+
+	PUT(writer, 0xe9);
+	offset = writer->at - code;
+	PUT(writer, 0, 0, 0, 0);
+	return offset;
+}
+
+/* Where there is no fast path. */
+static void put_any(struct pool *pool, struct cache *unused, void *object)
+{
+	(void)unused;
+	pool_put(pool, pool->index, object);
+}
+
+size_t front_put_inside(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
+        const struct front_place *place, size_t exit[FRONT_EXITS], size_t *exits)
+{
+	void (*slow)(struct pool *, struct cache *, void *) = pool_put_slow;
+	uint8_t move[] = {0x48 | (place->object >> 3) << 2, 0x89, 0xc2 | (place->object & 7) << 3};
+	struct writer writer;
+	uint8_t *full, *called;
+	bool is_fast = start(&writer, code, index);
+
+	*exits = 0;
+	put_bytes(&writer, place->first, place->first_bytes);
+	PUT(&writer, 0x51, 0x52); /* push %rcx; push %rdx */
+	if (is_fast) {
+		full = put_keep(&writer, place->object);
+		PUT(&writer, 0x5a, 0x59); /* pop %rdx; pop %rcx */
+		exit[(*exits)++] = put_exit(&writer, code);
+		land(&writer, full);
+	} else {
+		slow = put_any;
+	}
+	PUT(&writer, 0x50, 0x56, 0x57);                               /* push %rax; push %rsi; push %rdi */
+	PUT(&writer, 0x41, 0x50, 0x41, 0x51, 0x41, 0x52, 0x41, 0x53); /* push %r8 … push %r11 */
+	put_cache(&writer);
+	put_bytes(&writer, move, sizeof move); /* mov %object, %rdx */
+	PUT(&writer, 0x55, 0x48, 0x89, 0xe5);  /* push %rbp; mov %rsp, %rbp */
+	PUT(&writer, 0x48, 0x83, 0xe4, 0xf0);  /* and $-16, %rsp */
+	put_pool(&writer, pool);
+	PUT(&writer, 0xff, 0x15, 0, 0, 0, 0); /* call *slow(%rip) */
+	called = writer.at;
+	PUT(&writer, 0x48, 0x89, 0xec, 0x5d);                         /* mov %rbp, %rsp; pop %rbp */
+	PUT(&writer, 0x41, 0x5b, 0x41, 0x5a, 0x41, 0x59, 0x41, 0x58); /* pop %r11 … pop %r8 */
+	PUT(&writer, 0x5f, 0x5e, 0x58, 0x5a, 0x59);                   /* pop %rdi, %rsi, %rax, %rdx, %rcx */
+	exit[(*exits)++] = put_exit(&writer, code);
+	called[-4] = (uint8_t)(writer.at - called);
+	put_bytes(&writer, &slow, sizeof slow);
 	return writer.at - code;
 }
 

@@ -10,7 +10,7 @@
 
 #include "pool/pool.h"
 
-enum { FRONT_BYTES = 96 }; /* that either needs at most */
+enum { FRONT_BYTES = 192 }; /* that any of these needs at most */
 
 /*
  * Write code that does what `return pool_get(pool, index)` does, or `pool_put(pool, index, object)` with the
@@ -19,5 +19,33 @@ enum { FRONT_BYTES = 96 }; /* that either needs at most */
  */
 size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index);
 size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index);
+
+/* What becomes of an object from a thread's cache before it is returned. */
+struct front_arming {
+	const uint8_t *code; /* has the object in %rax and the caller's arguments; may change %rcx and %rdx */
+	size_t bytes;
+	/* Called instead where the cache is empty or closed: slow(1st argument, 2nd argument, the cache) */
+	const void *slow;
+};
+
+/* As front_get, for a function of two arguments that prepares the object. */
+size_t front_get_armed(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming);
+
+/* Where in a function an object ends, for front_put_inside. */
+struct front_place {
+	const uint8_t *first; /* the instruction that the code takes the place of: it runs first */
+	unsigned first_bytes;
+	unsigned object; /* the number of the register that holds the object, one of those that calls keep */
+};
+
+enum { FRONT_EXITS = 2 };
+
+/*
+ * Writes code that puts an object into the pool in the middle of a function, and goes on elsewhere in it. All
+ * general registers are as before then. `exit` gets the offsets of the 32-bit distances to where the function
+ * goes on, which the caller fills in; `*exits` how many there are. Returns the bytes; 0 on other processors.
+ */
+size_t front_put_inside(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
+        const struct front_place *place, size_t exit[FRONT_EXITS], size_t *exits);
 
 #endif

@@ -72,15 +72,21 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 	pool->kind = kind;
 	pool->owner = owner;
 	pool->index = index;
-	pool->is_cap_fixed = max_batches != POOL_CAP_AUTO;
-	pool->max_batches =
-	        pool->is_cap_fixed ? max_batches : pool_cap_bearable(kind->object_maps, kind->object_bytes);
+	pool->max_batches = max_batches != POOL_CAP_AUTO
+	                            ? max_batches
+	                            : pool_cap_bearable(kind->object_maps, kind->object_bytes);
 	depot_init(&pool->depot);
 	pools.pool[index] = pool;
 	/* [pools.count] release: publishes the pool; pairs with pool_count. */
 	atomic_store_explicit(&pools.count, index + 1, memory_order_release);
 	gate_leave(NULL);
 	return index;
+}
+
+void pool_unstart(struct pool *pool)
+{
+	/* [pools.count] release: as in pool_start. */
+	atomic_store_explicit(&pools.count, pool->index, memory_order_release);
 }
 
 unsigned pool_count(void)
@@ -99,12 +105,6 @@ const char *pool_name(const struct pool *pool)
 	return pool->kind->name;
 }
 
-void pool_hint(struct pool *pool, int change)
-{
-	/* [pool.hint] relaxed: a number; pairs with pool_limit. */
-	atomic_fetch_add_explicit(&pool->hint, change, memory_order_relaxed);
-}
-
 struct pool_table pool_table(void)
 {
 	return (struct pool_table){pools.pool, &pools.count, &pools.control};
@@ -117,17 +117,12 @@ bool pool_is_asked(void)
 
 unsigned pool_limit(struct pool *pool)
 {
-	/* [pool.hint] relaxed: a number; pairs with pool_hint. */
-	int hint = atomic_load_explicit(&pool->hint, memory_order_relaxed);
 	unsigned limit = read_control(&pools.control.max_batches);
 
 	if (read_control(&pools.control.is_off) != 0)
 		return 0;
-	if (limit == POOL_CAP_AUTO) {
+	if (limit == POOL_CAP_AUTO)
 		limit = pool->max_batches;
-		if (hint > 0 && !pool->is_cap_fixed)
-			limit += ((unsigned)hint + BATCH_SIZE - 1) / BATCH_SIZE;
-	}
 	return limit < DEPOT_MAX_BATCHES ? limit : DEPOT_MAX_BATCHES;
 }
 

@@ -49,9 +49,7 @@ struct pool {
 	const struct pool_kind *kind; /* written by pool_start, as the next two */
 	void *owner;                  /* handed to the kind's functions; the host's */
 	unsigned index;               /* its cache in every thread's block */
-	unsigned max_batches;         /* cap on the depot, before hints */
-	bool is_cap_fixed;            /* the user's: hints do not move it */
-	_Atomic int hint;             /* objects that the host announced */
+	unsigned max_batches;         /* cap on the depot */
 
 	struct depot depot;
 	struct remainder remainder;
@@ -62,6 +60,8 @@ struct pool {
 	_Atomic uint64_t loose_retries;
 	_Atomic int64_t objects; /* that exist, live or idle */
 	_Atomic int64_t peak_objects, peak_live;
+	_Atomic uint32_t doubts; /* see pool/doubt.h, as the next */
+	_Atomic bool is_withdrawn;
 	_Atomic int64_t inherited;                 /* live at the fork that began this process */
 	_Atomic int64_t create_seen, destroy_seen; /* of _local, by pool_read: what was said stays true */
 
@@ -116,11 +116,8 @@ unsigned pool_cap_bearable(unsigned object_maps, size_t object_bytes);
  */
 int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, unsigned max_batches);
 
-/*
- * The host expects `change` more (or fewer) objects to be in use at once: moves a cap that no
- * user has fixed.
- */
-void pool_hint(struct pool *pool, int change);
+/* Undoes the last pool_start: nobody has used that pool. While the process has one thread. */
+void pool_unstart(struct pool *pool);
 
 /*
  * The first resort of the three below, which have closed the calling thread's `cache` and cannot go on: a batch
@@ -137,7 +134,14 @@ void *pool_take_rarely(struct pool *pool, int64_t top);
 void *pool_get_rarely(struct pool *pool, int64_t top);
 void pool_put_rarely(struct pool *pool, int64_t top, void *object);
 
+/*
+ * Keeps an object in the calling thread's own cache, where no other thread can take it; false: the cache cannot
+ * have it, and it is the caller's still.
+ */
+bool pool_keep(struct pool *pool, unsigned index, void *object);
+
 /* One after the other, for code that can only jump to where all is done. */
+void *pool_take_slow(struct pool *pool, struct cache *cache);
 void *pool_get_slow(struct pool *pool, struct cache *cache);
 void pool_put_slow(struct pool *pool, struct cache *cache, void *object);
 
@@ -195,7 +199,10 @@ unsigned pool_count(void);
 struct pool *pool_at(unsigned index);
 const char *pool_name(const struct pool *pool);
 
-/* Adds the counters up. Any thread; exact when all others are at rest. Also keeps peak_live. */
+/*
+ * Adds the counters up. Any thread; exact when all others are at rest. Also keeps peak_live. All are 0 for a pool
+ * that was withdrawn.
+ */
 void pool_read(struct pool *pool, struct pool_stats *stats);
 
 /* From now on depot_low and depot_high are anew what the depot falls and rises to. Who writes the samples. */

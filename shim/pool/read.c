@@ -1,6 +1,8 @@
 /* Adding the counters up. */
 #include "pool/pool.h"
 
+#include "pool/doubt.h"
+
 #include "pool/tally.h"
 
 static uint64_t number(const _Atomic int64_t *value)
@@ -74,6 +76,9 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 {
 	int64_t live;
 
+	*stats = (struct pool_stats){0};
+	if (pool_is_withdrawn(pool))
+		return;
 	*stats = (struct pool_stats){
 	        .create_depot = counter_read(&pool->loose_create),
 	        .create_new = counter_read(&pool->create_new),

@@ -182,11 +182,18 @@ void *pool_get_rarely(struct pool *pool, int64_t top)
 	return object != NULL ? object : pool_make(pool);
 }
 
-void *pool_get_slow(struct pool *pool, struct cache *cache)
+void *pool_take_slow(struct pool *pool, struct cache *cache)
 {
 	int64_t top = pool_refill(pool, cache);
 
-	return top > 0 ? cache_take(cache, top) : pool_get_rarely(pool, top);
+	return top > 0 ? cache_take(cache, top) : pool_take_rarely(pool, top);
+}
+
+void *pool_get_slow(struct pool *pool, struct cache *cache)
+{
+	void *object = pool_take_slow(pool, cache);
+
+	return object != NULL ? object : pool_make(pool);
 }
 
 /* Keeps an object where no cache is at hand. */
@@ -231,6 +238,26 @@ void pool_put_slow(struct pool *pool, struct cache *cache, void *object)
 		cache_put(cache, top, object);
 	else
 		pool_put_rarely(pool, top, object);
+}
+
+bool pool_keep(struct pool *pool, unsigned index, void *object)
+{
+	struct thread *thread = thread_current();
+	struct cache *cache;
+	int64_t top;
+
+	if (thread == NULL)
+		return false;
+	cache = &thread->cache[index];
+	top = cache_close(cache);
+	if (top == CACHE_SLOTS)
+		top = pool_spill(pool, cache);
+	if ((uint64_t)top >= CACHE_SLOTS) {
+		cache_reopen(cache, top);
+		return false;
+	}
+	cache_put(cache, top, object);
+	return true;
 }
 
 void *pool_make(struct pool *pool)

@@ -41,6 +41,7 @@ struct record_block copool_block = {
         .kind_make = offsetof(struct pool_kind, make_calls),
         .kind_destroy = offsetof(struct pool_kind, destroy_calls),
         .kind_observed = offsetof(struct pool_kind, is_observed),
+        .pool_withdrawn = offsetof(struct pool, is_withdrawn),
         .thread_bytes = sizeof(struct thread),
         .thread_caches = offsetof(struct thread, cache),
         .cache_bytes = sizeof(struct cache),
@@ -103,6 +104,13 @@ static uint64_t address(const volatile void *of)
 	return (uintptr_t)of;
 }
 
+void block_tell_way(const struct report_host *host)
+{
+	copool_block.mode = address(host->mode);
+	copool_block.way = address(host->way);
+	copool_block.detail = address(host->detail);
+}
+
 void block_know(const struct config *config, const struct report_host *host, const _Atomic int *thread)
 {
 	struct record_block *block = &copool_block;
@@ -112,8 +120,7 @@ void block_know(const struct config *config, const struct report_host *host, con
 	block->version = address(COPOOL_VERSION);
 	block->program = address(program_invocation_short_name);
 	block->host = address(host->name);
-	block->mode = address(host->mode);
-	block->detail = address(host->detail);
+	block_tell_way(host);
 	block->interval_ms = config->interval_ms;
 	block->decay_ms = config->decay_ms;
 	block->max_batches = config->max_batches;

@@ -13,6 +13,9 @@ struct report_host;
 /* Makes it known; `thread` holds an enum record_thread. All of them must stay valid. May be called again. */
 void block_know(const struct config *config, const struct report_host *host, const _Atomic int *thread);
 
+/* How the program is served has changed. */
+void block_tell_way(const struct report_host *host);
+
 /* In a fork's child: it begins now, and has that parent. */
 void block_fork_child(pid_t parent);
 

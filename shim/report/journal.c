@@ -7,7 +7,9 @@
 
 #include "config.h"
 #include "libc/warn.h"
+#include "pool/doubt.h"
 #include "pool/pool.h"
+#include "report/block.h"
 #include "report/blame.h"
 #include "report/depths.h"
 #include "report/line.h"
@@ -241,10 +243,25 @@ static bool is_log_due(uint64_t now)
 	return now - journal.written_ms + interval / 2 >= wait;
 }
 
+/* What is pooled was found not to come back: all that says how the program is served says so from now on. */
+static void note_way(void)
+{
+	if (journal.host->later == NULL || !pool_any_withdrawn())
+		return;
+	journal.host = journal.host->later;
+	block_tell_way(journal.host);
+	prometheus_tell_way(journal.host);
+	if (journal.has_log) {
+		line_way(&journal.line, journal.host);
+		write_line();
+	}
+}
+
 void journal_sample(void)
 {
 	uint64_t now = journal_now_ms();
 
+	note_way();
 	depths_attend();
 	if ((!journal.has_log && !journal.has_series) || now < journal.sample_ms)
 		return;
@@ -277,6 +294,7 @@ void journal_end(void)
 	if (!journal.has_log)
 		return;
 	log_refresh(&journal.log);
+	note_way();
 	write_pools(RECORD_FINAL);
 	blame_write(&journal.line, write_line);
 	write_warnings();

@@ -130,6 +130,19 @@ static unsigned cap(const struct config *config, const struct report_host *host)
 	return strcmp(host->mode, "none") == 0 ? 0 : pool_cap_bearable(POOL_OBJECT_MAPS, 0);
 }
 
+static void put_way(struct line *line, const struct report_host *host)
+{
+	line_text(line, "mode", host->mode);
+	line_text(line, "way", host->way);
+	line_text(line, "detail", host->detail);
+}
+
+void line_way(struct line *line, const struct report_host *host)
+{
+	line_begin(line, RECORD_WAY);
+	put_way(line, host);
+}
+
 void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent)
 {
 	char program[NAME_MAX + 1];
@@ -141,8 +154,7 @@ void line_open(struct line *line, const struct config *config, const struct repo
 	line_text(line, "version", COPOOL_VERSION);
 	line_text(line, "program", program);
 	line_text(line, "host", host->name);
-	line_text(line, "mode", host->mode);
-	line_text(line, "detail", host->detail);
+	put_way(line, host);
 	line_number(line, "ppid", (uint64_t)parent);
 	line_number(line, "interval_ms", config->interval_ms);
 	line_number(line, "max_batches", cap(config, host));

@@ -33,6 +33,9 @@ void line_list_end(struct line *line);
 /* Begins the `open` record of this process; `parent`: see RECORD_OPEN's ppid. */
 void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent);
 
+/* Begins a `way` record: how the program is served now. */
+void line_way(struct line *line, const struct report_host *host);
+
 /* Begins a `sample` or `final` record with the pool's counters as they are now. */
 void line_pool(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms);
 

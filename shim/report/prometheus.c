@@ -166,8 +166,8 @@ static void add_info(void)
 	add("# HELP copool_info What reports: copool's version, and how the program is served.\n"
 	    "# TYPE copool_info gauge\ncopool_info");
 	add_labels();
-	add(",version=\"%s\",host=\"%s\",mode=\"%s\"} 1\n", COPOOL_VERSION, prometheus.host->name,
-	        prometheus.host->mode);
+	add(",version=\"%s\",host=\"%s\",mode=\"%s\",way=\"%s\"} 1\n", COPOOL_VERSION, prometheus.host->name,
+	        prometheus.host->mode, prometheus.host->way);
 	add("# HELP copool_interval_seconds How often these series are written.\n"
 	    "# TYPE copool_interval_seconds gauge\ncopool_interval_seconds");
 	add_labels();
@@ -256,6 +256,11 @@ bool prometheus_begin(const struct config *config, const struct report_host *hos
 	        prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path, (int)getpid());
 	escape(prometheus.program, program_invocation_short_name);
 	return true;
+}
+
+void prometheus_tell_way(const struct report_host *host)
+{
+	prometheus.host = host;
 }
 
 void prometheus_write(void)

@@ -19,6 +19,9 @@ bool prometheus_begin(const struct config *config, const struct report_host *hos
 /* Writes the file anew. What fails is warned of once. */
 void prometheus_write(void);
 
+/* How the program is served has changed; `host` must stay valid. */
+void prometheus_tell_way(const struct report_host *host);
+
 /* Removes the file that was written, if it is still there. */
 void prometheus_end(void);
 

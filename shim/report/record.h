@@ -8,6 +8,7 @@
  *   open     the process began to report. One for each process, also for one that has nothing to pool.
  *   sample   one pool's counters, once an interval
  *   final    one pool's counters at exit; the last word on that pool
+ *   way      how the program is served has changed: what of it is pooled was found not to come back
  *   warning  something the user should know: a bad setting, a patch refused, statistics lost
  *   depth    how deep one pool's stacks were used: at exit, and when there is news of it
  *   origin   one call stack that caused misses, or created what is alive, at exit (COPOOL_ORIGINS,
@@ -24,6 +25,7 @@
 #define RECORD_OPEN    "open"
 #define RECORD_SAMPLE  "sample"
 #define RECORD_FINAL   "final"
+#define RECORD_WAY     "way"
 #define RECORD_WARNING "warning"
 #define RECORD_DEPTH   "depth"
 #define RECORD_ORIGIN  "origin"
@@ -41,13 +43,18 @@
  *   version      copool's version
  *   program      the program's name (its file name), a string
  *   host         "qemu", "stacks", "named", or "none" when the program has nothing to pool
- *   mode         how the host is served: "pool", or "overflow" when the program's own pool stays above ours,
- *                "observe" when the program is left as it is and only counted, "none" when it is not served
+ *   mode         how the host is served: "pool", "observe" when the program is left as it is and only
+ *                counted, "none" when it is not served
+ *   way          by what: "ending" (QEMU's coroutines, taken where they end), "switch" (taken when they switch
+ *                back), "stacks" (what mmap and munmap say), "named" (the functions that the user named),
+ *                "none"; in observe mode "observe" or "stacks"
  *   detail       a sentence in English on what was found and done, or why not
  *   ppid         the parent when the process is the child of a fork that went on without exec, else 0
  *   interval_ms  between samples
  *   max_batches  cap on the depot, in batches of RECORD_BATCH_SIZE objects
  *   decay_ms     the window after which unneeded idle objects are given back; 0 = never
+ *
+ * Keys of `way`: mode, way and detail, which take the place of those in `open`.
  *
  * Keys of `warning`: text, a sentence in English.
  *
@@ -192,7 +199,9 @@ struct record_block {
 	uint32_t pool_cap, kind_bytes;    /* offset of max_batches, a uint32_t, as the pool began */
 	uint32_t kind_name, kind_maps;    /* offsets of addresses: a string; of maps_saved, or 0 */
 	uint32_t kind_make, kind_destroy; /* offsets of uint32_t: system calls saved by each */
-	uint32_t kind_observed, reserved; /* offset of a byte, 1: the program's own pool is only observed */
+	uint32_t kind_observed;           /* offset of a byte, 1: the program's own pool is only observed */
+	uint32_t
+	        pool_withdrawn; /* offset of a byte in a pool, 1: all its counters are to be taken for 0; 0: none */
 
 	/* Threads 1 .. count: thread i is the (i % in_chunk)th struct of chunk i / in_chunk. */
 	uint64_t chunks, thread_count; /* address of an array of the chunks' addresses; of a uint32_t */
@@ -201,6 +210,9 @@ struct record_block {
 
 	struct record_controls control;
 	struct record_term term[RECORD_TERMS]; /* up to the first of 0 bytes */
+
+	/* Since 0.2.0; `bytes` says whether it is there. */
+	uint64_t way; /* as in `open`; address of a string */
 };
 
 #endif

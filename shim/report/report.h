@@ -12,10 +12,14 @@ struct config;
 
 /* What the `open` record says of the host; the strings outlive the process. */
 struct report_host {
-	const char *name;   /* "qemu", "stacks", "named", "none" */
-	const char *mode;   /* "pool", "overflow", "observe", "none" */
+	const char *name; /* "qemu", "stacks", "named", "none" */
+	const char *mode; /* "pool", "observe", "none" */
+	const char
+	        *way; /* RECORD's words for how: "ending", "switch", "stacks", "named", "observe", "none" */
 	const char *detail; /* a sentence */
 	unsigned cap;       /* on its depots, where it knows better than the settings; 0: it does not */
+	/* In place of this one as soon as a pool was withdrawn (pool/doubt.h); NULL: that does not happen. */
+	const struct report_host *later;
 };
 
 /*

@@ -233,6 +233,19 @@ static void run_hints(void)
 	churn(20, 100);
 }
 
+/* More at once than any pool that is not ours holds. */
+static void run_hoard(void)
+{
+	static struct coroutine *all[10000];
+
+	for (unsigned rounds = 0; rounds < 3; rounds++) {
+		for (unsigned i = 0; i < 10000; i++)
+			all[i] = begin();
+		for (unsigned i = 0; i < 10000; i++)
+			end(all[i]);
+	}
+}
+
 static void run_leave(void)
 {
 	churn(200, 100);
@@ -281,6 +294,7 @@ static const struct {
         {"errno", run_errno},
         {"thread-keys", run_thread_keys},
         {"hints", run_hints},
+        {"hoard", run_hoard},
         {"leave", run_leave},
         {"kill", run_kill},
         {"abort", run_abort},

@@ -1,12 +1,14 @@
 /*
- * Coroutines as QEMU has them, for hosts that do what QEMU rarely does: the same exported functions, the same
- * struct, and a pool of their own whose size is a variable. A coroutine here never runs; it knows whether it
- * is idle, live or deleted, and dies loudly when it is handed out or given back in the wrong state. Included
- * by one source of each program; all threads and signal handlers may call.
+ * Coroutines as QEMU has them, for programs that do what QEMU rarely does: the same exported functions, the same
+ * struct, the same loop in which coroutines end, and a pool of their own whose size is a variable. A coroutine
+ * here never runs: it ends whenever it is entered. It knows whether it is idle, live or deleted, and dies loudly
+ * when it is handed out or given back in the wrong state. Included by one source of each program; all threads
+ * and signal handlers may call.
  *
- * Before the include: POOL_SIZE, what the variable starts with (64 as in 6.2 to 9.0); LOCKED_POOL_SIZE, a
- * variable that is changed under a lock (as from 9.1); UNMOVABLE_NEW, a qemu_coroutine_new that cannot be
- * patched.
+ * Before the include: POOL_SIZE, what the variable starts with (64 as in 7.1 to 8.2); LOCKED_POOL_SIZE, a
+ * variable that is changed under a lock (as from 9.0); UNMOVABLE_NEW, a qemu_coroutine_new that cannot be
+ * patched; ODD_LOOP, a loop of another shape; HIDDEN_LOOP, a copy of the loop, in which all coroutines end, that
+ * no look at the code can find.
  */
 #ifndef COPOOL_TESTS_GUESTS_QEMU_LIKE_H
 #define COPOOL_TESTS_GUESTS_QEMU_LIKE_H
@@ -40,7 +42,10 @@ struct coroutine {
 	void *entry_argument;
 	struct coroutine *caller;
 	struct coroutine *pool_next;
-	char locks_and_scheduling[0x20];
+	size_t locks_held;
+	void *context;
+	const char *scheduled;
+	struct coroutine *queue_next;
 	struct {
 		struct coroutine *first;
 		struct coroutine **last;
@@ -223,6 +228,104 @@ EXPORTED void qemu_coroutine_dec_pool_size(unsigned change)
 }
 #endif
 
+/* ---- the loop in which coroutines are entered, and end ---- */
+
+enum { YIELD = 1, TERMINATE = 2, ENTER = 3 };
+
+int qemu_coroutine_switch(struct coroutine *from, struct coroutine *to, int action);
+struct coroutine *qemu_coroutine_self(void);
+void qemu_aio_coroutine_enter(void *context, struct coroutine *coroutine);
+
+static struct coroutine leader;
+
+EXPORTED struct coroutine *qemu_coroutine_self(void)
+{
+	return &leader;
+}
+
+EXPORTED int qemu_coroutine_switch(struct coroutine *from, struct coroutine *to, int action)
+{
+	if (action != ENTER || from != &leader || to->caller != &leader)
+		die("a coroutine was entered in another way");
+	return TERMINATE;
+}
+
+typedef int(switch_function)(struct coroutine *, struct coroutine *, int);
+
+static inline __attribute__((always_inline)) void enter_by(
+        switch_function *switch_to, void *context, struct coroutine *coroutine)
+{
+	struct coroutine *self = qemu_coroutine_self();
+	struct {
+		struct coroutine *first;
+		struct coroutine **last;
+	} pending;
+
+	coroutine->queue_next = NULL;
+	pending.first = coroutine;
+	pending.last = &coroutine->queue_next;
+	__asm__ volatile("" : : "r"(&pending) : "memory");
+	while (pending.first != NULL) {
+		struct coroutine *to = pending.first;
+		int result;
+
+		pending.first = to->queue_next;
+		if (pending.first == NULL)
+			pending.last = &pending.first;
+		to->queue_next = NULL;
+		if (to->caller != NULL)
+			die("a coroutine was entered twice");
+		to->caller = self;
+		to->context = context;
+		result = switch_to(self, to, ENTER);
+		if (to->wakeup.first != NULL) {
+			*to->wakeup.last = pending.first;
+			pending.first = to->wakeup.first;
+			to->wakeup.first = NULL;
+			to->wakeup.last = &to->wakeup.first;
+		}
+#ifdef ODD_LOOP
+		result ^= TERMINATE;
+		if (result == 0) {
+			__asm__ volatile("" : "+r"(to));
+#else
+		switch (result) {
+		case YIELD:
+			break;
+		case TERMINATE:
+#endif
+			if (to->locks_held != 0)
+				die("a coroutine ended with locks held");
+			to->caller = NULL;
+			if (!own_pool_put(to))
+				qemu_coroutine_delete(to);
+#ifdef ODD_LOOP
+		}
+#else
+			break;
+		default:
+			die("a coroutine did what none can do");
+		}
+#endif
+	}
+}
+
+EXPORTED void qemu_aio_coroutine_enter(void *context, struct coroutine *coroutine)
+{
+	enter_by(qemu_coroutine_switch, context, coroutine);
+}
+
+#ifdef HIDDEN_LOOP
+static switch_function *volatile switch_by_address = qemu_coroutine_switch;
+
+static __attribute__((noinline)) void enter(void *context, struct coroutine *coroutine)
+{
+	enter_by(switch_by_address, context, coroutine);
+}
+#else
+#define enter qemu_aio_coroutine_enter
+#endif
+
 /* What the rest of the program calls: a coroutine's life begins and ends. */
 static inline struct coroutine *begin(void)
 {
@@ -236,7 +339,6 @@ static inline struct coroutine *begin(void)
 	/* What a life may leave behind. */
 	coroutine->entry = NULL;
 	coroutine->entry_argument = NULL;
-	coroutine->wakeup.first = coroutine;
 	coroutine->wakeup.last = NULL;
 	return coroutine;
 }
@@ -244,8 +346,7 @@ static inline struct coroutine *begin(void)
 static inline void end(struct coroutine *coroutine)
 {
 	move_state(coroutine, STATE_LIVE, STATE_IDLE, "a coroutine ended that was not live");
-	if (!own_pool_put(coroutine))
-		qemu_coroutine_delete(coroutine);
+	enter(NULL, coroutine);
 }
 
 /* Bursts of `depth` coroutines that live at once. */

@@ -1,4 +1,4 @@
-/* As QEMU from 9.1 on: its own pool starts with 128, and its size is changed under a lock. */
+/* As QEMU from 9.0 on: its own pool starts with 128, and its size is changed under a lock. */
 #define POOL_SIZE 128
 #define LOCKED_POOL_SIZE
 

@@ -194,7 +194,7 @@ log_open() {
 check_log() {
 	awk 'length($0) >= 4096 { print "too long: " $0; exit 1 }' "$LOG"
 	[[ $(tail -c 1 "$LOG" | od -An -c) == *'\n'* ]]
-	jq -es 'all(.[]; (.type | IN("open", "sample", "final", "depth", "warning", "origin"))
+	jq -es 'all(.[]; (.type | IN("open", "sample", "final", "depth", "warning", "origin", "way"))
 		and (.time | type == "number") and (.pid | type == "number"))' "$LOG" >/dev/null
 }
 

@@ -40,7 +40,7 @@ sample_is() {
 
 # is_pooled_qemu: the log's one process is QEMU with its coroutines in our pool.
 is_pooled_qemu() {
-	[[ $(log_open host) == qemu && $(log_open mode) == pool ]]
+	[[ $(log_open host) == qemu && $(log_open mode) == pool && $(log_open way) == ending ]]
 }
 
 random_file() { # PATH MEBIBYTES

@@ -118,6 +118,21 @@ static const char *note_open(struct book *book, const struct place *place, json_
 	return NULL;
 }
 
+/* How the program is served has changed since its open record. */
+static const char *note_way(struct book *book, const struct place *place, json_t *record)
+{
+	static const char *const keys[] = {"mode", "way", "detail"};
+	struct book_process *process = find_process(book, place->pid);
+
+	for (size_t i = 0; process && process->open && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *text = json_object_get(record, keys[i]);
+
+		if (json_is_string(text))
+			json_object_set(process->open, keys[i], text);
+	}
+	return NULL;
+}
+
 static const char *note_counters(struct book *book, const struct place *place, json_t *record)
 {
 	const char *name = json_string_value(json_object_get(record, "pool"));
@@ -212,6 +227,8 @@ static const char *note_record(struct book *book, struct place *place, json_t *r
 		return note_counters(book, place, record);
 	if (strcmp(type, RECORD_DEPTH) == 0)
 		return note_depth(book, place, record);
+	if (strcmp(type, RECORD_WAY) == 0)
+		return note_way(book, place, record);
 	if (strcmp(type, RECORD_WARNING) == 0)
 		return note_warning(book, place, record);
 	if (strcmp(type, RECORD_ORIGIN) == 0)

@@ -146,6 +146,7 @@ static void print_process(const struct book_process *process)
 	const char *program = json_string_value(json_object_get(process->open, "program"));
 	const char *host = json_string_value(json_object_get(process->open, "host"));
 	const char *mode = json_string_value(json_object_get(process->open, "mode"));
+	const char *way = json_string_value(json_object_get(process->open, "way"));
 	const char *detail = json_string_value(json_object_get(process->open, "detail"));
 	json_int_t parent = json_integer_value(json_object_get(process->open, "ppid"));
 
@@ -165,6 +166,9 @@ static void print_process(const struct book_process *process)
 		printf(" (");
 		print_text(mode);
 		printf(")");
+	} else if (way && host && strcmp(way, host) != 0) {
+		printf(" by ");
+		print_text(way);
 	}
 	if (detail && *detail) {
 		printf(": ");

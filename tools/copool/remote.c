@@ -110,6 +110,7 @@ static bool is_sensible(const struct record_block *block)
 	        !is_within(block->kind_make, 4, block->kind_bytes) ||
 	        !is_within(block->kind_destroy, 4, block->kind_bytes) ||
 	        !is_within(block->kind_observed, 1, block->kind_bytes) ||
+	        !is_within(block->pool_withdrawn, 1, block->pool_bytes) ||
 	        block->thread_bytes > REMOTE_THREAD || block->thread_caches > block->thread_bytes ||
 	        block->in_chunk == 0 || block->in_chunk > CHUNK_MAX)
 		return false;
@@ -142,7 +143,7 @@ int remote_refresh(struct remote *remote)
 		        "the copool in process %d is newer than this one (its block is of format %" PRIu32
 		        ", this one knows %d)",
 		        remote->pid, block->format, RECORD_BLOCK_FORMAT);
-	if (block->format == 0 || block->bytes < sizeof(*block))
+	if (block->format == 0 || block->bytes < offsetof(struct record_block, way))
 		return remote_nonsense(remote);
 	error = remote_peek(remote, remote->at, block, sizeof(*block));
 	if (error)

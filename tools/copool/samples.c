@@ -2,6 +2,7 @@
 #include "remote.h"
 
 #include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -95,6 +96,8 @@ json_t *remote_open_record(struct remote *remote)
 		}
 		json_object_set_new(record, texts[i].key, text);
 	}
+	if (block->bytes > offsetof(struct record_block, way))
+		json_object_set_new(record, "way", peek_text(remote, block->way));
 	if (control.is_off)
 		json_object_set_new(record, "mode", json_string("off"));
 	json_object_set_new(record, "ppid", json_integer(block->parent));
@@ -197,6 +200,8 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum)
 	add_terms(block, RECORD_IN_POOL, pool, sum);
 	if (kind[block->kind_observed])
 		explain(sum);
+	if (block->pool_withdrawn && pool[block->pool_withdrawn])
+		memset(sum, 0, COUNTERS * sizeof(*sum));
 	finish(sum, make_calls, destroy_calls);
 	if (maps && remote_peek(remote, maps, &sum[COUNTER_maps_saved], sizeof(*sum)) != 0)
 		return NULL;

@@ -1,0 +1,38 @@
+/* Two words of the pool's: any thread writes them. */
+#include "pool/doubt.h"
+
+bool doubt_is_due(struct pool *pool)
+{
+	if (pool_is_withdrawn(pool))
+		return true;
+	/* [pool.doubts] relaxed: a number that tells one miss in so many from the others. */
+	return doubt_made(pool) >= DOUBT_AFTER &&
+	       atomic_fetch_add_explicit(&pool->doubts, 1, memory_order_relaxed) % DOUBT_EVERY == 0;
+}
+
+uint64_t doubt_made(const struct pool *pool)
+{
+	/* [counter] relaxed: the caller's own thread sees what it counted itself; others' only delay. */
+	return atomic_load_explicit((_Atomic uint64_t *)&pool->create_new, memory_order_relaxed);
+}
+
+void pool_withdraw(struct pool *pool)
+{
+	/* [pool.withdrawn] relaxed: a flag that stands for itself; pairs with pool_is_withdrawn. */
+	atomic_store_explicit(&pool->is_withdrawn, true, memory_order_relaxed);
+}
+
+bool pool_is_withdrawn(const struct pool *pool)
+{
+	/* [pool.withdrawn] relaxed: as above. */
+	return atomic_load_explicit((_Atomic bool *)&pool->is_withdrawn, memory_order_relaxed);
+}
+
+bool pool_any_withdrawn(void)
+{
+	for (unsigned i = 0; i < pool_count(); i++) {
+		if (pool_is_withdrawn(pool_at(i)))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,4 @@
+/* Coroutines end where nobody can know. */
+#define HIDDEN_LOOP
+
+#include "qemu_like.c"
