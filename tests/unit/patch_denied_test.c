@@ -200,6 +200,44 @@ static int child_second_page(void)
 	return is_as_before() && are_texts_protected() && strstr(set.reason, "second") != NULL ? 0 : 2;
 }
 
+/* As plan_all; but of the first function an instruction becomes a jump that leads back at once. */
+static int plan_inside_first(struct patch_set *set)
+{
+	static const uint8_t code[] = {0xbb, 7, 0, 0, 0, 0xe9, 0, 0, 0, 0}; /* mov $7,%ebx; jmp exit */
+	const struct patch_place place = {
+	        .at = 1, .goes_on = (uintptr_t)first + 1 + 5, .exit = {6}, .exits = 1};
+	struct symbol symbol;
+	int error;
+
+	patch_begin(set);
+	error = symbols_find(&symbols, "first", ELF_FUNCTION, &symbol);
+	if (error == 0)
+		error = patch_plan_inside(set, "first", &symbol, &place, code, sizeof code);
+	for (size_t i = 1; i < TARGETS && error == 0; i++) {
+		error = symbols_find(&symbols, names[i], ELF_FUNCTION, &symbol);
+		if (error == 0)
+			error = patch_plan(set, names[i], &symbol, hooks[i], (void **)&original[i]);
+	}
+	return error;
+}
+
+static int child_inside_taken_out(void)
+{
+	struct patch_set set;
+
+	if (plan_inside_first(&set) != 0 || patch_commit(&set) != 0 || call(first, 5) != 12 ||
+	        ((uint8_t *)first)[1] != 0xe9)
+		return 1;
+	patch_revert(&set);
+	if (!is_as_before())
+		return 2;
+	if (!forbid_mprotect((void *)second, PROT_READ | PROT_WRITE))
+		return NEITHER;
+	if (plan_inside_first(&set) != 0 || patch_commit(&set) != -EACCES)
+		return 3;
+	return is_as_before() && are_texts_protected() ? 0 : 4;
+}
+
 static int child_no_way_back(void)
 {
 	struct patch_set set;
@@ -263,6 +301,9 @@ int main(void)
 	test_child(child_never_both, 0, "patch: no memory is ever asked to be writable and executable");
 	test_child(child_no_executable, 0, "patch: nothing changes where no memory may become executable");
 	test_child(child_second_page, 0, "patch: nothing changes where the second page cannot be written");
+	test_child(child_inside_taken_out, 0,
+	        "patch: an instruction that was a jump already is put back where a later page cannot be "
+	        "written");
 	test_child(child_no_way_back, 0, "patch: code that may not become executable again is replaced");
 	test_child(child_revert_refused, 0, "patch: a hook that cannot be taken out keeps its original");
 	symbols_close(&symbols);

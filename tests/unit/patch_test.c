@@ -10,6 +10,7 @@
 #include "patch/decode.h"
 #include "patch/patch.h"
 #include "patch/symbols.h"
+#include "registers.h"
 #include "tap.h"
 
 enum { ADDED = 1000, PAGE = 4096 };
@@ -39,6 +40,9 @@ asm(".pushsection .data\n .balign 8\n seven: .long 7\n .balign 8\n seven_slot: .
         /* Subtracts from a variable, as QEMU 7.2 does. */
         FUNCTION_CODE(lock_sub, "lock sub %edi,stock(%rip)\n ret")
                 FUNCTION_CODE(call_first, "call target_sub_rsp\n ret")
+        /* Clears a word by an instruction of eight bytes in its middle. */
+        FUNCTION_CODE(inside, "mov %edi,%eax\n movq $0,0x10(%rsi)\n add $100,%eax\n"
+                              "inside_goes_on: add $7,%eax\n ret")
         /* One on the next page, and one whose jump lies on both. */
         ".balign 4096, 0xcc\n" FUNCTION_CODE(next_page,
                 "push %rbx\n mov $7,%ebx\n lea (%rbx,%rdi),%eax\n"
@@ -52,6 +56,8 @@ int stock = 64;
 
 int target_lock_sub(int value);
 int target_call_first(int value);
+int target_inside(int value, long *words);
+extern const char inside_goes_on[];
 int target_next_page(int value);
 int target_straddle(int value);
 
@@ -249,37 +255,6 @@ static void test_round(void)
 	tap_ok(is_as_before(), "patch: the second revert puts every byte back");
 }
 
-static void test_word(void)
-{
-	struct patch_set set;
-	struct symbol symbol;
-	struct decode_code code;
-	uint64_t address = 0;
-
-	tap_ok(find("lock_sub", &symbol), "patch: the subtracting function is found");
-	code = (struct decode_code){.bytes = symbol.address,
-	        .address = (uintptr_t)symbol.address,
-	        .size = symbol.size,
-	        .available = symbol.available};
-	tap_ok(decode_rip_operand(&code, &address) == DECODE_FINE && address == (uintptr_t)&stock,
-	        "patch: the variable's address is read out of the function");
-	tap_ok(symbols_is_writable(&symbols, &stock, sizeof(stock)), "patch: the variable is a variable");
-	patch_begin(&set);
-	tap_is(patch_plan_word(&set, &stock, 128, 0), -EBUSY,
-	        "patch: a variable of another value is refused");
-	tap_ok(set.reason[0] != '\0' && set.words == 0, "patch: a refused variable gives a reason");
-	tap_is(patch_plan_word(&set, &stock, 64, 0), 0, "patch: a variable of the expected value is planned");
-	tap_is(stock, 64, "patch: a planned variable is left alone");
-	tap_is(patch_plan(&set, "lock_sub", &symbol, hook_lock_sub, (void **)&original_lock_sub), 0,
-	        "patch: a function of eight bytes can be planned");
-	tap_is(patch_commit(&set), 0, "patch: function and variable are committed together");
-	tap_is(stock, 0, "patch: the variable has its value after commit");
-	call(target_lock_sub, 3);
-	tap_is(stock, -3, "patch: a moved instruction reaches its variable");
-	patch_revert(&set);
-	tap_is(stock, 64, "patch: revert restores the variable");
-}
-
 /* How many mappings this process has. */
 static int count_maps(void)
 {
@@ -291,6 +266,174 @@ static int count_maps(void)
 	if (maps != NULL)
 		fclose(maps);
 	return lines;
+}
+
+/* What a function subtracts from, and that instruction moved. */
+static void test_operand(void)
+{
+	struct patch_set set;
+	struct symbol symbol;
+	struct decode_code code;
+	uint64_t address = 0;
+
+	tap_ok(find("lock_sub", &symbol), "patch: the subtracting function is found");
+	code = patch_code(&symbol);
+	tap_ok(decode_rip_operand(&code, &address) == DECODE_FINE && address == (uintptr_t)&stock,
+	        "patch: the variable's address is read out of the function");
+	tap_ok(symbols_is_writable(&symbols, &stock, sizeof(stock)), "patch: the variable is a variable");
+	patch_begin(&set);
+	tap_is(patch_plan(&set, "lock_sub", &symbol, hook_lock_sub, (void **)&original_lock_sub), 0,
+	        "patch: a function of eight bytes can be planned");
+	tap_is(patch_commit(&set), 0, "patch: and committed");
+	call(target_lock_sub, 3);
+	tap_is(stock, 61, "patch: a moved instruction reaches its variable");
+	stock = 64;
+	patch_revert(&set);
+	tap_ok(is_as_before(), "patch: and is put back");
+}
+
+/* ---- in the middle of a function ---- */
+
+enum { INSIDE_AT = 2, INSIDE_BYTES = 8, ODD = 1000, EVEN = 2000 };
+
+/* What the instruction becomes: itself, then one of two exits, by the argument. */
+static const uint8_t inside_code[] = {
+        0x48, 0xc7, 0x46, 0x10, 0, 0, 0, 0, /* movq $0, 0x10(%rsi) */
+        0x40, 0xf6, 0xc7, 0x01,             /* test $1, %dil */
+        0x74, 0x0a,                         /* je 1f */
+        0x05, 0xe8, 0x03, 0x00, 0x00,       /* add $ODD, %eax */
+        0xe9, 0, 0, 0, 0,                   /* jmp exit */
+        0x05, 0xd0, 0x07, 0x00, 0x00,       /* 1: add $EVEN, %eax */
+        0xe9, 0, 0, 0, 0,                   /* jmp exit */
+};
+
+static uint8_t inside_before[32];
+
+static struct patch_place inside_place(void)
+{
+	return (struct patch_place){
+	        .at = INSIDE_AT, .goes_on = (uintptr_t)inside_goes_on, .exit = {20, 30}, .exits = 2};
+}
+
+static int plan_inside(struct patch_set *set)
+{
+	struct patch_place place = inside_place();
+	struct symbol symbol;
+
+	if (!find("inside", &symbol))
+		return -ENOENT;
+	return patch_plan_inside(set, "inside", &symbol, &place, inside_code, sizeof inside_code);
+}
+
+static int call_inside(int value, long *word)
+{
+	long words[3] = {1, 1, 1};
+	int (*volatile inside)(int, long *) = target_inside;
+	int result = inside(value, words);
+
+	*word = words[2];
+	return result;
+}
+
+/* Whether the function clears its word, and adds that to an odd or an even argument. */
+static bool inside_adds(int odd, int even)
+{
+	long first = 1, second = 1;
+
+	return call_inside(5, &first) == 5 + odd && call_inside(6, &second) == 6 + even && first == 0 &&
+	       second == 0;
+}
+
+static bool is_inside_as_before(void)
+{
+	return memcmp((void *)target_inside, inside_before, sizeof inside_before) == 0 &&
+	       inside_adds(107, 107);
+}
+
+static void test_inside(void)
+{
+	const uint8_t *code = (const uint8_t *)target_inside;
+	struct registers given = registers_odd(), left;
+	struct patch_set set;
+	long words[3] = {1, 1, 1};
+
+	patch_begin(&set);
+	tap_is(plan_inside(&set), 0, "inside: an instruction in the middle of a function can be planned");
+	tap_ok(set.reason[0] == '\0' && set.patches == 1, "inside: which gives no reason, and is one patch");
+	tap_ok(is_inside_as_before(), "inside: a plan changes nothing");
+	tap_is(patch_commit(&set), 0, "inside: the plan can be committed, with no original");
+	tap_ok(inside_adds(ODD + 7, EVEN + 7),
+	        "inside: the code runs in the instruction's place, and each exit leads to where it shall");
+	tap_is(code[INSIDE_AT], 0xe9, "inside: the instruction is a jump");
+	tap_ok(memcmp(code, inside_before, INSIDE_AT) == 0 &&
+	                memcmp(code + INSIDE_AT + DECODE_JUMP_BYTES,
+	                        inside_before + INSIDE_AT + DECODE_JUMP_BYTES,
+	                        sizeof inside_before - INSIDE_AT - DECODE_JUMP_BYTES) == 0,
+	        "inside: every other byte is as it was");
+	given.value[6] = (uintptr_t)words;
+	left = given;
+	registers_call(&left, code);
+	tap_ok(registers_are_kept(&given, &left, 1) && words[2] == 0,
+	        "inside: the way there and back changes no register");
+	tap_ok(has_protection(code, "r-xp") && !is_any_page_writable_and_executable(),
+	        "inside: nothing is writable and executable after commit");
+	tap_ok(patch_holds(&set, (uintptr_t)set.area[0].page), "inside: the code belongs to the set");
+	patch_revert(&set);
+	tap_ok(is_inside_as_before() && set.patches == 0, "inside: revert puts every byte back");
+	tap_ok(has_protection(code, "r-xp"), "inside: code is read-only again after revert");
+	tap_ok(plan_all(&set) == 0 && plan_inside(&set) == 0 && patch_commit(&set) == 0 && is_hooked() &&
+	                inside_adds(ODD + 7, EVEN + 7),
+	        "inside: it goes together with functions' entries");
+	patch_revert(&set);
+	tap_ok(is_as_before() && is_inside_as_before(), "inside: and all of them are put back");
+}
+
+static void test_inside_refused(void)
+{
+	static const uint8_t long_code[PATCH_CODE_BYTES + 1];
+	struct patch_place place = inside_place();
+	struct patch_set set;
+	struct symbol symbol, other;
+	void *original = NULL;
+	int maps = count_maps();
+
+	patch_begin(&set);
+	find("inside", &symbol);
+	patch_plan(&set, "entry", &symbol, hook_lock_sub, &original);
+	tap_is(plan_inside(&set), -ENOTSUP, "inside: an instruction that an entry's jump covers is refused");
+	tap_is_text(set.reason, "inside: it shares its code with entry", "inside: the reason names both");
+	tap_is(set.patches, 1, "inside: what was planned before a refusal stays planned");
+	patch_revert(&set);
+	plan_inside(&set);
+	tap_is(patch_plan(&set, "entry", &symbol, hook_lock_sub, &original), -ENOTSUP,
+	        "inside: nor is an entry planned whose jump would cover it");
+	tap_is(plan_inside(&set), -ENOTSUP, "inside: nor is the same instruction planned twice");
+	patch_revert(&set);
+	for (int up = 0; up < 2; up++) {
+		place.goes_on = (uintptr_t)inside_goes_on + (up ? 1ull << 32 : -(1ull << 32));
+		tap_is(patch_plan_inside(&set, "far", &symbol, &place, inside_code, sizeof inside_code),
+		        -ENOTSUP, "inside: code that cannot get %s to where it shall go on is refused",
+		        up ? "up" : "down");
+		tap_is_text(
+		        set.reason, "far: what it refers to is out of reach", "inside: the reason says so");
+	}
+	patch_revert(&set);
+	place = inside_place();
+	other = symbol;
+	other.image_high = other.image_low + (1ull << 31);
+	tap_is(patch_plan_inside(&set, "huge", &other, &place, inside_code, sizeof inside_code), -ENOSPC,
+	        "inside: an object of 2 GiB has no page in reach of all of it");
+	tap_is(patch_plan_inside(&set, "long", &symbol, &place, long_code, sizeof long_code), -ENOSPC,
+	        "inside: code that is too long is refused");
+	tap_is(patch_plan_inside(&set, "longest", &symbol, &place, long_code, PATCH_CODE_BYTES), 0,
+	        "inside: code of the greatest length is not");
+	other = symbol;
+	other.protection = PROT_EXEC;
+	tap_is(patch_plan_inside(&set, "unreadable", &other, &place, inside_code, sizeof inside_code),
+	        -ENOTSUP, "inside: code that cannot be read is refused");
+	patch_revert(&set);
+	tap_ok(original == NULL && is_inside_as_before(), "inside: refusals change nothing");
+	tap_is(count_maps(), maps, "inside: a dropped plan leaves no page");
 }
 
 static void test_refusals(void)
@@ -336,7 +479,7 @@ static void test_full(void)
 	struct patch_set set;
 	void *original = NULL;
 	struct symbol symbol;
-	int error = 0, words = 0;
+	int error = 0;
 	size_t planned = 0;
 
 	patch_begin(&set);
@@ -358,9 +501,7 @@ static void test_full(void)
 	}
 	tap_is(error, -ENOSPC, "patch: a full set takes no more functions");
 	tap_is(planned, PATCH_MAX, "patch: a set takes as many functions as it says");
-	for (error = 0; error == 0 && words <= PATCH_WORD_MAX; words += error == 0)
-		error = patch_plan_word(&set, &stock, 64, 0);
-	tap_is(error, -ENOSPC, "patch: a full set takes no more variables");
+	tap_is(plan_inside(&set), -ENOSPC, "patch: nor an instruction");
 	patch_revert(&set);
 	munmap(code, PAGE);
 	tap_ok(is_as_before(), "patch: a full set that is dropped changes nothing");
@@ -382,18 +523,21 @@ static void test_all_or_none(void)
 	int maps = count_maps();
 	uint8_t *code = (uint8_t *)target_next_page;
 
-	plan_all(&set);
-	patch_plan_word(&set, &stock, 64, 0);
-	stock = 65;
-	tap_is(patch_commit(&set), -EBUSY, "patch: a variable that has changed since stops the commit");
-	tap_ok(strstr(set.reason, "65") != NULL && set.patches == 0, "patch: its reason says what it holds");
-	stock = 64;
-	tap_ok(is_as_before(), "patch: a commit that a variable stops changes nothing");
-	plan_all(&set);
+	patch_begin(&set);
+	plan_inside(&set);
+	for (size_t i = 0; i < TARGETS; i++)
+		plan(&set, &targets[i]);
 	flip(code + 1);
 	tap_is(patch_commit(&set), -EBUSY, "patch: code that has changed since stops the commit");
 	flip(code + 1);
-	tap_ok(is_as_before(), "patch: a commit that changed code stops changes nothing");
+	tap_ok(is_as_before() && is_inside_as_before(),
+	        "patch: a commit that changed code stops changes nothing");
+	plan_all(&set);
+	plan_inside(&set);
+	flip((uint8_t *)target_inside + INSIDE_AT + 1);
+	tap_is(patch_commit(&set), -EBUSY, "patch: nor does an instruction that has changed let it through");
+	flip((uint8_t *)target_inside + INSIDE_AT + 1);
+	tap_ok(is_as_before() && is_inside_as_before(), "patch: which changes nothing either");
 	tap_ok(count_maps() <= maps + 4, "patch: a failed commit leaves no page of its own");
 }
 
@@ -410,8 +554,11 @@ int main(void)
 	}
 	for (size_t i = 0; i < TARGETS; i++)
 		memcpy(before[i], (void *)targets[i].function, sizeof(before[i]));
+	memcpy(inside_before, (void *)target_inside, sizeof inside_before);
 	test_round();
-	test_word();
+	test_operand();
+	test_inside();
+	test_inside_refused();
 	test_refusals();
 	test_full();
 	test_all_or_none();
