@@ -1,4 +1,5 @@
 /* One thread and its pool: where objects go, and what the counters say. */
+#include "pool/doubt.h"
 #include "pool/gate.h"
 #include "pool/pool.h"
 
@@ -112,13 +113,7 @@ static void test_caps(void)
 	tap_ok(pool_limit(&derived) > 0 && pool_limit(&derived) <= DEPOT_MAX_BATCHES,
 	        "pool: a cap of its own choice is within what the depot can hold");
 	pool_start(&fixed, &objects_kind, NULL, 7);
-	pool_hint(&fixed, 1000);
-	tap_is(pool_limit(&fixed), 7, "pool: a hint does not move a cap that was asked for");
-	unsigned limit = pool_limit(&derived);
-	pool_hint(&derived, 100);
-	tap_is(pool_limit(&derived), limit + 7, "pool: a hint raises a cap of its own choice");
-	pool_hint(&derived, -100);
-	tap_is(pool_limit(&derived), limit, "pool: and the opposite hint lowers it again");
+	tap_is(pool_limit(&fixed), 7, "pool: a cap that was asked for is the cap");
 }
 
 static void test_failure(void)
@@ -237,6 +232,204 @@ static void test_tick(void)
 	tap_is(atomic_load(&objects_broken), broken, "trim: each object is destroyed once");
 }
 
+/* As put_object, into this thread's own cache; false: it is the caller's still. */
+static bool keep_object(struct pool *pool, struct object *object)
+{
+	objects_move(object, OBJECT_LIVE, OBJECT_IDLE);
+	if (pool_keep(pool, pool->index, object))
+		return true;
+	objects_move(object, OBJECT_IDLE, OBJECT_LIVE);
+	return false;
+}
+
+static void test_keep(void)
+{
+	static struct pool pool, small;
+	unsigned kept = 0;
+
+	pool_start(&pool, &objects_kind, NULL, 4);
+	get_many(&pool, 200);
+	tap_ok(keep_object(&pool, held[0]) && get_object(&pool) == held[0],
+	        "keep: what a thread keeps is what it gets next");
+	for (unsigned i = 0; i < CACHE_SLOTS + 1; i++)
+		kept += keep_object(&pool, held[i]);
+	tap_is(kept, CACHE_SLOTS + 1, "keep: a full cache spills a batch, and keeps one more");
+	tap_ok(read_stats(&pool).depot_batches == 1 && read_stats(&pool).destroy_depot == 1,
+	        "keep: which lies in the depot");
+	tap_ok(get_object(&pool) == held[CACHE_SLOTS], "keep: the last one stays in the thread's own cache");
+	keep_object(&pool, held[CACHE_SLOTS]);
+	for (unsigned i = CACHE_SLOTS + 1; i < 200; i++)
+		kept += keep_object(&pool, held[i]);
+	tap_is(kept, 4 * BATCH_SIZE + CACHE_SLOTS, "keep: no more are kept than cache and depot hold");
+	tap_ok(is_balanced(&pool, 200 - kept), "keep: what was not kept lives on, and is the caller's");
+	for (unsigned i = kept; i < 200; i++)
+		put_object(&pool, held[i]);
+	tap_is(read_stats(&pool).live, 0, "keep: who may put it in another way");
+
+	pool_start(&small, &objects_kind, NULL, 0);
+	get_many(&small, CACHE_SLOTS + 1);
+	for (unsigned i = 0; i < CACHE_SLOTS; i++)
+		keep_object(&small, held[i]);
+	tap_ok(!keep_object(&small, held[CACHE_SLOTS]), "keep: without a depot, a full cache keeps no more");
+	tap_ok(get_object(&small) == held[CACHE_SLOTS - 1], "keep: and goes on with what it has");
+	tap_ok(is_balanced(&small, 2), "keep: the equations hold");
+}
+
+static struct pool late;
+static pthread_key_t late_key;
+static struct object *late_object;
+static bool late_is_kept;
+
+/* A destructor behind our own: the thread's cache is gone. */
+static void keep_late(void *unused)
+{
+	(void)unused;
+	late_is_kept = keep_object(&late, late_object);
+}
+
+static void *end_late(void *unused)
+{
+	late_object = get_object(&late);
+	pthread_setspecific(late_key, &late);
+	return unused;
+}
+
+/* As a signal handler that interrupts its own thread's use of the cache. */
+static void test_keep_without_cache(void)
+{
+	struct cache *cache;
+	struct object *object;
+	pthread_t thread;
+	int64_t top;
+
+	pool_start(&late, &objects_kind, NULL, 4);
+	pthread_key_create(&late_key, keep_late);
+	pthread_create(&thread, NULL, end_late, NULL);
+	pthread_join(thread, NULL);
+	tap_ok(!late_is_kept && is_balanced(&late, 1),
+	        "keep: a thread that has no cache any more keeps nothing");
+	put_object(&late, late_object);
+	object = get_object(&late);
+	cache = &thread_self->cache[late.index];
+	top = cache_close(cache);
+	tap_ok(!keep_object(&late, object), "keep: nor does one that is interrupted in its cache");
+	tap_is(cache_found(cache), top, "keep: which stays as it was left");
+	cache_open(cache, top);
+	put_object(&late, object);
+	tap_ok(is_balanced(&late, 0), "keep: its equations hold");
+}
+
+/* As code of a front does, which has closed the cache. */
+static struct object *take_slowly(struct pool *pool)
+{
+	struct cache *cache = &thread_self->cache[pool->index];
+	struct object *object;
+
+	cache_close(cache);
+	object = pool_take_slow(pool, cache);
+	if (object != NULL)
+		objects_move(object, OBJECT_IDLE, OBJECT_LIVE);
+	return object;
+}
+
+static void *take_first(void *pool)
+{
+	return take_slowly(pool);
+}
+
+static void test_take_slow(void)
+{
+	static struct pool pool;
+	struct object *object;
+	struct cache *cache;
+	pthread_t thread;
+	void *taken;
+
+	pool_start(&pool, &objects_kind, NULL, 4);
+	cache = &thread_self->cache[pool.index];
+	tap_ok(take_slowly(&pool) == NULL && read_stats(&pool).create_new == 0,
+	        "take_slow: an empty pool has nothing, and makes nothing");
+	tap_is(cache_count(cache), 0, "take_slow: the cache is open and empty");
+	get_many(&pool, CACHE_SLOTS + 1);
+	put_many(&pool, CACHE_SLOTS + 1);
+	object = take_slowly(&pool);
+	tap_ok(object == held[CACHE_SLOTS], "take_slow: it takes from the cache");
+	put_object(&pool, object);
+	get_many(&pool, BATCH_SIZE + 1);
+	object = take_slowly(&pool);
+	tap_ok(object != NULL && cache_count(cache) == BATCH_SIZE - 1 && read_stats(&pool).create_depot == 1,
+	        "take_slow: an empty cache takes a batch from the depot");
+	pthread_create(&thread, NULL, take_first, &pool);
+	pthread_join(thread, &taken);
+	tap_ok(taken == NULL, "take_slow: a thread's first finds nothing where all lies in another's cache");
+	put_object(&pool, object);
+	put_many(&pool, BATCH_SIZE + 1);
+	pthread_create(&thread, NULL, take_first, &pool);
+	pthread_join(thread, &taken);
+	tap_ok(taken != NULL, "take_slow: and takes from the depot where there is something");
+	put_object(&pool, taken);
+	tap_ok(is_balanced(&pool, 0), "take_slow: the equations hold");
+}
+
+static void test_doubt(void)
+{
+	static struct pool pool, other;
+	unsigned due = 0, first = 0;
+	struct pool_stats stats;
+
+	pool_start(&pool, &objects_kind, NULL, 4);
+	pool_start(&other, &objects_kind, NULL, 4);
+	get_many(&pool, DOUBT_AFTER - 1);
+	tap_is(doubt_made(&pool), 2047, "doubt: it knows how many objects were made");
+	for (unsigned i = 0; i < 1000; i++)
+		due += doubt_is_due(&pool);
+	tap_is(due, 0, "doubt: there is none before 2048");
+	held[DOUBT_AFTER - 1] = get_object(&pool);
+	for (unsigned i = 0; i < 6400; i++) {
+		bool is_due = doubt_is_due(&pool);
+
+		first = due == 0 && is_due ? i + 1 : first;
+		due += is_due;
+	}
+	tap_is(due, 100, "doubt: of those after, one in 64 is due");
+	tap_ok(first > 0 && first <= 64, "doubt: and one among the first 64");
+	tap_ok(!pool_is_withdrawn(&pool) && !pool_any_withdrawn(), "doubt: no pool is withdrawn by itself");
+	put_many(&pool, DOUBT_AFTER);
+	tap_ok(read_stats(&pool).pooled > 0, "doubt: a pool in doubt keeps objects");
+	pool_withdraw(&pool);
+	pool_withdraw(&pool);
+	tap_ok(pool_is_withdrawn(&pool) && !pool_is_withdrawn(&other) && pool_any_withdrawn(),
+	        "withdrawn: the pool is, and no other");
+	for (unsigned i = due = 0; i < 1000; i++)
+		due += doubt_is_due(&pool);
+	tap_is(due, 1000, "withdrawn: every miss is due");
+	stats = read_stats(&pool);
+	tap_ok(memcmp(&stats, &(struct pool_stats){0}, sizeof stats) == 0,
+	        "withdrawn: all counters read as 0");
+	for (unsigned i = 0; i < 4 * BATCH_SIZE + CACHE_SLOTS; i++)
+		held[i] = get_object(&pool);
+	tap_is(doubt_made(&pool), DOUBT_AFTER, "withdrawn: what it holds is still handed out");
+	put_many(&pool, 4 * BATCH_SIZE + CACHE_SLOTS);
+	stats = read_stats(&pool);
+	tap_is(stats.pooled + stats.create_local + stats.destroy_local, 0, "withdrawn: which counts nothing");
+}
+
+static void test_unstart(void)
+{
+	static struct pool gone, next;
+	unsigned count = pool_count();
+	int index = pool_start(&gone, &objects_kind, NULL, 4);
+
+	tap_is(index, count, "unstart: a pool that is started is the last");
+	pool_unstart(&gone);
+	tap_is(pool_count(), count, "unstart: and then there was none");
+	tap_is(pool_start(&next, &objects_kind, NULL, 4), index, "unstart: the next one has its index");
+	tap_ok(pool_at(index) == &next && pool_count() == count + 1, "unstart: and its place");
+	get_many(&next, 100);
+	put_many(&next, 100);
+	tap_ok(is_balanced(&next, 0), "unstart: in which it works");
+}
+
 static void no_depot(void)
 {
 }
@@ -288,6 +481,11 @@ int main(void)
 	test_trim();
 	test_working_set();
 	test_in_use();
+	test_keep();
+	test_keep_without_cache();
+	test_take_slow();
+	test_unstart();
+	test_doubt();
 	test_tick();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
 	test_abandoned();
