@@ -1,0 +1,193 @@
+/* Calls, jumps and conditional jumps to an address are found, wherever they lie, and nothing else is. */
+#include "patch/references.h"
+
+#include "tap.h"
+
+#include <stdint.h>
+#include <string.h>
+
+enum { MOST = 64, FILLER = 0x90 };
+
+static uint8_t room[512];
+
+static uintptr_t at(size_t offset)
+{
+	return (uintptr_t)room + offset;
+}
+
+/* Writes an instruction's first bytes at an offset, and its distance; returns where the distance lies. */
+static uintptr_t put(size_t offset, const char *opcode, size_t opcode_bytes, uintptr_t target)
+{
+	int32_t distance = (int32_t)(target - (at(offset) + opcode_bytes + sizeof distance));
+
+	memcpy(room + offset, opcode, opcode_bytes);
+	memcpy(room + offset + opcode_bytes, &distance, sizeof distance);
+	return at(offset) + opcode_bytes;
+}
+
+static void clear(void)
+{
+	memset(room, FILLER, sizeof room);
+}
+
+static const struct {
+	const char *name, *opcode;
+	size_t bytes;
+	bool is_branch;
+} kinds[] = {
+        {"a call", "\xe8", 1, true},
+        {"a jmp", "\xe9", 1, true},
+        {"a jo", "\x0f\x80", 2, true},
+        {"a jne", "\x0f\x85", 2, true},
+        {"a jg", "\x0f\x8f", 2, true},
+        {"a mov of a number", "\xb8", 1, false},
+        {"a lea", "\x48\x8d\x05", 3, false},
+        {"a push", "\x68", 1, false},
+        {"a call through memory", "\xff\x15", 2, false},
+        {"a setcc's neighbour", "\x0f\x90", 2, false},
+        {"a conditional jump's second byte alone", "\x90\x85", 2, false},
+};
+
+/* One of each kind at each offset of ranges that begin and end anywhere within two steps. */
+static void test_kinds(void)
+{
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		const size_t length = kinds[k].bytes + sizeof(int32_t);
+		unsigned wrong = 0, tried = 0;
+
+		for (size_t low = 0; low < 16; low++) {
+			for (size_t offset = low; offset < 64; offset++) {
+				for (size_t behind = 0; behind < 40; behind++, tried++) {
+					uintptr_t target = at(300), found[MOST] = {0}, distance_at;
+					size_t count;
+
+					clear();
+					distance_at = put(offset, kinds[k].opcode, kinds[k].bytes, target);
+					count = references_find(
+					        at(low), at(offset + length + behind), target, found, MOST);
+					if (kinds[k].is_branch)
+						wrong += count != 1 || found[0] != distance_at;
+					else
+						wrong += count != 0;
+				}
+			}
+		}
+		tap_ok(wrong == 0 && tried > 1000, "references: %s is %s at any place of any range",
+		        kinds[k].name, kinds[k].is_branch ? "found" : "left alone");
+	}
+}
+
+static void test_edges(void)
+{
+	uintptr_t target = at(400), found[MOST] = {0};
+	unsigned wrong = 0;
+
+	for (size_t offset = 0; offset < 64; offset++) {
+		clear();
+		put(offset, "\xe8", 1, target);
+		for (size_t cut = 1; cut < 5; cut++)
+			wrong += references_find(at(0), at(offset + 5 - cut), target, found, MOST) != 0;
+		wrong += references_find(at(offset + 1), at(200), target, found, MOST) != 0;
+	}
+	tap_is(wrong, 0, "references: a call that is not whole within the range is none");
+	clear();
+	put(20, "\x0f\x84", 2, target);
+	tap_is(references_find(at(21), at(200), target, found, MOST), 0,
+	        "references: nor is half a conditional jump");
+	clear();
+	put(50, "\xe8", 1, target + 1);
+	put(70, "\xe8", 1, target - 1);
+	put(90, "\xe8", 1, target + (1ull << 31));
+	tap_is(references_find(at(0), at(200), target, found, MOST), 0,
+	        "references: a call of another address is none");
+}
+
+static void test_ranges(void)
+{
+	uintptr_t target = at(10), found[1];
+
+	clear();
+	put(8, "\xe8", 1, target);
+	tap_is(references_find(at(8), at(8), target, found, 1), 0, "references: an empty range has none");
+	tap_is(references_find(at(300), at(8), target, found, 1), 0,
+	        "references: nor has one that ends before it begins");
+	for (size_t bytes = 1; bytes < 5; bytes++)
+		tap_is(references_find(at(8), at(8 + bytes), target, found, 1), 0,
+		        "references: nor has one of %zu bytes", bytes);
+	tap_is(references_find(at(8), at(13), target, found, 1), 1, "references: one of a call's length may");
+}
+
+static void test_most(void)
+{
+	uintptr_t target = at(0), found[8] = {0}, none = 0;
+	bool are_right = true;
+
+	clear();
+	for (size_t i = 0; i < 60; i++)
+		put(8 + 8 * i, "\xe8", 1, target);
+	tap_is(references_find(at(0), at(512), target, found, 5), 60, "references: all of them are counted");
+	for (size_t i = 0; i < 5; i++)
+		are_right &= found[i] == at(8 + 8 * i + 1);
+	tap_ok(are_right && found[5] == 0, "references: the first so many that are wanted are told");
+	tap_is(references_find(at(0), at(512), target, NULL, 0), 60, "references: or none but how many");
+	tap_is(references_find(at(0), at(512), target, &none, 0) + none, 60,
+	        "references: none is written where none is wanted");
+}
+
+/* Distances whose sums with what is in a step go over the ends of 32 bits. */
+static void test_far(void)
+{
+	static const int32_t distances[] = {
+	        INT32_MIN, INT32_MIN + 1, INT32_MIN + 7, INT32_MAX, INT32_MAX - 1, INT32_MAX - 9, 0, -1, 1};
+	unsigned wrong = 0, wrapped = 0;
+
+	for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
+		for (size_t offset = 0; offset < 48; offset++) {
+			uintptr_t found[1] = {0};
+			uintptr_t target = at(offset + 5) + (uintptr_t)(intptr_t)distances[i];
+
+			clear();
+			put(offset, "\xe8", 1, target);
+			wrong += references_find(at(0), at(100), target, found, 1) != 1 ||
+			         found[0] != at(offset + 1);
+			wrapped += references_find(at(0), at(100), target + (1ull << 32), found, 1);
+			wrapped += references_find(at(0), at(100), target - (1ull << 32), found, 1);
+		}
+	}
+	tap_is(wrong, 0, "references: calls over 2 GiB are found, up and down");
+	tap_is(wrapped, 0, "references: an address 4 GiB beside the one that is called is another");
+}
+
+/* A range whose end is the end of what may be read. */
+static void test_end_of_memory(void)
+{
+	unsigned wrong = 0;
+
+	for (size_t bytes = 5; bytes < 60; bytes++) {
+		uint8_t *code = malloc(bytes);
+		uintptr_t target = at(0), found[1];
+		int32_t distance = (int32_t)(target - ((uintptr_t)code + bytes));
+
+		if (code == NULL)
+			continue;
+		memset(code, FILLER, bytes);
+		code[bytes - 5] = 0xe8;
+		memcpy(code + bytes - 4, &distance, sizeof distance);
+		target = (uintptr_t)code + bytes + (uintptr_t)(intptr_t)distance;
+		wrong += references_find((uintptr_t)code, (uintptr_t)code + bytes, target, found, 1) != 1;
+		free(code);
+	}
+	tap_is(wrong, 0,
+	        "references: a call in the last bytes that may be read is found, and no more is read");
+}
+
+int main(void)
+{
+	test_kinds();
+	test_edges();
+	test_ranges();
+	test_most();
+	test_far();
+	test_end_of_memory();
+	return tap_done();
+}
