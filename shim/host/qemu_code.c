@@ -25,6 +25,8 @@ enum { RSP = 4 }; /* as instructions number registers */
 
 enum { LOOK_BACK_BYTES = 64, FILE_BYTES = 1 << 15 };
 
+enum { INSTRUCTION_ROOM = 16 }; /* the longest has 15 bytes; 10 of them, at most, come before its immediate */
+
 /* clang-format off */
 const uint8_t qemu_code_arm[] = {
 	0x48, 0x8d, 0x48, WAKEUP_FIRST,				/* lea 0x40(%rax), %rcx */
@@ -75,12 +77,12 @@ static const uint8_t *read_opcode(const uint8_t *at, struct access *access, uint
 /* Reads an instruction; false when it has another form. */
 static bool read_access(const struct instruction *in, struct access *access)
 {
-	const uint8_t *at, *end = in->bytes + in->length;
+	uint8_t copy[INSTRUCTION_ROOM] = {0}; /* one of another form seems to be longer than it is */
+	const uint8_t *at, *end = copy + in->length;
 	uint8_t rex, modrm;
 
-	if (in->length < 2)
-		return false;
-	at = read_opcode(in->bytes, access, &rex);
+	memcpy(copy, in->bytes, in->length);
+	at = read_opcode(copy, access, &rex);
 	modrm = *at++;
 	if (at > end || modrm >= 0xc0 || (modrm & 0xc7) == 5)
 		return false;
@@ -98,9 +100,11 @@ static bool read_access(const struct instruction *in, struct access *access)
 		memcpy(&access->displacement, at, sizeof access->displacement);
 		at += sizeof access->displacement;
 	}
-	access->immediate = at;
+	if (at > end)
+		return false;
+	access->immediate = in->bytes + (at - copy);
 	access->immediate_bytes = (unsigned)(end - at);
-	return at <= end;
+	return true;
 }
 
 /* movq $0, displacement(%base) */
