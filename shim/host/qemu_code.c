@@ -49,18 +49,24 @@ struct access {
 	unsigned immediate_bytes;
 };
 
+/* movss, and with VEX movsd: the opcode of movups with a prefix of its own */
+static bool is_scalar(unsigned opcode, bool is_repeated)
+{
+	return opcode == 0x0f11 && is_repeated;
+}
+
 /* Prefixes and opcode; leaves where the operand begins, and the REX bits that widen register numbers. */
 static const uint8_t *read_opcode(const uint8_t *at, struct access *access, uint8_t *rex)
 {
-	bool is_packed = *at == 0x66 || *at == 0xf3;
+	bool is_repeated = *at == 0xf3, is_packed = *at == 0x66 || is_repeated;
 
 	if (*at == 0xc5 ||
 	        *at == 0xc4) { /* VEX, of two bytes or of three, whose bits are the opposite of REX's */
 		const uint8_t *last = at + (*at == 0xc5 ? 1 : 2);
 
 		*rex = (~at[1] >> 5 & 4) | (*at == 0xc4 ? ~at[1] >> 5 & 1 : 0);
-		access->opcode = 0x0f00 | last[1];
-		access->bytes = (*last & 4) != 0 ? 32 : 16;
+		access->opcode = (*at == 0xc5 || (at[1] & 0x1f) == 1 ? 0x0f00 : 0x0f0000) | last[1];
+		access->bytes = is_scalar(access->opcode, (*last & 2) != 0) ? 4 : (*last & 4) != 0 ? 32 : 16;
 		return last + 2;
 	}
 	at += is_packed;
@@ -69,7 +75,7 @@ static const uint8_t *read_opcode(const uint8_t *at, struct access *access, uint
 	access->bytes = (*rex & 8) != 0 ? 8 : is_packed ? 2 : 4;
 	if (access->opcode == 0x0f) {
 		access->opcode = 0x0f00 | *at++;
-		access->bytes = 16;
+		access->bytes = is_scalar(access->opcode, is_repeated) ? 4 : 16;
 	}
 	return at;
 }
@@ -304,11 +310,14 @@ const char *qemu_code_ending(const struct decode_code *enter, uint64_t switch_at
 	return has_branch_into(&search) ? decode_refusal_text(DECODE_OVERLAP) : NULL;
 }
 
-/* The words of a coroutine that a store sets, a bit each; the highest bit stands for all others. */
+/* A store to another word than is known, or to a part of one. */
+enum { OTHERS = 1 << 5 };
+
+/* The words of a coroutine that a store sets, a bit each. */
 static unsigned words_of(const struct access *store)
 {
 	static const int32_t word[] = {ENTRY, ARGUMENT, WAKEUP_FIRST, WAKEUP_LAST, POOL_NEXT};
-	unsigned set = 0;
+	unsigned set = store->bytes < 8 ? OTHERS : 0;
 
 	for (int32_t at = 0; at < (int32_t)store->bytes; at += 8) {
 		unsigned i = 0;
@@ -328,6 +337,10 @@ static bool is_store(struct access *access)
 	case 0x0f11: /* movups */
 	case 0x0f29: /* movaps */
 	case 0x0f7f: /* movdqu, movdqa */
+		return true;
+	case 0x88: /* mov of a byte */
+	case 0xc6:
+		access->bytes = 1;
 		return true;
 	case 0x0f13: /* movlps, movhps, movq: half of a vector register */
 	case 0x0f17:
