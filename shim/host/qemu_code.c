@@ -394,12 +394,13 @@ static unsigned action_before(uintptr_t low, uintptr_t call)
 	uintptr_t from = call - low > LOOK_BACK_BYTES ? call - LOOK_BACK_BYTES : low;
 	unsigned action = 0;
 
-	for (uintptr_t at = from; at + 5 <= call; at++) {
+	for (uintptr_t at = from; at + 3 <= call; at++) {
 		const uint8_t *bytes = (const uint8_t *)at;
 
-		if (bytes[0] == 0xba && memcmp(bytes + 2, "\0\0\0", 3) == 0) /* mov $1, %edx */
+		if (bytes[0] == 0x6a && bytes[2] == 0x5a) /* push $1; pop %rdx */
 			action = bytes[1];
-		else if (bytes[0] == 0x6a && bytes[2] == 0x5a) /* push $1; pop %rdx */
+		else if (at + 5 <= call && bytes[0] == 0xba &&
+		         memcmp(bytes + 2, "\0\0\0", 3) == 0) /* mov $1, %edx */
 			action = bytes[1];
 	}
 	return action;
