@@ -119,7 +119,7 @@ asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu
 	X(terminate_3, "terminate=3", NONE, "another number for TERMINATE")                                  \
 	X(yield_3, "yield=3", NONE, "another number for YIELD")                                              \
 	X(twice, "early=\"call qemu_switch\"", NONE, "two calls of switch")                                  \
-	X(again,  "tail=\"call qemu_switch\"", NONE, "another call of switch further on")              \
+	X(again, "tail=\"call qemu_switch\"", NONE, "another call of switch further on")                     \
 	X(no_call, "switch=\"call qemu_helper\"", NONE, "no call of switch")                                 \
 	X(by_memory, "switch=\"call *0x8(%rax)\"", NONE, "a call by way of memory")                          \
 	X(forward, "yes=\"je 8f\"", NONE, "a yield that leads forward")                                      \
@@ -145,7 +145,8 @@ asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu
 	X(loop_untested, "test=nop", NONE, "a loop that does not look whether there is another")             \
 	X(unknown, "tail=\".byte 0x06\"", NONE, "bytes that are no instruction")                             \
 	X(cut, "tail=\".byte 0xe8, 0, 0\"", NONE, "an instruction that is cut off")                          \
-	X(breakpoint, "clear=\".byte 0xcc, 0xc7, 0x43, 0x10, 0, 0, 0, 0\"", NONE, "a breakpoint on the ending")
+	X(breakpoint, "clear=\".byte 0xcc, 0xc7, 0x43, 0x10, 0, 0, 0, 0\"", NONE,                            \
+	        "a breakpoint on the ending")
 
 /* name, its instructions, whether they are what is known, a promise */
 #define ENTRY    "mov %rdi, (%rax); "
@@ -202,8 +203,8 @@ asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu
 #define CREATE_CODE(name, code, ...)      "create " #name ", \"" code "\"\n"
 
 asm(".pushsection .rodata\n .balign 16\n"
-    "qemu_switch: ret\n qemu_helper: ret\n qemu_traced: .long 0\n" ENDINGS(ENDING_CODE) CREATES(CREATE_CODE)
-    ".popsection\n");
+    "qemu_switch: ret\n qemu_helper: ret\n qemu_traced: .long 0\n" ENDINGS(ENDING_CODE)
+                CREATES(CREATE_CODE) ".popsection\n");
 
 extern const uint8_t qemu_switch[];
 
@@ -261,8 +262,8 @@ static const char *judge_ending(const struct ending *shape, bool has_size, struc
 static bool is_right(const struct ending *shape, const struct qemu_ending *found)
 {
 	return found->at == (size_t)(shape->at - shape->low) &&
-	       found->length == (size_t)(shape->behind - shape->at) && found->object == (unsigned)shape->object &&
-	       found->next == (uintptr_t)shape->next;
+	       found->length == (size_t)(shape->behind - shape->at) &&
+	       found->object == (unsigned)shape->object && found->next == (uintptr_t)shape->next;
 }
 
 static void test_endings(void)
@@ -358,10 +359,19 @@ static void test_cuts(void)
 
 /* ---- who calls ---- */
 
-enum { TEXT_BYTES = 8192, FUNCTION_AT = 1024, FUNCTION_SIZE = 128, TARGET_AT = 16 };
+enum {
+	TEXT_BYTES = 1 << 17,
+	FUNCTION_AT = 1 << 16,
+	FUNCTION_SIZE = 128,
+	NEAR = FUNCTION_AT + 4000,
+	FAR = FUNCTION_AT + 40000, /* farther than a file's code goes */
+	TARGET_AT = 16,
+	DELETE_AT = 32,
+};
 
 static uint8_t text[TEXT_BYTES];
 
+/* An empty text with a function in its middle. */
 static struct decode_code function_in_text(size_t size)
 {
 	memset(text, 0x90, sizeof text);
@@ -374,6 +384,23 @@ static struct decode_code function_in_text(size_t size)
 }
 
 static const uintptr_t target = (uintptr_t)(text + TARGET_AT);
+
+/* Both with the same target: what calls it, as new, or as switch. */
+static const char *judge_create_alone(const struct decode_code *create)
+{
+	struct qemu_callers callers;
+
+	qemu_code_callers(create, target, 0, (uintptr_t)text + DELETE_AT, &callers);
+	return qemu_code_only_create(&callers, create);
+}
+
+static const char *judge_enter_alone(const struct decode_code *enter)
+{
+	struct qemu_callers callers;
+
+	qemu_code_callers(enter, 0, target, (uintptr_t)text + DELETE_AT, &callers);
+	return qemu_code_only_enter(&callers, enter);
+}
 
 static void put_branch(size_t at, uint8_t opcode)
 {
@@ -405,34 +432,34 @@ static void test_only_create(void)
 {
 	struct decode_code create = function_in_text(FUNCTION_SIZE);
 
-	tap_ok(qemu_code_only_create(&create, target) != NULL, "only create: it must call new");
+	tap_ok(judge_create_alone(&create) != NULL, "only create: it must call new");
 	put_call(FUNCTION_AT + 40);
-	tap_ok(qemu_code_only_create(&create, target) == NULL, "only create: one call, by create, is fine");
+	tap_ok(judge_create_alone(&create) == NULL, "only create: one call, by create, is fine");
 	create.size = 0;
-	tap_ok(qemu_code_only_create(&create, target) != NULL, "only create: of unknown size it is not known");
+	tap_ok(judge_create_alone(&create) != NULL, "only create: of unknown size it is not known");
 	create = function_in_text(FUNCTION_SIZE);
 	put_call(FUNCTION_AT + 40);
 	put_call(FUNCTION_AT + 80);
-	tap_ok(qemu_code_only_create(&create, target) != NULL, "only create: two calls are not");
+	tap_ok(judge_create_alone(&create) != NULL, "only create: two calls are not");
 	create = function_in_text(FUNCTION_SIZE);
 	put_call(FUNCTION_AT + FUNCTION_SIZE);
-	tap_ok(qemu_code_only_create(&create, target) != NULL, "only create: nor is one behind create");
+	tap_ok(judge_create_alone(&create) != NULL, "only create: nor is one behind create");
 	create = function_in_text(FUNCTION_SIZE);
 	put_call(FUNCTION_AT - 5);
-	tap_ok(qemu_code_only_create(&create, target) != NULL, "only create: nor is one in front of it");
+	tap_ok(judge_create_alone(&create) != NULL, "only create: nor is one in front of it");
 	create = function_in_text(FUNCTION_SIZE);
 	put_call(FUNCTION_AT + 40);
-	put_branch(4000, 0xe9);
-	tap_ok(qemu_code_only_create(&create, target) != NULL, "only create: nor a jump from elsewhere");
+	put_branch(NEAR, 0xe9);
+	tap_ok(judge_create_alone(&create) != NULL, "only create: nor a jump from elsewhere");
 	for (size_t edge = 0; edge < 2; edge++) {
 		create = function_in_text(FUNCTION_SIZE);
 		put_call(FUNCTION_AT + 40);
 		put_call(edge == 0 ? 0 : TEXT_BYTES - 5);
-		tap_ok(qemu_code_only_create(&create, target) != NULL,
+		tap_ok(judge_create_alone(&create) != NULL,
 		        "only create: nor a call in the %s bytes of the code", edge == 0 ? "first" : "last");
 	}
 	create.text_high -= 5;
-	tap_ok(qemu_code_only_create(&create, target) == NULL, "only create: what is not code does not count");
+	tap_ok(judge_create_alone(&create) == NULL, "only create: what is not code does not count");
 }
 
 static const char *judge_others(void (*put)(size_t, uint8_t, size_t), uint8_t action, size_t gap)
@@ -440,8 +467,8 @@ static const char *judge_others(void (*put)(size_t, uint8_t, size_t), uint8_t ac
 	const struct decode_code enter = function_in_text(FUNCTION_SIZE);
 
 	put_call_of(FUNCTION_AT + 40, 3, 3);
-	put(4000, action, gap);
-	return qemu_code_only_enter(&enter, target);
+	put(NEAR, action, gap);
+	return judge_enter_alone(&enter);
 }
 
 static void test_actions(void)
@@ -452,13 +479,14 @@ static void test_actions(void)
 	for (size_t i = 0; i < 2; i++) {
 		for (size_t gap = 0; gap < 50; gap += 7) {
 			tap_ok(judge_others(put[i], 1, gap) == NULL && judge_others(put[i], 2, gap) == NULL,
-			        "only enter: others may yield and terminate, by %s %zu bytes before", way[i], gap);
+			        "only enter: others may yield and terminate, by %s %zu bytes before", way[i],
+			        gap);
 			tap_ok(judge_others(put[i], 3, gap) != NULL && judge_others(put[i], 0, gap) != NULL &&
 			                judge_others(put[i], 4, gap) != NULL,
 			        "only enter: and nothing else, by %s %zu bytes before", way[i], gap);
 		}
-		tap_ok(judge_others(put[i], 1, 70) != NULL,
-		        "only enter: a %s too far away says nothing", way[i]);
+		tap_ok(judge_others(put[i], 1, 70) != NULL, "only enter: a %s too far away says nothing",
+		        way[i]);
 	}
 }
 
@@ -466,42 +494,65 @@ static void test_only_enter(void)
 {
 	struct decode_code enter = function_in_text(FUNCTION_SIZE);
 
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL, "only enter: it must call switch");
+	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: it must call switch");
 	put_call_of(FUNCTION_AT + 40, 3, 3);
-	tap_ok(qemu_code_only_enter(&enter, target) == NULL, "only enter: one call, by enter, is fine");
+	tap_ok(judge_enter_alone(&enter) == NULL, "only enter: one call, by enter, is fine");
 	enter.size = 0;
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL, "only enter: of unknown size it is not known");
+	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: of unknown size it is not known");
 	enter.size = FUNCTION_SIZE;
 	put_call_of(FUNCTION_AT + 80, 3, 3);
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL, "only enter: two calls are not");
+	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: two calls are not");
 	enter = function_in_text(FUNCTION_SIZE);
-	put_call_of(4000, 1, 3);
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL, "only enter: nor are others' calls alone");
+	put_call_of(NEAR, 1, 3);
+	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: nor are others' calls alone");
 	enter = function_in_text(FUNCTION_SIZE);
 	put_call_of(FUNCTION_AT + 40, 3, 3);
-	put_call(4000);
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL, "only enter: nor is a call that does not say for what");
-	put_call_of(4000, 3, 3);
-	put_call_of(4000, 1, 20);
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL, "only enter: the last number counts");
-	put_call_of(4000, 1, 3);
-	put_call_of(4000, 3, 20);
-	tap_ok(qemu_code_only_enter(&enter, target) == NULL, "only enter: and no other");
-	put_call_of(4000, 1, 20);
-	put_pushed_call_of(4000, 3, 0);
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL, "only enter: also right before the call");
+	put_call(NEAR);
+	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: nor is a call that does not say for what");
+	put_call_of(NEAR, 3, 3);
+	put_call_of(NEAR, 1, 20);
+	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: the last number counts");
+	put_call_of(NEAR, 1, 3);
+	put_call_of(NEAR, 3, 20);
+	tap_ok(judge_enter_alone(&enter) == NULL, "only enter: and no other");
+	put_call_of(NEAR, 1, 20);
+	put_pushed_call_of(NEAR, 3, 0);
+	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: also right before the call");
 	enter = function_in_text(FUNCTION_SIZE);
 	put_call_of(FUNCTION_AT + 40, 3, 3);
 	put_call(0);
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL,
+	tap_ok(judge_enter_alone(&enter) != NULL,
 	        "only enter: before the first byte of the code nothing is read");
 	enter = function_in_text(FUNCTION_SIZE);
 	put_call_of(FUNCTION_AT + 40, 3, 3);
 	for (size_t i = 0; i < 63; i++)
-		put_call_of(2000 + 80 * i, 1, 3);
-	tap_ok(qemu_code_only_enter(&enter, target) == NULL, "only enter: 63 others may yield");
-	put_call_of(2000 + 80 * 63, 1, 3);
-	tap_ok(qemu_code_only_enter(&enter, target) != NULL, "only enter: more are not looked at, and not known");
+		put_call_of(NEAR + 80 * i, 1, 3);
+	tap_ok(judge_enter_alone(&enter) == NULL, "only enter: 63 others may yield");
+	put_call_of(NEAR + 80 * 63, 1, 3);
+	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: more are not looked at, and not known");
+}
+
+/* Where each file is compiled by itself, copies of its functions lie near by. */
+static void test_by_file(void)
+{
+	struct decode_code function = function_in_text(FUNCTION_SIZE);
+
+	put_call_of(FUNCTION_AT + 40, 3, 3);
+	put_call(FAR);
+	tap_ok(judge_enter_alone(&function) != NULL && judge_create_alone(&function) != NULL,
+	        "by file: of a program that was compiled as a whole all code counts");
+	memcpy(text + FUNCTION_AT + 100, &(uint8_t){0xe8}, 1);
+	memcpy(text + FUNCTION_AT + 101, &(int32_t){DELETE_AT - (FUNCTION_AT + 105)}, 4);
+	tap_ok(judge_enter_alone(&function) == NULL && judge_create_alone(&function) == NULL,
+	        "by file: where the loop calls delete, what is far away does not");
+	put_call(TARGET_AT + 64);
+	tap_ok(judge_enter_alone(&function) == NULL, "by file: neither above nor below");
+	put_call(NEAR);
+	tap_ok(judge_enter_alone(&function) != NULL && judge_create_alone(&function) != NULL,
+	        "by file: but what is near by does");
+	memset(text + NEAR, 0x90, 5);
+	put_call(FUNCTION_AT - 4000);
+	tap_ok(judge_enter_alone(&function) != NULL, "by file: on either side");
 }
 
 static void test_is_called(void)
@@ -510,7 +561,7 @@ static void test_is_called(void)
 
 	function.address = target;
 	tap_ok(!qemu_code_is_called(&function), "called: a function that no code calls is not");
-	put_call(4000);
+	put_call(NEAR);
 	tap_ok(qemu_code_is_called(&function), "called: one that is called is");
 	function.size = 0;
 	tap_ok(qemu_code_is_called(&function), "called: also where its size is unknown");
@@ -533,6 +584,7 @@ int main(void)
 	test_only_create();
 	test_actions();
 	test_only_enter();
+	test_by_file();
 	test_is_called();
 	decode_close();
 	return tap_done();
