@@ -37,6 +37,9 @@ fuzz() {
 		skip "nobody may be traced here, so that moved code is not run"
 	fi
 	((BASH_REMATCH[1] >= 1000))
+	# The shapes that are sought are among the seeds.
+	[[ $output =~ \ ([0-9]+)\ endings,\ ([0-9]+)\ creates ]]
+	((BASH_REMATCH[1] >= 1 && BASH_REMATCH[2] >= 1))
 }
 
 @test "fuzz: any environment gives settings that are in their ranges, and each mistake is told" {

@@ -5,12 +5,15 @@
  * the memory and the vector registers too.
  *
  *	byte 0	bits 0 to 3: the entry's alignment; 4: the function's size is known; 5, 6: where it moves to
- *	byte 1	bits 0 to 3: bytes behind the function; 4, 5: what registers hold; 6: the image is large
+ *	byte 1	bits 0 to 3: bytes behind the function; 4, 5: what registers hold; 6: the image is large; 7: the
+ *		second call, not the first, is taken for that of QEMU's switch
  *	byte 2	processor flags
  *	…	code
  *
  * A function that reads the bytes that the patch overwrites, or how it is traced, or the time, is compared
  * up to there.
+ *
+ * The same bytes are also read as QEMU's functions are (host/qemu_code.h): where an ending is found, a jump has room.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -19,6 +22,7 @@
 #include <Zydis/Zydis.h>
 
 #include "fuzz.h"
+#include "host/qemu_code.h"
 #include "patch/decode.h"
 #include "sandbox.h"
 
@@ -59,6 +63,7 @@ static ZydisDecoder decoder;
 static bool has_sandbox;
 static struct {
 	unsigned long long given, moved, instructions; /* the last: run twice and compared */
+	unsigned long long endings, creates;           /* taken for QEMU's */
 } count;
 
 struct instruction {
@@ -373,10 +378,49 @@ static bool make_trial(struct trial *trial, const uint8_t *options, const uint8_
 	return decode_prologue(&trial->code, &trial->prologue) == DECODE_FINE;
 }
 
+/* Where the first call by distance leads, or that after so many others; 0: there is none. */
+static uint64_t callee(const struct decode_code *code, unsigned others)
+{
+	struct instruction in;
+	uint64_t target;
+
+	for (size_t at = 0; read_instruction(code->bytes + at, code->available - at, &in);
+	        at += in.raw.length) {
+		if (in.raw.meta.category == ZYDIS_CATEGORY_CALL &&
+		        direct_target(&in, code->address + at, &target) && others-- == 0)
+			return target;
+	}
+	return 0;
+}
+
+/* An ending is an instruction of the function in which a jump has room, and leads back to one before it. */
+static void check_qemu(const struct decode_code *code, unsigned others)
+{
+	size_t limit = code->size != 0 ? code->size : code->available, at = 0;
+	struct qemu_ending ending;
+	struct instruction in;
+
+	count.creates += qemu_code_create(code) == NULL;
+	if (qemu_code_ending(code, callee(code, others), &ending) != NULL)
+		return;
+	count.endings++;
+	while (at < ending.at && read_instruction(code->bytes + at, code->available - at, &in))
+		at += in.raw.length;
+	fuzz_must(at == ending.at && read_instruction(code->bytes + at, code->available - at, &in) &&
+	                  in.raw.length == ending.length,
+	        "an ending is no instruction of the function, at %zu", ending.at);
+	fuzz_must(ending.length >= DECODE_JUMP_BYTES && ending.at + ending.length <= limit,
+	        "an ending at %zu has %u bytes, of %zu", ending.at, ending.length, limit);
+	fuzz_must(ending.next - code->address < ending.at, "an ending leads out of the function");
+	fuzz_must(ending.object == 3 || ending.object == 5 || (ending.object >= 12 && ending.object < 16),
+	        "an ending's register is %u, which calls do not keep", ending.object);
+}
+
 static void tell_counts(void)
 {
 	fprintf(stderr, "decode: %llu inputs, of which %llu were moved; %llu instructions compared\n",
 	        count.given, count.moved, count.instructions);
+	fprintf(stderr, "decode: %llu endings, %llu creates\n", count.endings, count.creates);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -415,6 +459,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 			run_both(&trial);
 	}
 	decode_rip_operand(&trial.code, &operand);
+	check_qemu(&trial.code, data[1] >> 7);
 	free(code);
 	return 0;
 }
