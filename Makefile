@@ -21,7 +21,7 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 SHIM := shim.c exports.c config.c \
 	libc/cgroup.c libc/real.c libc/sandbox.c libc/warn.c \
 	pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
-	pool/remainder.c pool/retire.c pool/serve.c pool/tally.c pool/thread.c pool/trim.c \
+	pool/remainder.c pool/retire.c pool/serve.c pool/stock.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
 	patch/decode.c patch/elf.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
 	host/classes.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c host/qemu_code.c host/qemu_symbols.c \
@@ -43,7 +43,7 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
 	callers_test origin_test guard_test arena_test depth_test locked_test reclaim_test mappings_test sites_test \
-	pool_test depot_stress_test front_test pool_control_test pool_fork_test pool_stress_test tally_test trim_test simulate_test verdict_test \
+	pool_test depot_stress_test front_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test verdict_test \
 	readers_test
 
 # Those in which threads meet; with SAN=perturb there are no others.

@@ -37,10 +37,12 @@
 #include "patch/patch.h"
 #include "pool/doubt.h"
 #include "pool/front.h"
+#include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/tally.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -50,7 +52,10 @@ enum { COROUTINES = 0 }; /* the pool's index, a constant on the fast path */
 
 enum { STACK_BYTES = 1 << 20 }; /* of a coroutine, in all versions */
 
-enum { POOL_FROM_9_0 = 128 }; /* what the variable for the size of QEMU's own pool starts with */
+/* The size of QEMU's own pool: a variable from 7.1 on, which starts with the one, and from 9.0 on with the other. */
+enum { OWN_POOL = 64, OWN_POOL_FROM_9_0 = 128 };
+
+enum { OTHER_MAPS = 5000 }; /* that QEMU leaves to others when it bounds its pool from 9.0 on */
 
 enum { YIELD = 1, TERMINATE = 2 }; /* QEMU's enum CoroutineAction */
 
@@ -102,12 +107,23 @@ static void destroy(void *owner, void *coroutine)
 	qemu.original_delete(coroutine);
 }
 
+static const _Atomic unsigned first_size = OWN_POOL;
+
+/* What QEMU's own pool would have done, which is not used. */
+static struct stock stock = {
+        .way = STOCK_LISTS,
+        .batch = OWN_POOL,
+        .size = &first_size,
+        .most = UINT_MAX,
+        .make_calls = 2,    /* mmap, mprotect */
+        .destroy_calls = 1, /* munmap */
+};
+
 static const struct pool_kind coroutines = {
         .name = "qemu-coroutine",
         .make = make,
         .destroy = destroy,
-        .make_calls = 2,    /* mmap, mprotect */
-        .destroy_calls = 1, /* munmap */
+        .stock = &stock,
         .object_maps = POOL_OBJECT_MAPS,
         .object_bytes = STACK_BYTES,
 };
@@ -272,27 +288,48 @@ static int plan_ending(const struct qemu_callers *callers)
 	        &qemu.patches, "qemu_aio_coroutine_enter", &qemu.symbols.enter, &patch, bytes, count);
 }
 
-/* The size of QEMU's own pool at the start, from 7.1 on; 0: none that we know. */
-static int own_pool_size(void)
+/* The variable that has the size of QEMU's own pool; NULL: there is none that we know. */
+static const _Atomic unsigned *own_pool_size(void)
 {
 	struct decode_code code;
 	uint64_t address;
-	int size;
 
 	if (qemu.symbols.dec_pool_size.address == NULL)
-		return 0;
+		return NULL;
 	code = patch_code(&qemu.symbols.dec_pool_size);
-	if (decode_rip_operand(&code, &address) != DECODE_FINE || address % sizeof size != 0 ||
-	        !symbols_is_writable(&qemu.symbols.tables, (void *)(uintptr_t)address, sizeof size))
-		return 0;
-	memcpy(&size, (void *)(uintptr_t)address, sizeof size);
-	return size;
+	if (decode_rip_operand(&code, &address) != DECODE_FINE || address % sizeof(unsigned) != 0 ||
+	        !symbols_is_writable(&qemu.symbols.tables, (void *)(uintptr_t)address, sizeof(unsigned)))
+		return NULL;
+	return (const _Atomic unsigned *)(uintptr_t)address;
+}
+
+/* While it has its first value: whether QEMU is of 9.0 or later. */
+static bool has_batches(void)
+{
+	const _Atomic unsigned *size = own_pool_size();
+
+	return size != NULL && *(const unsigned *)size == OWN_POOL_FROM_9_0;
+}
+
+/* Which pool of QEMU's own ours stands for. Without a variable it is as it was before there was one. */
+static void know_stock(void)
+{
+	const _Atomic unsigned *size = own_pool_size();
+	unsigned long maps = limits_max_maps();
+
+	if (size != NULL)
+		stock.size = size;
+	if (!has_batches())
+		return;
+	stock.way = STOCK_BATCHES;
+	stock.batch = OWN_POOL_FROM_9_0;
+	stock.most = maps > OTHER_MAPS ? (unsigned)(maps - OTHER_MAPS) / POOL_OBJECT_MAPS : 0;
 }
 
 /* Before 9.0 this way is slower than QEMU's own. */
 static int plan_switch(void)
 {
-	if (own_pool_size() != POOL_FROM_9_0 || qemu.symbols.traced.address == NULL)
+	if (!has_batches() || qemu.symbols.traced.address == NULL)
 		return -ENOTSUP;
 	qemu.is_traced = qemu.symbols.traced.address;
 	return plan("qemu_coroutine_switch", &qemu.symbols.switching, hook_switch, &qemu.original_switch);
@@ -334,6 +371,7 @@ static int plan_pool(struct host_outcome *outcome)
 	if (error != 0)
 		return error;
 	qemu.original_delete = (delete_function *)qemu.symbols.delete.address;
+	know_stock();
 	outcome->mode = "pool";
 	error = plan_ending(&callers);
 	if (error == 0) {

@@ -18,6 +18,7 @@
 #include "pool/counters.h"
 #include "pool/depot.h"
 #include "pool/single.h"
+#include "pool/stock.h"
 
 enum {
 	CACHE_SLOTS = 2 * BATCH_SIZE,
@@ -31,6 +32,7 @@ struct cache {
 	_Alignas(512) _Atomic int64_t top; /* slot[0 .. top) hold objects, the youngest last */
 	struct counters counters;
 	struct depot_spares spares;
+	struct stock_own own; /* of the program's own pool */
 	_Alignas(64) void *slot[CACHE_SLOTS];
 };
 

@@ -18,7 +18,7 @@ struct counters {
 	_Atomic uint64_t destroy_depot; /* spills: one before each */
 	_Atomic uint64_t left;          /* what went another way, as a thread's last objects do; mod 2^64 */
 	_Atomic uint64_t depot_retries;
-	_Atomic uint64_t calls_saved; /* beside those that pool_kind.make_calls and destroy_calls stand for */
+	_Atomic uint64_t calls_saved; /* beside those that pool_kind.make_calls and destroy_calls say */
 };
 
 /* What a reader gets: one pool's totals over all threads, past and present. Field names as in the log. */

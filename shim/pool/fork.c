@@ -61,6 +61,8 @@ static void restart_cache(struct cache *cache)
 	set(&counters->destroy_depot);
 	set(&counters->depot_retries);
 	set(&counters->calls_saved);
+	set(&cache->own.taken);
+	set(&cache->own.put);
 	atomic_store_explicit(&counters->left, -(uint64_t)cache_count(cache), memory_order_relaxed);
 }
 
@@ -80,10 +82,12 @@ static void restart_counters(struct pool *pool)
 	set(&pool->loose_create);
 	set(&pool->loose_destroy);
 	set(&pool->loose_retries);
+	set(&pool->calls_saved);
 	atomic_store_explicit(&pool->inherited, (int64_t)stats.live, memory_order_relaxed);
 	atomic_store_explicit(&pool->peak_live, (int64_t)stats.live, memory_order_relaxed);
 	atomic_store_explicit(&pool->create_seen, 0, memory_order_relaxed);
 	atomic_store_explicit(&pool->destroy_seen, 0, memory_order_relaxed);
+	atomic_store_explicit(&pool->calls_seen, 0, memory_order_relaxed);
 	atomic_store_explicit(&pool->objects, objects, memory_order_relaxed);
 	atomic_store_explicit(&pool->peak_objects, objects, memory_order_relaxed);
 	pool->trim = (struct trim){0};

@@ -35,9 +35,11 @@ struct pool_kind {
 	void (*destroy)(void *owner, void *object); /* any thread, also one that never made one */
 	/* After destroy, when trimming and not the program gave it back; NULL: nothing. May be slow. */
 	void (*given_back)(void *owner, void *object);
-	unsigned make_calls, destroy_calls; /* system calls in each, for the log */
-	unsigned object_maps;               /* memory maps that an object takes … */
-	size_t object_bytes; /* … and addresses, for the cap; 0: none, or bounded elsewhere */
+	unsigned make_calls, destroy_calls; /* system calls in each that a hit saves, for the log */
+	struct stock
+	        *stock; /* the host's own pool, whose place this one takes: it counts the calls instead */
+	unsigned object_maps; /* memory maps that an object takes … */
+	size_t object_bytes;  /* … and addresses, for the cap; 0: none, or bounded elsewhere */
 	const _Atomic uint64_t *maps_saved; /* memory maps saved just now, for the log; NULL: none */
 	bool is_observed;                   /* the pool only counts: see pool/tally.h */
 	bool is_part;                       /* its objects are parts of another pool's: see pool/observer.h */
@@ -64,6 +66,8 @@ struct pool {
 	_Atomic bool is_withdrawn;
 	_Atomic int64_t inherited;                 /* live at the fork that began this process */
 	_Atomic int64_t create_seen, destroy_seen; /* of _local, by pool_read: what was said stays true */
+	_Atomic uint64_t calls_saved; /* where there is a stock, beside what caches count; mod 2^64 */
+	_Atomic int64_t calls_seen;   /* as create_seen */
 
 	struct trim trim; /* the statistics thread's */
 };

@@ -20,7 +20,7 @@ enum { READ_TRIES = 8 };
  * they are read here, in an order in which less seems to have been served than was, never more. Refills and spills
  * weigh most, so all is read again until none came between.
  */
-static void add_cache(const struct cache *cache, struct pool_stats *stats)
+static void add_cache(const struct pool *pool, const struct cache *cache, struct pool_stats *stats)
 {
 	const struct counters *counters = &cache->counters;
 	uint64_t before, taken, left, refills, spills, put;
@@ -40,13 +40,15 @@ static void add_cache(const struct cache *cache, struct pool_stats *stats)
 	stats->destroy_local += put - spills;
 	stats->destroy_depot += spills;
 	stats->pooled += top;
+	if (pool->kind->stock != NULL)
+		stats->calls_saved += stock_pending(pool, cache, taken, put);
 }
 
-static void add_thread(const struct thread *thread, unsigned index, struct pool_stats *stats)
+static void add_thread(const struct pool *pool, const struct thread *thread, struct pool_stats *stats)
 {
-	const struct cache *cache = &thread->cache[index];
+	const struct cache *cache = &thread->cache[pool->index];
 
-	add_cache(cache, stats);
+	add_cache(pool, cache, stats);
 	stats->depot_retries += counter_read(&cache->counters.depot_retries);
 	stats->calls_saved += counter_read(&cache->counters.calls_saved);
 	/* [thread.in_use] relaxed: a statistic. */
@@ -63,6 +65,17 @@ static uint64_t keep_most(_Atomic int64_t *most, uint64_t value)
 		return (uint64_t)seen;
 	atomic_store_explicit(most, (int64_t)value, memory_order_relaxed);
 	return value;
+}
+
+/* System calls that the program has been spared, or 0 where it has been put to more. */
+static uint64_t saved_calls(struct pool *pool, const struct pool_stats *stats)
+{
+	uint64_t calls = stats->calls_saved;
+
+	if (pool->kind->stock != NULL)
+		return keep_most(&pool->calls_seen, calls + counter_read(&pool->calls_saved));
+	return calls + pool->kind->make_calls * (stats->create_local + stats->create_depot) +
+	       pool->kind->destroy_calls * (stats->destroy_local + stats->destroy_depot);
 }
 
 static void keep_peak(struct pool *pool, uint64_t live)
@@ -94,7 +107,7 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	        .pooled = remainder_count(&pool->remainder),
 	};
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
-		add_thread(t, pool->index, stats);
+		add_thread(pool, t, stats);
 	if (pool->kind->is_observed)
 		tally_explain(stats);
 	stats->pooled += stats->depot_batches * BATCH_SIZE;
@@ -105,8 +118,7 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 		stats->create_local = keep_most(&pool->create_seen, stats->create_local);
 		stats->destroy_local = keep_most(&pool->destroy_seen, stats->destroy_local);
 	}
-	stats->calls_saved += pool->kind->make_calls * (stats->create_local + stats->create_depot) +
-	                      pool->kind->destroy_calls * (stats->destroy_local + stats->destroy_depot);
+	stats->calls_saved = saved_calls(pool, stats);
 	if (pool->kind->maps_saved != NULL)
 		stats->maps_saved = counter_read(pool->kind->maps_saved);
 	keep_peak(pool, stats->live);

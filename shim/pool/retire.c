@@ -20,13 +20,15 @@ static unsigned pass_on(struct pool *pool, void *const *object, unsigned count)
 	return count;
 }
 
-static void retire_cache(struct pool *pool, struct cache *cache, bool is_open)
+static void retire_cache(struct pool *pool, struct cache *cache, bool is_own, bool is_open)
 {
 	void *object[CACHE_SLOTS];
 	unsigned count = cache_count(cache);
 
 	memcpy(object, cache->slot, count * sizeof *object);
 	cache_leave(cache, count);
+	if (pool->kind->stock != NULL)
+		stock_end(pool, cache, is_own);
 	if (is_open) {
 		count = pass_on(pool, object, count);
 		depot_return_spares(&pool->depot, &cache->spares);
@@ -43,7 +45,7 @@ void retire_thread(struct thread *thread, bool is_own)
 	for (unsigned i = 0; i < pool_count(); i++) {
 		if (is_own)
 			cache_end(&thread->cache[i]);
-		retire_cache(pool_at(i), &thread->cache[i], is_open);
+		retire_cache(pool_at(i), &thread->cache[i], is_own, is_open);
 	}
 	if (is_open)
 		gate_leave(NULL);

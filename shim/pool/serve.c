@@ -16,6 +16,12 @@ static void count(_Atomic uint64_t *counter, unsigned amount)
 		atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 
+/* Whether the program has a pool of its own, whose place this one takes. */
+static inline bool has_stock(const struct pool *pool)
+{
+	return __builtin_expect(pool->kind->stock != NULL, 0);
+}
+
 /* Without a cache: the thread has none, or a signal handler interrupted its own thread's use of it. */
 static void *take_loose(struct pool *pool)
 {
@@ -82,6 +88,8 @@ int64_t pool_refill(struct pool *pool, struct cache *cache)
 
 	if (top != 0)
 		return top;
+	if (has_stock(pool) && stock_is_due(&cache->own, true))
+		stock_catch_up(pool, cache, 0);
 	if (__builtin_expect(depot_spares_count(&cache->spares) == DEPOT_SPARES, 0))
 		return refill_unstocked(pool, cache);
 	gate_step_in(thread);
@@ -120,6 +128,8 @@ int64_t pool_spill(struct pool *pool, struct cache *cache)
 
 	if (top != CACHE_SLOTS)
 		return top;
+	if (has_stock(pool) && stock_is_due(&cache->own, false))
+		stock_catch_up(pool, cache, CACHE_SLOTS);
 	limit = pool_limit(pool);
 	/* A full depot is left alone: it is no reason to write to shared lines, or to map a node. */
 	if (depot_depth(&pool->depot) >= limit)
@@ -154,6 +164,8 @@ static void *take_left(struct pool *pool, struct thread *thread)
 		return NULL;
 	object = take_loose(pool);
 	gate_leave(thread);
+	if (object != NULL && has_stock(pool))
+		stock_create(pool);
 	return object;
 }
 
@@ -205,6 +217,8 @@ static bool keep_left(struct pool *pool, struct thread *thread, void *object)
 		return false;
 	is_kept = keep_loose(pool, object);
 	gate_leave(thread);
+	if (is_kept && has_stock(pool))
+		stock_destroy(pool);
 	/* As in spill. */
 	if (depot_depth(&pool->depot) > 0)
 		pool_wake();

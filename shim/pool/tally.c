@@ -10,12 +10,30 @@ static void count(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+void tally_saved(struct pool *pool, uint64_t calls)
+{
+	if (calls != 0)
+		atomic_fetch_add_explicit(&pool->calls_saved, calls, memory_order_relaxed);
+}
+
+/* What is made in spite of us is not saved. */
+static void count_calls(struct pool *pool, bool is_made)
+{
+	const struct stock *stock = pool->kind->stock;
+
+	if (stock != NULL)
+		tally_saved(pool, -(uint64_t)(is_made ? stock->make_calls : stock->destroy_calls));
+}
+
 void tally_made(struct pool *pool, void *object)
 {
 	int64_t objects = atomic_fetch_add_explicit(&pool->objects, 1, memory_order_relaxed) + 1;
 	int64_t peak = atomic_load_explicit(&pool->peak_objects, memory_order_relaxed);
 
 	count(&pool->create_new);
+	count_calls(pool, true);
+	if (pool->kind->stock != NULL)
+		stock_create(pool);
 	while (objects > peak && !atomic_compare_exchange_weak_explicit(&pool->peak_objects, &peak, objects,
 	                                 memory_order_relaxed, memory_order_relaxed))
 		;
@@ -26,12 +44,15 @@ void tally_made(struct pool *pool, void *object)
 static void count_end(struct pool *pool, _Atomic uint64_t *counter)
 {
 	count(counter);
+	count_calls(pool, false);
 	atomic_fetch_sub_explicit(&pool->objects, 1, memory_order_relaxed);
 }
 
 void tally_gone(struct pool *pool, void *object)
 {
 	observer_tell_back(pool, object);
+	if (pool->kind->stock != NULL)
+		stock_destroy(pool);
 	count_end(pool, &pool->destroy_delete);
 	PROBE(delete, pool->kind->name, object);
 }

@@ -18,6 +18,9 @@ void tally_made(struct pool *pool, void *object);
 void tally_gone(struct pool *pool, void *object);
 void tally_trimmed(struct pool *pool);
 
+/* Where the host has a pool of its own: it would have made so many system calls. */
+void tally_saved(struct pool *pool, uint64_t calls);
+
 /* For a pool that only observes: the host is asked for an object. Counted before the object is made. */
 void tally_create(struct pool *pool);
 

@@ -79,6 +79,7 @@ struct record_block copool_block = {
                         POOL(trimmed, trimmed),
                         TERM(threads, RECORD_IN_THREAD, struct thread, in_use, 0, WHOLE, 1),
                         CACHE(calls_saved, counters.calls_saved),
+                        POOL(calls_saved, calls_saved),
                 },
 };
 
