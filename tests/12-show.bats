@@ -303,7 +303,7 @@ show() {
 	show "$LOG"
 	[[ $status -eq 0 && $output == *"qemu-img ["*", ended after "* && $output != *"bad line"* ]]
 	read -r _ creates _ _ new live pooled peak trimmed threads < <(grep '^  qemu-coroutine ' <<<"$output")
-	[[ $output == *"  saved $(log_final calls_saved) system calls and $(log_final maps_saved) memory maps"* ]]
+	[[ $output == *"  saved about $(log_final calls_saved) system calls; $(log_final maps_saved) guard pages take no memory map"* ]]
 	[[ $creates -eq $(($(log_final create_local qemu-coroutine) + $(log_final create_depot qemu-coroutine) + $(log_final create_new qemu-coroutine))) ]]
 	[[ $creates -ge 5000 && $new -eq $(log_final create_new qemu-coroutine) && $live -eq $(log_final live qemu-coroutine) ]]
 	[[ $pooled -eq $(log_final pooled qemu-coroutine) && $peak -eq $(log_final peak_objects qemu-coroutine) ]]

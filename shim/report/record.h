@@ -104,7 +104,7 @@
 	X(depot_retries, counter, "depot operations tried again because another thread was faster")          \
 	X(trimmed, counter, "idle objects given back to the system")                                         \
 	X(threads, gauge, "threads that have a cache now")                                                   \
-	X(calls_saved, counter, "system calls that the program's own functions would have made")             \
+	X(calls_saved, counter, "system calls that the program would have made; of QEMU, about")             \
 	X(maps_saved, gauge, "memory maps that guard pages would take, had they not been set up by madvise")
 
 /* A stack's depth: from its top to the lowest page that it ever touched, as far as that was seen. */

@@ -48,6 +48,13 @@ void book_close(struct book *book)
 	free(book->process);
 }
 
+bool book_has_own_pool(const struct book_process *process)
+{
+	const char *host = json_string_value(json_object_get(process->open, "host"));
+
+	return host && strcmp(host, "qemu") == 0;
+}
+
 json_int_t book_counter(const json_t *record, const char *name)
 {
 	const json_int_t bound = (json_int_t)1 << NUMBER_BITS;

@@ -83,4 +83,10 @@ void book_close(struct book *book);
 /* A record's number: 0 where it has none, and never so large that the sum of a few could overflow. */
 json_int_t book_counter(const json_t *record, const char *name);
 
+/*
+ * Whether the program has a pool of its own, so that what ours saves depends on what that one would have done: an
+ * estimate, which readers call so.
+ */
+bool book_has_own_pool(const struct book_process *process);
+
 #endif

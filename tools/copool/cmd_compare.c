@@ -179,6 +179,30 @@ static int exit_status(const struct side *pooled)
 	return 0;
 }
 
+static int by_size(const void *one, const void *other)
+{
+	double difference = *(const double *)one - *(const double *)other;
+
+	return (difference > 0) - (difference < 0);
+}
+
+/* Where the program pools by itself, what was saved is what runs without the pool made more. */
+static void count_saved(const struct comparison *comparison)
+{
+	double made[MOST_RUNS];
+
+	for (unsigned i = 0; i < comparison->runs; i++)
+		made[i] = comparison->stock[i].calls_made;
+	qsort(made, comparison->runs, sizeof(*made), by_size);
+	for (unsigned i = 0; i < comparison->runs; i++) {
+		struct trial *trial = &comparison->pooled[i];
+		double saved = made[comparison->runs / 2] - trial->calls_made;
+
+		if (trial->has_own_pool)
+			trial->value[TRIAL_CALLS_SAVED] += saved > 0 ? saved : 0;
+	}
+}
+
 /* Returns the exit status. */
 static int show(const struct comparison *comparison)
 {
@@ -192,6 +216,7 @@ static int show(const struct comparison *comparison)
 		verdict_rate(&comparison->stock[i], 0);
 		verdict_rate(&comparison->pooled[i], creates);
 	}
+	count_saved(comparison);
 	bool helps = verdict_find(&stock, &pooled, verdict);
 	if (comparison->json)
 		sides_print_json(comparison->program, &stock, &pooled, helps, verdict);

@@ -122,9 +122,9 @@ static void print_savings(const struct book_process *process)
 		maps += book_counter(process->pool[i], "maps_saved");
 	}
 	if (calls || maps)
-		printf("  saved %" JSON_INTEGER_FORMAT " system calls and %" JSON_INTEGER_FORMAT
-		       " memory maps\n",
-		        calls, maps);
+		printf("  saved %s%" JSON_INTEGER_FORMAT " system calls; %" JSON_INTEGER_FORMAT
+		       " guard pages take no memory map\n",
+		        book_has_own_pool(process) ? "about " : "", calls, maps);
 }
 
 static void print_depths(const struct book_process *process)

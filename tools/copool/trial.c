@@ -233,17 +233,28 @@ static bool is_counted(const struct book_process *process, const json_t *pool)
 	return !host || strcmp(host, "stacks") == 0 || strncmp(name, "stack ", 6) != 0;
 }
 
+/* mmap and mprotect for each that QEMU made, munmap for each that it destroyed. */
+static double calls_made(const json_t *pool)
+{
+	return 2.0 * (double)book_counter(pool, "create_new") + (double)book_counter(pool, "destroy_delete") +
+	       (double)book_counter(pool, "trimmed");
+}
+
 static void add_process(const struct book_process *process, struct trial *trial)
 {
 	double *value = trial->value;
+	bool has_own_pool = book_has_own_pool(process);
 
 	trial->has_host = true;
 	for (size_t i = 0; i < process->pools; i++) {
 		const json_t *pool = process->pool[i];
 
-		value[TRIAL_CALLS_SAVED] += (double)book_counter(pool, "calls_saved");
+		if (!has_own_pool || !is_counted(process, pool))
+			value[TRIAL_CALLS_SAVED] += (double)book_counter(pool, "calls_saved");
 		if (!is_counted(process, pool))
 			continue;
+		trial->has_own_pool |= has_own_pool;
+		trial->calls_made += has_own_pool ? calls_made(pool) : 0;
 		value[TRIAL_CREATES] += (double)book_counter(pool, "create_local") +
 		                        (double)book_counter(pool, "create_depot") +
 		                        (double)book_counter(pool, "create_new");

@@ -33,8 +33,10 @@ enum { TRIAL_REASON_BYTES = 512 };
 
 struct trial {
 	double value[TRIAL_METRIC_COUNT];
-	int status;                      /* as from wait4(2) */
-	bool has_host;                   /* something with coroutines was found in the program */
+	int status;        /* as from wait4(2) */
+	bool has_host;     /* something with coroutines was found in the program */
+	bool has_own_pool; /* the program has a pool of its own: what is saved is not in the log */
+	double calls_made; /* … but so many system calls for coroutines, made with either pool */
 	char reason[TRIAL_REASON_BYTES]; /* why not, as the log says; "" when it has, or says nothing */
 };
 

@@ -77,9 +77,10 @@ function showFigures({ pool, series }) {
 		["Threads", count(pool.threads), "with a cache, in the end"],
 	];
 	if (pool.calls_saved)
-		figures.push(["System calls saved", count(pool.calls_saved), ""]);
+		figures.push(["System calls saved", count(pool.calls_saved),
+			pool.pool === "qemu-coroutine" ? "about: QEMU's own pool would have needed them" : ""]);
 	if (pool.maps_saved)
-		figures.push(["Memory maps saved", count(pool.maps_saved), "in the end"]);
+		figures.push(["Guard pages", count(pool.maps_saved), "that take no memory map, in the end"]);
 	byId("figures").replaceChildren(...figures.map(([name, value, about]) => node("div", {},
 		node("dt", {}, name), node("dd", {}, value), ...(about ? [node("dd", {}, about)] : []))));
 }
