@@ -1,5 +1,5 @@
 /*
- * As in QEMU from 9.1 on: a thread has up to two batches of 128, linked through the objects; what is more
+ * As in QEMU from 9.0 on: a thread has up to two batches of 128, linked through the objects; what is more
  * goes to a list of batches under a mutex, and comes back from there a batch at a time.
  */
 #include "pools.h"
@@ -125,7 +125,7 @@ static void thread_stop(void)
 #include "patterns.h"
 
 const struct contender locked_batches = {
-        .name = "locked batches (QEMU 9.1)",
+        .name = "locked batches (QEMU 9.0)",
         .thread_stop = thread_stop,
         .held = objects_exist,
         .take = take_called,

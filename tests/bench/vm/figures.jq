@@ -37,6 +37,7 @@ def percent($part; $whole): if $whole == 0 then 0 else 100 * $part / $whole | (.
 	trimmed: $final.trimmed,
 	threads: $final.threads,
 	decay_ms: ([$records[] | select(.type == "open") | .decay_ms] | last),
+	is_taken_over: ([$records[] | select(.type == "open" or .type == "way") | .way] | last | IN("ending", "switch")),
 	is_within: ($final.peak_objects <= 273),
 	is_steady: ($late <= $higher)
 }
