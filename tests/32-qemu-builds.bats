@@ -1,0 +1,250 @@
+#!/usr/bin/env bats
+# QEMU's own coroutines as other compilers, options and distributions build them: its two files out of Debian's source
+# packages, linked with a program of ours that creates, nests, wakes and ends coroutines, over threads and while it is
+# traced, and counts for itself. For each build it is said here in which way it is helped. With COPOOL_TEST_FULL=1 all
+# builds, otherwise about a third.
+
+load lib/helper
+load lib/qemu
+load lib/packages
+load lib/qemu-source
+
+setup() {
+	requires jq gcc
+	cd "$BATS_TEST_TMPDIR" || return
+	ulimit -c 0 # some are to die
+	truth=$PWD/truth.json
+	around=()
+}
+
+is_full() {
+	[[ ${COPOOL_TEST_FULL-} == 1 ]]
+}
+
+# shellcheck disable=SC2054 # the commas belong to the linker's options
+# What QEMU's build has of such options, as does Debian's.
+QEMU_FLAGS=(-std=gnu11 -D_GNU_SOURCE -g -fPIE -fno-strict-aliasing -fno-common -fwrapv -fstack-protector-strong
+	-Werror=implicit-function-declaration -pie -pthread -Wl,-z,relro,-z,now)
+
+# build VERSION COMPILER FLAG...: ./qemu-matrix of QEMU's files, unmodified.
+build() {
+	local source=$CACHE/qemu-coroutines-$1
+	"$2" "${QEMU_FLAGS[@]}" "${@:3}" -I"$STUBS" -I"$source/include" -o qemu-matrix \
+		"$source"/util/{qemu-coroutine,coroutine-ucontext}.c "$STUBS"/{matrix,runtime}.c
+}
+
+# What link-time optimization is with a compiler.
+lto() {
+	case $1 in
+	gcc) echo -flto ;;
+	*) echo -flto=thin -fuse-ld=lld ;;
+	esac
+}
+
+truth() {
+	jq ".$1" "$truth"
+}
+
+# made COUNTER...: their sum in the coroutines' pool.
+made() {
+	local sum=0 counter
+	for counter; do
+		((sum += $(pool_final "$counter")))
+	done
+	echo "$sum"
+}
+
+# The counters of the coroutines' pool are what the program counts itself, and nothing was made again.
+counts_are_exact() {
+	[[ $(made create_local create_depot create_new) -eq $(truth created) ]]
+	[[ $(made destroy_local destroy_depot destroy_delete) -eq $(truth ended) ]]
+	[[ $(pool_final live) -eq $(truth alive) ]]
+	[[ $(($(pool_final create_new) * stacks_of_one)) -eq $(truth stacks_made) ]]
+	(($(pool_final create_new) <= $(truth most_alive) + $1))
+}
+
+# The pool of stacks has what the program mapped and unmapped.
+stacks_are_exact() {
+	local stacks
+	stacks=$(jq -rn '[inputs | select(.type == "final") | .pool | select(startswith("stack "))] | last' "$LOG")
+	[[ $(log_final live "$stacks") -eq $(($(truth stacks_made) - $(truth stacks_freed))) ]]
+	(($(log_final create_new "$stacks") <= $(truth most_alive) * stacks_of_one + 1024))
+}
+
+# twin COMMAND...: as same_twin, with what $around says around both.
+twin() {
+	local stock_status stock_output
+	run_shown "${around[@]}" env -u LD_PRELOAD "$@"
+	stock_status=$status stock_output=$output
+	rm -f "$LOG"
+	run_shown "${around[@]}" env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_DECAY_MS=0 "$@"
+	[[ $status -eq $stock_status ]]
+	diff <(echo "$stock_output") <(echo "$output")
+}
+
+# check_way WAY: the program does what it does without the shim, is helped in that way, and the counters are true.
+check_way() {
+	local way cause
+	twin GUEST_TRUTH="$truth" ./qemu-matrix
+	[[ $status -eq 0 ]]
+	way=$(log_open mode)
+	echo "way: $way; $(log_open detail); counted: $(<"$truth")"
+	[[ $way == "$1" ]]
+	check_log
+	case $way in
+	ending) counts_are_exact 0 ;;
+	switch) counts_are_exact 5 ;; # one for each thread is in neither
+	stacks) stacks_are_exact ;;
+	esac
+	[[ $way == none ]] || check_balance
+	for cause in locks recursion schedule nobody; do
+		twin ./qemu-matrix $cause
+		[[ $status -eq 134 ]]
+	done
+}
+
+# cell WAY VERSION COMPILER FLAG...: built so, it is helped that way.
+cell() {
+	local stacks_of_one=1
+	[[ " $* " != *=safe-stack* ]] || stacks_of_one=2
+	echo "== QEMU $2 by ${*:3}"
+	build "${@:2}"
+	check_way "$1"
+}
+
+# check_levels VERSION COMPILER: at all levels of optimization, linked as usual and with link-time optimization.
+check_levels() {
+	local level
+	requires "$2"
+	[[ $2 != clang ]] || requires ld.lld
+	requires_source fetch_coroutines "$1"
+	for level in -O2 -Os -O1 -O3; do
+		is_full || [[ $level != -O[13] ]] || continue
+		cell "$(way_of "$1" "$2" $level)" "$1" "$2" $level -rdynamic
+		is_full || [[ $level != -Os ]] || continue
+		# shellcheck disable=SC2046 # options
+		cell "$(way_of "$1" "$2" $level lto)" "$1" "$2" $level $(lto "$2") -rdynamic
+	done
+}
+
+# way_of VERSION COMPILER LEVEL [lto]: what is expected.
+way_of() {
+	case $2$3-${4-} in
+	gcc-O3-lto) echo stacks ;; # qemu_coroutine_create is inlined
+	*) echo ending ;;
+	esac
+}
+
+@test "QEMU 7.2, by gcc: at each optimization it does what it does without the shim, with true counters" {
+	check_levels 7.2 gcc
+}
+
+@test "QEMU 7.2, by clang: at each optimization it does what it does without the shim, with true counters" {
+	check_levels 7.2 clang
+}
+
+@test "QEMU 10.0, by gcc: at each optimization it does what it does without the shim, with true counters" {
+	check_levels 10.0 gcc
+}
+
+@test "QEMU 10.0, by clang: at each optimization it does what it does without the shim, with true counters" {
+	check_levels 10.0 clang
+}
+
+@test "QEMU 11.1, by gcc: at each optimization it does what it does without the shim, with true counters" {
+	check_levels 11.1 gcc
+}
+
+@test "QEMU 11.1, by clang: at each optimization it does what it does without the shim, with true counters" {
+	check_levels 11.1 clang
+}
+
+# distribution VERSION COMPILER FLAG...: with link-time optimization and the flags of one that builds QEMU so.
+distribution() {
+	# shellcheck disable=SC2046 # options
+	cell ending "$1" "$2" -O2 $(lto "$2") -rdynamic -fstack-clash-protection -fcf-protection=full "${@:3}"
+}
+
+check_distributions() { # VERSION
+	requires clang ld.lld
+	requires_source fetch_coroutines "$1"
+	distribution "$1" clang -fsanitize=safe-stack
+	distribution "$1" gcc -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
+	! is_full || distribution "$1" gcc -march=x86-64-v2
+}
+
+@test "QEMU 7.2, as RHEL builds QEMU and as Ubuntu does: with link-time optimization it is taken over whole" {
+	check_distributions 7.2
+}
+
+@test "QEMU 10.0, as RHEL builds QEMU and as Ubuntu does: with link-time optimization it is taken over whole" {
+	check_distributions 10.0
+}
+
+@test "QEMU 11.1, as RHEL builds QEMU and as Ubuntu does: with link-time optimization it is taken over whole" {
+	check_distributions 11.1
+}
+
+is_v3() {
+	local flag
+	for flag in avx2 bmi2 fma movbe abm; do
+		grep -qw "$flag" /proc/cpuinfo || return
+	done
+}
+
+check_options() { # VERSION
+	requires clang
+	requires_source fetch_coroutines "$1"
+	cell ending "$1" gcc -O2 -rdynamic -fzero-call-used-regs=used-gpr -ftrivial-auto-var-init=zero
+	cell switch "$1" clang -O2 -rdynamic -fsanitize=safe-stack
+	is_full || return 0
+	cell ending "$1" gcc -O2 -rdynamic -fcf-protection=full
+	cell ending "$1" clang -O2 -rdynamic -fcf-protection=full
+	cell ending "$1" gcc -O2 -rdynamic -no-pie -fno-pie
+	cell ending "$1" gcc -O2 -rdynamic -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
+	is_v3 || return 0
+	cell ending "$1" gcc -O2 -rdynamic -march=x86-64-v3
+	cell ending "$1" clang -O2 -rdynamic -march=x86-64-v3
+}
+
+@test "QEMU 7.2, with other options: it does what it does without the shim, with true counters" {
+	check_options 7.2
+}
+
+@test "QEMU 10.0, with other options: it does what it does without the shim, with true counters" {
+	check_options 10.0
+}
+
+@test "QEMU 11.1, with other options: it does what it does without the shim, with true counters" {
+	check_options 11.1
+}
+
+# Takes the names out of ./qemu-matrix, into a file below debug/ that its build-id leads to.
+strip_names() {
+	local id
+	id=$(readelf -n qemu-matrix | sed -n 's/.*Build ID: //p')
+	mkdir -p "debug/.build-id/${id:0:2}"
+	objcopy --only-keep-debug qemu-matrix "debug/.build-id/${id:0:2}/${id:2}.debug"
+	strip qemu-matrix
+	[[ $(nm -D qemu-matrix) != *qemu_coroutine* ]]
+}
+
+@test "QEMU without exported names: those in its file of debug symbols do" {
+	requires unshare readelf objcopy strip
+	[[ -d /usr/lib/debug ]] || lacks "there is no folder for debug symbols"
+	unshare --mount true 2>/dev/null || skip "no mount namespace can be made here"
+	requires_source fetch_coroutines 10.0
+	build 10.0 gcc -O2
+	strip_names
+	# shellcheck disable=SC2016 # for the inner shell
+	around=(unshare --mount bash -c 'mount --bind "$1" /usr/lib/debug && exec "${@:2}"' bash "$PWD/debug")
+	stacks_of_one=1 check_way ending
+}
+
+@test "QEMU without any names: it is left alone, and the log says why" {
+	requires readelf objcopy strip
+	requires_source fetch_coroutines 10.0
+	build 10.0 gcc -O2
+	strip_names
+	check_way none
+}
