@@ -3,6 +3,8 @@
 # packages, linked with a program of ours that creates, nests, wakes and ends coroutines, over threads and while it is
 # traced, and counts for itself. For each build it is said here in which way it is helped. With COPOOL_TEST_FULL=1 all
 # builds, otherwise about a third.
+# shellcheck disable=SC2054 # the commas belong to QEMU's and the linker's options
+# shellcheck disable=SC2153 # FILTER is read by same_twin
 
 load lib/helper
 load lib/qemu
@@ -21,7 +23,6 @@ is_full() {
 	[[ ${COPOOL_TEST_FULL-} == 1 ]]
 }
 
-# shellcheck disable=SC2054 # the commas belong to the linker's options
 # What QEMU's build has of such options, as does Debian's.
 QEMU_FLAGS=(-std=gnu11 -D_GNU_SOURCE -g -fPIE -fno-strict-aliasing -fno-common -fwrapv -fstack-protector-strong
 	-Werror=implicit-function-declaration -pie -pthread -Wl,-z,relro,-z,now)
@@ -87,7 +88,7 @@ check_way() {
 	local way cause
 	twin GUEST_TRUTH="$truth" ./qemu-matrix
 	[[ $status -eq 0 ]]
-	way=$(log_open mode)
+	way=$(log_open way)
 	echo "way: $way; $(log_open detail); counted: $(<"$truth")"
 	[[ $way == "$1" ]]
 	check_log
@@ -97,6 +98,9 @@ check_way() {
 	stacks) stacks_are_exact ;;
 	esac
 	[[ $way == none ]] || check_balance
+	twin GUEST_TRUTH="$truth" ./qemu-matrix traced
+	[[ $status -eq 0 ]]
+	[[ $way != ending ]] || counts_are_exact 0
 	for cause in locks recursion schedule nobody; do
 		twin ./qemu-matrix $cause
 		[[ $status -eq 134 ]]
@@ -247,4 +251,56 @@ strip_names() {
 	build 10.0 gcc -O2
 	strip_names
 	check_way none
+}
+
+# ---- whole tools, only in make check-full ----
+
+null_aio=(--image-opts driver=null-aio,size=1G)
+
+# loaded DEPTH: requests whose coroutines are all made at first, and never again.
+loaded() {
+	local options=(-d "$1")
+	(($1 < 64)) || options+=("--flush-interval=$1")
+	rm -f "$LOG"
+	same_twin "$tools/qemu-img" bench -w -c 30000 "${options[@]}" "${null_aio[@]}"
+	[[ $status -eq 0 ]]
+	echo "way: $(log_open way); $(log_open detail)"
+	[[ $(log_open way) == ending ]]
+	check_balance
+	[[ $(made create_local create_depot create_new) -ge 30000 && $(pool_final live) -eq 0 ]]
+	(($(pool_final create_new) <= $1 + 1))
+}
+
+check_tools() { # VERSION COMPILER
+	is_full || skip "QEMU's tools are built for some minutes: only in make check-full"
+	requires_tools "$@"
+	FILTER=$FILTER_SECONDS
+	[[ $("$tools/qemu-img" --version) == *"version $1."* ]]
+	loaded 32
+	loaded 380
+	loaded 1024
+	requires_guest count_contexts
+	run_pooled LD_PRELOAD="$COPOOL_SO $GUESTS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" \
+		"$tools/qemu-img" bench -w -c 5000 -d 512 --flush-interval=512 "${null_aio[@]}"
+	[[ $status -eq 0 && $(<contexts) -ge 512 && $(pool_final create_new) -eq $(<contexts) ]]
+	random_file raw 16
+	run_stock "$tools/qemu-img" create -q -f qcow2 image 16M
+	same_twin "$tools/qemu-io" -f qcow2 image -c 'aio_write -q -P 5 0 2M' -c 'aio_write -q -P 6 4M 2M' -c aio_flush \
+		-c 'read -q -P 5 0 2M' -c 'read -q -P 6 4M 2M' -c 'read -q -P 0 2M 2M'
+	[[ $status -eq 0 && $output == "" ]]
+	run_pooled "$tools/qemu-img" convert -O qcow2 raw packed
+	run_stock "$tools/qemu-img" compare -f raw -F qcow2 raw packed
+	[[ $status -eq 0 ]]
+}
+
+@test "QEMU 7.2's tools, built by gcc with link-time optimization: none of their coroutines is made again" {
+	check_tools 7.2 gcc
+}
+
+@test "QEMU 10.0's tools, built by gcc with link-time optimization: none of their coroutines is made again" {
+	check_tools 10.0 gcc
+}
+
+@test "QEMU 10.0's tools, built by clang with link-time optimization and SafeStack: none of their coroutines is made again" {
+	check_tools 10.0 clang
 }

@@ -35,7 +35,7 @@ fetch_tree() {
 	[[ ! -e $tree/complete ]] || return 0
 	rm -rf "$tree"
 	fetch_archives "$1" "${QEMU_SUITE[$1]}" "$tree.archives" &&
-		dpkg-source --no-check --extract "$tree.archives"/*.dsc "$tree" &&
+		dpkg-source --no-check --no-copy --extract "$tree.archives"/*.dsc "$tree" &&
 		rm -r "$tree.archives" && touch "$tree/complete"
 }
 
@@ -62,5 +62,67 @@ requires_source() {
 		grep '^E:' <<<"$said" | sed 's,[a-z]*://[^ ]*,,' || :
 		touch "$tried"
 		skip "the source package of QEMU $2 cannot be had here" # a machine may be offline
+	}
+}
+
+# ---- QEMU's tools with link-time optimization, for make check-full ----
+
+# Where there is clang with its linker and archiver, of one version: the newest.
+llvm_folder() {
+	local folder
+	for folder in $(printf '%s\n' /usr/lib/llvm-*/bin | sort -rV); do
+		[[ -x $folder/clang && -x $folder/ld.lld && -x $folder/llvm-ar ]] || continue
+		echo "$folder"
+		return
+	done
+	return 1
+}
+
+# As configure wants them: tools alone, nothing that needs a library beyond GLib, the coroutines as all distributions have them.
+CONFIGURE=(--disable-system --disable-user --disable-linux-user --enable-tools --without-default-features
+	--enable-coroutine-pool --enable-modules --enable-lto --enable-stack-protector --disable-docs --disable-werror
+	--disable-install-blobs --extra-cflags=-fcf-protection)
+
+# build_tools VERSION COMPILER: qemu-img and qemu-io in $CACHE/qemu-lto-VERSION-COMPILER.
+build_tools() {
+	local tree=$CACHE/qemu-tree-$1 folder=$CACHE/qemu-lto-$1-$2 llvm
+	local -a options=("${CONFIGURE[@]}")
+	[[ ! -e $folder/complete ]] || return 0
+	fetch_tree "$1" || return
+	case $1 in
+	7.2) options+=(--meson=/usr/bin/meson) ;;
+	*) options+=(--python=/usr/bin/python3 --disable-download) ;;
+	esac
+	llvm=/usr/bin
+	[[ $2 == gcc ]] || {
+		llvm=$(llvm_folder)
+		options+=(--cc=clang --cxx=clang++ --enable-safe-stack -Db_lto_mode=thin --extra-ldflags=-fuse-ld=lld)
+	}
+	rm -rf "$folder.build" && mkdir -p "$folder" "$folder.build"
+	(
+		cd "$folder.build" || exit
+		# Meson of another release: 10.0 wants a later one than Debian 12 has.
+		export PATH=$llvm:/usr/bin:/bin PYTHONPATH=$CACHE/meson/usr/lib/python3/dist-packages AR=
+		[[ $1 != 7.2 ]] || unset PYTHONPATH
+		if [[ $2 == gcc ]]; then unset AR; else AR=llvm-ar; fi
+		nice "$tree/configure" "${options[@]}" &&
+			sed -i '/CONFIG_VALGRIND_H/d' config-host.h && # as Debian's, where valgrind is not installed
+			nice ninja -j2 qemu-img qemu-io
+	) >"$folder/log" 2>&1 || return
+	cp "$folder.build"/qemu-{img,io} "$folder" && rm -r "$folder.build" && touch "$folder/complete"
+}
+
+# requires_tools VERSION COMPILER: then `tools` is their folder. The first time they are built, for some minutes.
+requires_tools() {
+	tools=$CACHE/qemu-lto-$1-$2
+	[[ ! -e $tools/complete ]] || return 0
+	requires ninja meson pkg-config
+	requires_package libglib2.0-dev python3-venv
+	[[ $2 == gcc ]] || llvm_folder >/dev/null || lacks "there is no clang with a linker and an archiver of its version"
+	requires_unpacked meson trixie meson
+	requires_source fetch_tree "$1"
+	under_lock build_tools "$@" || {
+		tail -n 20 "$tools/log"
+		return 1
 	}
 }

@@ -1,6 +1,6 @@
 /*
- * QEMU's own coroutines at work: whatever may become of one, in a program that counts for itself. With an argument it
- * does one thing that QEMU dies of. All lines are the same in every run; what was really made and ended goes to the file
+ * QEMU's own coroutines at work: whatever may become of one, in a program that counts for itself. With the argument
+ * "traced" some are traced; with another it does one thing that QEMU dies of. All lines are the same in every run; what was really made and ended goes to the file
  * that GUEST_TRUTH names, as one JSON object.
  *
  * QEMU creates and enters coroutines in some fifty places. So that no compiler takes the functions into their only
@@ -140,55 +140,48 @@ static void yields(void)
 	printf("in turns: %u\n", all_done(100));
 }
 
+/* Ends when all those that it has begun have ended. */
 static void nest(void *argument)
 {
-	unsigned *depth = argument;
+	unsigned *depth = argument, below = *depth - 1;
 
 	if (*depth > 0) {
-		unsigned below = *depth - 1;
-		Coroutine *inner = begin(nest, &below);
-
-		go_on(inner);
-		if (*depth % 3 == 0) {
-			qemu_coroutine_yield();
-			go_on(begin(ends_at_once, &below));
-		}
+		go_on(begin(nest, &below));
+		go_on(begin(ends_at_once, &below));
 		*depth = below + 1;
 	}
 	has_ended();
 }
 
-/* Those that yielded are left to whoever entered them, and end when all is done. */
-static Coroutine *waiting[1 << 10];
+static Coroutine *waiting[64];
 static unsigned waiting_count;
 
-static void nest_wait(void *argument)
+/* The innermost ends first, as it uses what the one around it has on its stack. */
+static void nest_and_wait(void *argument)
 {
-	unsigned depth = *(unsigned *)argument;
+	unsigned *depth = argument, below = *depth - 1;
 
-	if (depth > 0) {
-		unsigned below = depth - 1;
-
-		go_on(begin(nest_wait, &below));
+	if (*depth > 0) {
+		go_on(begin(nest_and_wait, &below));
 		waiting[waiting_count++] = qemu_coroutine_self();
 		qemu_coroutine_yield();
+		*depth = below + 1;
 	}
-	*(unsigned *)argument = depth + 1;
 	has_ended();
 }
 
 static void nests(void)
 {
-	unsigned depth = 2, sum = 0;
+	unsigned depth = 20, sum = 0;
 
 	go_on(begin(nest, &depth));
 	for (int i = 0; i < 10; i++) {
 		unsigned deep = 20;
 
 		waiting_count = 0;
-		go_on(begin(nest_wait, &deep));
-		while (waiting_count > 0)
-			go_on(waiting[--waiting_count]);
+		go_on(begin(nest_and_wait, &deep));
+		for (unsigned each = 0; each < waiting_count; each++)
+			go_on(waiting[each]);
 		sum += deep;
 	}
 	printf("in each other: %u, %u\n", depth, sum);
@@ -444,6 +437,13 @@ static void tell(void)
 
 int main(int arguments, char **argument)
 {
+	if (arguments > 1 && strcmp(argument[1], "traced") == 0) {
+		plain();
+		traced();
+		plain();
+		tell();
+		return 0;
+	}
 	if (arguments > 1)
 		die_of(argument[1]);
 	plain();
@@ -452,7 +452,6 @@ int main(int arguments, char **argument)
 	wakes_others();
 	bursts();
 	threads();
-	traced();
 	pool_sizes();
 	many();
 	bursts();
