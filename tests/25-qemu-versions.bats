@@ -62,6 +62,29 @@ drained_bursts() {
 	[[ $(log_open host) == qemu ]]
 }
 
+# Each program that lies in a folder, run with $libraries, ends its coroutines where ours are put back.
+programs_are_taken_over() { # FOLDER
+	local name found=0
+	for name in qemu-img qemu-io qemu-nbd qemu-storage-daemon qemu-system-x86_64; do
+		[[ -x $1/$name ]] || continue
+		same_twin LD_LIBRARY_PATH="$libraries" "$1/$name" --version
+		[[ $status -eq 0 ]]
+		[[ $(log_open host) == qemu && $(log_open way) == ending ]]
+		rm "$LOG"
+		((++found))
+	done
+	((found >= 3))
+}
+
+@test "QEMU: of each version at hand all programs are taken over where their coroutines end" {
+	requires_qemu qemu-img
+	libraries='' programs_are_taken_over /usr/bin
+	requires_version 10.0 bookworm-backports
+	programs_are_taken_over "$root/usr/bin"
+	requires_version 5.2 bullseye liburing1
+	programs_are_taken_over "$root/usr/bin"
+}
+
 @test "QEMU 10.0: its coroutines are pooled, with the same output, status and images" {
 	requires_version 10.0 bookworm-backports
 	check_version

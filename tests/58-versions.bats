@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # QEMU, PHP and libc of other Debian releases, in root folders of their own. Only with COPOOL_TEST_FULL=1: they are
-# fetched, 400 MB in all. What each has come to goes into build/versions, from which tests/versions makes the README's table.
+# fetched, a gigabyte in all. What each has come to goes into build/versions, from which tests/versions makes the README's table.
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand
 # shellcheck disable=SC2054 # the commas belong to QEMU's options
 
@@ -17,6 +17,7 @@ setup() {
 	FILTER=$FILTER_SECONDS
 	results=$COPOOL_BUILD/versions
 	mkdir -p "$results"
+	bin=/usr/bin libraries=
 }
 
 null_aio=(--image-opts driver=null-aio,size=1G)
@@ -31,16 +32,30 @@ requires_release() {
 	}
 }
 
-# inside stock|pooled COMMAND...: in $root, where the test's folder and the products lie where they are.
+# enter COMMAND...: in $root, where the test's folder and the products lie where they are. It keeps its process id.
+# shellcheck disable=SC2016 # for the inner shell
+enter=(unshare --mount bash -c '
+	for folder in /proc /dev "$2" "$3"; do
+		[[ $1 == / ]] || { mkdir -p "$1$folder" && mount --rbind "$folder" "$1$folder"; } || exit
+	done
+	exec chroot "$1" /usr/bin/env -C "$2" "${@:4}"' bash)
+
+# inside stock|pooled COMMAND...: runs it there.
 inside() {
-	local -a variables=(-u LD_PRELOAD)
+	variables "$1"
+	run_shown "${enter[@]}" "$root" "$PWD" "$(realpath "$COPOOL_BUILD")" "${variables[@]}" "${@:2}"
+}
+
+# start_inside COMMAND...: under the shim and in the background, as start_pooled.
+start_inside() {
+	variables pooled
+	start "${enter[@]}" "$root" "$PWD" "$(realpath "$COPOOL_BUILD")" "${variables[@]}" "$@"
+}
+
+variables() {
+	variables=(-u LD_PRELOAD)
 	[[ $1 == stock ]] || variables=(LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG")
-	run_shown unshare --mount bash -c '
-		for folder in /proc /dev "$2" "$3"; do
-			[[ $1 == / ]] || { mkdir -p "$1$folder" && mount --rbind "$folder" "$1$folder"; } || exit
-		done
-		exec chroot "$1" /usr/bin/env -C "$2" "${@:4}"' bash "$root" "$PWD" "$(realpath "$COPOOL_BUILD")" \
-		"${variables[@]}" "${@:2}"
+	[[ ! $libraries ]] || variables+=(LD_LIBRARY_PATH="$libraries")
 }
 
 # same_inside COMMAND...: as same_twin.
@@ -57,7 +72,7 @@ same_inside() {
 # The line of a program's version, and that of libc; what has come of it.
 note() { # PROGRAM RELEASE
 	local program=$1 version libc mode
-	inside stock "$program" --version
+	inside stock "$bin/$program" --version
 	version=$(sed -nE '1s/^(PHP [0-9.]+|qemu-img version [0-9.]+).*/\1/p' <<<"$output" | sed 's/qemu-img version/QEMU/')
 	inside stock getconf GNU_LIBC_VERSION
 	[[ $status -eq 0 ]]
@@ -67,30 +82,78 @@ note() { # PROGRAM RELEASE
 	echo "| $version | Debian $2 | $libc | $mode |" >"$results/$program-$2"
 }
 
-check_qemu() { # RELEASE
-	same_inside qemu-img bench -c 20000 -d 64 "${null_aio[@]}"
+# Each ends its coroutines where ours are put back, makes none twice, and has none left when it ends.
+taken_over() { # REQUESTS AT_ONCE
+	[[ $(log_open host) == qemu && $(log_open way) == ending ]]
 	check_balance
-	rm "$LOG"
-	same_inside qemu-img bench -w -c 30000 -d 1024 --flush-interval=1024 "${null_aio[@]}"
-	check_balance
-	[[ $(log_open host) == qemu && $(log_open mode) =~ ^(pool|overflow)$ ]]
-	# Some keep up to 256 themselves, and more on each thread.
-	(($(pool_final create_new) <= 1024 + 512 && $(pool_final create_local) + $(pool_final create_depot) > 15000))
-	note qemu-img "$1"
-	random_file raw 16
-	inside stock qemu-img create -q -f qcow2 image 16M
-	same_inside qemu-io -f qcow2 image -c 'aio_write -q -P 5 0 2M' -c 'aio_write -q -P 6 4M 2M' -c aio_flush \
-		-c 'read -q -P 5 0 2M' -c 'read -q -P 6 4M 2M' -c 'read -q -P 0 2M 2M'
-	inside pooled qemu-img convert -O qcow2 raw packed
-	inside stock qemu-img compare -f raw -F qcow2 raw packed
+	(($(pool_final create_local) + $(pool_final create_depot) + $(pool_final create_new) >= $1))
+	(($(pool_final create_new) <= $2 && $(pool_final live) == 0))
+}
+
+# At most 8 of those of a server are at work for others than its clients.
+served() { # SOCKET
+	wait_until 10 test -S "$1"
+	inside stock "$bin/qemu-img" bench -c 2000 -d 64 -f raw "nbd+unix:///d?socket=$PWD/$1"
 	[[ $status -eq 0 ]]
+}
+
+check_tools() {
+	local options
+	for options in '-d 64' '-w -d 1024 --flush-interval=1024'; do
+		rm -f "$LOG"
+		# shellcheck disable=SC2086 # several options
+		same_inside "$bin/qemu-img" bench -c 30000 $options "${null_aio[@]}"
+		taken_over 30000 1025
+	done
+	random_file raw 16
+	inside stock "$bin/qemu-img" create -q -f qcow2 image 16M
+	rm "$LOG"
+	same_inside "$bin/qemu-io" -f qcow2 image -c 'aio_write -q -P 5 0 2M' -c 'aio_write -q -P 6 4M 2M' -c aio_flush \
+		-c 'read -q -P 5 0 2M' -c 'read -q -P 6 4M 2M' -c 'read -q -P 0 2M 2M'
+	taken_over 5 64
+	inside pooled "$bin/qemu-img" convert -O qcow2 raw packed
+	inside stock "$bin/qemu-img" compare -f raw -F qcow2 raw packed
+	[[ $status -eq 0 ]]
+}
+
+check_servers() {
+	rm "$LOG"
+	start_inside "$bin/qemu-nbd" --socket="$PWD/nbd" --export-name=d --image-opts driver=null-aio,size=1G
+	served nbd
+	ended "$pid"
+	taken_over 2000 80
+	rm "$LOG"
+	start_inside "$bin/qemu-storage-daemon" --blockdev driver=null-aio,node-name=d,size=1073741824 \
+		--nbd-server "addr.type=unix,addr.path=$PWD/daemon" --export type=nbd,id=e,node-name=d,name=d
+	served daemon
+	stop "$pid"
+	taken_over 2000 80
+	rm "$LOG"
+	start_inside "$bin/qemu-system-x86_64" -machine none -nodefaults -display none \
+		-blockdev driver=null-aio,node-name=d,size=1073741824 -chardev "socket,id=q,path=$PWD/qmp,server=on,wait=off" \
+		-mon q,mode=control
+	qmp_open qmp
+	qmp nbd-server-start "{\"addr\": {\"type\": \"unix\", \"data\": {\"path\": \"$PWD/system\"}}}"
+	qmp block-export-add '{"type": "nbd", "id": "e", "node-name": "d", "name": "d"}'
+	served system
+	qmp quit
+	ended "$pid"
+	taken_over 2000 80
+}
+
+check_qemu() { # RELEASE
+	check_tools
+	rm "$LOG"
+	inside pooled "$bin/qemu-img" --version
+	note qemu-img "$1"
+	check_servers
 }
 
 check_php() { # PROGRAM RELEASE
 	fibers_php
-	same_inside "$1" -n fibers.php
+	same_inside "$bin/$1" -n fibers.php
 	rm "$LOG"
-	same_inside "$1" -n -r 'for ($i = 0; $i < 20000; $i++) { $f = new Fiber(fn() => Fiber::suspend($i)); $f->start();
+	same_inside "$bin/$1" -n -r 'for ($i = 0; $i < 20000; $i++) { $f = new Fiber(fn() => Fiber::suspend($i)); $f->start();
 		$f->resume(); }'
 	check_balance
 	[[ $(log_open mode) == pool ]]
@@ -98,8 +161,24 @@ check_php() { # PROGRAM RELEASE
 	note "$1" "$2"
 }
 
+# elsewhere NAME SUITE PACKAGE...: programs of another release that run with this machine's libc; what else they need
+# lies there too, without the rest of libc's package.
+elsewhere() {
+	local file name
+	requires_release "$@"
+	bin=$root/usr/bin libraries=$root/libraries
+	root=/
+	[[ ! -e $libraries ]] || return 0
+	mkdir "$libraries.new"
+	find "$CACHE/$1"/{lib,usr/lib} -name '*.so*' ! -type d | while read -r file; do
+		name=${file##*/}
+		dpkg-query --listfiles libc6 | grep -q "/$name\$" || ln -sf "$file" "$libraries.new/$name"
+	done
+	mv "$libraries.new" "$libraries"
+}
+
 @test "QEMU and PHP of this machine's release" {
-	requires qemu-img php
+	requires qemu-img qemu-system-x86_64 php socat
 	root=/
 	# shellcheck source=/dev/null
 	release=$(. /etc/os-release && echo "$VERSION_ID")
@@ -108,22 +187,40 @@ check_php() { # PROGRAM RELEASE
 	check_php php "$release"
 }
 
+QEMU_PACKAGES=(base-files coreutils libc-bin qemu-utils qemu-system-x86)
+
+@test "QEMU of Debian 11" {
+	requires socat
+	elsewhere debian-11 bullseye "${QEMU_PACKAGES[@]}"
+	check_qemu 11
+}
+
+@test "QEMU of Debian 12's backports" {
+	requires socat
+	requires_unpacked debian-backports bookworm-backports qemu-utils qemu-system-common qemu-system-x86
+	root=/ bin=$CACHE/debian-backports/usr/bin libraries=$CACHE/debian-backports/usr/lib/$(uname -m)-linux-gnu
+	requires_libraries "$bin/qemu-system-x86_64" "$libraries"
+	check_qemu "12's backports"
+}
+
 @test "QEMU of Debian 13, with its libc and decoder" {
-	requires_release debian-13 trixie base-files coreutils libc-bin qemu-utils libzydis4.1 php8.4-cli
+	requires socat
+	requires_release debian-13 trixie "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
 	check_qemu 13
 }
 
 @test "PHP of Debian 13, with its libc" {
-	requires_release debian-13 trixie base-files coreutils libc-bin qemu-utils libzydis4.1 php8.4-cli
+	requires_release debian-13 trixie "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
 	check_php php8.4 13
 }
 
 @test "QEMU of Debian sid, with its libc and decoder" {
-	requires_release debian-sid sid base-files coreutils libc-bin qemu-utils libzydis4.1 php8.4-cli
+	requires socat
+	requires_release debian-sid sid "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
 	check_qemu sid
 }
 
 @test "PHP of Debian sid, with its libc" {
-	requires_release debian-sid sid base-files coreutils libc-bin qemu-utils libzydis4.1 php8.4-cli
+	requires_release debian-sid sid "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
 	check_php php8.4 sid
 }
