@@ -21,7 +21,7 @@ enum {
 
 enum { YIELD = 1, TERMINATE = 2, ENTER = 3 }; /* QEMU's enum CoroutineAction */
 
-enum { RSP = 4 }; /* as instructions number registers */
+enum { RDX = 2, RSP = 4, REGISTERS = 16 }; /* as instructions number registers */
 
 enum { LOOK_BACK_BYTES = 64, FILE_BYTES = 1 << 15 };
 
@@ -352,7 +352,7 @@ static bool is_store(struct access *access)
 	}
 }
 
-enum { REGISTERS = 16, ARMED = 0xf, POOL_LINK = 1 << 4 };
+enum { ARMED = 0xf, POOL_LINK = 1 << 4 };
 
 /* Whether one of the registers, whose objects had these words set, holds a coroutine that is armed then. */
 static bool is_armed(const unsigned set[REGISTERS])
@@ -388,20 +388,31 @@ const char *qemu_code_create(const struct decode_code *create)
 	return armed > 0 ? NULL : "it does not set what is known";
 }
 
-/* The last number that code before a call moves to %edx: the action that it asks for. 0: none is seen. */
+/*
+ * The number that code before a call has last moved to %edx: the action that it asks for. It may have waited in
+ * another register, as where a compiler loads it before a loop. 0: none is seen.
+ */
 static unsigned action_before(uintptr_t low, uintptr_t call)
 {
 	uintptr_t from = call - low > LOOK_BACK_BYTES ? call - LOOK_BACK_BYTES : low;
-	unsigned action = 0;
+	unsigned action = 0, number[REGISTERS] = {0};
 
-	for (uintptr_t at = from; at + 3 <= call; at++) {
+	for (uintptr_t at = from; at + 2 <= call; at++) {
 		const uint8_t *bytes = (const uint8_t *)at;
+		uint8_t rex = at > from ? bytes[-1] : 0;
 
-		if (bytes[0] == 0x6a && bytes[2] == 0x5a) /* push $1; pop %rdx */
+		if (at + 5 <= call && (bytes[0] & 0xf8) == 0xb8 && memcmp(bytes + 2, "\0\0\0", 3) == 0) {
+			/* mov $1, %register */
+			unsigned to = (bytes[0] & 7) | (rex == 0x41 ? 8 : 0);
+
+			number[to] = bytes[1];
+			if (to == RDX)
+				action = bytes[1];
+		} else if (at + 3 <= call && bytes[0] == 0x6a && bytes[2] == 0x5a) { /* push $1; pop %rdx */
 			action = bytes[1];
-		else if (at + 5 <= call && bytes[0] == 0xba &&
-		         memcmp(bytes + 2, "\0\0\0", 3) == 0) /* mov $1, %edx */
-			action = bytes[1];
+		} else if (bytes[0] == 0x89 && (bytes[1] & 0xc7) == 0xc2) { /* mov %register, %edx */
+			action = number[(bytes[1] >> 3 & 7) | (rex == 0x44 ? 8 : 0)];
+		}
 	}
 	return action;
 }
