@@ -123,6 +123,8 @@ asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu
 	X(no_call, "switch=\"call qemu_helper\"", NONE, "no call of switch")                                 \
 	X(by_memory, "switch=\"call *0x8(%rax)\"", NONE, "a call by way of memory")                          \
 	X(forward, "yes=\"je 8f\"", NONE, "a yield that leads forward")                                      \
+	X(forward_loop, "yes=\"je 4f\", tail=\"4: mov 0x18(%rsp), %rbx; test %rbx, %rbx; je 8b; jmp 2b\"",   \
+	        NONE, "a yield that leads forward to what looks like the loop")                              \
 	X(yes_jne, "yes=\"jne 1b\"", NONE, "a yield that leads back where it is none")                       \
 	X(yes_jmp, "yes=\"jmp 1b\"", NONE, "a jump where the yield's branch should be")                      \
 	X(no_je, "no=\"je 9f\"", NONE, "an abort where it is a termination")                                 \
@@ -194,6 +196,7 @@ asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu
 	X(more_32, FIRST LAST "vmovups %ymm0, (%rax)", false, "a store of four words, two of them others")   \
 	X(byte, ENTRY ARGUMENT FIRST LAST "movb $1, 0x38(%rax)", false, "a store of a byte")                 \
 	X(byte_register, ENTRY ARGUMENT FIRST LAST "mov %cl, 0x38(%rax)", false, "a store of %cl")           \
+	X(byte_of_word, ENTRY ARGUMENT "movb $0, 0x40(%rax); " LAST, false, "a store of the first's byte")   \
 	X(narrow, "mov %edi, (%rax); " ARGUMENT FIRST LAST, false, "a store of half of the entry")           \
 	X(word, ENTRY ARGUMENT "movw $0, 0x40(%rax); " LAST, false, "a store of a quarter of the first")     \
 	X(movss, "movss %xmm0, (%rax); " FIRST LAST, false, "a store of half a word by movss")               \
