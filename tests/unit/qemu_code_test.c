@@ -188,6 +188,7 @@ asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu
 	X(no_last, ENTRY ARGUMENT FIRST, false, "no store of the queue's last")                              \
 	X(nothing, "nop", false, "no store at all")                                                          \
 	X(split, ENTRY ARGUMENT "movq $0, 0x40(%rdx); mov %rcx, 0x48(%rdx)", false, "stores to two objects") \
+	X(vex_split, "vmovups %xmm0, (%r9); vmovups %xmm1, 0x40(%rcx)", false, "the same by vmovups")        \
 	X(more, ENTRY ARGUMENT FIRST LAST "mov %rdi, 0x50(%rax)", false, "a store to another word")          \
 	X(caller, ENTRY ARGUMENT FIRST LAST "movq $0, 0x10(%rax)", false, "a store to the caller's word")    \
 	X(negative, ENTRY ARGUMENT FIRST LAST "movq $0, -8(%rax)", false, "a store before the coroutine")    \
