@@ -536,6 +536,38 @@ static void test_only_enter(void)
 	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: more are not looked at, and not known");
 }
 
+/* `code` stands in another function than enter, right before a call of switch. */
+static const char *judge_before_call(const char *code, size_t bytes)
+{
+	const struct decode_code enter = function_in_text(FUNCTION_SIZE);
+
+	put_call_of(FUNCTION_AT + 40, 3, 3);
+	memcpy(text + NEAR - bytes, code, bytes);
+	put_call(NEAR);
+	return judge_enter_alone(&enter);
+}
+
+#define BEFORE_CALL(code) judge_before_call(code, sizeof(code) - 1)
+
+static void test_held_actions(void)
+{
+	tap_ok(BEFORE_CALL("\xbd\x02\0\0\0\x90\x89\xea") == NULL,
+	        "only enter: a number may have waited in another register");
+	tap_ok(BEFORE_CALL("\xbd\x03\0\0\0\x90\x89\xea") != NULL, "only enter: that of an entry, too");
+	tap_ok(BEFORE_CALL("\x41\xbc\x01\0\0\0\x44\x89\xe2") == NULL,
+	        "only enter: in one of the higher registers as well");
+	tap_ok(BEFORE_CALL("\x41\xbc\x01\0\0\0\xbd\x03\0\0\0\x89\xea") != NULL,
+	        "only enter: what waits in yet another does not count");
+	tap_ok(BEFORE_CALL("\xbd\x01\0\0\0\xbd\x03\0\0\0\x89\xea") != NULL,
+	        "only enter: the last number that a register got counts");
+	tap_ok(BEFORE_CALL("\xba\x01\0\0\0\x89\xc2") != NULL,
+	        "only enter: of a register without a number nothing is known");
+	tap_ok(BEFORE_CALL("\xba\x03\0\0\0\xb8\x01\0\0\0\x41\x89\xc2") != NULL,
+	        "only enter: a move to %%r10d is none to %%edx");
+	tap_ok(BEFORE_CALL("\xba\x03\0\0\0\x41\xba\x01\0\0\0") != NULL,
+	        "only enter: nor is a number that %%r10d gets");
+}
+
 /* Where each file is compiled by itself, copies of its functions lie near by. */
 static void test_by_file(void)
 {
@@ -588,6 +620,7 @@ int main(void)
 	test_only_create();
 	test_actions();
 	test_only_enter();
+	test_held_actions();
 	test_by_file();
 	test_is_called();
 	decode_close();
