@@ -410,7 +410,8 @@ static unsigned action_before(uintptr_t low, uintptr_t call)
 				action = bytes[1];
 		} else if (at + 3 <= call && bytes[0] == 0x6a && bytes[2] == 0x5a) { /* push $1; pop %rdx */
 			action = bytes[1];
-		} else if (bytes[0] == 0x89 && (bytes[1] & 0xc7) == 0xc2) { /* mov %register, %edx */
+		} else if (bytes[0] == 0x89 && (bytes[1] & 0xc7) == 0xc2 && (rex & 0xf1) != 0x41) {
+			/* mov %register, %edx; with a prefix as excluded, to %r10d */
 			action = number[(bytes[1] >> 3 & 7) | (rex == 0x44 ? 8 : 0)];
 		}
 	}
