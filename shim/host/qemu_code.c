@@ -4,6 +4,7 @@
  */
 #include "host/qemu_code.h"
 
+#include "patch/access.h"
 #include "patch/instruction.h"
 
 #include <string.h>
@@ -25,8 +26,6 @@ enum { RDX = 2, RSP = 4, REGISTERS = 16 }; /* as instructions number registers *
 
 enum { LOOK_BACK_BYTES = 64, FILE_BYTES = 1 << 15 };
 
-enum { INSTRUCTION_ROOM = 16 }; /* the longest has 15 bytes; 10 of them, at most, come before its immediate */
-
 /* clang-format off */
 const uint8_t qemu_code_arm[] = {
 	0x48, 0x8d, 0x48, WAKEUP_FIRST,				/* lea 0x40(%rax), %rcx */
@@ -37,81 +36,6 @@ const uint8_t qemu_code_arm[] = {
 };
 /* clang-format on */
 const size_t qemu_code_arm_bytes = sizeof qemu_code_arm;
-
-/* An instruction with one operand in memory, at `displacement` from a register. */
-struct access {
-	unsigned opcode;          /* 0x0f00 | opcode for those of two bytes */
-	unsigned reg;             /* the other operand's number, or a part of the opcode */
-	unsigned base;            /* the register's number */
-	int32_t displacement;     /* bytes */
-	unsigned bytes;           /* of the memory */
-	const uint8_t *immediate; /* what follows the operand */
-	unsigned immediate_bytes;
-};
-
-/* movss, and with VEX movsd: the opcode of movups with a prefix of its own */
-static bool is_scalar(unsigned opcode, bool is_repeated)
-{
-	return opcode == 0x0f11 && is_repeated;
-}
-
-/* Prefixes and opcode; leaves where the operand begins, and the REX bits that widen register numbers. */
-static const uint8_t *read_opcode(const uint8_t *at, struct access *access, uint8_t *rex)
-{
-	bool is_repeated = *at == 0xf3, is_packed = *at == 0x66 || is_repeated;
-
-	if (*at == 0xc5 ||
-	        *at == 0xc4) { /* VEX, of two bytes or of three, whose bits are the opposite of REX's */
-		const uint8_t *last = at + (*at == 0xc5 ? 1 : 2);
-
-		*rex = (~at[1] >> 5 & 4) | (*at == 0xc4 ? ~at[1] >> 5 & 1 : 0);
-		access->opcode = (*at == 0xc5 || (at[1] & 0x1f) == 1 ? 0x0f00 : 0x0f0000) | last[1];
-		access->bytes = is_scalar(access->opcode, (*last & 2) != 0) ? 4 : (*last & 4) != 0 ? 32 : 16;
-		return last + 2;
-	}
-	at += is_packed;
-	*rex = (*at & 0xf0) == 0x40 ? *at++ : 0;
-	access->opcode = *at++;
-	access->bytes = (*rex & 8) != 0 ? 8 : is_packed ? 2 : 4;
-	if (access->opcode == 0x0f) {
-		access->opcode = 0x0f00 | *at++;
-		access->bytes = is_scalar(access->opcode, is_repeated) ? 4 : 16;
-	}
-	return at;
-}
-
-/* Reads an instruction; false when it has another form. */
-static bool read_access(const struct instruction *in, struct access *access)
-{
-	uint8_t copy[INSTRUCTION_ROOM] = {0}; /* one of another form seems to be longer than it is */
-	const uint8_t *at, *end = copy + in->length;
-	uint8_t rex, modrm;
-
-	memcpy(copy, in->bytes, in->length);
-	at = read_opcode(copy, access, &rex);
-	modrm = *at++;
-	if (at > end || modrm >= 0xc0 || (modrm & 0xc7) == 5)
-		return false;
-	access->reg = (modrm >> 3 & 7) | (rex & 4) << 1;
-	access->base = (modrm & 7) | (rex & 1) << 3;
-	if ((modrm & 7) == 4) {
-		if ((*at & 0x38) != 0x20 || (modrm < 0x40 && (*at & 7) == 5)) /* an index, or no base */
-			return false;
-		access->base = (*at++ & 7) | (rex & 1) << 3;
-	}
-	access->displacement = 0;
-	if (modrm >> 6 == 1) {
-		access->displacement = (int8_t)*at++;
-	} else if (modrm >> 6 == 2) {
-		memcpy(&access->displacement, at, sizeof access->displacement);
-		at += sizeof access->displacement;
-	}
-	if (at > end)
-		return false;
-	access->immediate = in->bytes + (at - copy);
-	access->immediate_bytes = (unsigned)(end - at);
-	return true;
-}
 
 /* movq $0, displacement(%base) */
 static bool is_clear(const struct access *access, int32_t displacement)
@@ -162,10 +86,12 @@ static bool is_plain(const struct instruction *in)
 {
 	const uint8_t *at = in->bytes;
 
-	if (in->flow == FLOW_BRANCH || in->is_padding)
+	if (in->flow == FLOW_BRANCH)
 		return true;
 	if (in->flow != FLOW_NEXT)
-		return false;
+		return false; /* an int3 is somebody's breakpoint */
+	if (in->is_padding)
+		return true;
 	if (*at == 0x66 || (*at == 0x64 && in->length > 4))
 		at++;
 	if ((*at & 0xf0) == 0x40)
@@ -226,7 +152,7 @@ static bool has_branch_into(const struct search *search)
 static bool advance(struct search *search, const struct instruction *in, const struct decode_code *code)
 {
 	struct access access;
-	bool is_access = read_access(in, &access);
+	bool is_access = access_read(in, &access);
 
 	switch (search->stage) {
 	case SWITCHED:
@@ -244,9 +170,11 @@ static bool advance(struct search *search, const struct instruction *in, const s
 		search->stage = TERMINATED;
 		return is_branch(in, 5);
 	case TERMINATED:
+		if (!is_access || !is_compare_with_0(&access, LOCKS_HELD) || !is_kept(access.base))
+			return false;
 		search->stage = UNLOCKED;
 		search->ending->object = access.base;
-		return is_access && is_compare_with_0(&access, LOCKS_HELD) && is_kept(access.base);
+		return true;
 	case UNLOCKED:
 		return is_plain(in);
 	default:
@@ -259,23 +187,25 @@ static bool is_end(const struct search *search, const struct instruction *in)
 {
 	struct access access;
 
-	return search->stage == UNLOCKED && in->length >= DECODE_JUMP_BYTES && read_access(in, &access) &&
+	return search->stage == UNLOCKED && in->length >= DECODE_JUMP_BYTES && access_read(in, &access) &&
 	       is_clear(&access, CALLER) && access.base == search->ending->object;
 }
 
-/* Whether the loop goes on by reading the next coroutine from memory, and by looking whether there is one. */
+/* Whether the loop goes on by reading the next coroutine into %co, and by looking whether there is one. */
 static bool is_loop(const struct decode_code *code, const struct qemu_ending *ending)
 {
+	const uint8_t high = ending->object >> 3, low = ending->object & 7;
+	const uint8_t load = 0x48 | high << 2,
+	              test[] = {0x48 | high << 2 | high, 0x85, 0xc0 | low << 3 | low};
 	size_t at = ending->next - code->address;
 	struct instruction in;
 
-	/* mov memory, %register */
-	if (!instruction_read(code, at, &in) || (in.bytes[0] & 0xf8) != 0x48 || in.bytes[1] != 0x8b ||
-	        in.bytes[2] >= 0xc0)
+	/* mov memory, %co */
+	if (!instruction_read(code, at, &in) || in.length < 3 || (in.bytes[0] & ~1) != load ||
+	        in.bytes[1] != 0x8b || in.bytes[2] >= 0xc0 || (in.bytes[2] >> 3 & 7) != low)
 		return false;
-	/* test %register, %register */
-	return instruction_read(code, at + in.length, &in) && (in.bytes[0] & 0xf8) == 0x48 &&
-	       in.bytes[1] == 0x85 && in.bytes[2] >= 0xc0;
+	/* test %co, %co */
+	return instruction_read(code, at + in.length, &in) && is_bytes(&in, test, sizeof test);
 }
 
 #define NOT_KNOWN "the code in which coroutines end is not what is known"
@@ -329,8 +259,35 @@ static unsigned words_of(const struct access *store)
 	return set;
 }
 
+/* Whether an instruction changes what is there: add, or, inc, xchg and the like. */
+static bool is_change(const struct access *access)
+{
+	switch (access->opcode) {
+	case 0x00 ... 0x37: /* the arithmetic of two operands, of which these write to memory */
+		return (access->opcode & 6) == 0;
+	case 0x80 ... 0x83: /* with a number; 7 is cmp */
+		return (access->reg & 7) != 7;
+	case 0x86 ... 0x87: /* xchg */
+	case 0xc0 ... 0xc1: /* shifts */
+	case 0xd0 ... 0xd3:
+	case 0x0f90 ... 0x0f9f: /* setcc */
+	case 0x0fc3:            /* movnti */
+		return true;
+	case 0xf6 ... 0xf7: /* not, neg */
+		return (access->reg & 7) == 2 || (access->reg & 7) == 3;
+	case 0xfe ... 0xff: /* inc, dec */
+		return (access->reg & 7) < 2;
+	default:
+		return false;
+	}
+}
+
 static bool is_store(struct access *access)
 {
+	if (is_change(access)) {
+		access->bytes = 1; /* no word is set by that */
+		return true;
+	}
 	switch (access->opcode) {
 	case 0x89: /* mov */
 	case 0xc7:
@@ -375,7 +332,7 @@ const char *qemu_code_create(const struct decode_code *create)
 	while (walk_next(&walk, &in, &refusal)) {
 		struct access access;
 
-		if (read_access(&in, &access) && access.base != RSP && is_store(&access))
+		if (access_read(&in, &access) && access.base != RSP && is_store(&access))
 			set[access.base] |= words_of(&access);
 		if (in.flow == FLOW_NEXT || in.flow == FLOW_BRANCH)
 			continue;

@@ -52,7 +52,7 @@ static unsigned candidates(uintptr_t at)
 void references_find(uintptr_t low, uintptr_t high, struct references *references, size_t number)
 {
 	/* The last bytes that can begin one. */
-	uintptr_t end = high - low > DISTANCE_BYTES ? high - DISTANCE_BYTES : low, at = low;
+	uintptr_t end = high > low && high - low > DISTANCE_BYTES ? high - DISTANCE_BYTES : low, at = low;
 
 	for (size_t i = 0; i < number; i++)
 		references[i].count = 0;
