@@ -134,8 +134,8 @@ static void note_mapping(struct request *request, void *mapped)
 	/* What the table has no room for is not counted, as its end could not be. */
 	if (number < 0 || !handles_add(observe.present, mapped, (unsigned)number))
 		return;
-	tally_create(&observe.class[number].pool);
 	tally_made(&observe.class[number].pool, mapped);
+	tally_create(&observe.class[number].pool);
 }
 
 void *observe_mmap(

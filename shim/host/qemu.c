@@ -135,8 +135,10 @@ static const struct pool_kind observed = {.name = "qemu-coroutine", .is_observed
 
 static struct coroutine *observe_create(void (*entry)(void *), void *argument)
 {
+	struct coroutine *coroutine = qemu.original_create(entry, argument);
+
 	tally_create(&qemu.pool);
-	return qemu.original_create(entry, argument);
+	return coroutine;
 }
 
 static struct coroutine *observe_new(void)

@@ -108,16 +108,18 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	};
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
 		add_thread(pool, t, stats);
-	if (pool->kind->is_observed)
+	if (pool->kind->is_observed) {
+		/* After the creates, as they are counted: so none that is under way looks as if it had been
+		 * served. */
+		stats->create_new = counter_read(&pool->create_new);
 		tally_explain(stats);
+	}
 	stats->pooled += stats->depot_batches * BATCH_SIZE;
 	live = (int64_t)(stats->inherited + stats->create_local + stats->create_depot + stats->create_new -
 	                 stats->destroy_local - stats->destroy_depot - stats->destroy_delete);
 	stats->live = live > 0 ? (uint64_t)live : 0;
-	if (!pool->kind->is_observed) {
-		stats->create_local = keep_most(&pool->create_seen, stats->create_local);
-		stats->destroy_local = keep_most(&pool->destroy_seen, stats->destroy_local);
-	}
+	stats->create_local = keep_most(&pool->create_seen, stats->create_local);
+	stats->destroy_local = keep_most(&pool->destroy_seen, stats->destroy_local);
 	stats->calls_saved = saved_calls(pool, stats);
 	if (pool->kind->maps_saved != NULL)
 		stats->maps_saved = counter_read(pool->kind->maps_saved);

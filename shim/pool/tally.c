@@ -4,7 +4,7 @@
 #include "pool/observer.h"
 #include "pool/probe.h"
 
-/* [counter] relaxed in all of these: statistics; they pair with pool_read. */
+/* [counter] relaxed in all that use it: statistics; they pair with pool_read. */
 static void count(_Atomic uint64_t *counter)
 {
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
@@ -69,7 +69,9 @@ void tally_create(struct pool *pool)
 	if (thread != NULL)
 		counter_bump(&thread->cache[pool->index].counters.taken);
 	else
-		count(&pool->loose_create);
+		/* [counter] release: behind what tally_made has counted, as in counter_bump; pairs with
+		 * counter_read. */
+		atomic_fetch_add_explicit(&pool->loose_create, 1, memory_order_release);
 }
 
 void tally_explain(struct pool_stats *stats)

@@ -21,7 +21,10 @@ void tally_trimmed(struct pool *pool);
 /* Where the host has a pool of its own: it would have made so many system calls. */
 void tally_saved(struct pool *pool, uint64_t calls);
 
-/* For a pool that only observes: the host is asked for an object. Counted before the object is made. */
+/*
+ * For a pool that only observes: the host was asked for an object. Counted after tally_made, if one was made for it:
+ * whoever sees this create sees that as well, so no object is ever taken for one that the host had.
+ */
 void tally_create(struct pool *pool);
 
 /* Turns what a pool that only observes has counted into what the log says; see copool-log(5). */

@@ -30,13 +30,13 @@ static bool is_balanced(const struct pool_stats *s)
 	       s->pooled == 0 && s->peak_objects >= s->live;
 }
 
-/* So many creates, of which the host makes an object for some. */
+/* So many creates, of which the host makes an object for some; each is counted when it is done. */
 static void create(unsigned creates, unsigned made)
 {
 	for (unsigned i = 0; i < creates; i++) {
-		tally_create(&pool);
 		if (i < made)
 			tally_made(&pool, &pool);
+		tally_create(&pool);
 	}
 }
 
@@ -86,6 +86,39 @@ static void test_threads(void)
 	tap_is(stats.create_local - before.create_local, 4 * 99000, "tally: and no create");
 	tap_is(stats.live, before.live, "tally: what they made and destroyed is gone");
 	tap_ok(stats.threads == 1 && is_balanced(&stats), "tally: threads that have ended are not there");
+}
+
+static void *run_new(void *unused)
+{
+	(void)unused;
+	create(300000, 300000);
+	return NULL;
+}
+
+/* What threads are in the middle of is not to be told from what the host's own pool had, but by order. */
+static void test_readers(void)
+{
+	struct pool_stats before = read_stats(), last = before, stats;
+	unsigned fell = 0;
+	pthread_t thread[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, run_new, NULL);
+	do {
+		stats = read_stats();
+		fell += stats.create_local < last.create_local || stats.destroy_local < last.destroy_local ||
+		        stats.create_new < last.create_new;
+		last = stats;
+	} while (stats.create_new < before.create_new + 4 * 300000);
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	stats = read_stats();
+	tap_is(fell, 0, "tally: no counter falls for who reads while threads are at work");
+	tap_is(last.create_local, before.create_local,
+	        "tally: and no object that was made seems to have been idle");
+	tap_ok(stats.create_local == before.create_local && is_balanced(&stats), "tally: in the end neither");
+	for (unsigned i = 0; i < 4 * 300000; i++)
+		tally_gone(&pool, &pool);
 }
 
 static void *late;
@@ -144,6 +177,7 @@ int main(void)
 	tap_is(pool_start(&pool, &observed, NULL, 0), 0, "tally: a pool that only observes is started");
 	test_one_thread();
 	test_threads();
+	test_readers();
 	test_late();
 	test_fork();
 	return tap_done();
