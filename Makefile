@@ -19,7 +19,7 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 # ---- what there is ----
 
 SHIM := shim.c exports.c config.c \
-	libc/cgroup.c libc/real.c libc/sandbox.c libc/warn.c \
+	libc/cgroup.c libc/real.c libc/sandbox.c libc/self.c libc/warn.c \
 	pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/serve.c pool/stock.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
@@ -32,8 +32,8 @@ SHIM := shim.c exports.c config.c \
 	report/worker.c
 
 COPOOL := main.c cmd_advise.c cmd_compare.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
-	cmd_show.c cmd_top.c advice.c board.c book.c book_json.c demand.c depth.c figure.c follow.c launch.c logs.c \
-	origins.c output.c page.c permission.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
+	cmd_show.c cmd_top.c advice.c board.c book.c book_json.c clean.c demand.c depth.c ending.c figure.c follow.c launch.c logs.c \
+	origins.c output.c page.c peek.c permission.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
 	target.c trial.c verdict.c
 
 # The parts of the report's page, in the order of its embed.S.
@@ -60,7 +60,7 @@ FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
 GUESTS := count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
-	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c slow_ends.c stacks.c steps.c throws.cc wrapper.c
+	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
 POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazines_ck.c magazines_urcu.c \

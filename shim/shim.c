@@ -9,6 +9,7 @@
 #include "config.h"
 #include "host/host.h"
 #include "libc/real.h"
+#include "libc/self.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/crash.h"
@@ -174,6 +175,7 @@ __attribute__((constructor)) static void shim_start(void)
 {
 	int saved = errno;
 
+	self_know();
 	config_read(&shim.config);
 	real_init();
 	shim.outcome.mode = shim.outcome.way = "none";

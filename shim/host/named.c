@@ -93,6 +93,7 @@ static void name_class(struct named_class *class)
 		        (unsigned long)class->argument[i]);
 	if (used < sizeof class->name - 1)
 		strcpy(class->name + used, ")");
+	pool_make_unique(class->name, sizeof class->name);
 }
 
 /* Sets up the next class; NULL when there are too many already. */
@@ -174,8 +175,8 @@ static void *observe_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, 
 
 	/* What cannot be remembered is not counted, as its end could not be. */
 	if (class != NULL && handles_add(named.handles, object, class->pool.index)) {
-		tally_create(&class->pool);
 		tally_made(&class->pool, object);
+		tally_create(&class->pool);
 	}
 	errno = saved;
 	return object;

@@ -1,6 +1,8 @@
 /* Names, and where they may be. */
 #include "host/qemu_symbols.h"
 
+#include "libc/self.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -10,7 +12,7 @@ bool qemu_is_called_so(void)
 {
 	static const char *const beginnings[] = {
 	        "qemu-system-", "qemu-kvm", "qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon"};
-	const char *name = program_invocation_short_name;
+	const char *name = self_name();
 
 	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
 		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)

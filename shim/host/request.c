@@ -2,12 +2,18 @@
 #include "host/request.h"
 
 #include "host/sites.h"
+#include "libc/self.h"
+#include "pool/pool.h"
 
+#include <dlfcn.h>
+#include <link.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { STACK_MIN_BYTES = 16 << 10, STACK_MAX_BYTES = (8 << 20) + (64 << 10) };
+enum { STACK_MIN_BYTES = 16 << 10, STACK_MAX_BYTES = (8 << 20) + (64 << 10), PLACE_BYTES = 64 };
 
 static struct {
 	size_t page_bytes;
@@ -54,10 +60,39 @@ bool request_is_stack(struct request *request)
 	return true;
 }
 
+/*
+ * Where `caller` is, the same in each run of a program: "libname.so.1+0x1234", in plain characters. False where no
+ * object of the loader's is. Takes no lock of the loader's.
+ */
+static bool find_place(const void *caller, char place[PLACE_BYTES])
+{
+	struct dl_find_object object;
+	const char *path, *slash;
+
+	if (_dl_find_object((void *)caller, &object) != 0)
+		return false;
+	path = object.dlfo_link_map->l_name;
+	if (path[0] == '\0')
+		path = self_name();
+	slash = strrchr(path, '/');
+	snprintf(place, PLACE_BYTES, "%.40s+%#lx", slash != NULL ? slash + 1 : path,
+	        (unsigned long)((uintptr_t)caller - object.dlfo_link_map->l_addr));
+	for (; *place != '\0'; place++) {
+		if (*place <= ' ' || *place > '~')
+			*place = '?';
+	}
+	return true;
+}
+
 void request_name(const struct request *request, char *name)
 {
 	const char *owner = sites_owner(request->caller, request->bytes);
+	char place[PLACE_BYTES];
+	int used = snprintf(name, REQUEST_NAME_BYTES, "stack %zu%s%s", request->bytes,
+	        owner[0] != '\0' ? " " : "", owner);
 
-	snprintf(name, REQUEST_NAME_BYTES, "stack %zu%s%s", request->bytes, owner[0] != '\0' ? " " : "",
-	        owner);
+	/* The first of a name has it alone, as programs with one such pool have always had. */
+	if (pool_is_named(name) && find_place(request->caller, place))
+		snprintf(name + used, (size_t)(REQUEST_NAME_BYTES - used), " %s", place);
+	pool_make_unique(name, REQUEST_NAME_BYTES);
 }

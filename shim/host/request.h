@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { REQUEST_NAME_BYTES = 64 };
+enum { REQUEST_NAME_BYTES = 96 };
 
 /* The first four make two requests alike. */
 struct request {
@@ -41,7 +41,10 @@ static inline bool request_is_alike(const struct request *a, const struct reques
 	       a->flags == b->flags;
 }
 
-/* Writes the name of a pool of such stacks to `name` (REQUEST_NAME_BYTES). */
+/*
+ * Writes the name of a pool of such stacks, which no other pool has, to `name` (REQUEST_NAME_BYTES): the size and
+ * the known allocator; where that is taken, the place of the call as well. One caller at a time.
+ */
 void request_name(const struct request *request, char *name);
 
 #endif

@@ -23,6 +23,7 @@
 #include "host/request.h"
 #include "host/sites.h"
 #include "libc/real.h"
+#include "libc/self.h"
 #include "patch/symbols.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
@@ -289,7 +290,7 @@ static bool has_function(const char *name)
 /* perl loads Coro when its script says so, long after us. */
 static bool is_perl(void)
 {
-	return strncmp(program_invocation_short_name, "perl", 4) == 0;
+	return strncmp(self_name(), "perl", 4) == 0;
 }
 
 /* Whether stacks are to be expected now, not only some day. */

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static struct {
@@ -103,6 +105,27 @@ struct pool *pool_at(unsigned index)
 const char *pool_name(const struct pool *pool)
 {
 	return pool->kind->name;
+}
+
+bool pool_is_named(const char *name)
+{
+	for (unsigned i = 0; i < pool_count(); i++) {
+		if (strcmp(pool_name(pool_at(i)), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+void pool_make_unique(char *name, size_t bytes)
+{
+	size_t used = strlen(name);
+	char number[16];
+
+	for (unsigned i = 2; pool_is_named(name); i++) {
+		size_t more = (size_t)snprintf(number, sizeof number, " #%u", i) + 1;
+
+		memcpy(name + (used + more <= bytes ? used : bytes - more), number, more);
+	}
 }
 
 struct pool_table pool_table(void)

@@ -203,6 +203,16 @@ unsigned pool_count(void);
 struct pool *pool_at(unsigned index);
 const char *pool_name(const struct pool *pool);
 
+/* Whether a pool that has been started is called so. */
+bool pool_is_named(const char *name);
+
+/*
+ * Makes `name`, in a buffer of `bytes`, that of no pool that has been started: adds " #2", or the next number that
+ * is free, in place of its end if need be. Pools of one process that are called alike would be one to whoever reads
+ * the log. The caller is the one that starts pools now.
+ */
+void pool_make_unique(char *name, size_t bytes);
+
 /*
  * Adds the counters up. Any thread; exact when all others are at rest. Also keeps peak_live. All are 0 for a pool
  * that was withdrawn.

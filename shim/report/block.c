@@ -2,6 +2,7 @@
 #include "report/block.h"
 
 #include "config.h"
+#include "libc/self.h"
 #include "pool/pool.h"
 #include "report/journal.h"
 #include "report/record.h"
@@ -119,7 +120,7 @@ void block_know(const struct config *config, const struct report_host *host, con
 	struct thread_table threads = thread_table();
 
 	block->version = address(COPOOL_VERSION);
-	block->program = address(program_invocation_short_name);
+	block->program = address(self_name());
 	block->host = address(host->name);
 	block_tell_way(host);
 	block->interval_ms = config->interval_ms;

@@ -9,6 +9,7 @@
 #include "report/crash.h"
 
 #include "libc/real.h"
+#include "libc/self.h"
 #include "report/log.h"
 
 #include <errno.h>
@@ -84,7 +85,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 		snprintf(text, sizeof text,
 		        "%.64s [%d] dies of SIG%s %s, version " COPOOL_VERSION
 		        "; with COPOOL_HOST=off it runs without copool; please report this",
-		        program_invocation_short_name, (int)getpid(), sigabbrev_np(signal), where);
+		        self_name(), (int)getpid(), sigabbrev_np(signal), where);
 		if (is_our_thread() && fcntl(STDERR_FILENO, F_GETFD) < 0)
 			borrow_stderr();
 		log_complain(text);

@@ -2,6 +2,7 @@
 #include "report/line.h"
 
 #include "config.h"
+#include "libc/self.h"
 #include "pool/pool.h"
 #include "report/report.h"
 #include "report/utf8.h"
@@ -33,6 +34,19 @@ static void put_key(struct line *line, const char *key)
 	put(line, "\":", 2);
 }
 
+/* What could steer a terminal that the log is shown on; above U+FFFF two surrogates stand for it. */
+static void put_escaped(struct line *line, uint32_t code)
+{
+	char escaped[16];
+
+	if (code < 0x10000)
+		put(line, escaped, snprintf(escaped, sizeof escaped, "\\u%04x", code));
+	else
+		put(line, escaped,
+		        snprintf(escaped, sizeof escaped, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10),
+		                0xdc00 + (code & 0x3ff)));
+}
+
 /* Writes one character, escaped if need be; returns how many bytes of the text it took. */
 static size_t put_character(struct line *line, const unsigned char *text)
 {
@@ -43,8 +57,8 @@ static size_t put_character(struct line *line, const unsigned char *text)
 		put(line, "\\ufffd", 6);
 	else if (*text == '"' || *text == '\\')
 		put(line, escaped, snprintf(escaped, sizeof escaped, "\\%c", *text));
-	else if (*text < 0x20 || *text == 0x7f)
-		put(line, escaped, snprintf(escaped, sizeof escaped, "\\u%04x", *text));
+	else if (!utf8_is_plain(text))
+		put_escaped(line, utf8_code(text));
 	else
 		put(line, (const char *)text, bytes);
 	return bytes > 0 ? bytes : 1;
@@ -145,14 +159,10 @@ void line_way(struct line *line, const struct report_host *host)
 
 void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent)
 {
-	char program[NAME_MAX + 1];
-
-	/* The name that a program was called by may be longer than any file's, and than a line. */
-	snprintf(program, sizeof program, "%s", program_invocation_short_name);
 	line_begin(line, RECORD_OPEN);
 	line_number(line, "format", RECORD_FORMAT);
 	line_text(line, "version", COPOOL_VERSION);
-	line_text(line, "program", program);
+	line_text(line, "program", self_name());
 	line_text(line, "host", host->name);
 	put_way(line, host);
 	line_number(line, "ppid", (uint64_t)parent);

@@ -2,6 +2,7 @@
 #include "report/log.h"
 
 #include "report/path.h"
+#include "report/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -212,10 +213,8 @@ void log_complain(const char *text)
 	int bytes = snprintf(said, sizeof said, "copool: %.1000s\n", text);
 
 	/* One line, whatever a setting's value holds. */
-	for (int i = 0; i < bytes - 1; i++) {
-		if ((unsigned char)said[i] < ' ' || said[i] == 0x7f)
-			said[i] = '?';
-	}
+	bytes = (int)utf8_clean(said, (size_t)bytes - 1);
+	said[bytes++] = '\n';
 	if (log_is_standard(STDERR_FILENO))
 		write_all(STDERR_FILENO, said, (size_t)bytes, 0, &done);
 }

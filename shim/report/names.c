@@ -1,6 +1,7 @@
 /* Goes through each object's symbols once, and looks for each in the sorted addresses. */
 #include "report/names.h"
 
+#include "libc/self.h"
 #include "patch/symbols.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ static bool take_object(void *to, const struct symbols_object *object)
 	const char *module = slash != NULL ? slash + 1 : object->path;
 
 	if (object->path[0] == '\0')
-		module = program_invocation_short_name;
+		module = self_name();
 	search->bias = object->bias;
 	search->first = first_from(search->names, object->low);
 	search->end = first_from(search->names, object->high);

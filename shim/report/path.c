@@ -1,6 +1,9 @@
 /* What %p, %n and %% stand for, and opening. */
 #include "report/path.h"
 
+#include "libc/self.h"
+#include "report/utf8.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,6 +23,32 @@ static int append(char *path, size_t *used, const char *text)
 	memcpy(path + *used, text, bytes + 1);
 	*used += bytes;
 	return 0;
+}
+
+/*
+ * The program's name as a part of a file's: it stays in the folder that the setting names, and what has control
+ * characters, or is not UTF-8, is nothing for listings.
+ */
+static int append_name(char *path, size_t *used)
+{
+	const unsigned char *from = (const unsigned char *)self_name();
+	char name[NAME_MAX + 1];
+	size_t bytes = 0;
+
+	while (*from != '\0' && bytes < sizeof name - UTF8_MAX) {
+		size_t whole = utf8_bytes(from);
+		bool is_up = *from == '.' && (bytes == 0 || name[bytes - 1] == '.');
+		bool is_kept = utf8_is_plain(from) && *from != '/' && !is_up;
+
+		if (is_kept)
+			memcpy(name + bytes, from, whole);
+		else
+			name[bytes] = '_';
+		bytes += is_kept ? whole : 1;
+		from += whole > 0 ? whole : 1;
+	}
+	name[bytes] = '\0';
+	return append(path, used, name);
 }
 
 int path_expand(char *path, const char *setting, const char *start_dir)
@@ -42,7 +71,7 @@ int path_expand(char *path, const char *setting, const char *start_dir)
 		}
 		setting++;
 		if (*setting == 'n') {
-			error = append(path, &used, program_invocation_short_name);
+			error = append_name(path, &used);
 			continue;
 		}
 		if (*setting == 'p')

@@ -5,6 +5,7 @@
 #include "report/prometheus.h"
 
 #include "config.h"
+#include "libc/self.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "report/path.h"
@@ -255,7 +256,7 @@ bool prometheus_begin(const struct config *config, const struct report_host *hos
 		warn("COPOOL_PROMETHEUS=%.300s: the collector reads files that end in .prom alone", setting);
 	snprintf(
 	        prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path, (int)getpid());
-	escape(prometheus.program, program_invocation_short_name);
+	escape(prometheus.program, self_name());
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* Well-formed UTF-8, as RFC 3629 has it. */
 #include "report/utf8.h"
 
-#include <stdbool.h>
+#include <string.h>
 
 /* Whether `count` continuation bytes come after the first one. */
 static bool has_more(const unsigned char *text, unsigned count)
@@ -26,4 +26,57 @@ size_t utf8_bytes(const unsigned char *text)
 	        !(text[0] == 0xf4 && text[1] >= 0x90))
 		return 4;
 	return 0;
+}
+
+/* What steers a terminal, or makes a text look like another. tools/copool/clean.c has the same. */
+static const struct {
+	uint32_t low, high;
+} unsafe[] = {
+        {0, 0x1f}, {0x7f, 0x9f}, {0x61c, 0x61c}, /* Arabic letter mark */
+        {0x200e, 0x200f},                        /* left-to-right and right-to-left marks */
+        {0x2028, 0x202e},   /* separators of lines and paragraphs, embeddings, overrides */
+        {0x2066, 0x206f},   /* isolates, and what was deprecated */
+        {0xfff9, 0xfffb},   /* interlinear annotation */
+        {0xe0000, 0xe007f}, /* tags */
+};
+
+uint32_t utf8_code(const unsigned char *text)
+{
+	static const unsigned char first_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	size_t bytes = utf8_bytes(text);
+	uint32_t code = text[0] & first_mask[bytes];
+
+	for (size_t i = 1; i < bytes; i++)
+		code = code << 6 | (text[i] & 0x3f);
+	return code;
+}
+
+bool utf8_is_plain(const unsigned char *text)
+{
+	uint32_t code = utf8_code(text);
+
+	for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++) {
+		if (code >= unsafe[i].low && code <= unsafe[i].high)
+			return false;
+	}
+	return true;
+}
+
+size_t utf8_clean(char *text, size_t bytes)
+{
+	size_t from = 0, to = 0;
+
+	while (from < bytes) {
+		const unsigned char *at = (const unsigned char *)text + from;
+		size_t whole = utf8_bytes(at);
+
+		if (utf8_is_plain(at)) {
+			memmove(text + to, text + from, whole);
+			to += whole;
+		} else {
+			text[to++] = '?';
+		}
+		from += whole > 0 ? whole : 1;
+	}
+	return to;
 }

@@ -1,6 +1,7 @@
 /* The log's file: which one it is, what must not be written to, and what is lost when it cannot be. */
 #include "report/log.h"
 
+#include "libc/self.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -63,11 +64,18 @@ static int lowest_free(void)
 	return fd;
 }
 
+/* As the constructor finds it. */
+static void called(const char *name)
+{
+	program_invocation_short_name = (char *)name;
+	self_know();
+}
+
 static void test_names(void)
 {
 	char wanted[PATH_MAX];
 
-	program_invocation_short_name = (char[]){"some name"};
+	called("some name");
 	tap_is(log_init(&log_, "/a/%n.%p.%%%p", "/start", true), 0, "log: %%p, %%n and %%%% are known");
 	snprintf(wanted, sizeof wanted, "/a/some name.%d.%%%d", (int)getpid(), (int)getpid());
 	tap_is_text(log_.path, wanted, "log: they stand for process, program and the sign itself");
@@ -80,6 +88,30 @@ static void test_names(void)
 	tap_is(log_init(&log_, "/a%P", "/", true), -EDOM, "log: so is one in capitals");
 }
 
+static const char *path_of(const char *name)
+{
+	called(name);
+	log_init(&log_, "/a/%n.log", "/start", true);
+	return log_.path;
+}
+
+/* Wherever the name leads, the log stays in its folder. */
+static void test_odd_names(void)
+{
+	static char endless[8000];
+
+	tap_is_text(path_of("a/../../b"), "/a/a_.__.__b.log", "log: a name does not lead to another folder");
+	tap_is_text(path_of(".."), "/a/_..log", "log: nor to the one above");
+	tap_is_text(path_of(".hidden"), "/a/_hidden.log", "log: a name does not hide the file");
+	tap_is_text(path_of("v1.2"), "/a/v1.2.log", "log: a dot within it is kept");
+	tap_is_text(path_of("a\n\x1b[31m\x7f"), "/a/a__[31m_.log", "log: control characters are not");
+	tap_is_text(path_of("\xc2\x9bx\xe2\x80\xae\xff"), "/a/_x__.log",
+	        "log: nor those of eight bits, nor what turns the direction, nor what is no UTF-8");
+	tap_is_text(path_of("\xc3\xa9"), "/a/\xc3\xa9.log", "log: letters are");
+	memset(endless, 'x', sizeof endless - 1);
+	tap_is(strlen(path_of(endless)), strlen("/a/.log") + NAME_MAX - 3, "log: an endless one is cut");
+}
+
 static void test_lengths(void)
 {
 	static char path[PATH_MAX];
@@ -90,6 +122,7 @@ static void test_lengths(void)
 	tap_is(log_init(&log_, path + 1, "/start", true), -ENAMETOOLONG,
 	        "log: one that grows too long is refused");
 	memcpy(path, "/%n", 3);
+	called("some name");
 	tap_is(log_init(&log_, path, "/", true), -ENAMETOOLONG, "log: by a program's name, too");
 }
 
@@ -304,6 +337,7 @@ int main(void)
 	if (mkdtemp(folder) == NULL)
 		return EXIT_FAILURE;
 	test_names();
+	test_odd_names();
 	test_lengths();
 	test_file();
 	test_not_private();

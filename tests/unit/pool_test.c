@@ -469,6 +469,33 @@ static void test_abandoned(void)
 	gate_open();
 }
 
+/* What a pool is called in the log is all that tells it from another. */
+static void test_names(void)
+{
+	static struct pool first, second;
+	static struct pool_kind kinds[2];
+	char name[12] = "same";
+
+	kinds[0] = kinds[1] = objects_kind;
+	kinds[0].name = "same";
+	pool_start(&first, &kinds[0], NULL, 1);
+	tap_ok(pool_is_named("same") && !pool_is_named("sam"), "names: a name is taken when a pool has it");
+	pool_make_unique(name, sizeof name);
+	tap_is_text(name, "same #2", "names: the second of a name gets a number");
+	kinds[1].name = "same #2";
+	pool_start(&second, &kinds[1], NULL, 1);
+	strcpy(name, "same");
+	pool_make_unique(name, sizeof name);
+	tap_is_text(name, "same #3", "names: the third gets another");
+	kinds[1].name = "eleven char";
+	strcpy(name, "eleven char");
+	pool_make_unique(name, sizeof name);
+	tap_is_text(name, "eleven c #2", "names: where there is no room it takes the place of the end");
+	strcpy(name, "other");
+	pool_make_unique(name, sizeof name);
+	tap_is_text(name, "other", "names: what nobody has is left alone");
+}
+
 int main(void)
 {
 	pools_init(100, wake);
@@ -489,5 +516,6 @@ int main(void)
 	test_tick();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
 	test_abandoned();
+	test_names();
 	return tap_done();
 }

@@ -2,6 +2,7 @@
 #include "report/line.h"
 
 #include "config.h"
+#include "libc/self.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
 #include "report/report.h"
@@ -56,6 +57,12 @@ static void test_texts(void)
 	is_written("\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd", "nor are surrogates");
 	is_written("\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd", "nor is what lies beyond Unicode");
 	is_written("\xf5\x80\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd", "nor what lies farther");
+	is_written("\xc2\x9b"
+	           "31m\xc2\x85",
+	        "\\u009b31m\\u0085", "control characters of eight bits are escaped");
+	is_written("\u202e\u2066\u200f\u061c", "\\u202e\\u2066\\u200f\\u061c",
+	        "so is what turns the direction of a text");
+	is_written("\U000e0041", "\\udb40\\udc41", "so is what cannot be seen, also in the farthest planes");
 	is_written("\xed\x9f\xbf\xf4\x8f\xbf\xbf", "\xed\x9f\xbf\xf4\x8f\xbf\xbf", "their neighbours are");
 }
 
@@ -100,6 +107,7 @@ static void test_open(void)
 	char wanted[300];
 
 	program_invocation_short_name = (char[]){"a\"b"};
+	self_know();
 	line_open(&line, &config, &host, 7);
 	snprintf(wanted, sizeof wanted,
 	        ",\"format\":%d,\"version\":\"%s\",\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
@@ -186,6 +194,7 @@ static void test_long_name(void)
 
 	memset(name, '\xff', sizeof name - 1);
 	program_invocation_short_name = name;
+	self_know();
 	line_open(&line, &config, &host, 0);
 	tap_ok(strstr(ended(), "\\ufffd\",\"host\":\"stacks\",\"mode\":\"pool\",\"detail\":\"something\",") !=
 	                NULL,
