@@ -4,14 +4,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clean.h"
 #include "report/record.h"
 
 /* A name that can be shown anywhere, a column a byte. */
 static void keep_name(char to[TRACK_NAME], const char *from)
 {
-	snprintf(to, TRACK_NAME, "%s", from ? from : "?");
+	clean_copy(to, TRACK_NAME, from ? from : "?");
 	for (; *to; to++)
-		*to = *to < ' ' || *to > '~' ? '?' : *to;
+		*to = *to > '~' || *to < ' ' ? '?' : *to;
+}
+
+/* A number for a text (FNV-1a). */
+static uint64_t key_of(const char *text)
+{
+	uint64_t key = 0xcbf29ce484222325;
+
+	for (; *text; text++)
+		key = (key ^ (unsigned char)*text) * 0x100000001b3;
+	return key;
 }
 
 static json_int_t counter(const json_t *record, const char *name)
@@ -19,12 +30,11 @@ static json_int_t counter(const json_t *record, const char *name)
 	return json_integer_value(json_object_get(record, name));
 }
 
-static struct track *find(struct board *board, json_int_t pid, const char *pool, int number)
+static struct track *find(struct board *board, json_int_t pid, uint64_t key)
 {
 	for (size_t i = board->count; i-- > 0;) {
 		struct track *track = &board->track[i];
-		if (track->pid == pid && !track->is_ended && track->number == number &&
-		        strcmp(track->pool, pool) == 0)
+		if (track->pid == pid && !track->is_ended && track->key == key)
 			return track;
 	}
 	return NULL;
@@ -74,11 +84,14 @@ static void take_counters(struct track *track, const json_t *record)
 	json_int_t made = counter(record, "create_new");
 	double uptime = (double)counter(record, "uptime_ms") / 1000;
 
-	/* Counters that go back are those of a process that has begun anew. */
-	if (uptime < track->uptime || hits < track->hits || made < track->made) {
+	/* A clock that goes back is that of a process that has begun anew. */
+	if (uptime < track->uptime) {
 		track->uptime = 0;
 		track->hits = track->made = track->creates = track->peak = 0;
 	}
+	/* What was read while it changed may be behind what was read before. */
+	hits = hits > track->hits ? hits : track->hits;
+	made = made > track->made ? made : track->made;
 	json_int_t new_hits = hits - track->hits, new_made = made - track->made;
 	double seconds = uptime - track->uptime;
 	if (seconds > 0) {
@@ -98,31 +111,29 @@ static void take_counters(struct track *track, const json_t *record)
 		remember(track);
 }
 
-static struct track *take_sample(struct board *board, const json_t *record, json_int_t pid, int number)
+static struct track *take_sample(struct board *board, const json_t *record, json_int_t pid)
 {
 	const char *name = json_string_value(json_object_get(record, "pool"));
-	char pool[TRACK_NAME];
 
 	if (!name) {
 		board->bad++;
 		return NULL;
 	}
-	keep_name(pool, name);
-	struct track *track = find(board, pid, pool, number);
+	struct track *track = find(board, pid, key_of(name));
 	if (!track) {
 		track = add(board);
 		if (!track)
 			return NULL;
-		*track = (struct track){.pid = pid, .number = number};
+		*track = (struct track){.pid = pid, .key = key_of(name)};
 		snprintf(track->program, sizeof(track->program), "%s", program_of(board, pid));
-		memcpy(track->pool, pool, sizeof(pool));
+		keep_name(track->pool, name);
 	}
 	take_counters(track, record);
 	board->records++;
 	return track;
 }
 
-void board_take(struct board *board, const json_t *record, int number)
+void board_take(struct board *board, const json_t *record)
 {
 	const char *type = json_string_value(json_object_get(record, RECORD_KEY_TYPE));
 	json_t *pid_value = json_object_get(record, RECORD_KEY_PID);
@@ -138,9 +149,9 @@ void board_take(struct board *board, const json_t *record, int number)
 		board->program[at].pid = pid;
 		keep_name(board->program[at].name, json_string_value(json_object_get(record, "program")));
 	} else if (strcmp(type, RECORD_SAMPLE) == 0) {
-		take_sample(board, record, pid, number);
+		take_sample(board, record, pid);
 	} else if (strcmp(type, RECORD_FINAL) == 0) {
-		struct track *track = take_sample(board, record, pid, number);
+		struct track *track = take_sample(board, record, pid);
 		if (track)
 			track->is_ended = true;
 	}

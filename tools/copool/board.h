@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { TRACK_MAX = 1024, TRACK_PAST = 256, TRACK_NAME = 64 };
 
@@ -16,7 +17,7 @@ enum track_measure { TRACK_CREATES, TRACK_HITS, TRACK_LIVE, TRACK_MEASURES };
 
 struct track {
 	json_int_t pid;
-	int number; /* of the pool in its process, where names may be alike; -1: names tell pools apart */
+	uint64_t key; /* made of the pool's whole name: what is shown of it may be another's as well */
 	char program[TRACK_NAME];
 	char pool[TRACK_NAME]; /* both without what could steer a terminal */
 	bool is_ended;
@@ -46,8 +47,8 @@ struct board {
 	unsigned long long records;  /* counters that were taken */
 };
 
-/* Takes a record of any type, the caller's; `number`: see struct track. */
-void board_take(struct board *board, const json_t *record, int number);
+/* Takes a record of any type, the caller's. */
+void board_take(struct board *board, const json_t *record);
 
 /* The process has ended, or cannot be seen any more. */
 void board_end(struct board *board, json_int_t pid);

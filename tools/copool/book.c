@@ -63,6 +63,11 @@ json_int_t book_counter(const json_t *record, const char *name)
 	return number > bound ? bound : number < -bound ? -bound : number;
 }
 
+static bool is_final(const json_t *record)
+{
+	return strcmp(json_string_value(json_object_get(record, RECORD_KEY_TYPE)), RECORD_FINAL) == 0;
+}
+
 static void note_mistake(struct book *book, const struct place *place, const char *what)
 {
 	if (book->mistakes++ >= BOOK_MISTAKES)
@@ -70,6 +75,18 @@ static void note_mistake(struct book *book, const struct place *place, const cha
 	struct book_mistake *mistake = &book->mistake[book->mistakes - 1];
 	snprintf(mistake->where, sizeof(mistake->where), "%.64s line %llu", place->log, place->line);
 	snprintf(mistake->what, sizeof(mistake->what), "%s", what);
+}
+
+/*
+ * Whether a record is of the pool that `last` is of. Each pool has one last word: a second one of that name, which older
+ * versions may have written, is another pool's.
+ */
+static bool is_same_pool(const json_t *last, const json_t *record)
+{
+	const char *name = json_string_value(json_object_get(record, "pool"));
+
+	return strcmp(name, json_string_value(json_object_get(last, "pool"))) == 0 &&
+	       !(is_final(last) && is_final(record));
 }
 
 /* A pid may come back: the latest process of that number is meant. */
@@ -152,8 +169,7 @@ static const char *note_counters(struct book *book, const struct place *place, j
 		process = add_process(book, place, NULL);
 	if (!process)
 		return NULL;
-	while (i < process->pools &&
-	        strcmp(name, json_string_value(json_object_get(process->pool[i], "pool"))) != 0)
+	while (i < process->pools && !is_same_pool(process->pool[i], record))
 		i++;
 	if (i == BOOK_POOLS) {
 		book->left_out++;

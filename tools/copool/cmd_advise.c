@@ -8,6 +8,7 @@
 
 #include "advice.h"
 #include "book.h"
+#include "clean.h"
 #include "copool.h"
 #include "demand.h"
 #include "depth.h"
@@ -129,12 +130,10 @@ static double find_bytes(const struct subject *subject)
 	const struct book_process *process = subject->process;
 
 	for (size_t i = 0; i < process->pools; i++) {
-		const char *name = json_string_value(json_object_get(process->pool[i], "pool"));
-		const char *word = strrchr(name, ' ');
-		bool is_qemu =
-		        word && strcmp(word, " qemu") == 0 && strcmp(subject->pool, "qemu-coroutine") == 0;
-		if (process->depth[i] && (is_qemu || strcmp(name, subject->pool) == 0))
-			return json_number_value(json_object_get(process->depth[i], "mean"));
+		const json_t *depth = process->depth[i];
+		bool is_qemu = strcmp(subject->pool, "qemu-coroutine") == 0 && depth_is_of(depth, "qemu");
+		if (depth && (is_qemu || i == subject->demand->pool))
+			return json_number_value(json_object_get(depth, "mean"));
 	}
 	return 0;
 }
@@ -245,12 +244,6 @@ static void say(const struct subject *subject, char text[TEXT_BYTES])
 
 /* ---- tables ---- */
 
-static void print_text(const char *text)
-{
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-}
-
 static void print_row(const struct subject *subject, const struct advice_row *row, bool is_present)
 {
 	char decay[32], idle[32], most[32], misses[32], size[32] = "-";
@@ -278,9 +271,8 @@ static void print_subject(const struct subject *subject)
 	const char *program = json_string_value(json_object_get(subject->process->open, "program"));
 	char text[TEXT_BYTES], time[32], misses[32], creates[32];
 
-	print_text(program ? program : "?");
-	printf(" [%" JSON_INTEGER_FORMAT "], ", subject->process->pid);
-	print_text(subject->pool);
+	printf("%s [%" JSON_INTEGER_FORMAT "], %s", clean(program), subject->process->pid,
+	        clean(subject->pool));
 	if (subject->why) {
 		printf(": no advice: %s\n", subject->why);
 		return;
@@ -357,8 +349,7 @@ static size_t print_all(const struct book *book, const struct demands *demands, 
 	}
 	if (request->json) {
 		json_t *all = json_pack("{s:O}", "pools", pools);
-		json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-		putchar('\n');
+		clean_json(all, JSON_INDENT(2) | JSON_REAL_PRECISION(12), stdout);
 		json_decref(all);
 	} else if (demands->left_out) {
 		printf("note: %llu records left out, for there are too many pools\n", demands->left_out);

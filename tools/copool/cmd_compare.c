@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "copool.h"
 #include "launch.h"
 #include "settings.h"
@@ -162,9 +163,10 @@ static int run_all(const struct comparison *comparison, const struct launch *lau
 		        "copool compare: %s has ended, but processes that it started go on; only what ends "
 		        "can "
 		        "be compared\n",
-		        launch->program[0]);
+		        clean(launch->program[0]));
 	else if (error)
-		fprintf(stderr, "copool compare: cannot run %s: %s\n", launch->program[0], strerror(-error));
+		fprintf(stderr, "copool compare: cannot run %s: %s\n", clean(launch->program[0]),
+		        strerror(-error));
 	return error ? EXIT_OURS : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "book.h"
+#include "clean.h"
 #include "copool.h"
 #include "logs.h"
 #include "origins.h"
@@ -165,11 +166,11 @@ static int compare(const void *left, const void *right)
 
 /* ---- showing ---- */
 
-/* What could steer a terminal, or end a folded frame, becomes `?'. */
+/* What would end a folded frame becomes `?' as well. */
 static void print_clean(const char *text)
 {
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f || *text == ';' ? '?' : *text);
+	for (text = clean(text); *text; text++)
+		putchar(*text == ';' ? '?' : *text);
 }
 
 /* A frame without its module, where its function has a name. */
@@ -280,8 +281,7 @@ static void print_json(const struct places *places, const struct wish *wish)
 		left--;
 	}
 	json_t *all = json_pack("{s:o}", "origins", list);
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	putchar('\n');
+	clean_json(all, JSON_INDENT(2), stdout);
 	json_decref(all);
 }
 

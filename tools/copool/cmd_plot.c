@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "book.h"
+#include "clean.h"
 #include "copool.h"
 #include "figure.h"
 #include "logs.h"
@@ -55,7 +56,7 @@ static void check_path(struct plot *plot, struct argp_state *state)
 	if (!plot->path || !*plot->path)
 		argp_error(state, "where to? -o FILE.svg, FILE.png or FILE.pdf says it");
 	if (!dot || !figure_has_format(dot + 1))
-		argp_error(state, "`%s' ends in none of .svg, .png and .pdf", plot->path);
+		argp_error(state, "`%s' ends in none of .svg, .png and .pdf", clean(plot->path));
 	plot->format = dot + 1;
 }
 
@@ -178,7 +179,7 @@ static int copy_picture(FILE *picture, const char *path)
 		error = output_commit(&output);
 	}
 	if (error)
-		fprintf(stderr, "copool plot: cannot write %s: %s\n", path, strerror(-error));
+		fprintf(stderr, "copool plot: cannot write %s: %s\n", clean(path), strerror(-error));
 	return error ? 1 : 0;
 }
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "copool.h"
 
 enum { KEY_OLDER = 'o', KEY_DRY_RUN = 'n', OLDER_STANDARD = 60, OLDER_MAX = 31536000, INTERVALS = 3 };
@@ -79,7 +80,7 @@ static const struct argp argp = {
 
 static void complain(struct prune *prune, const char *folder, const char *name, int error)
 {
-	fprintf(stderr, "copool prune: %s%s%s: %s\n", folder, *name != '\0' ? "/" : "", name,
+	fprintf(stderr, "copool prune: %s%s%s: %s\n", clean(folder), *name != '\0' ? "/" : "", clean(name),
 	        strerror(error));
 	prune->has_failed = true;
 }
@@ -176,7 +177,8 @@ static void look_at(struct prune *prune, int folder_fd, const char *folder, cons
 		if (!prune->is_dry && unlinkat(folder_fd, name, 0) != 0 && errno != ENOENT)
 			complain(prune, folder, name, errno);
 		else
-			printf("%s%s/%s\n", prune->is_dry ? "would remove " : "removed ", folder, name);
+			printf("%s%s/%s\n", prune->is_dry ? "would remove " : "removed ", clean(folder),
+			        clean(name));
 	}
 	fclose(file);
 }

@@ -7,6 +7,7 @@
 
 #include "book.h"
 #include "book_json.h"
+#include "clean.h"
 #include "copool.h"
 #include "logs.h"
 #include "origins.h"
@@ -56,7 +57,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		if (!report->path || !*report->path)
 			argp_error(state, "where to? -o FILE says it");
 		if (is_log(report))
-			argp_error(state, "%s is one of the logs", report->path);
+			argp_error(state, "%s is one of the logs", clean(report->path));
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -86,7 +87,8 @@ static int write_page(const struct report *report, const struct page *page)
 			error = output_commit(&output);
 	}
 	if (error)
-		fprintf(stderr, "copool report: cannot write %s: %s\n", report->path, strerror(-error));
+		fprintf(stderr, "copool report: cannot write %s: %s\n", clean(report->path),
+		        strerror(-error));
 	return error ? 1 : 0;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "copool.h"
 #include "launch.h"
 #include "settings.h"
@@ -95,7 +96,7 @@ int cmd_run(int argc, char **argv)
 	const char *log = getenv("COPOOL_LOG");
 	int error = log && *log ? check_log(log) : 0;
 	if (error) {
-		fprintf(stderr, "copool run: cannot write the log %s: %s\n", log, strerror(-error));
+		fprintf(stderr, "copool run: cannot write the log %s: %s\n", clean(log), strerror(-error));
 		return EXIT_OURS;
 	}
 	/* Who takes copool by the hand is told when it falls; a value that is there already counts more. */

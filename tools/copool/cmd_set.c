@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clean.h"
 #include "copool.h"
 #include "remote.h"
 
@@ -99,7 +100,7 @@ static int assign(const struct change *change, const char *word)
 	}
 	if (!setting) {
 		fprintf(stderr, "copool set: `%s' is none of decay_ms=MS, max_batches=N, off=0 and off=1\n",
-		        word);
+		        clean(word));
 		return EXIT_USAGE;
 	}
 	value++;
@@ -112,8 +113,8 @@ static int assign(const struct change *change, const char *word)
 	unsigned long long number = strtoull(value, &end, 10);
 	if (*value < '0' || *value > '9' || *end || errno || number > setting->most ||
 	        (number < setting->least && number != setting->also)) {
-		fprintf(stderr, "copool set: %s: from %" PRIu32 " to %" PRIu32 "%s\n", word, setting->least,
-		        setting->most, setting->least ? ", or 0 for never" : "");
+		fprintf(stderr, "copool set: %s: from %" PRIu32 " to %" PRIu32 "%s\n", clean(word),
+		        setting->least, setting->most, setting->least ? ", or 0 for never" : "");
 		return EXIT_USAGE;
 	}
 	*value_of(change->wanted, setting) = (uint32_t)number;
@@ -302,7 +303,7 @@ static int check_host(struct remote *remote, const struct change *change)
 	const char *mode = json_string_value(json_object_get(open, "mode"));
 	if (strcmp(mode, "none") == 0 || strcmp(mode, "observe") == 0) {
 		snprintf(why, sizeof(why), "nothing is pooled in process %d: %s", remote->pid,
-		        json_string_value(json_object_get(open, "detail")));
+		        clean(json_string_value(json_object_get(open, "detail"))));
 		status = fail(change, why);
 	}
 	json_decref(open);

@@ -8,13 +8,14 @@
 
 #include "book.h"
 #include "book_json.h"
+#include "clean.h"
 #include "copool.h"
 #include "depth.h"
 #include "logs.h"
 #include "remote.h"
 #include "report/record.h"
 
-enum { SHOW_PIDS = 256 };
+enum { SHOW_PIDS = 256, NAME_WIDTH = 18 };
 
 struct show {
 	bool json;
@@ -78,20 +79,13 @@ static const struct argp argp = {
                "The counters are described in copool-log(5).",
 };
 
-/* Prints text from a log: what could steer a terminal becomes `?'. */
-static void print_text(const char *text)
-{
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-}
-
 /* `part` of `whole` in percent, the way that never calls a miss 100 %: rounded down to two digits. */
 static double percent(json_int_t part, json_int_t whole)
 {
 	return whole > 0 ? (double)(json_int_t)((double)part / (double)whole * 10000) / 100 : 0;
 }
 
-static void print_pool(const json_t *record)
+static void print_pool(const json_t *record, int width)
 {
 	json_int_t local = book_counter(record, "create_local"), depot = book_counter(record, "create_depot");
 	json_int_t created = local + depot + book_counter(record, "create_new");
@@ -99,17 +93,28 @@ static void print_pool(const json_t *record)
 
 	if (created > 0)
 		snprintf(hits, sizeof(hits), "%.2f %%", percent(local + depot, created));
-	printf("  ");
-	const char *name = json_string_value(json_object_get(record, "pool"));
-	print_text(name);
-	printf("%*s", strlen(name) < 18 ? (int)(18 - strlen(name)) : 0, "");
-	printf(" %12" JSON_INTEGER_FORMAT " %9s", created, hits);
+	const char *name = clean(json_string_value(json_object_get(record, "pool")));
+	printf("  %s%*s %12" JSON_INTEGER_FORMAT " %9s", name, width - (int)clean_width(name), "", created,
+	        hits);
 	static const char *const columns[] = {
 	        "create_new", "live", "pooled", "peak_objects", "trimmed", "threads"};
 	static const int widths[] = {10, 8, 8, 8, 9, 7};
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
 		printf(" %*" JSON_INTEGER_FORMAT, widths[i], book_counter(record, columns[i]));
 	putchar('\n');
+}
+
+/* The columns that the longest name takes. */
+static int name_width(const struct book_process *process)
+{
+	size_t width = NAME_WIDTH;
+
+	for (size_t i = 0; i < process->pools; i++) {
+		size_t name =
+		        clean_width(clean(json_string_value(json_object_get(process->pool[i], "pool"))));
+		width = name > width ? name : width;
+	}
+	return (int)width;
 }
 
 /* Nothing where nothing is known to be saved. */
@@ -135,9 +140,8 @@ static void print_depths(const struct book_process *process)
 		if (!process->depth[i])
 			continue;
 		depth_say(process->depth[i], text);
-		printf("  ");
-		print_text(json_string_value(json_object_get(process->depth[i], "pool")));
-		printf(": %s\n", text);
+		printf("  %s: %s\n", clean(json_string_value(json_object_get(process->depth[i], "pool"))),
+		        text);
 	}
 }
 
@@ -150,8 +154,7 @@ static void print_process(const struct book_process *process)
 	const char *detail = json_string_value(json_object_get(process->open, "detail"));
 	json_int_t parent = json_integer_value(json_object_get(process->open, "ppid"));
 
-	print_text(program ? program : "?");
-	printf(" [%" JSON_INTEGER_FORMAT "]", process->pid);
+	printf("%s [%" JSON_INTEGER_FORMAT "]", clean(program), process->pid);
 	if (parent)
 		printf(", forked by [%" JSON_INTEGER_FORMAT "]", parent);
 	if (process->pools) {
@@ -160,29 +163,23 @@ static void print_process(const struct book_process *process)
 		printf(", %s after %.3f s", strcmp(type, RECORD_FINAL) == 0 ? "ended" : "last seen",
 		        (double)book_counter(last, "uptime_ms") / 1000);
 	}
-	printf("\n  host ");
-	print_text(host ? host : "unknown");
-	if (mode && strcmp(mode, "pool") != 0) {
-		printf(" (");
-		print_text(mode);
-		printf(")");
-	} else if (way && host && strcmp(way, host) != 0) {
-		printf(" by ");
-		print_text(way);
-	}
-	if (detail && *detail) {
-		printf(": ");
-		print_text(detail);
-	}
+	printf("\n  host %s", clean(host ? host : "unknown"));
+	if (mode && strcmp(mode, "pool") != 0)
+		printf(" (%s)", clean(mode));
+	else if (way && host && strcmp(way, host) != 0)
+		printf(" by %s", clean(way));
+	if (detail && *detail)
+		printf(": %s", clean(detail));
 	putchar('\n');
 	if (process->pools == 0) {
 		printf("  no counters yet\n\n");
 		return;
 	}
-	printf("  %-18s %12s %9s %10s %8s %8s %8s %9s %7s\n", "pool", "creates", "hits", "new", "live",
+	int width = name_width(process);
+	printf("  %-*s %12s %9s %10s %8s %8s %8s %9s %7s\n", width, "pool", "creates", "hits", "new", "live",
 	        "pooled", "peak", "trimmed", "threads");
 	for (size_t i = 0; i < process->pools; i++)
-		print_pool(process->pool[i]);
+		print_pool(process->pool[i], width);
 	print_savings(process);
 	print_depths(process);
 	putchar('\n');
@@ -192,8 +189,7 @@ static void print_notes(const struct book *book)
 {
 	for (size_t i = 0; i < book->warnings; i++) {
 		const struct book_warning *warning = &book->warning[i];
-		printf("warning [%" JSON_INTEGER_FORMAT "]: ", warning->pid);
-		print_text(warning->text);
+		printf("warning [%" JSON_INTEGER_FORMAT "]: %s", warning->pid, clean(warning->text));
 		if (warning->count > 1)
 			printf(" (%llu times)", warning->count);
 		putchar('\n');
@@ -201,11 +197,8 @@ static void print_notes(const struct book *book)
 	if (book->idle)
 		printf("%llu %s had nothing to pool\n", book->idle,
 		        book->idle == 1 ? "process" : "processes");
-	for (size_t i = 0; i < BOOK_MISTAKES && i < book->mistakes; i++) {
-		printf("bad line: ");
-		print_text(book->mistake[i].where);
-		printf(": %s\n", book->mistake[i].what);
-	}
+	for (size_t i = 0; i < BOOK_MISTAKES && i < book->mistakes; i++)
+		printf("bad line: %s: %s\n", clean(book->mistake[i].where), book->mistake[i].what);
 	if (book->mistakes > BOOK_MISTAKES)
 		printf("bad lines: %llu in all\n", book->mistakes);
 	if (book->cut_off)
@@ -225,8 +218,7 @@ static void print_json(const struct book *book)
 {
 	json_t *all = book_as_json(book);
 
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	putchar('\n');
+	clean_json(all, JSON_INDENT(2), stdout);
 	json_decref(all);
 }
 
@@ -236,10 +228,10 @@ static void print_field(const json_t *record, const char *name)
 	const char *text = json_string_value(json_object_get(record, name));
 
 	putchar('"');
-	for (; text && *text; text++) {
+	for (text = clean(text ? text : ""); *text; text++) {
 		if (*text == '"')
 			putchar('"');
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+		putchar(*text);
 	}
 	printf("\",");
 }

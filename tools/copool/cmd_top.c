@@ -5,14 +5,15 @@
 #include <argp.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "copool.h"
+#include "ending.h"
 #include "follow.h"
 #include "remote.h"
 #include "screen.h"
@@ -33,9 +34,6 @@ struct top {
 	struct follow follow;
 	struct board board;
 };
-
-/* Set by signals that end it: the terminal must be given back first. */
-static volatile sig_atomic_t is_told_to_end;
 
 static const struct argp_option options[] = {
         {"delay", 'd', "SECONDS", 0, "Look this often, from 0.1 to 3600; the default is 1", 0},
@@ -107,13 +105,13 @@ static bool look_into(struct top *top)
 		        remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
 		if (!open)
 			return false;
-		board_take(&top->board, open, -1);
+		board_take(&top->board, open);
 		json_decref(open);
 		samples = remote_samples(&top->remote);
 		if (!samples)
 			return false;
 	}
-	json_array_foreach(samples, i, sample) board_take(&top->board, sample, (int)i);
+	json_array_foreach(samples, i, sample) board_take(&top->board, sample);
 	json_decref(samples);
 	return true;
 }
@@ -136,7 +134,7 @@ static void look(struct top *top)
 	}
 	int error = follow_read(&top->follow, &top->board);
 	if (error) {
-		snprintf(top->note, sizeof(top->note), "%s: %s", top->name, strerror(-error));
+		snprintf(top->note, sizeof(top->note), "%s: %s", clean(top->name), strerror(-error));
 		top->has_ended = true;
 	}
 }
@@ -153,18 +151,18 @@ static int open_source(struct top *top)
 			fprintf(stderr, "copool top: %s\n", top->remote.why);
 			return -1;
 		}
-		board_take(&top->board, open, -1);
+		board_take(&top->board, open);
 		snprintf(top->source, sizeof(top->source), "%s [%d]", top->board.program[0].name, top->pid);
 		json_decref(open);
 		return 0;
 	}
 	int error = follow_open(&top->follow, top->name);
 	if (error) {
-		fprintf(stderr, "copool top: %s: %s\n", top->name, strerror(-error));
+		fprintf(stderr, "copool top: %s: %s\n", clean(top->name), strerror(-error));
 		return -1;
 	}
 	snprintf(top->source, sizeof(top->source), "%s",
-	        strcmp(top->name, "-") == 0 ? "standard input" : top->name);
+	        strcmp(top->name, "-") == 0 ? "standard input" : clean(top->name));
 	return 0;
 }
 
@@ -223,20 +221,22 @@ static int run_plain(struct top *top)
 
 	printf("%-8s %7s %-22s %11s %8s %10s %8s %8s %8s %7s\n", "time", "pid", "pool", "creates/s", "hits",
 	        "new/s", "live", "pooled", "peak", "threads");
-	for (unsigned long i = 0; !is_told_to_end && (top->count == 0 || i < top->count); i++) {
+	for (unsigned long i = 0; !ending_signal() && (top->count == 0 || i < top->count); i++) {
 		if (i > 0) {
 			next += top->delay;
-			while (!is_told_to_end && now_s() < next)
+			while (!ending_signal() && now_s() < next)
 				poll(NULL, 0, nap_ms(next));
-			if (is_told_to_end)
+			if (ending_signal())
 				break;
 		}
 		look(top);
 		if (print_board(top, &ended) != 0) {
+			if (ending_signal())
+				break;
 			fprintf(stderr, "copool top: cannot write: %s\n", strerror(errno));
 			return 1;
 		}
-		if (top->has_ended) {
+		if (top->has_ended && !ending_signal()) {
 			fprintf(stderr, "copool top: %s\n", top->note);
 			break;
 		}
@@ -250,7 +250,7 @@ static int run_screen(struct top *top, struct screen *screen)
 {
 	double next = now_s();
 
-	for (unsigned long looks = 0; !is_told_to_end;) {
+	for (unsigned long looks = 0; !ending_signal();) {
 		double now = now_s();
 		if (now >= next) {
 			if (top->count && looks == top->count)
@@ -269,20 +269,6 @@ static int run_screen(struct top *top, struct screen *screen)
 	return 0;
 }
 
-static void end_by_signal(int number)
-{
-	is_told_to_end = number;
-}
-
-static void watch_signals(void)
-{
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-	struct sigaction action = {.sa_handler = end_by_signal};
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		sigaction(numbers[i], &action, NULL);
-}
-
 int cmd_top(int argc, char **argv)
 {
 	static struct top top;
@@ -292,9 +278,9 @@ int cmd_top(int argc, char **argv)
 	top.delay = 1;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &top) != 0)
 		return 1;
+	ending_watch(screen_abandon);
 	if (open_source(&top) != 0)
-		return 1;
-	watch_signals();
+		return ending_signal() ? ending_status() : 1;
 	screen.source = top.source;
 	screen.delay = top.delay;
 	if (!top.is_plain && isatty(STDOUT_FILENO) && screen_open(&screen)) {
@@ -305,6 +291,5 @@ int cmd_top(int argc, char **argv)
 	}
 	if (!top.pid)
 		follow_close(&top.follow);
-	/* As the shell expects of a command that a signal has ended. */
-	return status == 0 && is_told_to_end && is_told_to_end != SIGINT ? 128 + is_told_to_end : status;
+	return status == 0 ? ending_status() : status;
 }

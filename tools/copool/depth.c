@@ -14,13 +14,15 @@ static json_int_t number(const json_t *record, const char *name)
 	return value > 0 && value < (json_int_t)1 << 50 ? value : 0;
 }
 
-/* Whether the pool's name ends in a word, which names who asked for the stacks. */
-static int is_of(const json_t *record, const char *owner)
+/* The name is "stack BYTES OWNER", and a space and more where several would be called so. */
+bool depth_is_of(const json_t *record, const char *owner)
 {
 	const char *name = json_string_value(json_object_get(record, "pool"));
-	const char *word = name ? strrchr(name, ' ') : NULL;
+	const char *word = name && strncmp(name, "stack ", 6) == 0 ? strchr(name + 6, ' ') : NULL;
+	size_t length = strlen(owner);
 
-	return word && strcmp(word + 1, owner) == 0;
+	return word && strncmp(word + 1, owner, length) == 0 &&
+	       (word[1 + length] == '\0' || word[1 + length] == ' ');
 }
 
 json_int_t depth_recommend(const json_t *record)
@@ -53,13 +55,13 @@ static void say_size(const json_t *record, char *text, size_t room)
 	json_int_t size = depth_recommend(record);
 	char bytes[32];
 
-	if (is_of(record, "qemu"))
+	if (depth_is_of(record, "qemu"))
 		snprintf(text, room, "; QEMU has no setting for it");
 	else if (number(record, "stacks") < DEPTH_STACKS_MIN)
 		snprintf(text, room, "; too few to say what would do");
 	else if (size == 0)
 		snprintf(text, room, "; no smaller size would be safe");
-	else if (is_of(record, "php"))
+	else if (depth_is_of(record, "php"))
 		snprintf(text, room, "; fiber.stack_size=%lldK would do", (long long)size >> 10);
 	else
 		snprintf(text, room, "; stacks of %s would do", depth_size(size, bytes, sizeof(bytes)));
@@ -80,7 +82,7 @@ void depth_say(const json_t *record, char *text)
 json_t *depth_as_json(const json_t *record)
 {
 	json_t *copy = json_copy((json_t *)record);
-	json_int_t size = is_of(record, "qemu") ? 0 : depth_recommend(record);
+	json_int_t size = depth_is_of(record, "qemu") ? 0 : depth_recommend(record);
 
 	if (size)
 		json_object_set_new(copy, "recommended_bytes", json_integer(size));

@@ -3,6 +3,7 @@
 #define COPOOL_TOOLS_DEPTH_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -16,6 +17,9 @@ enum {
  * stacks were seen, or what they have is not too large.
  */
 json_int_t depth_recommend(const json_t *record);
+
+/* Whether the pool's name says that `owner` asks for its stacks. */
+bool depth_is_of(const json_t *record, const char *owner);
 
 /* Says in a sentence what was seen, and what would do: into `text` of DEPTH_TEXT bytes. */
 void depth_say(const json_t *record, char *text);

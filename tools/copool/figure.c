@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "clean.h"
+
 static const struct {
 	const char *format;
 	const char *terminal;
@@ -38,10 +40,10 @@ bool figure_has_content(const struct series *series)
 static void write_quoted(FILE *file, const char *text)
 {
 	putc('\'', file);
-	for (; *text; text++) {
+	for (text = clean(text); *text; text++) {
 		if (*text == '\'')
 			putc('\'', file);
-		putc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, file);
+		putc(*text, file);
 	}
 	putc('\'', file);
 }
@@ -115,7 +117,7 @@ static void write_title(const struct figure *figure, FILE *file)
 	snprintf(title, sizeof(title),
 	        "%s [%" JSON_INTEGER_FORMAT "], %s: %" JSON_INTEGER_FORMAT " creates, %" JSON_INTEGER_FORMAT
 	        " missed",
-	        program ? program : "?", figure->process->pid, pool, hits + missed, missed);
+	        clean(program), figure->process->pid, clean(pool), hits + missed, missed);
 	fprintf(file, "set multiplot layout 3,1 title ");
 	write_quoted(file, title);
 	fprintf(file, " noenhanced\n");

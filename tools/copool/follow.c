@@ -52,7 +52,7 @@ static void take_line(struct follow *follow, struct board *board)
 	if (!follow->is_long && follow->used > 0)
 		record = json_loadb(follow->line, follow->used, JSON_REJECT_DUPLICATES, NULL);
 	if (record)
-		board_take(board, record, -1);
+		board_take(board, record);
 	else if (follow->used > 0 || follow->is_long)
 		board->bad++;
 	json_decref(record);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "copool.h"
 #include "target.h"
 
@@ -59,17 +60,17 @@ int launch_prepare(struct launch *launch, const char *verb, char **program)
 	}
 	if (strpbrk(launch->shim, " :")) {
 		fprintf(stderr, "copool %s: LD_PRELOAD cannot name `%s': it has a space or a colon\n", verb,
-		        launch->shim);
+		        clean(launch->shim));
 		return EXIT_OURS;
 	}
 	int error = target_find(program[0], launch->path);
 	if (error) {
-		fprintf(stderr, "copool %s: %s: %s\n", verb, program[0],
+		fprintf(stderr, "copool %s: %s: %s\n", verb, clean(program[0]),
 		        error == -ENOENT ? "no such program" : strerror(-error));
 		return error == -ENOENT ? EXIT_NOT_FOUND : EXIT_REFUSED;
 	}
 	if (target_check(launch->path, launch->shim, reason, sizeof(reason)) != 0) {
-		fprintf(stderr, "copool %s: %s %s\n", verb, launch->path, reason);
+		fprintf(stderr, "copool %s: %s %s\n", verb, clean(launch->path), clean(reason));
 		return EXIT_REFUSED;
 	}
 	return 0;
@@ -83,6 +84,6 @@ int launch_exec(const struct launch *launch)
 		execvp(launch->path, launch->program);
 		error = -errno;
 	}
-	fprintf(stderr, "copool %s: %s: %s\n", launch->verb, launch->path, strerror(-error));
+	fprintf(stderr, "copool %s: %s: %s\n", launch->verb, clean(launch->path), strerror(-error));
 	return error == -ENOENT ? EXIT_NOT_FOUND : EXIT_REFUSED;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "book_json.h"
+#include "clean.h"
 #include "report/record.h"
 
 int logs_read_one(struct book *book, const char *verb, const char *log, json_t *unread)
@@ -17,7 +18,7 @@ int logs_read_one(struct book *book, const char *verb, const char *log, json_t *
 	snprintf(text, sizeof(text), "%.128s: %s", log, strerror(-error));
 	if (unread)
 		json_array_append_new(unread, json_text(text));
-	fprintf(stderr, "copool %s: %s: %s\n", verb, log, strerror(-error));
+	fprintf(stderr, "copool %s: %s: %s\n", verb, clean(log), strerror(-error));
 	return 1;
 }
 
@@ -40,7 +41,7 @@ int logs_read(struct book *book, const char *verb, char **logs, json_t *unread)
 void logs_tell(const struct book *book, const char *verb)
 {
 	for (size_t i = 0; i < BOOK_MISTAKES && i < book->mistakes; i++)
-		fprintf(stderr, "copool %s: bad line: %s: %s\n", verb, book->mistake[i].where,
+		fprintf(stderr, "copool %s: bad line: %s: %s\n", verb, clean(book->mistake[i].where),
 		        book->mistake[i].what);
 	if (book->mistakes > BOOK_MISTAKES)
 		fprintf(stderr, "copool %s: bad lines: %llu in all\n", verb, book->mistakes);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clean.h"
 #include "copool.h"
 
 static const struct {
@@ -47,7 +48,7 @@ static int run_verb(const char *name, int argc, char **argv)
 			return verbs[i].run(argc, argv);
 		}
 	}
-	fprintf(stderr, "copool: there is no verb `%s'; see copool --help\n", name);
+	fprintf(stderr, "copool: there is no verb `%s'; see copool --help\n", clean(name));
 	return EXIT_USAGE;
 }
 

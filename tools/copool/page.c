@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "book_json.h"
+#include "clean.h"
 
 /* tools/report/embed.S has them. */
 extern const char report_page_html[], report_page_css[], report_words_js[], report_charts_js[],
@@ -145,6 +146,28 @@ static void complete(json_t *all)
 	}
 }
 
+/* What is shown looks like what it is. Takes the value over; returns one of the caller's. */
+static json_t *clean_strings(json_t *value)
+{
+	size_t i;
+	const char *key;
+	json_t *inner;
+
+	if (json_is_string(value)) {
+		json_t *string = json_string(clean(json_string_value(value)));
+		json_decref(value);
+		return string;
+	}
+	if (json_is_array(value)) {
+		json_array_foreach(value, i, inner)
+		        json_array_set_new(value, i, clean_strings(json_incref(inner)));
+	} else if (json_is_object(value)) {
+		json_object_foreach(value, key, inner)
+		        json_object_set_new(value, key, clean_strings(json_incref(inner)));
+	}
+	return value;
+}
+
 static json_t *page_as_json(const struct page *page)
 {
 	json_t *all = book_as_json(page->book);
@@ -161,7 +184,7 @@ static json_t *page_as_json(const struct page *page)
 	json_object_set_new(all, "made", json_integer((json_int_t)time(NULL)));
 	json_object_set(all, "logs", page->logs);
 	json_object_set(all, "unread", page->unread);
-	return all;
+	return clean_strings(all);
 }
 
 static int write_escaped(const char *buffer, size_t size, void *file)
@@ -178,7 +201,8 @@ static int write_escaped(const char *buffer, size_t size, void *file)
 static void write_part(FILE *file, const char *name, size_t length, json_t *data)
 {
 	if (length == strlen("data") && memcmp(name, "data", length) == 0) {
-		json_dump_callback(data, write_escaped, file, JSON_COMPACT | JSON_REAL_PRECISION(14));
+		json_dump_callback(data, write_escaped, file,
+		        JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(14));
 		return;
 	}
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

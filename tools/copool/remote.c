@@ -15,14 +15,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
+#include "peek.h"
 #include "permission.h"
 
 enum {
 	HEADERS_MAX = 64,
 	NOTES_BYTES = 64 << 10,
 	CHUNK_MAX = 4096,
+	LOOK_MS =
+	        5000, /* that one look may take: a process that has much to tell takes a tenth of a second */
 };
 
 #define COUNTER(name, kind, help) COUNTER_##name,
@@ -57,26 +59,37 @@ static int fail_system(struct remote *remote, int error)
 		return fail(remote, -ESRCH, "there is no process %d", remote->pid);
 	if (error == EFAULT)
 		return remote_nonsense(remote);
+	if (error == ETIMEDOUT)
+		return fail(remote, -ETIMEDOUT,
+		        "process %d cannot be looked into: its memory could not be read in %d seconds",
+		        remote->pid, LOOK_MS / 1000);
 	return fail(remote, -error, "process %d cannot be looked into: %s", remote->pid, strerror(error));
 }
 
 int remote_peek(struct remote *remote, uint64_t at, void *to, size_t bytes)
 {
-	struct iovec here = {to, bytes}, there = {(void *)(uintptr_t)at, bytes};
-	ssize_t got = bytes > 0 ? process_vm_readv(remote->pid, &here, 1, &there, 1, 0) : 0;
+	for (size_t done = 0; done < bytes;) {
+		size_t part = bytes - done < PEEK_BYTES ? bytes - done : PEEK_BYTES;
+		ssize_t got = peek_now_ms() >= remote->deadline_ms
+		                      ? -ETIMEDOUT
+		                      : peek_read(remote->pid, at + done, (char *)to + done, part,
+		                                remote->deadline_ms);
 
-	if (got < 0)
-		return fail_system(remote, errno);
-	return (size_t)got == bytes ? 0 : remote_nonsense(remote);
+		if (got < 0)
+			return fail_system(remote, (int)-got);
+		if ((size_t)got != part)
+			return remote_nonsense(remote);
+		done += part;
+	}
+	return 0;
 }
 
 static int poke(struct remote *remote, uint64_t at, uint32_t word)
 {
-	struct iovec here = {&word, sizeof(word)}, there = {(void *)(uintptr_t)at, sizeof(word)};
-	ssize_t put = process_vm_writev(remote->pid, &here, 1, &there, 1, 0);
+	ssize_t put = peek_write(remote->pid, at, &word, sizeof(word), remote->deadline_ms);
 
 	if (put < 0)
-		return fail_system(remote, errno);
+		return fail_system(remote, (int)-put);
 	return put == sizeof(word) ? 0 : remote_nonsense(remote);
 }
 
@@ -128,7 +141,7 @@ static bool is_sensible(const struct record_block *block)
 	return true;
 }
 
-int remote_refresh(struct remote *remote)
+static int read_block(struct remote *remote)
 {
 	struct record_block *block = &remote->block;
 	int error = remote_peek(remote, remote->at, block, offsetof(struct record_block, version));
@@ -149,6 +162,12 @@ int remote_refresh(struct remote *remote)
 	if (error)
 		return error;
 	return is_sensible(block) ? 0 : remote_nonsense(remote);
+}
+
+int remote_refresh(struct remote *remote)
+{
+	remote->deadline_ms = peek_now_ms() + LOOK_MS;
+	return read_block(remote);
 }
 
 /* Looks for our note among those at an address; true when there is one, and where it leads. */
@@ -210,14 +229,14 @@ static int find_block(struct remote *remote, FILE *maps)
 	uint64_t base, offset, inode;
 	char mode[5];
 
-	while (getline(&line, &room, maps) > 0) {
+	while (getline(&line, &room, maps) > 0 && remote->error != -ETIMEDOUT) {
 		if (sscanf(line, "%" SCNx64 "-%*x %4s %" SCNx64 " %*s %" SCNu64, &base, mode, &offset,
 		            &inode) != 4 ||
 		        mode[0] != 'r' || offset != 0 || inode == 0 ||
 		        !find_in_object(remote, base, &remote->at))
 			continue;
-		error = remote_refresh(remote);
-		if (error == 0)
+		error = read_block(remote);
+		if (error == 0 || error == -ETIMEDOUT)
 			break;
 	}
 	free(line);
@@ -229,19 +248,14 @@ int remote_open(struct remote *remote, pid_t pid)
 	char path[64];
 	uint64_t byte;
 
-	*remote = (struct remote){.pid = pid};
+	*remote = (struct remote){.pid = pid, .deadline_ms = peek_now_ms() + LOOK_MS};
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	FILE *maps = fopen(path, "re");
 	if (!maps)
 		return fail_system(remote, errno);
 	/* Nothing is at address 0: what matters is whether we may ask. */
-	if (process_vm_readv(pid, &(struct iovec){&byte, 8}, 1, &(struct iovec){NULL, 8}, 1, 0) < 0 &&
-	        errno != EFAULT) {
-		int error = fail_system(remote, errno);
-		fclose(maps);
-		return error;
-	}
-	int error = find_block(remote, maps);
+	ssize_t got = peek_read(pid, 0, &byte, sizeof(byte), remote->deadline_ms);
+	int error = got < 0 && got != -EFAULT ? fail_system(remote, (int)-got) : find_block(remote, maps);
 	fclose(maps);
 	return error;
 }

@@ -16,11 +16,12 @@
 enum { REMOTE_WHY = 512 };
 
 /* The largest structs that are believed, in bytes. */
-enum { REMOTE_POOL = 64 << 10, REMOTE_KIND = 4 << 10, REMOTE_THREAD = 1 << 20 };
+enum { REMOTE_POOL = 64 << 10, REMOTE_KIND = 4 << 10, REMOTE_THREAD = 64 << 10 };
 
 struct remote {
 	pid_t pid;
 	uint64_t at;               /* the block's address there */
+	uint64_t deadline_ms;      /* of this look; see peek.h */
 	struct record_block block; /* as last read, and found to make sense */
 	int error;                 /* of the last failure, -errno as below … */
 	char why[REMOTE_WHY];      /* … and a clause that names the process */
@@ -36,12 +37,12 @@ bool remote_pid(const char *text, pid_t *pid);
 
 /*
  * Finds the block of a process. 0; or -errno, with `why`: -ESRCH, -EPERM, -ENOENT (no libcopool.so in it),
- * -EAGAIN (it has only just begun), -EPROTO (of a newer copool), -EBADMSG (nonsense). There is nothing to
- * close.
+ * -EAGAIN (it has only just begun), -EPROTO (of a newer copool), -EBADMSG (nonsense), -ETIMEDOUT (it does not let itself
+ * be read in five seconds), -EINTR (see peek_interrupt). There is nothing to close.
  */
 int remote_open(struct remote *remote, pid_t pid);
 
-/* Reads the block again where it was. 0; or -errno and `why`, as above. */
+/* Begins another look: reads the block again where it was. 0; or -errno and `why`, as above. */
 int remote_refresh(struct remote *remote);
 
 /* Reads memory of the process. 0; or -errno and `why`. */

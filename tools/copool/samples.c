@@ -1,6 +1,7 @@
 /* Adding the counters up from outside, as pool_read() does within, and making records of them. */
 #include "remote.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <stddef.h>
 #include <string.h>
@@ -218,6 +219,30 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum)
 	return record;
 }
 
+/*
+ * Makes the name of the last sample one that no other has: what is shown, or added up, is one pool's. A copool of today
+ * sees to that itself.
+ */
+static void make_unique(const json_t *samples, json_t *record)
+{
+	json_t *before;
+	unsigned number = 1;
+	size_t i = 0;
+	char name[TEXT_BYTES + 16];
+
+	snprintf(name, sizeof(name), "%s", json_string_value(json_object_get(record, "pool")));
+	size_t length = strlen(name);
+	while (i < json_array_size(samples)) {
+		before = json_array_get(samples, i++);
+		if (strcmp(name, json_string_value(json_object_get(before, "pool"))) != 0)
+			continue;
+		snprintf(name + length, sizeof(name) - length, " #%u", ++number);
+		i = 0;
+	}
+	if (number > 1)
+		json_object_set_new(record, "pool", json_string(name));
+}
+
 json_t *remote_samples(struct remote *remote)
 {
 	static uint64_t sum[RECORD_POOLS][COUNTERS];
@@ -242,6 +267,7 @@ json_t *remote_samples(struct remote *remote)
 			json_decref(samples);
 			return NULL;
 		}
+		make_unique(samples, record);
 		json_array_append_new(samples, record);
 	}
 	return samples;

@@ -14,7 +14,9 @@
 #include <locale.h>
 #include <ncurses.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { TITLE_ROWS = 3, CHART_LEAST = 4, CHART_MOST = 12, KEYS_ROWS = 1, EIGHTHS = 8 };
@@ -40,6 +42,23 @@ void screen_number(char text[16], double number)
 	snprintf(text, 16, number < 99.995 ? "%.2f%c" : "%.1f%c", number, units[unit]);
 }
 
+/* What gives the terminal back when ncurses cannot be asked any more; written by screen_open. */
+static struct {
+	bool is_open;
+	int fd; /* of the keys */
+	struct termios modes;
+	char words[128];
+} before;
+
+static void keep_word(const char *name)
+{
+	const char *word = tigetstr(name);
+	size_t used = strlen(before.words);
+
+	if (word != NULL && word != (const char *)-1)
+		snprintf(before.words + used, sizeof(before.words) - used, "%s", word);
+}
+
 static void close_keys(void)
 {
 	if (keys && keys != stdin)
@@ -52,10 +71,20 @@ bool screen_open(struct screen *screen)
 	setlocale(LC_CTYPE, "");
 	screen->has_blocks = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 	keys = isatty(STDIN_FILENO) ? stdin : fopen("/dev/tty", "re");
+	if (keys) {
+		before.fd = fileno(keys);
+		tcgetattr(before.fd, &before.modes);
+	}
 	if (!keys || !newterm(NULL, stdout, keys)) {
 		close_keys();
 		return false;
 	}
+	before.words[0] = '\0';
+	keep_word("sgr0");
+	keep_word("cnorm");
+	keep_word("rmkx");
+	keep_word("rmcup");
+	before.is_open = true;
 	cbreak();
 	noecho();
 	curs_set(0);
@@ -67,7 +96,20 @@ bool screen_open(struct screen *screen)
 void screen_close(void)
 {
 	endwin();
+	before.is_open = false;
 	close_keys();
+}
+
+void screen_abandon(void)
+{
+	struct pollfd terminal = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	if (!before.is_open)
+		return;
+	tcsetattr(before.fd, TCSANOW, &before.modes);
+	/* A terminal that is stopped takes nothing. */
+	if (poll(&terminal, 1, 100) > 0 && write(STDOUT_FILENO, before.words, strlen(before.words)) < 0)
+		return;
 }
 
 /* Nobody will press a key any more. */

@@ -30,6 +30,9 @@ enum screen_key screen_key(struct screen *screen, int wait_ms);
 /* Gives the terminal back as it was. */
 void screen_close(void);
 
+/* The same, as far as it is possible from another thread while this one is inside of any of these. */
+void screen_abandon(void);
+
 /* "12345", "1.23M": at most six columns. */
 void screen_number(char text[16], double number);
 

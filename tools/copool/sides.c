@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "clean.h"
+
 enum { LABEL_WIDTH = 22, COLUMN_WIDTH = 34 };
 
 static void write_value(char *text, size_t bytes, enum trial_metric metric, double value)
@@ -70,7 +72,7 @@ void sides_print_table(const struct side *stock, const struct side *pooled, cons
 	side_status(stock, left);
 	side_status(pooled, right);
 	print_row("exit status", left, right);
-	printf("%s\n", verdict);
+	printf("%s\n", clean(verdict));
 }
 
 static json_t *as_number(double value)
@@ -121,7 +123,6 @@ void sides_print_json(
 	}
 	json_t *all = json_pack("{s:o, s:o, s:o, s:b, s:s}", "program", program, "stock", side_as_json(stock),
 	        "pooled", side_as_json(pooled), "helps", helps, "verdict", verdict);
-	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-	putchar('\n');
+	clean_json(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9), stdout);
 	json_decref(all);
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "book.h"
+#include "clean.h"
 #include "copool.h"
 
 enum {
@@ -276,7 +277,7 @@ static int read_log(const char *path, struct trial *trial)
 		add_process(&book.process[i], trial);
 	const char *detail = json_string_value(json_object_get(book.idle_open, "detail"));
 	if (!trial->has_host && detail)
-		snprintf(trial->reason, sizeof(trial->reason), "%s", detail);
+		clean_copy(trial->reason, sizeof(trial->reason), detail);
 	book_close(&book);
 	unlink(path);
 	return error == -ENOENT ? 0 : error;

@@ -91,7 +91,7 @@ function startOf(series) {
 
 /* Stacks of coroutines that another pool keeps: they are made once for each, and that is no fault. */
 function isBeneath(process, pool) {
-	return /^stack .* qemu$/.test(pool.pool) && process.pools.some((other) => other.pool === "qemu-coroutine");
+	return /^stack \d+ qemu( |$)/.test(pool.pool) && process.pools.some((other) => other.pool === "qemu-coroutine");
 }
 
 /* {grade, word, text, more}: the verdict on a pool, for people who have not met the words yet. */

@@ -1,0 +1,108 @@
+/* Well-formed UTF-8, as RFC 3629 has it, less what shim/report/utf8.c calls unsafe as well. */
+#include "clean.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { TEXTS = 8, TEXT_BYTES = 4096 };
+
+static const struct {
+	uint32_t low, high;
+} unsafe[] = {
+        {0, 0x1f}, {0x7f, 0x9f}, {0x61c, 0x61c}, /* Arabic letter mark */
+        {0x200e, 0x200f},                        /* left-to-right and right-to-left marks */
+        {0x2028, 0x202e},   /* separators of lines and paragraphs, embeddings, overrides */
+        {0x2066, 0x206f},   /* isolates, and what was deprecated */
+        {0xfff9, 0xfffb},   /* interlinear annotation */
+        {0xe0000, 0xe007f}, /* tags */
+};
+
+/* The character that the text begins with, and its bytes; 0 bytes: it is none. */
+static size_t decode(const char *text, uint32_t *code)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *at = (const unsigned char *)text;
+	size_t bytes = *at < 0x80             ? 1
+	               : (*at & 0xe0) == 0xc0 ? 2
+	               : (*at & 0xf0) == 0xe0 ? 3
+	               : (*at & 0xf8) == 0xf0 ? 4
+	                                      : 0;
+
+	*code = bytes == 1 ? *at : *at & (0x7fu >> bytes);
+	for (size_t i = 1; i < bytes; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (at[i] & 0x3f);
+	}
+	bool is_none =
+	        bytes == 0 || *code < least[bytes] || (*code >= 0xd800 && *code < 0xe000) || *code > 0x10ffff;
+	return is_none ? 0 : bytes;
+}
+
+static bool is_safe(uint32_t code)
+{
+	for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++) {
+		if (code >= unsafe[i].low && code <= unsafe[i].high)
+			return false;
+	}
+	return true;
+}
+
+size_t clean_copy(char *to, size_t room, const char *from)
+{
+	size_t used = 0;
+
+	while (*from) {
+		uint32_t code;
+		size_t bytes = decode(from, &code);
+		bool is_kept = bytes > 0 && is_safe(code);
+
+		if (used + (is_kept ? bytes : 1) >= room)
+			break;
+		if (is_kept)
+			memcpy(to + used, from, bytes);
+		else
+			to[used] = '?';
+		used += is_kept ? bytes : 1;
+		from += bytes > 0 ? bytes : 1;
+	}
+	to[used] = '\0';
+	return used;
+}
+
+const char *clean(const char *text)
+{
+	static char texts[TEXTS][TEXT_BYTES];
+	static size_t next;
+	char *to = texts[next++ % TEXTS];
+
+	clean_copy(to, TEXT_BYTES, text ? text : "?");
+	return to;
+}
+
+size_t clean_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += (*text & 0xc0) != 0x80;
+	return width;
+}
+
+static int write_plain(const char *buffer, size_t size, void *file)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (buffer[i] == 0x7f)
+			fputs("\\u007f", file);
+		else
+			putc_unlocked(buffer[i], file);
+	}
+	return 0;
+}
+
+void clean_json(json_t *json, size_t flags, FILE *file)
+{
+	json_dump_callback(json, write_plain, file, flags | JSON_ENSURE_ASCII);
+	putc('\n', file);
+}
