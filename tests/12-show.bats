@@ -48,6 +48,92 @@ show() {
 	grep -qE '^  small +2 ' <<<"$output"
 }
 
+@test "show: two pools that an older version called alike are two, as each had a last word" {
+	{
+		open_record 10 first
+		counters sample 10 same 1 0 0
+		counters sample 10 same 2 0 0
+		counters final 10 same 30 0 0
+		counters final 10 same 500 0 0
+	} >"$log"
+	show "$log"
+	grep -qE '^  same +30 ' <<<"$output"
+	grep -qE '^  same +500 ' <<<"$output"
+}
+
+@test "show: long names have room, and the numbers stay below each other" {
+	{
+		open_record 10 first
+		counters final 10 short 1 0 0
+		counters final 10 'stack 65536 libsomething.so.1+0x12345' 20 0 0
+	} >"$log"
+	show "$log"
+	[[ $(grep -oE '^  (pool|short|stack [^ ]+ [^ ]+) +(creates|1|20) ' <<<"$output" | awk '{ print length($0) }' | uniq | wc -l) -eq 1 ]]
+}
+
+# What could steer a terminal, or turn a text's direction, as JSON has it.
+EVIL='\u009b31mC1 \u009d0;title\u009c \u202ebidi\u2066 \u001b[31m \u007f \u2028 \u200f\u061c\ufff9'
+
+# is_clean FILE...: holds no such character.
+is_clean() {
+	python3 - "$@" <<-'END'
+		import sys, unicodedata
+		bad = {0x61c, 0x200e, 0x200f, 0x2028, 0x2029, *range(0x202a, 0x202f), *range(0x2066, 0x2070), *range(0xfff9, 0xfffc)}
+		for path in sys.argv[1:]:
+		    text = open(path, "rb").read().decode("utf-8")
+		    found = {hex(ord(c)) for c in text if c not in "\n\t" and (unicodedata.category(c) == "Cc" or ord(c) in bad)}
+		    if found: sys.exit(path + ": " + " ".join(sorted(found)))
+	END
+}
+
+@test "readers: whatever a log holds, no verb lets it steer a terminal or turn a text's direction" {
+	requires python3 jq
+	{
+		open_record 10 "$EVIL" | sed "s/As it was found./$EVIL/; s/\"stacks\"/\"$EVIL\"/; s/\"pool\"/\"$EVIL\"/"
+		for i in 1 2 3 4; do
+			counters sample 10 "$EVIL" $i $i $i | sed "s/:1250,/:${i}000,/; s/\"depot_batches\"/\"depot_low\":0,\"depot_high\":1,&/"
+		done
+		echo '{"type":"warning","time":1,"pid":10,"text":"'"$EVIL"'"}'
+		echo '{"type":"origin","time":1,"pid":10,"pool":"'"$EVIL"'","kind":"miss","count":5,"frames":["a+0x10 '"$EVIL"'","'"$EVIL"'"]}'
+		echo '{"type":"depth","time":5,"pid":10,"uptime_ms":5,"pool":"'"$EVIL"'","stacks":300,"live":1,"stack_bytes":65536,"mean":4096,"p50":4096,"p90":4096,"p99":4096,"p999":4096,"deepest":4096,"to_4096":300}'
+		counters final 10 "$EVIL" 60 60 60 | sed 's/:1250,/:5000,/'
+	} >"$log"
+	odd=$BATS_TEST_TMPDIR/$'odd\xc2\x9b31m\xe2\x80\xae\e[31m'
+	{
+		cat "$log"
+		echo nonsense
+	} >"$odd"
+	cd "$BATS_TEST_TMPDIR"
+	"$COPOOL" show "$log" >show.out
+	grep -q '?31mC1 ?0;title? ?bidi? ?\[31m' show.out
+	"$COPOOL" show --csv "$log" >csv.out
+	"$COPOOL" show --json "$log" >json.out
+	"$COPOOL" origins "$log" >origins.out
+	"$COPOOL" origins --folded "$log" >folded.out
+	"$COPOOL" origins --json "$log" >origins-json.out
+	"$COPOOL" advise "$log" >advise.out || :
+	"$COPOOL" advise --json "$log" >advise-json.out || :
+	"$COPOOL" top --plain -n 1 "$log" >top.out
+	"$COPOOL" plot --script "$log" >plot.out
+	"$COPOOL" report -o page.out "$log"
+	for verb in show 'show --csv' origins advise 'report -o page2.out' 'plot --script' 'top --plain -n 1'; do
+		# shellcheck disable=SC2086 # several words
+		"$COPOOL" $verb "$odd" >"said.$((++n)).out" 2>&1 || :
+		# shellcheck disable=SC2086
+		"$COPOOL" $verb "$odd.none" >"said.$((++n)).out" 2>&1 || :
+	done
+	mkdir folder
+	echo 'copool_interval_seconds{program="x",pid="4194303"} 1.000' >"folder/${odd##*/}.prom"
+	touch -d '100 seconds ago' "folder/${odd##*/}.prom"
+	"$COPOOL" prune folder >prune.out 2>&1
+	grep -q '^removed folder/odd?31m?' prune.out
+	"$COPOOL" "$odd" >verb.out 2>&1 || :
+	"$COPOOL" run "$odd.none" >run.out 2>&1 || :
+	is_clean *.out
+	# In JSON it is all there.
+	[[ $(jq -r '.processes[0].pools[0].pool' json.out) == $(jq -rn '"'"$EVIL"'"') ]]
+}
+
 @test "show: a process that has ended is told from one that has not" {
 	{
 		open_record 10 first

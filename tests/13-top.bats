@@ -51,7 +51,7 @@ counts() {
 # A person in front of a terminal: see lib/terminal.py.
 at_terminal() { # ROWS COLUMNS COMMAND...
 	/usr/bin/python3 -c 'import pyte' 2>/dev/null || lacks "there is no pyte for python3"
-	TERM=${TERMINAL-xterm} LC_ALL=${LOCALE-C.UTF-8} run timeout --kill-after=5 60 /usr/bin/python3 \
+	TERM=${TERMINAL-xterm} LC_ALL=${LOCALE-C.UTF-8} run timeout --kill-after=5 300 /usr/bin/python3 \
 		"$TESTS/lib/terminal.py" "$@"
 	echo "$output"
 	[[ $status -eq 0 ]]
@@ -237,13 +237,13 @@ without_time() {
 	coproc NONSENSE { exec "$GUESTS/nonsense" 2>&1; }
 	# shellcheck disable=SC2153 # made by coproc
 	watch_over "$NONSENSE_PID"
-	read -rt 10 -u "${NONSENSE[0]}" process
+	read -rt 60 -u "${NONSENSE[0]}" process
 	run "$COPOOL" show --json "$process"
 	[[ $status -eq 0 && $(jq '.processes[0].pools[0].create_new' <<<"$output") -eq 42 ]]
 	for word in newer unready small pools threads chunk; do
 		echo "$word" >&"${NONSENSE[1]}"
-		read -rt 10 -u "${NONSENSE[0]}" _
-		run timeout 20 "$COPOOL" show "$process"
+		read -rt 60 -u "${NONSENSE[0]}" _
+		run timeout 60 "$COPOOL" show "$process"
 		echo "$word: $status $output"
 		[[ $status -eq 1 && $output == *"copool show: "* ]]
 		case $word in
@@ -254,15 +254,84 @@ without_time() {
 	done
 	for ((seed = 1; seed <= ${COPOOL_TEST_FULL:+20}100; seed++)); do
 		echo "$seed" >&"${NONSENSE[1]}"
-		read -rt 10 -u "${NONSENSE[0]}" _
+		read -rt 60 -u "${NONSENSE[0]}" _
 		status=0
-		timeout 20 "$COPOOL" show --json "$process" >shown 2>&1 || status=$?
+		timeout 60 "$COPOOL" show --json "$process" >shown 2>&1 || status=$?
 		((status <= 1)) || {
 			echo "seed $seed: $status"
 			return 1
 		}
 		[[ -s shown ]]
 	done
+}
+
+# hostile MODE: a process that says of itself what a reader must not believe; its id in $pid.
+hostile() {
+	requires_guest nonsense
+	rm -f said
+	mkfifo said
+	start "$GUESTS/nonsense" "$1" >/dev/null
+	wait_until 10 test -s "$BATS_TEST_TMPDIR/output.$pid"
+}
+
+@test "show PID: names that could steer a terminal, and pools of one name, are told apart and harmless" {
+	hostile names
+	run "$COPOOL" show "$pid"
+	echo "$output" | cat -v
+	[[ $status -eq 0 && $output == *"?31mred"* && $output != *$'\xc2\x9b'* && $output != *$'\e'* && $output != *$'\xe2\x80\xae'* ]]
+	[[ $(grep -c '^  ?31mred?' <<<"$output") -eq 2 && $output == *"#2"* ]]
+	[[ $("$COPOOL" show --json "$pid" | jq '[.processes[0].pools[].create_new] | add') -eq 84 ]]
+	[[ $("$COPOOL" top --plain -n 1 "$pid" | grep -c "$pid") -eq 2 ]]
+}
+
+@test "show PID, top, set: a process with a page that nobody serves, or with endless threads, holds nobody up" {
+	for way in unserved endless; do
+		hostile $way
+		[[ $way == endless ]] || grep -q served "$BATS_TEST_TMPDIR/output.$pid" || lacks "userfaultfd"
+		for verb in show 'top --plain -n 2' trim; do
+			SECONDS=0
+			# shellcheck disable=SC2086 # several words
+			run timeout --signal=KILL 120 "$COPOOL" $verb "$pid"
+			echo "$way, $verb: $SECONDS s, $status, $output"
+			# Each has ended by itself.
+			[[ $status -le 3 && $output ]]
+			((SECONDS < 60))
+		done
+	done
+}
+
+has_threads() { # PID NUMBER
+	[[ $(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l) -eq $2 ]]
+}
+
+@test "top: SIGINT and SIGTERM end it while it waits for a page that nobody serves, or for a log that does not come" {
+	hostile unserved
+	grep -q served "$BATS_TEST_TMPDIR/output.$pid" || lacks "userfaultfd"
+	for name in INT TERM; do
+		case $name in INT) ends=0 ;; TERM) ends=143 ;; esac
+		"$COPOOL" top --plain "$pid" >out 2>&1 3>&- &
+		watcher=$!
+		watch_over "$watcher"
+		wait_until 10 has_threads "$watcher" 3
+		kill -$name "$watcher"
+		wait_until 1 is_gone "$watcher"
+		status=0
+		wait "$watcher" || status=$?
+		[[ $status -eq $ends ]]
+		at_terminal 24 80 "$COPOOL" top -d 60 "$pid" <<-END
+			threads 3
+			signal $name
+			end $ends
+		END
+	done
+	mkfifo fifo
+	exec 9<>fifo
+	"$COPOOL" top --plain - <&9 >out 2>&1 3>&- 9>&- &
+	watcher=$!
+	watch_over "$watcher"
+	wait_until 10 has_threads "$watcher" 2
+	kill -TERM "$watcher"
+	wait_until 1 is_gone "$watcher"
 }
 
 # ---- top, plain ----
@@ -417,6 +486,16 @@ without_time() {
 		see ^creates/s of
 		hang
 		end 129
+	END
+}
+
+@test "top: a signal ends it when the terminal is stopped, too" {
+	start_fibers
+	at_terminal 24 80 "$COPOOL" top -d 0.1 "$pid" <<-'END'
+		see ^creates/s of
+		stop
+		signal TERM
+		end 143
 	END
 }
 

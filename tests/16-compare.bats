@@ -313,7 +313,7 @@ print(child.wait(20))' "$COPOOL" compare -- bash -c "$waits"
 	start nohup "$COPOOL" compare -n 1 -- bash -c 'echo $$ >running; [[ $COPOOL_MODE == pool ]] || read -r x <gate'
 	wait_until 10 test -s running
 	kill -HUP "$pid"
-	timeout 10 bash -c 'echo go >gate'
+	timeout 60 bash -c 'echo go >gate'
 	ended "$pid"
 	[[ $status -eq 0 ]]
 	grep -q '^does not help' "$BATS_TEST_TMPDIR/output.$pid"

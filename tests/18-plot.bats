@@ -10,7 +10,7 @@ setup() {
 }
 
 plot() {
-	run timeout 60 "$COPOOL" plot "$@"
+	run timeout 300 "$COPOOL" plot "$@"
 	echo "copool plot $*: $status"
 	echo "$output" | head -c 4000
 }

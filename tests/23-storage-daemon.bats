@@ -126,7 +126,7 @@ patterns() { # ARRAY COMMAND
 }
 
 @test "qemu-storage-daemon: I/O threads that come and go under load lose no coroutine" {
-	two_disks "${files[@]}" threads
+	two_disks "$slow_disk" driver=file,filename=b threads
 	serve pooled COPOOL_INTERVAL_MS=50
 	qmp_open qmp
 	keep_busy a
@@ -135,7 +135,7 @@ patterns() { # ARRAY COMMAND
 	for round in 1 2 3 4 5 6 7 8; do
 		qmp object-add "{\"qom-type\":\"iothread\",\"id\":\"late-$round\"}"
 		qmp blockdev-add "{\"driver\":\"null-aio\",\"node-name\":\"late-$round\",\"size\":1073741824,
-			\"latency-ns\":1000000}"
+			\"latency-ns\":50000000}"
 		qmp block-export-add "{\"type\":\"nbd\",\"id\":\"late-$round\",\"node-name\":\"late-$round\",
 			\"name\":\"late\",\"iothread\":\"late-$round\"}"
 		keep_busy late

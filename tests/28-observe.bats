@@ -77,6 +77,19 @@ tells_truth() {
 	[[ $(log_open mode) == pool && $(creates "$COROUTINES") -eq $mine && $mine -gt 1000 ]]
 }
 
+@test "observe: no counter falls while threads are at work, and what was made is never taken for what was idle" {
+	requires_guest several
+	run_pooled COPOOL_HOST=stacks COPOOL_INTERVAL_MS=10 "$GUESTS/several" threads 4000
+	[[ $status -eq 0 ]]
+	is_observed stacks
+	[[ $(log_records sample | wc -l) -ge 5 ]]
+	jq -se '[.[] | select(.type == "sample" or .type == "final")]
+		| all(.[]; .create_local == 0 and .destroy_local == 0)
+		and all(range(1; length) as $i
+			| ["create_new", "destroy_delete", "create_depot", "destroy_depot", "trimmed", "calls_saved"][] as $name
+			| .[$i][$name] >= .[$i - 1][$name]; .)' "$LOG"
+}
+
 @test "observe: threads, signals, forks, hints and errno are as without the shim" {
 	requires_guest qemu_like
 	for scenario in threads short-threads hand-over signals forks errno thread-keys hints; do

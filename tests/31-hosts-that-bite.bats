@@ -237,7 +237,7 @@ log_is_whole() {
 	exec 8<pipe
 	start_pooled "$GUESTS/qemu_confined" close-and-stay
 	exec 7>&-
-	run_shown timeout 10 cat <&8
+	run_shown timeout 60 cat <&8
 	[[ $status -eq 0 && $output == "" ]]
 	kill -0 "$pid"
 	stop "$pid"

@@ -110,12 +110,12 @@ hostile() {
 	for how in "exit 7" "join 7"; do
 		rm -f "$LOG"
 		# shellcheck disable=SC2086 # two words
-		same_twin timeout --signal=KILL 20 "$hostile" $how
+		same_twin timeout --signal=KILL 120 "$hostile" $how
 		[[ $status -eq $([[ $how == exit* ]] && echo 7 || echo 3) ]]
 		[[ $how != exit* ]] || log_records warning .text | grep -q 'first thread has ended'
 		# Without a log nothing but that thread's end wakes ours.
 		# shellcheck disable=SC2086
-		run_shown timeout --signal=KILL 20 env LD_PRELOAD="$COPOOL_SO" "$hostile" $how
+		run_shown timeout --signal=KILL 120 env LD_PRELOAD="$COPOOL_SO" "$hostile" $how
 		[[ $status -eq $([[ $how == exit* ]] && echo 7 || echo 3) ]]
 	done
 }

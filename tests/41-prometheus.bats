@@ -89,6 +89,20 @@ has_creates() { # FILE
 	ended "$pid"
 }
 
+@test "prometheus: pools of one size that are asked for at several places are a series each" {
+	requires_guest several
+	start_pooled COPOOL_PROMETHEUS="$PWD/series/a.prom" COPOOL_INTERVAL_MS=50 COPOOL_HOST=stacks \
+		"$GUESTS/several" use touch used wait stop
+	wait_until 20 test -e used
+	is_counted() { [[ $(grep -c '^copool_create_total.*kind="new"} [1-9]' series/a.prom) -eq 3 ]]; }
+	wait_until 20 is_counted
+	cp series/a.prom seen
+	promtool check metrics <seen
+	[[ -z $(grep -v '^#' seen | sed 's/ [^ ]*$//' | sort | uniq -d) ]]
+	touch stop
+	ended "$pid"
+}
+
 @test "prometheus: a file that cannot be written is told once, and the program runs on" {
 	start_pooled COPOOL_PROMETHEUS="$PWD/nowhere/a.prom" COPOOL_INTERVAL_MS=50 php -n server.php
 	wait_until 20 test -e "ready.$pid"

@@ -37,7 +37,7 @@ warns_once() { # VARIABLE=VALUE WORD...
 
 # The program runs as always, and standard error has one line, with all WORDs in it.
 complains_once() { # VARIABLE=VALUE WORD...
-	run --separate-stderr timeout 15 env LD_PRELOAD="$COPOOL_SO" "$1" "$steps" use 100 say fine
+	run --separate-stderr timeout 90 env LD_PRELOAD="$COPOOL_SO" "$1" "$steps" use 100 say fine
 	echo "$1: $status, $output, $stderr"
 	shift
 	[[ $status -eq 0 && $output == fine ]]
@@ -142,7 +142,7 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 		kill -KILL %1 2>/dev/null
 	END
 	export COPOOL_SO steps
-	run timeout 20 script --quiet --return --command 'bash session' /dev/null </dev/null
+	run timeout 120 script --quiet --return --command 'bash session' /dev/null </dev/null
 	echo "$output"
 	[[ -e there && $(<ended) == "status 0" && $output == *"copool: COPOOL_LOG=/nowhere/log: "* ]]
 }

@@ -14,7 +14,7 @@ readers() {
 	local each first=
 	for each in "show" "show --json" "show --csv" "report -o $BATS_TEST_TMPDIR/page" "plot --script"; do
 		# shellcheck disable=SC2086 # several words
-		run timeout 60 "$COPOOL" $each "$1"
+		run timeout 300 "$COPOOL" $each "$1"
 		[[ $status -eq ${first:=$status} && $status -le 1 ]] || {
 			echo "copool $each: $status; the others: $first"
 			echo "$output" | head -c 2000

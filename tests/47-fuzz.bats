@@ -17,7 +17,7 @@ fuzz() {
 		limit+=(-runs="${runs[$1]}")
 	fi
 	mkdir "$empty"
-	run timeout --kill-after=5 300 "$program" "${limit[@]}" -max_len="${max_len[$1]}" -timeout=20 -verbosity=0 \
+	run timeout --kill-after=5 900 "$program" "${limit[@]}" -max_len="${max_len[$1]}" -timeout=120 -verbosity=0 \
 		-print_final_stats=1 -artifact_prefix="$BATS_TEST_TMPDIR/" "$empty" "$TESTS/fuzz/corpus/$1" "$TESTS/fuzz/seeds/$1"
 	echo "$output" | tail -n 60
 	[[ $status -eq 0 ]]

@@ -28,7 +28,7 @@ shared_folder() {
 
 # refuses_log PATH REASON: a log at PATH is refused with REASON, the program runs, and the victim is as it was.
 refuses_log() {
-	run --separate-stderr timeout --kill-after=5 60 env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$1" "$steps" use 100 say fine
+	run --separate-stderr timeout --kill-after=5 300 env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$1" "$steps" use 100 say fine
 	echo "$1: $status, $output, $stderr"
 	[[ $status -eq 0 && $output == fine && $stderr == *"COPOOL_LOG=$1: "*"$2"* && $(wc -l <<<"$stderr") -eq 1 ]]
 	[[ $(<victim) == precious ]]

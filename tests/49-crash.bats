@@ -17,9 +17,9 @@ setup() {
 dies() {
 	local way=$1 stock
 	shift
-	run timeout --kill-after=5 60 "$crashes" "$way"
+	run timeout --kill-after=5 300 "$crashes" "$way"
 	stock=$status
-	run --separate-stderr timeout --kill-after=5 60 env "$@" "$COPOOL" run "$crashes" "$way"
+	run --separate-stderr timeout --kill-after=5 300 env "$@" "$COPOOL" run "$crashes" "$way"
 	echo "$way: status $stock, $status; $stderr"
 	[[ $stock -gt 128 && $status -eq $stock ]]
 }

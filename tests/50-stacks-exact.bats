@@ -119,7 +119,7 @@ same_mappings() {
 	requires_guest leaves
 	local how
 	for how in at-once fork; do
-		same_twin COPOOL_HOST=stacks timeout --signal=KILL 20 "$GUESTS/leaves" $how
+		same_twin COPOOL_HOST=stacks timeout --signal=KILL 120 "$GUESTS/leaves" $how
 		[[ $status -eq 0 && $output == worked ]]
 	done
 	log_records warning | grep -q 'first thread has ended'
@@ -131,14 +131,14 @@ same_mappings() {
 	local how
 	for how in at-once fork; do
 		run_shown env LD_PRELOAD="$GUESTS/slow_ends $COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_HOST=stacks \
-			timeout --signal=KILL 20 "$GUESTS/leaves" $how
+			timeout --signal=KILL 120 "$GUESTS/leaves" $how
 		[[ $status -eq 0 && $output == worked ]]
 	done
 }
 
 @test "stacks: a fork's child may ask for its first one in a signal handler that interrupts malloc" {
 	requires_guest handler
-	same_twin COPOOL_HOST=stacks timeout --signal=KILL 20 "$GUESTS/handler"
+	same_twin COPOOL_HOST=stacks timeout --signal=KILL 120 "$GUESTS/handler"
 	[[ $status -eq 0 && $output == 20 ]]
 }
 

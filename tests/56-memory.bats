@@ -29,7 +29,7 @@ counts() {
 
 # stays SECONDS CONDITION: that long.
 stays() {
-	! wait_until "$1" eval "! counts '$2'"
+	! BUSY=1 wait_until "$1" eval "! counts '$2'"
 }
 
 # start_idle [VARIABLE=VALUE...]: a process in $GROUP, if there is one, whose depot holds 61 batches; `again` has it

@@ -145,7 +145,7 @@ bootstrap() {
 @test "demo: it shows both times and the counters, and cleans up" {
 	requires qemu-img
 	mkdir "$BATS_TEST_TMPDIR/tmp"
-	TMPDIR=$BATS_TEST_TMPDIR/tmp run timeout 120 "$root/tools/demo"
+	TMPDIR=$BATS_TEST_TMPDIR/tmp run timeout 600 "$root/tools/demo"
 	echo "$output"
 	[[ $status -eq 0 ]]
 	grep -qE '^  qemu-img +[0-9]+\.[0-9]+ ' <<<"$output"

@@ -160,16 +160,17 @@ static void write_warnings(void)
 	write_lost();
 }
 
-static void write_pools(const char *type)
+/* All of one time, and so as far apart as the samples are due, however long it takes to write them. */
+static void write_pools(const char *type, uint64_t now)
 {
 	bool is_final = strcmp(type, RECORD_FINAL) == 0;
 
 	for (unsigned i = 0; i < pool_count(); i++) {
-		line_pool(&journal.line, type, pool_at(i), journal_now_ms() - journal.start_ms);
+		line_pool(&journal.line, type, pool_at(i), now - journal.start_ms);
 		write_line();
 		pool_restart_sample(pool_at(i));
 	}
-	depths_write(&journal.line, journal_now_ms() - journal.start_ms, is_final, write_line);
+	depths_write(&journal.line, now - journal.start_ms, is_final, write_line);
 }
 
 static void warn_of_log(const char *why, const char *consequence)
@@ -272,7 +273,7 @@ void journal_sample(void)
 		write_warnings();
 	}
 	if (journal.has_log && is_log_due(now)) {
-		write_pools(RECORD_SAMPLE);
+		write_pools(RECORD_SAMPLE, now);
 		journal.written_ms = now;
 	}
 	journal.sample_ms = now + journal.config->interval_ms;
@@ -295,7 +296,7 @@ void journal_end(void)
 		return;
 	log_refresh(&journal.log);
 	note_way();
-	write_pools(RECORD_FINAL);
+	write_pools(RECORD_FINAL, journal_now_ms());
 	blame_write(&journal.line, write_line);
 	write_warnings();
 	depths_end();

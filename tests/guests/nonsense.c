@@ -4,13 +4,22 @@
  *
  *	newer, unready, small, pools, threads, chunk	in that one way
  *	a number					in ways that are drawn by it
+ *
+ * An argument has it be hostile from the start: `names` that could steer a terminal, of two pools the same; a page
+ * whose fault nobody serves (`unserved`), threads without end (`endless`).
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/userfaultfd.h>
 
 #include "../../shim/report/record.h"
 
@@ -159,11 +168,65 @@ static void make_nonsense(const char *word)
 		draw_block((unsigned)strtoul(word, NULL, 10));
 }
 
-int main(void)
+static void name_badly(void)
+{
+	copool_block.program = copool_block.detail = kind.name =
+	        address("\xc2\x9b"
+	                "31mred\xc2\x9d"
+	                "0;t\xc2\x9c\x1b[1m\xe2\x80\xae\xff");
+	pool_count = 2;
+	pools[1] = pools[0];
+}
+
+/* Whoever reads the pools' table waits for a page that never comes. */
+static void serve_no_page(void)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	range.range.start = address(page);
+	range.range.len = 4096;
+	if (fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 && ioctl(fd, UFFDIO_REGISTER, &range) == 0)
+		puts("served by nobody");
+	copool_block.pools = address(page);
+}
+
+/* As many threads as a reader believes, each as large as it believes, and none of them twice in memory. */
+static void have_endless_threads(void)
+{
+	size_t bytes = 64 << 10, in_chunk = 4096, chunk = bytes * in_chunk;
+	void *all = mmap(NULL, chunk, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	copool_block.in_chunk = (uint32_t)in_chunk;
+	copool_block.thread_bytes = (uint32_t)bytes;
+	copool_block.thread_caches = (uint32_t)(bytes - RECORD_POOLS * 8);
+	copool_block.cache_bytes = 8;
+	copool_block.term[1].bytes = 8;
+	thread_count = RECORD_THREADS;
+	pool_count = 1;
+	for (size_t i = 0; i <= RECORD_THREADS / in_chunk; i++)
+		chunks[i] = address(all);
+}
+
+int main(int count, char **arguments)
 {
 	char word[64];
 
 	put_right();
+	if (count > 1) {
+		if (strcmp(arguments[1], "names") == 0)
+			name_badly();
+		else if (strcmp(arguments[1], "unserved") == 0)
+			serve_no_page();
+		else
+			have_endless_threads();
+		printf("%d\n", (int)getpid());
+		fflush(stdout);
+		for (;;)
+			pause();
+	}
 	printf("%d\n", (int)getpid());
 	fflush(stdout);
 	while (fgets(word, sizeof word, stdin) != NULL) {

@@ -47,9 +47,9 @@ requires_guest() { # NAME...: a small host from tests/guests
 
 # ---- a command with and without the shim ----
 
-# Runs a program as `run` does, for two minutes at most, and shows what came of it should the test fail.
+# Runs a program as `run` does, for five minutes at most, and shows what came of it should the test fail.
 run_shown() {
-	run timeout --foreground --kill-after=5 120 "$@"
+	run timeout --foreground --kill-after=5 300 "$@"
 	echo "\$ $*"
 	echo "status $status, output:"
 	head -c 4000 <<<"$output"
@@ -88,9 +88,12 @@ FILTER_SECONDS='s/[0-9]+([.][0-9]+)? sec(onds)?/N seconds/g; s/[0-9.]+ (ops|[KMG
 
 # ---- waiting, and processes ----
 
-# wait_until SECONDS COMMAND...: until COMMAND succeeds; fails when it never did.
+BUSY=6 # times as slow as a quiet machine: one that is still waited for
+
+# wait_until SECONDS COMMAND...: until COMMAND succeeds; fails when it never did. SECONDS are those of a machine that has
+# nothing else to do: on one that has, all takes several times as long.
 wait_until() {
-	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	local deadline=$((${EPOCHREALTIME/./} + $1 * BUSY * 1000000))
 	shift
 	until "$@"; do
 		((${EPOCHREALTIME/./} < deadline)) || {
@@ -135,13 +138,13 @@ start() {
 	watch_over "$pid"
 }
 
-# stop PID [SIGNAL]: ends a process within 20 seconds; leaves its status, if it is the test's own child.
+# stop PID [SIGNAL]: ends a process, and waits for it as `ended` does; leaves its status, if it is the test's own child.
 stop() {
 	is_gone "$1" || kill -s "${2-TERM}" "$1" || :
 	ended "$1"
 }
 
-# ended PID: waits until a process has ended by itself, 20 seconds at most; its status as above.
+# ended PID [SECONDS]: waits until a process has ended by itself, as wait_until does (20); its status as above.
 ended() {
 	local name
 	wait_until "${2-20}" is_gone "$1" || {

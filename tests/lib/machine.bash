@@ -32,7 +32,7 @@ machine_root() {
 		echo @@ 0 >&3
 		while :; do
 			awk '$0 == "@@" { exit } { print }' <&3 >/script
-			timeout 100 sh /script >/answer 2>&1 </dev/null 3>&-
+			timeout 500 sh /script >/answer 2>&1 </dev/null 3>&-
 			echo "@@ $?" >>/answer
 			cat /answer >&3
 		done
@@ -64,7 +64,7 @@ machine_boot() {
 machine_answer() {
 	local line
 	output='' status=''
-	while [[ ! $status ]] && IFS= read -rt 120 line; do
+	while [[ ! $status ]] && IFS= read -rt 600 line; do
 		case $line in
 		'@@ '*) status=${line#@@ } ;;
 		*) output+=$line$'\n' ;;
@@ -78,7 +78,7 @@ machine_answer() {
 	}
 }
 
-# Runs the script on standard input in the machine, for 100 seconds at most; leaves $status and $output.
+# Runs the script on standard input in the machine, for 500 seconds at most; leaves $status and $output.
 in_machine() {
 	is_gone "$(<"$machine.pid")" || { cat && echo @@; } >"$machine.in"
 	machine_answer

@@ -62,7 +62,7 @@ qmp_open() {
 qmp() {
 	local answer arguments=${2-'{}'}
 	printf '{"execute":"%s","arguments":%s}\n' "$1" "$arguments" >&"$qmp_out"
-	while read -rt 20 answer <&"$qmp_in"; do
+	while read -rt 120 answer <&"$qmp_in"; do
 		case $answer in
 		*'"error"'*)
 			echo "qmp $1: $answer"
@@ -78,7 +78,7 @@ qmp() {
 # qmp_event NAME: waits until it has come.
 qmp_event() {
 	local answer
-	while read -rt 20 answer <&"$qmp_in"; do
+	while read -rt 120 answer <&"$qmp_in"; do
 		[[ $answer != *"\"event\": \"$1\""* ]] || return 0
 	done
 	echo "qmp: no $1"

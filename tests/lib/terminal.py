@@ -2,21 +2,23 @@
 """Runs a command in a pseudo-terminal, as a person in front of it would: terminal.py ROWS COLUMNS COMMAND...
 
 What to do is read from standard input, a line each:
-  see REGEX      wait until the screen shows it, at most 10 seconds
+  see REGEX      wait until the screen shows it, at most 60 seconds
   not REGEX      the screen does not show it now
   type KEYS      with the escapes of a Python string
   size ROWS COLUMNS
+  threads N      wait until the command has so many
   signal NAME    to the command
   do COMMAND     by the shell, elsewhere
   hang           the terminal goes away
-  end STATUS     wait until the command has ended so, at most 10 seconds
+  stop           it takes nothing more, as after ctrl-s
+  end STATUS     wait until the command has ended so, at most 60 seconds
 The screen is printed when something is not as it should be; then the status is 1. At the end the terminal must be as
 it was: echoing, with the cursor shown and the first screen back.
 """
 import fcntl, os, pty, re, select, signal, struct, sys, termios, time
 import pyte
 
-PATIENCE = 10
+PATIENCE = 60  # on a machine that has other things to do
 
 
 class Terminal:
@@ -30,6 +32,7 @@ class Terminal:
         self.set_size(rows, columns)
         self.before = termios.tcgetattr(slave)
         self.status = None
+        self.is_stopped = False
         self.pid = os.fork()
         if self.pid == 0:
             os.setsid()
@@ -82,8 +85,12 @@ class Terminal:
         if self.fd < 0:
             return
         self.pump()
+        if self.is_stopped:
+            termios.tcflow(self.slave, termios.TCOON)
         if termios.tcgetattr(self.slave) != self.before:
             self.fail("the terminal's settings are not what they were")
+        if self.is_stopped:
+            return  # it could not take the words
         if self.bytes.rfind(b"\x1b[?25h") < self.bytes.rfind(b"\x1b[?25l"):
             self.fail("the cursor is hidden")
         if self.bytes.rfind(b"\x1b[?1049l") < self.bytes.rfind(b"\x1b[?1049h"):
@@ -100,10 +107,15 @@ class Terminal:
             os.write(self.fd, rest.encode().decode("unicode_escape").encode())
         elif word == "size":
             self.set_size(*map(int, rest.split()))
+        elif word == "threads":
+            self.wait(line, lambda: len(os.listdir("/proc/%d/task" % self.pid)) == int(rest))
         elif word == "signal":
             os.kill(self.pid, getattr(signal, "SIG" + rest))
         elif word == "do":
             os.system(rest)
+        elif word == "stop":
+            termios.tcflow(self.slave, termios.TCOOFF)
+            self.is_stopped = True
         elif word == "hang":
             os.close(self.slave)
             os.close(self.fd)

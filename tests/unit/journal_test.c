@@ -20,11 +20,14 @@ static struct config config = {.interval_ms = INTERVAL_MS, .log_max_kb = LIMIT_K
 static const struct report_host host = {.name = "named", .mode = "pool", .detail = "a test"};
 static struct pool pool;
 static uint64_t now_s = 1000000;
+static long now_ms, late_ms; /* beyond; and how much later it is as soon as the clock has been asked once */
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
 	(void)clock;
-	*now = (struct timespec){(time_t)now_s, 0};
+	*now = (struct timespec){(time_t)now_s, now_ms * 1000000};
+	now_ms += late_ms;
+	late_ms = 0;
 	return 0;
 }
 
@@ -84,6 +87,21 @@ static bool has(const char *text)
 	if (fd >= 0)
 		close(fd);
 	return bytes > 0 && memmem(all, (size_t)bytes, text, strlen(text)) != NULL;
+}
+
+/* A thread that has to wait for its turn between looking at the clock and writing. */
+static void test_late(void)
+{
+	begin("late");
+	now_s++;
+	late_ms = 300;
+	journal_sample();
+	now_s++;
+	now_ms = 0;
+	journal_sample();
+	tap_ok(has("\"uptime_ms\":1000,") && has("\"uptime_ms\":2000,"),
+	        "journal: samples are as far apart as the interval, however long it takes to write one");
+	journal_end();
 }
 
 static void test_week(void)
@@ -153,11 +171,12 @@ int main(void)
 	        pool_start(&pool, &kind, NULL, 32) != 0)
 		return 1;
 	pool_put(&pool, 0, pool_get(&pool, 0));
+	test_late();
 	test_week();
 	test_rotation();
 	test_full();
 	test_unlimited();
-	for (const char *const *name = (const char *const[]){"week", "rotated", "full", "unlimited", NULL};
+	for (const char *const *name = (const char *const[]){"late", "week", "rotated", "full", "unlimited", NULL};
 	        *name != NULL; name++) {
 		snprintf(config.log, sizeof config.log, "%s/%s", folder, *name);
 		unlink(config.log);

@@ -1,25 +1,14 @@
 /* The book as JSON: `copool show --json` prints it, the report's page has it inside. */
 #include "book_json.h"
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "clean.h"
 #include "depth.h"
 
 json_t *json_text(const char *text)
 {
 	json_t *string = json_string(text);
-	char *copy = string ? NULL : strdup(text);
 
-	if (!copy)
-		return string;
-	for (char *c = copy; *c; c++) {
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	}
-	string = json_string(copy);
-	free(copy);
-	return string;
+	return string ? string : json_string(clean(text));
 }
 
 static json_t *process_as_json(const struct book_process *process)

@@ -5,6 +5,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,7 +264,10 @@ static int run_screen(struct top *top, struct screen *screen)
 		}
 		screen->note = top->note[0] ? top->note : NULL;
 		screen_draw(screen, &top->board);
-		if (screen_key(screen, nap_ms(next)) == SCREEN_QUIT)
+		enum screen_key key = screen_key(screen, nap_ms(next));
+		if (key == SCREEN_GONE)
+			return 128 + SIGHUP; /* which may be on its way */
+		if (key == SCREEN_QUIT)
 			break;
 	}
 	return 0;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "book_json.h"
+
 enum { TEXT_BYTES = 512, PAGE = 4096 };
 
 #define COUNTER(name, kind, help) COUNTER_##name,
@@ -19,7 +21,7 @@ static const char *const counter_names[] = {
 #undef COUNTER
 };
 
-/* A string, cut if it is longer, as JSON; bytes that are not UTF-8 become `?'. NULL on failure. */
+/* A string, cut if it is longer, as JSON. NULL on failure. */
 static json_t *peek_text(struct remote *remote, uint64_t at)
 {
 	char text[TEXT_BYTES + 1] = "";
@@ -35,12 +37,7 @@ static json_t *peek_text(struct remote *remote, uint64_t at)
 		used += bytes;
 	}
 	text[TEXT_BYTES] = '\0';
-	json_t *string = json_string(text);
-	if (string)
-		return string;
-	for (char *c = text; *c; c++)
-		*c = *c & 0x80 ? '?' : *c;
-	return json_string(text);
+	return json_text(text);
 }
 
 static uint64_t now_ms(clockid_t clock)

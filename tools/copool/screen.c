@@ -310,5 +310,5 @@ enum screen_key screen_key(struct screen *screen, int wait_ms)
 		clearok(stdscr, TRUE);
 		return SCREEN_AGAIN;
 	}
-	return is_hung_up() ? SCREEN_QUIT : SCREEN_NONE;
+	return is_hung_up() ? SCREEN_GONE : SCREEN_NONE;
 }

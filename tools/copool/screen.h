@@ -17,14 +17,17 @@ struct screen {
 	size_t row;              /* of it, among those that are shown */
 };
 
-enum screen_key { SCREEN_NONE, SCREEN_QUIT, SCREEN_AGAIN };
+enum screen_key { SCREEN_NONE, SCREEN_QUIT, SCREEN_GONE, SCREEN_AGAIN };
 
 /* Takes the terminal over; false when it cannot show this. */
 bool screen_open(struct screen *screen);
 
 void screen_draw(struct screen *screen, const struct board *board);
 
-/* Waits for a key, at most `wait_ms`, and does what it means. SCREEN_AGAIN: something is to be drawn anew. */
+/*
+ * Waits for a key, at most `wait_ms`, and does what it means. SCREEN_AGAIN: something is to be drawn anew;
+ * SCREEN_GONE: the terminal has gone.
+ */
 enum screen_key screen_key(struct screen *screen, int wait_ms);
 
 /* Gives the terminal back as it was. */

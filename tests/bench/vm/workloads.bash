@@ -1,6 +1,6 @@
 # The machine of the seed experiment, and what its guest does.
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # seconds and work are the script's
+# shellcheck disable=SC2154 # seconds, requests and work are the script's
 # shellcheck disable=SC2054 # the commas belong to QEMU's options
 
 declare -A WORKLOADS=(
@@ -68,8 +68,7 @@ fio_jobs() {
 		rw=randread
 		bs=4k
 		iodepth=128
-		time_based
-		runtime=$seconds
+		$(if [[ $requests ]]; then echo "number_ios=$requests"; else printf 'time_based\nruntime=%s\n' "$seconds"; fi)
 		thread
 		gtod_reduce=1
 		norandommap
