@@ -117,10 +117,11 @@ is_clean() {
 	"$COPOOL" plot --script "$log" >plot.out
 	"$COPOOL" report -o page.out "$log"
 	for verb in show 'show --csv' origins advise 'report -o page2.out' 'plot --script' 'top --plain -n 1'; do
+		n=$((n + 1))
 		# shellcheck disable=SC2086 # several words
-		"$COPOOL" $verb "$odd" >"said.$((++n)).out" 2>&1 || :
+		"$COPOOL" $verb "$odd" >"said.$n.out" 2>&1 || :
 		# shellcheck disable=SC2086
-		"$COPOOL" $verb "$odd.none" >"said.$((++n)).out" 2>&1 || :
+		"$COPOOL" $verb "$odd.none" >"none.$n.out" 2>&1 || :
 	done
 	mkdir folder
 	echo 'copool_interval_seconds{program="x",pid="4194303"} 1.000' >"folder/${odd##*/}.prom"
@@ -129,7 +130,7 @@ is_clean() {
 	grep -q '^removed folder/odd?31m?' prune.out
 	"$COPOOL" "$odd" >verb.out 2>&1 || :
 	"$COPOOL" run "$odd.none" >run.out 2>&1 || :
-	is_clean *.out
+	is_clean ./*.out
 	# In JSON it is all there.
 	[[ $(jq -r '.processes[0].pools[0].pool' json.out) == $(jq -rn '"'"$EVIL"'"') ]]
 }

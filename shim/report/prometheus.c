@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LABEL_BYTES = 256, KINDS_MAX = 3 };
+enum { LABEL_BYTES = 512, KINDS_MAX = 3 }; /* the longest name of a pool, and each byte three */
 
 #define OF(field) offsetof(struct pool_stats, field)
 

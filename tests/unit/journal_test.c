@@ -176,7 +176,8 @@ int main(void)
 	test_rotation();
 	test_full();
 	test_unlimited();
-	for (const char *const *name = (const char *const[]){"late", "week", "rotated", "full", "unlimited", NULL};
+	for (const char *const *name =
+	                (const char *const[]){"late", "week", "rotated", "full", "unlimited", NULL};
 	        *name != NULL; name++) {
 		snprintf(config.log, sizeof config.log, "%s/%s", folder, *name);
 		unlink(config.log);
