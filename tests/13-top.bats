@@ -489,6 +489,21 @@ has_threads() { # PID NUMBER
 	END
 }
 
+@test "top: pools of long names are told apart, in 80 columns and in more" {
+	for place in 0x1a2b 0x3c4d; do
+		printf '{"type":"sample","time":2,"pid":9,"uptime_ms":1000,"pool":"stack 65536 libsomething.so+%s","create_local":9000,"create_depot":0,"create_new":0,"live":3,"pooled":4,"peak_objects":7,"threads":1}\n' $place
+	done >log
+	at_terminal 24 80 "$COPOOL" top -d 0.1 log <<-'END'
+		see ^ +9 stack 65..o\+0x1a2b +9000 100.00%
+		see ^ +9 stack 65..o\+0x3c4d +9000 100.00%
+		size 24 120
+		see ^ +9 stack 65536 libsomething.so\+0x3c4d +9000 100.00%
+		type q
+		end 0
+	END
+	[[ $("$COPOOL" top --plain -n 1 log | grep -c 'libsomething.so+0x[13]') -eq 2 ]]
+}
+
 @test "top: a signal ends it when the terminal is stopped, too" {
 	start_fibers
 	at_terminal 24 80 "$COPOOL" top -d 0.1 "$pid" <<-'END'

@@ -19,7 +19,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { TITLE_ROWS = 3, CHART_LEAST = 4, CHART_MOST = 12, KEYS_ROWS = 1, EIGHTHS = 8 };
+enum { TITLE_ROWS = 3, CHART_LEAST = 4, CHART_MOST = 12, KEYS_ROWS = 1, EIGHTHS = 8, NAME_WIDTH = 18 };
 
 static const char *const measures[TRACK_MEASURES] = {"creates/s", "hits", "live"};
 
@@ -129,7 +129,31 @@ static void put_line(int row, const char *text)
 	clrtoeol();
 }
 
-static void put_track(int row, const struct track *track, bool is_chosen)
+/* The columns for the longest name, as far as the screen has more than 80. */
+static int name_width(const struct board *board)
+{
+	int width = NAME_WIDTH, most = NAME_WIDTH + (COLS > 80 ? COLS - 80 : 0);
+
+	for (size_t i = 0; i < board->count; i++) {
+		int name = (int)strlen(board->track[i].pool);
+		width = name > width ? name : width;
+	}
+	return width < most ? width : most;
+}
+
+/* A name in that many columns: of a longer one the middle is left out, as names differ at their ends. */
+static const char *fit_name(const char *name, int width)
+{
+	static char text[TRACK_NAME];
+	int length = (int)strlen(name), head = width / 2 - 1, tail = width - head - 2;
+
+	if (length <= width)
+		return name;
+	snprintf(text, sizeof(text), "%.*s..%s", head, name, name + length - tail);
+	return text;
+}
+
+static void put_track(int row, const struct track *track, int width, bool is_chosen)
 {
 	char line[256], rate[16], share[16], made[16], live[16], pooled[16], peak[16];
 
@@ -141,8 +165,8 @@ static void put_track(int row, const struct track *track, bool is_chosen)
 	screen_number(peak, (double)track->peak);
 	if (track->is_ended)
 		snprintf(rate, sizeof(rate), "ended");
-	snprintf(line, sizeof(line), "%7lld %-18.18s %9s %7s %7s %7s %7s %6s %3lld  %s",
-	        (long long)track->pid, track->pool, rate, track->is_ended ? "" : share,
+	snprintf(line, sizeof(line), "%7lld %-*s %9s %7s %7s %7s %7s %6s %3lld  %s", (long long)track->pid,
+	        width, fit_name(track->pool, width), rate, track->is_ended ? "" : share,
 	        track->is_ended ? "" : made, live, pooled, peak, (long long)track->threads, track->program);
 	attrset(is_chosen ? A_REVERSE : track->is_ended ? A_DIM : A_NORMAL);
 	put_line(row, line);
@@ -253,6 +277,8 @@ void screen_draw(struct screen *screen, const struct board *board)
 {
 	static const struct track *order[TRACK_MAX];
 	size_t count = put_in_order(board, order), first = 0;
+	int width = name_width(board);
+	char head[256];
 	int chart = LINES - TITLE_ROWS - KEYS_ROWS - (int)(count < 3 ? count : 3) - 1;
 
 	chart = chart < CHART_LEAST ? 0 : chart > CHART_MOST ? CHART_MOST : chart;
@@ -265,11 +291,12 @@ void screen_draw(struct screen *screen, const struct board *board)
 	erase();
 	put_title(screen, board);
 	attrset(A_BOLD);
-	put_line(2,
-	        "    PID POOL               CREATES/s    HITS   NEW/s    LIVE  POOLED   PEAK THR  PROGRAM");
+	snprintf(head, sizeof(head), "%7s %-*s %9s %7s %7s %7s %7s %6s %3s  %s", "PID", width, "POOL",
+	        "CREATES/s", "HITS", "NEW/s", "LIVE", "POOLED", "PEAK", "THR", "PROGRAM");
+	put_line(2, head);
 	attrset(A_NORMAL);
 	for (int row = 0; row < rows && first + (size_t)row < count; row++)
-		put_track(TITLE_ROWS + row, order[first + (size_t)row],
+		put_track(TITLE_ROWS + row, order[first + (size_t)row], width,
 		        first + (size_t)row == screen->row && count > 1);
 	if (count == 0)
 		put_line(TITLE_ROWS, "nothing has been counted yet");
