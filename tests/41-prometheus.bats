@@ -54,7 +54,7 @@ has_creates() { # FILE
 	promtool check metrics <seen >lint 2>&1
 	cat lint
 	[[ ! -s lint ]]
-	[[ $(grep -c "^copool_info{program=\"php\",pid=\"$pid\",version=\".*\",host=\"stacks\",mode=\"pool\"} 1\$" seen) -eq 1 ]]
+	[[ $(grep -c "^copool_info{program=\"php\",pid=\"$pid\",version=\".*\",host=\"stacks\",mode=\"pool\",way=\"[a-z]*\"} 1\$" seen) -eq 1 ]]
 	touch stop
 	ended "$pid"
 	[[ $status -eq 0 && -z $(ls series) ]]

@@ -17,7 +17,7 @@ enum { INTERVAL_MS = 1000, WEEK_S = 7 * 86400, LIMIT_KB = 1024, DAY_S = 86400 };
 
 static char folder[] = "/tmp/journal_test.XXXXXX";
 static struct config config = {.interval_ms = INTERVAL_MS, .log_max_kb = LIMIT_KB};
-static const struct report_host host = {.name = "named", .mode = "pool", .detail = "a test"};
+static const struct report_host host = {.name = "named", .mode = "pool", .way = "named", .detail = "a test"};
 static struct pool pool;
 static uint64_t now_s = 1000000;
 static long now_ms, late_ms; /* beyond; and how much later it is as soon as the clock has been asked once */

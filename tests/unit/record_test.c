@@ -98,11 +98,12 @@ static const char *keys(void)
 	return found;
 }
 
-static const struct report_host host = {.name = "stacks", .mode = "pool", .detail = "something"};
+static const struct report_host host = {
+        .name = "stacks", .mode = "pool", .way = "named", .detail = "something"};
 
 static void test_open(void)
 {
-	static const struct report_host none = {.name = "none", .mode = "none", .detail = ""};
+	static const struct report_host none = {.name = "none", .mode = "none", .way = "none", .detail = ""};
 	static struct config config = {.interval_ms = 10, .max_batches = 5, .decay_ms = 20};
 	char wanted[300];
 
@@ -111,7 +112,7 @@ static void test_open(void)
 	line_open(&line, &config, &host, 7);
 	snprintf(wanted, sizeof wanted,
 	        ",\"format\":%d,\"version\":\"%s\",\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
-	        "\"pool\","
+	        "\"pool\",\"way\":\"named\","
 	        "\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":5,\"decay_ms\":20}\n",
 	        RECORD_FORMAT, COPOOL_VERSION);
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
@@ -168,7 +169,7 @@ static void test_pool(void)
 static void test_lengths(void)
 {
 	static char endless[2 * RECORD_LINE_BYTES];
-	const struct report_host wordy = {.name = "named", .mode = "pool", .detail = endless};
+	const struct report_host wordy = {.name = "named", .mode = "pool", .way = "named", .detail = endless};
 	static struct config config = {.interval_ms = 3600000, .decay_ms = 86400000};
 
 	memset(endless, '\x01', sizeof endless - 1);
@@ -196,8 +197,8 @@ static void test_long_name(void)
 	program_invocation_short_name = name;
 	self_know();
 	line_open(&line, &config, &host, 0);
-	tap_ok(strstr(ended(), "\\ufffd\",\"host\":\"stacks\",\"mode\":\"pool\",\"detail\":\"something\",") !=
-	                NULL,
+	tap_ok(strstr(ended(), "\\ufffd\",\"host\":\"stacks\",\"mode\":\"pool\",\"way\":\"named\",\"detail\":"
+	                       "\"something\",") != NULL,
 	        "record: a program's name, however long and odd, leaves what follows whole");
 }
 

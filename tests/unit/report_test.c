@@ -27,7 +27,7 @@ enum { LIMIT_S = 120, HOUR_MS = 3600000, LINES_BYTES = 1 << 20 };
 
 static char folder[] = "/tmp/report_test.XXXXXX";
 static struct config config = {.interval_ms = HOUR_MS};
-static const struct report_host host = {.name = "named", .mode = "pool", .detail = "a test"};
+static const struct report_host host = {.name = "named", .mode = "pool", .way = "named", .detail = "a test"};
 static struct pool pool;
 
 /* What a scenario, which runs in a child, found out. */
@@ -283,8 +283,9 @@ static void test_plain(void)
 	tap_ok(facts->is_end_of_file, "report: the host's pipes still reach end of file");
 	tap_ok(facts->stop_ms < 1500, "report: stops at once, however long the interval");
 	tap_is(count_lines("{\"type\":\"open\""), 1, "report: one open record");
-	tap_is(count_lines("\"host\":\"named\",\"mode\":\"pool\",\"detail\":\"a test\",\"ppid\":0,"), 1,
-	        "report: which says what it was told");
+	tap_is(count_lines("\"host\":\"named\",\"mode\":\"pool\",\"way\":\"named\",\"detail\":\"a "
+	                   "test\",\"ppid\":0,"),
+	        1, "report: which says what it was told");
 	tap_is(count_lines("{\"type\":\"final\""), 1, "report: one final record");
 	tap_is(count_lines("\"pool\":\"a pool\",\"create_local\":0,\"create_depot\":0,\"create_new\":10,"), 1,
 	        "report: with the last counts");
