@@ -193,9 +193,10 @@ static struct coroutine *create_miss(void (*entry)(void *), void *argument)
 }
 
 /* Where the thread's cache cannot serve. */
-static struct coroutine *create_slow(void (*entry)(void *), void *argument, struct cache *cache)
+static struct coroutine *create_slow(
+        void (*entry)(void *), void *argument, struct cache *cache, int64_t top)
 {
-	struct coroutine *coroutine = pool_take_slow(&qemu.pool, cache);
+	struct coroutine *coroutine = pool_take_slow(&qemu.pool, cache, top);
 
 	return coroutine != NULL ? arm(coroutine, entry, argument) : create_miss(entry, argument);
 }

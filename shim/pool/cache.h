@@ -11,6 +11,10 @@
  * Every change is between cache_close and cache_open, also on the fast path: a signal handler that interrupts
  * its own thread in there finds the cache closed and goes without it. Closing reads and marks `top` by one
  * instruction, which no signal can divide; it needs no lock prefix, as other threads never write.
+ *
+ * Who has found it open has it alone until he opens it, also when a handler switches to another context of the
+ * same thread, a user thread say, and that one or a third goes on here. So what was found is kept, and never
+ * read again from `top`: others may have opened and closed the cache since.
  */
 #ifndef COPOOL_POOL_CACHE_H
 #define COPOOL_POOL_CACHE_H
@@ -57,15 +61,8 @@ static inline void cache_hold(struct cache *cache, int64_t top)
 	cache_open(cache, top - CACHE_BUSY);
 }
 
-/* What cache_close found in a cache that nobody else has closed or opened since. */
-static inline int64_t cache_found(const struct cache *cache)
-{
-	/* [cache.top] relaxed: the caller's own. */
-	return atomic_load_explicit((_Atomic int64_t *)&cache->top, memory_order_relaxed) + CACHE_BUSY;
-}
-
 /*
- * Whether cache_close, or cache_found, has found a thread's cache, open or not. Where a thread has none, others that
+ * Whether cache_close has found a thread's cache, open or not. Where a thread has none, others that
  * have none either close and open the same word: CACHE_NONE, give or take what they take.
  */
 static inline bool cache_is_one(int64_t top)
@@ -73,10 +70,16 @@ static inline bool cache_is_one(int64_t top)
 	return top > CACHE_NONE / 2;
 }
 
-/* Undoes a cache_close that found `top`. */
+/*
+ * Undoes a cache_close that found `top`. If it was closed already, who had closed it may have opened it since, and
+ * somebody else closed it again: then nothing is left of what is to be undone, and nothing may be written.
+ */
 static inline void cache_reopen(struct cache *cache, int64_t top)
 {
-	cache_open(cache, cache_is_one(top) ? top : CACHE_NONE);
+	if (cache_is_one(top) && top < 0)
+		single_replace(&cache->top, top - CACHE_BUSY, top);
+	else
+		cache_open(cache, cache_is_one(top) ? top : CACHE_NONE);
 }
 
 /* Takes the youngest object of a closed cache that holds `top` of them, at least one, and opens it. */
@@ -97,10 +100,17 @@ static inline void cache_put(struct cache *cache, int64_t top, void *object)
 	cache_open(cache, top + 1);
 }
 
-/* A cache that holds `count` objects gives them all away, but not by taking them. */
+/* How many objects it holds; for any thread, out of date at once unless it is the caller's own. */
+static inline unsigned cache_count(const struct cache *cache)
+{
+	/* [cache.top] acquire: the slots before it, for who reads them; pairs with cache_open. */
+	return atomic_load_explicit((_Atomic int64_t *)&cache->top, memory_order_acquire) & CACHE_COUNT;
+}
+
+/* A cache gives `count` of its objects away, the youngest first, but not by taking them; it is open then. */
 static inline void cache_leave(struct cache *cache, unsigned count)
 {
-	cache_open(cache, 0);
+	cache_open(cache, cache_count(cache) - count);
 	counter_add(&cache->counters.left, count);
 }
 
@@ -117,13 +127,6 @@ static inline void cache_end(struct cache *cache)
 		return;
 	depot_spares_set(&cache->spares, 0);
 	cache_leave(cache, top & CACHE_COUNT);
-}
-
-/* How many objects it holds; for any thread, out of date at once unless it is the caller's own. */
-static inline unsigned cache_count(const struct cache *cache)
-{
-	/* [cache.top] acquire: the slots before it, for who reads them; pairs with cache_open. */
-	return atomic_load_explicit((_Atomic int64_t *)&cache->top, memory_order_acquire) & CACHE_COUNT;
 }
 
 #endif

@@ -5,7 +5,7 @@
  *	%rcx	the cache's `top`, as cache_close() found it
  *
  * What stands for a function's entry ends in a jump to pool_get_slow(), pool_put_slow() or the caller's slow
- * path when the cache cannot serve, with the cache as an argument: a tail call. What stands in the middle of a
+ * path when the cache cannot serve, with the cache and what was found in it as arguments: a tail call. What stands in the middle of a
  * function calls pool_put_slow() on a stack that it aligns, and keeps all general registers; a caller that has
  * something in a vector register there must not use it. Only call, ret and jmp change where execution goes, so a
  * shadow stack stays in step.
@@ -191,7 +191,7 @@ static uint8_t *put_keep(struct writer *writer, unsigned object)
 
 size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 {
-	void *(*const slow)(struct pool *, struct cache *) = pool_get_slow;
+	void *(*const slow)(struct pool *, struct cache *, int64_t) = pool_get_slow;
 	struct writer writer;
 	uint8_t *empty;
 
@@ -201,13 +201,14 @@ size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 	put_return(&writer);
 	land(&writer, empty);
 	put_cache(&writer);
+	PUT(&writer, 0x48, 0x8d, 0x51, 1); /* lea 1(%rcx), %rdx: what was found */
 	put_slow(&writer, pool, (const void *)slow);
 	return writer.at - code;
 }
 
 size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 {
-	void (*const slow)(struct pool *, struct cache *, void *) = pool_put_slow;
+	void (*const slow)(struct pool *, struct cache *, void *, int64_t) = pool_put_slow;
 	struct writer writer;
 	uint8_t *full;
 
@@ -217,7 +218,7 @@ size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
 	put_return(&writer);
 	land(&writer, full);
 	put_cache(&writer);
-	PUT(&writer, 0x48, 0x89, 0xfa); /* mov %rdi, %rdx */
+	PUT(&writer, 0x48, 0x89, 0xfa); /* mov %rdi, %rdx; what was found is in %rcx */
 	put_slow(&writer, pool, (const void *)slow);
 	return writer.at - code;
 }
@@ -233,6 +234,7 @@ size_t front_get_armed(uint8_t code[FRONT_BYTES], unsigned index, const struct f
 	put_bytes(&writer, arming->code, arming->bytes);
 	put_return(&writer);
 	land(&writer, empty);
+	PUT(&writer, 0x48, 0xff, 0xc1); /* inc %rcx: what was found */
 	PUT(&writer, 0x48, 0x8d, 0x92); /* lea cache(%rdx), %rdx */
 	put_offset(&writer, 0);
 	put_jump(&writer, arming->slow);
@@ -251,16 +253,16 @@ static size_t put_exit(struct writer *writer, const uint8_t *code)
 }
 
 /* Where there is no fast path. */
-static void put_any(struct pool *pool, struct cache *unused, void *object)
+static void put_any(struct pool *pool, struct cache *unused, void *object, int64_t none)
 {
-	(void)unused;
+	(void)unused, (void)none;
 	pool_put(pool, pool->index, object);
 }
 
 size_t front_put_inside(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
         const struct front_place *place, size_t exit[FRONT_EXITS], size_t *exits)
 {
-	void (*slow)(struct pool *, struct cache *, void *) = pool_put_slow;
+	void (*slow)(struct pool *, struct cache *, void *, int64_t) = pool_put_slow;
 	uint8_t move[] = {0x48 | (place->object >> 3) << 2, 0x89, 0xc2 | (place->object & 7) << 3};
 	struct writer writer;
 	uint8_t *full, *called;

@@ -18,17 +18,18 @@
 
 #include "pool/thread.h"
 
-enum { GATE_WAIT_MS = 200 };
+enum { GATE_WAIT_MS = 200, GATE_VISITORS = 64 };
 
 struct gate {
-	_Atomic uint32_t closed;   /* forks under way; written by forking threads */
-	_Atomic uint32_t visitors; /* threads inside that have no block; written by themselves */
+	_Atomic uint32_t closed; /* forks under way; written by forking threads */
+	/* Threads inside that have no block, as thread_number says it, or 0; written by themselves. */
+	_Atomic uintptr_t visitor[GATE_VISITORS];
 };
 
 extern struct gate gate;
 
 /*
- * Enters; false when a fork is under way. `thread` is the caller's own block, or NULL for a thread that has
+ * Enters; false when a fork is under way, or when too many threads without a block are inside. `thread` is the caller's own block, or NULL for a thread that has
  * none. A caller that is inside already (a signal handler) may enter again.
  */
 bool gate_enter(struct thread *thread);
@@ -37,16 +38,13 @@ void gate_leave(struct thread *thread);
 static inline void gate_set_inside(struct thread *thread, int change)
 {
 	/*
-	 * A thread's own word has one writer, so this needs no read-modify-write, which would cost as much as
-	 * all of the depot: a signal handler that comes in between enters and leaves as often.
-	 */
-	uint32_t inside = atomic_load_explicit(&thread->inside, memory_order_relaxed);
-
-	/*
+	 * A thread's own word has one writer, so this needs no locked instruction, which would cost as much as all of
+	 * the depot.
+	 *
 	 * [gate.inside] release: what was done inside comes before; pairs with the load in gate_wait. On the
 	 * way in it is ordered by the compare-and-swap that follows.
 	 */
-	atomic_store_explicit(&thread->inside, inside + change, memory_order_release);
+	single_move(&thread->inside, change);
 }
 
 /* As gate_enter, for the caller's own block, around depot_push and depot_pop, which look at the gate. */
@@ -62,7 +60,7 @@ static inline void gate_step_out(struct thread *thread)
 
 /*
  * Before fork: closes, has `interrupt` change the words of all depots (see above), and waits for everybody
- * but the calling thread; at most GATE_WAIT_MS. False when somebody was still inside then: the child must not
+ * but the calling thread, which may be in a signal handler; at most GATE_WAIT_MS. False when somebody was still inside then: the child must not
  * trust what it finds.
  */
 bool gate_close(void (*interrupt)(void));

@@ -124,19 +124,22 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 void pool_unstart(struct pool *pool);
 
 /*
- * The first resort of the three below, which have closed the calling thread's `cache` and cannot go on: a batch
- * comes from the depot, or goes to it. How many objects the cache, still closed, then holds; what cache_close
- * found when that is not to be had. They leave the last step to the fast path, so that it is always the same
- * instruction that opens the cache: processors guess which store a load will read, and are right then; bench-pools'
- * patterns that go to the depot take a tenth less.
+ * The first resort of the three below, which have closed the cache of the calling thread's block, have found `top`,
+ * and cannot go on: a batch comes from the depot, or goes to it. They return how many objects the cache, still closed,
+ * then holds; `top` when that is not to be had. They leave the last step to the fast path, so that it is always the
+ * same instruction that opens the cache: processors guess which store a load will read, and are right then;
+ * bench-pools' patterns that go to the depot take a tenth less.
  */
-int64_t pool_refill(struct pool *pool, struct cache *cache);
-int64_t pool_spill(struct pool *pool, struct cache *cache);
+int64_t pool_refill(struct pool *pool, struct thread *thread, int64_t top);
+int64_t pool_spill(struct pool *pool, struct thread *thread, int64_t top);
 
-/* The last resort, with what those two returned. errno survives but for what kind->make does to it. */
-void *pool_take_rarely(struct pool *pool, int64_t top);
-void *pool_get_rarely(struct pool *pool, int64_t top);
-void pool_put_rarely(struct pool *pool, int64_t top, void *object);
+/*
+ * The last resort, with the block whose cache was closed, and what those two returned. errno survives but for what
+ * kind->make does to it.
+ */
+void *pool_take_rarely(struct pool *pool, struct thread *thread, int64_t top);
+void *pool_get_rarely(struct pool *pool, struct thread *thread, int64_t top);
+void pool_put_rarely(struct pool *pool, struct thread *thread, int64_t top, void *object);
 
 /*
  * Keeps an object in the calling thread's own cache, where no other thread can take it; false: the cache cannot
@@ -144,10 +147,10 @@ void pool_put_rarely(struct pool *pool, int64_t top, void *object);
  */
 bool pool_keep(struct pool *pool, unsigned index, void *object);
 
-/* One after the other, for code that can only jump to where all is done. */
-void *pool_take_slow(struct pool *pool, struct cache *cache);
-void *pool_get_slow(struct pool *pool, struct cache *cache);
-void pool_put_slow(struct pool *pool, struct cache *cache, void *object);
+/* One after the other, for code that can only jump to where all is done, with the cache that it has closed. */
+void *pool_take_slow(struct pool *pool, struct cache *cache, int64_t top);
+void *pool_get_slow(struct pool *pool, struct cache *cache, int64_t top);
+void pool_put_slow(struct pool *pool, struct cache *cache, void *object, int64_t top);
 
 /*
  * An idle object, the caller's from then on; NULL when there is none. `index` is the pool's, a constant where
@@ -155,34 +158,37 @@ void pool_put_slow(struct pool *pool, struct cache *cache, void *object);
  */
 static inline void *pool_take(struct pool *pool, unsigned index)
 {
-	struct cache *cache = &thread_self->cache[index];
+	struct thread *thread = thread_self;
+	struct cache *cache = &thread->cache[index];
 	int64_t top = cache_close(cache);
 
-	if (__builtin_expect(top <= 0, 0) && (top = pool_refill(pool, cache)) <= 0)
-		return pool_take_rarely(pool, top);
+	if (__builtin_expect(top <= 0, 0) && (top = pool_refill(pool, thread, top)) <= 0)
+		return pool_take_rarely(pool, thread, top);
 	return cache_take(cache, top);
 }
 
 /* An idle object, or else a new one from kind->make, or NULL with its errno. */
 static inline void *pool_get(struct pool *pool, unsigned index)
 {
-	struct cache *cache = &thread_self->cache[index];
+	struct thread *thread = thread_self;
+	struct cache *cache = &thread->cache[index];
 	int64_t top = cache_close(cache);
 
-	if (__builtin_expect(top <= 0, 0) && (top = pool_refill(pool, cache)) <= 0)
-		return pool_get_rarely(pool, top);
+	if (__builtin_expect(top <= 0, 0) && (top = pool_refill(pool, thread, top)) <= 0)
+		return pool_get_rarely(pool, thread, top);
 	return cache_take(cache, top);
 }
 
 /* Gives an object to the pool: it stays idle in it, or is destroyed. */
 static inline void pool_put(struct pool *pool, unsigned index, void *object)
 {
-	struct cache *cache = &thread_self->cache[index];
+	struct thread *thread = thread_self;
+	struct cache *cache = &thread->cache[index];
 	int64_t top = cache_close(cache);
 
 	if (__builtin_expect((uint64_t)top >= CACHE_SLOTS, 0) &&
-	        (uint64_t)(top = pool_spill(pool, cache)) >= CACHE_SLOTS) {
-		pool_put_rarely(pool, top, object);
+	        (uint64_t)(top = pool_spill(pool, thread, top)) >= CACHE_SLOTS) {
+		pool_put_rarely(pool, thread, top, object);
 		return;
 	}
 	cache_put(cache, top, object);

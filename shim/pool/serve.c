@@ -45,13 +45,16 @@ static bool keep_loose(struct pool *pool, void *object)
 
 /*
  * The calling thread's cache, closed by us, with `*top` objects; NULL when the thread has none, or when a
- * signal handler interrupted its own thread's use of it. `*thread` is what gate_enter wants.
+ * signal handler interrupted its own thread's use of it. `*thread` is the one whose cache was closed, with `*top`
+ * found: a handler may have registered the calling thread since, or have forked, so thread_self may lead to another.
+ * It becomes what gate_enter wants.
  */
 static struct cache *own_cache(struct pool *pool, int64_t *top, struct thread **thread)
 {
-	*thread = thread_self;
+	struct cache *cache = &(*thread)->cache[pool->index];
+
 	if (!cache_is_one(*top)) {
-		cache_reopen(&(*thread)->cache[pool->index], *top);
+		cache_reopen(cache, *top);
 		*thread = thread_current();
 		if (*thread == NULL) {
 			/* A thread's first use would, where threads have caches. */
@@ -59,30 +62,30 @@ static struct cache *own_cache(struct pool *pool, int64_t *top, struct thread **
 				pool_wake();
 			return NULL;
 		}
-		*top = cache_close(&(*thread)->cache[pool->index]);
+		cache = &(*thread)->cache[pool->index];
+		*top = cache_close(cache);
 	}
 	if (*top >= 0)
-		return &(*thread)->cache[pool->index];
-	cache_reopen(&(*thread)->cache[pool->index], *top);
+		return cache;
+	cache_reopen(cache, *top);
 	return NULL;
 }
 
 /* The thread must give some of its empty nodes away before. */
-static __attribute__((noinline, cold)) int64_t refill_unstocked(struct pool *pool, struct cache *cache)
+static __attribute__((noinline, cold)) int64_t refill_unstocked(struct pool *pool, struct thread *thread)
 {
-	struct thread *thread = thread_self;
+	struct cache *cache = &thread->cache[pool->index];
 	bool has_room;
 
 	gate_step_in(thread);
 	has_room = depot_unstock(&pool->depot, &cache->spares, &cache->counters.depot_retries);
 	gate_step_out(thread);
-	return has_room ? pool_refill(pool, cache) : 0;
+	return has_room ? pool_refill(pool, thread, 0) : 0;
 }
 
-int64_t pool_refill(struct pool *pool, struct cache *cache)
+int64_t pool_refill(struct pool *pool, struct thread *thread, int64_t top)
 {
-	struct thread *thread = thread_self;
-	int64_t top = cache_found(cache);
+	struct cache *cache = &thread->cache[pool->index];
 	unsigned depth;
 	bool is_found;
 
@@ -91,7 +94,7 @@ int64_t pool_refill(struct pool *pool, struct cache *cache)
 	if (has_stock(pool) && stock_is_due(&cache->own, true))
 		stock_catch_up(pool, cache, 0);
 	if (__builtin_expect(depot_spares_count(&cache->spares) == DEPOT_SPARES, 0))
-		return refill_unstocked(pool, cache);
+		return refill_unstocked(pool, thread);
 	gate_step_in(thread);
 	is_found = transfer_pop(
 	        &pool->depot, cache->slot, &cache->spares, &depth, &cache->counters.depot_retries);
@@ -108,22 +111,21 @@ int64_t pool_refill(struct pool *pool, struct cache *cache)
 }
 
 /* The thread must get some empty nodes before. */
-static __attribute__((noinline, cold)) int64_t spill_stocked(struct pool *pool, struct cache *cache)
+static __attribute__((noinline, cold)) int64_t spill_stocked(struct pool *pool, struct thread *thread)
 {
-	struct thread *thread = thread_self;
+	struct cache *cache = &thread->cache[pool->index];
 	bool has_node;
 
 	gate_step_in(thread);
 	has_node = depot_stock(&pool->depot, &cache->spares, &cache->counters.depot_retries);
 	gate_step_out(thread);
-	return has_node ? pool_spill(pool, cache) : CACHE_SLOTS;
+	return has_node ? pool_spill(pool, thread, CACHE_SLOTS) : CACHE_SLOTS;
 }
 
 /* Moves the younger batch to the depot. */
-int64_t pool_spill(struct pool *pool, struct cache *cache)
+int64_t pool_spill(struct pool *pool, struct thread *thread, int64_t top)
 {
-	struct thread *thread = thread_self;
-	int64_t top = cache_found(cache);
+	struct cache *cache = &thread->cache[pool->index];
 	unsigned depth, limit;
 
 	if (top != CACHE_SLOTS)
@@ -135,7 +137,7 @@ int64_t pool_spill(struct pool *pool, struct cache *cache)
 	if (depot_depth(&pool->depot) >= limit)
 		return CACHE_SLOTS;
 	if (__builtin_expect(depot_spares_count(&cache->spares) == 0, 0))
-		return spill_stocked(pool, cache);
+		return spill_stocked(pool, thread);
 	gate_step_in(thread);
 	depth = transfer_push(&pool->depot, cache->slot + BATCH_SIZE, limit, &cache->spares,
 	        &cache->counters.depot_retries);
@@ -170,14 +172,13 @@ static void *take_left(struct pool *pool, struct thread *thread)
 }
 
 /* Where the depot has no batch, or the cache was closed or there was none at all. */
-void *pool_take_rarely(struct pool *pool, int64_t top)
+void *pool_take_rarely(struct pool *pool, struct thread *thread, int64_t top)
 {
-	struct thread *thread;
 	struct cache *cache = own_cache(pool, &top, &thread);
 	void *object;
 
 	if (cache != NULL && top == 0)
-		top = pool_refill(pool, cache);
+		top = pool_refill(pool, thread, top);
 	if (cache != NULL && top > 0)
 		return cache_take(cache, top);
 	if (cache != NULL)
@@ -187,23 +188,24 @@ void *pool_take_rarely(struct pool *pool, int64_t top)
 	return object;
 }
 
-void *pool_get_rarely(struct pool *pool, int64_t top)
+void *pool_get_rarely(struct pool *pool, struct thread *thread, int64_t top)
 {
-	void *object = pool_take_rarely(pool, top);
+	void *object = pool_take_rarely(pool, thread, top);
 
 	return object != NULL ? object : pool_make(pool);
 }
 
-void *pool_take_slow(struct pool *pool, struct cache *cache)
+void *pool_take_slow(struct pool *pool, struct cache *cache, int64_t top)
 {
-	int64_t top = pool_refill(pool, cache);
+	struct thread *thread = thread_of_cache(cache, pool->index);
 
-	return top > 0 ? cache_take(cache, top) : pool_take_rarely(pool, top);
+	top = pool_refill(pool, thread, top);
+	return top > 0 ? cache_take(cache, top) : pool_take_rarely(pool, thread, top);
 }
 
-void *pool_get_slow(struct pool *pool, struct cache *cache)
+void *pool_get_slow(struct pool *pool, struct cache *cache, int64_t top)
 {
-	void *object = pool_take_slow(pool, cache);
+	void *object = pool_take_slow(pool, cache, top);
 
 	return object != NULL ? object : pool_make(pool);
 }
@@ -226,13 +228,12 @@ static bool keep_left(struct pool *pool, struct thread *thread, void *object)
 }
 
 /* Where the depot takes no batch, or the cache was closed or there was none at all. */
-void pool_put_rarely(struct pool *pool, int64_t top, void *object)
+void pool_put_rarely(struct pool *pool, struct thread *thread, int64_t top, void *object)
 {
-	struct thread *thread;
 	struct cache *cache = own_cache(pool, &top, &thread);
 
 	if (cache != NULL && top == CACHE_SLOTS)
-		top = pool_spill(pool, cache);
+		top = pool_spill(pool, thread, top);
 	if (cache != NULL && top < CACHE_SLOTS) {
 		cache_put(cache, top, object);
 		return;
@@ -244,14 +245,15 @@ void pool_put_rarely(struct pool *pool, int64_t top, void *object)
 		pool_destroy(pool, object);
 }
 
-void pool_put_slow(struct pool *pool, struct cache *cache, void *object)
+void pool_put_slow(struct pool *pool, struct cache *cache, void *object, int64_t top)
 {
-	int64_t top = pool_spill(pool, cache);
+	struct thread *thread = thread_of_cache(cache, pool->index);
 
+	top = pool_spill(pool, thread, top);
 	if ((uint64_t)top < CACHE_SLOTS)
 		cache_put(cache, top, object);
 	else
-		pool_put_rarely(pool, top, object);
+		pool_put_rarely(pool, thread, top, object);
 }
 
 bool pool_keep(struct pool *pool, unsigned index, void *object)
@@ -265,7 +267,7 @@ bool pool_keep(struct pool *pool, unsigned index, void *object)
 	cache = &thread->cache[index];
 	top = cache_close(cache);
 	if (top == CACHE_SLOTS)
-		top = pool_spill(pool, cache);
+		top = pool_spill(pool, thread, top);
 	if ((uint64_t)top >= CACHE_SLOTS) {
 		cache_reopen(cache, top);
 		return false;

@@ -28,6 +28,28 @@ static inline void single_add(_Atomic uint64_t *word, unsigned amount)
 #endif
 }
 
+/* The same, of a word that counts up and down; `amount` may be below 0. */
+static inline void single_move(_Atomic uint32_t *word, int amount)
+{
+#ifdef SINGLE_BY_ATOMIC
+	/* [gate.inside] release: what was done before; pairs with gate_wait. */
+	atomic_fetch_add_explicit(word, (uint32_t)amount, memory_order_release);
+#else
+	__asm__ volatile("addl %1, %0" : "+m"(*word) : "ri"(amount) : "memory", "cc");
+#endif
+}
+
+/* Makes of `from` what shall be there instead; leaves any other value as it is. */
+static inline void single_replace(_Atomic int64_t *word, int64_t from, int64_t to)
+{
+#ifdef SINGLE_BY_ATOMIC
+	/* [cache.top] release: as cache_open. */
+	atomic_compare_exchange_strong_explicit(word, &from, to, memory_order_release, memory_order_relaxed);
+#else
+	__asm__ volatile("cmpxchgq %2, %1" : "+a"(from), "+m"(*word) : "r"(to) : "memory", "cc");
+#endif
+}
+
 /* Adds `amount` and returns what was there before; nothing that follows moves before it. */
 static inline int64_t single_exchange_add(_Atomic int64_t *word, int64_t amount)
 {

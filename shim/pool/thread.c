@@ -26,6 +26,9 @@ struct thread thread_closed = {.cache = {[0 ... POOL_MAX - 1] = CLOSED_CACHE}};
 
 __thread struct thread *thread_self = &thread_closed;
 
+/* The calling thread's block, also while thread_self does not lead to it; NULL without one, and once it is empty. */
+static __thread struct thread *own;
+
 /* Where the calling thread stands between its first slow path and its end. */
 static __thread enum { THREAD_NEW, THREAD_REGISTERING, THREAD_ENDED } state;
 
@@ -100,6 +103,8 @@ static struct thread *block_get(void)
 	if (index == LIFO_NONE)
 		return NULL;
 	thread = thread_of(index);
+	/* First: in the child of a fork in a handler, a block in use that is nobody's is freed. */
+	own = thread;
 	/* [thread.in_use] relaxed: a statistic. */
 	atomic_store_explicit(&thread->in_use, true, memory_order_relaxed);
 	return thread;
@@ -113,6 +118,8 @@ static void block_retire(struct thread *thread, bool is_own)
 	registry.events->retire(thread, is_own);
 	/* [thread.in_use] relaxed: a statistic. */
 	atomic_store_explicit(&thread->in_use, false, memory_order_relaxed);
+	if (is_own)
+		own = NULL; /* before somebody else has it */
 	/* Not barred by the gate: it is one whole operation, whenever a fork comes. */
 	lifo_push(&registry.free, next_of, NULL, thread->index, LIFO_MAX_INDEX, NULL, &retries);
 }
@@ -137,7 +144,7 @@ int thread_init(const struct thread_events *events)
 
 static struct thread *thread_register(void)
 {
-	struct thread *thread = pthread_getspecific(registry.key);
+	struct thread *thread = own;
 
 	if (thread != NULL)
 		return thread; /* kept over a fork */
@@ -190,7 +197,7 @@ struct thread_table thread_table(void)
 
 bool thread_is_own(const struct thread *thread)
 {
-	return thread == pthread_getspecific(registry.key);
+	return thread == own;
 }
 
 void thread_adopt(void)

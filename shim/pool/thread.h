@@ -45,6 +45,18 @@ int thread_init(const struct thread_events *events);
  */
 struct thread *thread_current(void);
 
+/* The block that a pool's cache is part of: thread_self may be another one by now. */
+static inline struct thread *thread_of_cache(struct cache *cache, unsigned index)
+{
+	return (struct thread *)((char *)(cache - index) - offsetof(struct thread, cache));
+}
+
+/* A number that no two living threads have in common; the same in a fork's child. */
+static inline uintptr_t thread_number(void)
+{
+	return (uintptr_t)&thread_self;
+}
+
 /* Every block there ever was, first with `after` NULL, until NULL. For any thread. */
 struct thread *thread_next(const struct thread *after);
 
@@ -57,7 +69,7 @@ struct thread_table {
 
 struct thread_table thread_table(void);
 
-/* Whether it is the calling thread's; also before its first use after a fork. */
+/* Whether it is the calling thread's; also before its first use after a fork, and until it is empty at its end. */
 bool thread_is_own(const struct thread *thread);
 
 /*

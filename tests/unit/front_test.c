@@ -207,12 +207,12 @@ static const uint8_t arming_code[] = {
 static void *(*get_armed)(struct request *request, void *second);
 static unsigned slow_calls;
 
-static void *get_armed_slowly(struct request *request, void *second, struct cache *cache)
+static void *get_armed_slowly(struct request *request, void *second, struct cache *cache, int64_t top)
 {
 	slow_calls++;
 	request->second = second;
 	request->cache = cache;
-	return pool_get_slow(&pool, cache);
+	return pool_get_slow(&pool, cache, top);
 }
 
 static bool make_armed(void)
