@@ -6,6 +6,7 @@
 #include "pool/pool.h"
 
 #include "pool/gate.h"
+#include "pool/retire.h"
 
 /*
  * Whether the gate found everybody outside. Of two threads that fork at once one may read what the other
@@ -101,6 +102,8 @@ void pool_fork_child(void)
 	for (unsigned i = 0; is_torn && i < pool_count(); i++)
 		forget_shared(pool_at(i));
 	thread_adopt();
+	for (unsigned i = 0; i < pool_count(); i++)
+		retire_leaving(pool_at(i));
 	for (unsigned i = 0; i < pool_count(); i++)
 		restart_counters(pool_at(i));
 }

@@ -24,7 +24,7 @@ size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index);
 struct front_arming {
 	const uint8_t *code; /* has the object in %rax and the caller's arguments; may change %rcx and %rdx */
 	size_t bytes;
-	/* Called instead where the cache is empty or closed: slow(1st argument, 2nd argument, the cache) */
+	/* Called instead where the cache is empty or closed: slow(1st argument, 2nd, the cache, what was found in it) */
 	const void *slow;
 };
 

@@ -157,17 +157,18 @@ void pool_wake(void)
 /* Destroys a batch of idle objects; false when there is none. */
 static bool release_batch(struct pool *pool)
 {
-	void *object[BATCH_SIZE];
 	_Atomic uint64_t retries = 0;
+	void *object;
 	bool found;
 
 	if (!gate_enter(NULL))
 		return false;
-	/* Inside the gate to the end: a fork between the two would lose the batch in the child. */
-	found = depot_pop(&pool->depot, object, &retries);
-	for (unsigned i = 0; found && i < BATCH_SIZE; i++)
-		pool_give_back(pool, object[i]);
+	found = depot_pop(&pool->depot, pool->leaving.object, &retries);
+	if (found)
+		leaving_set_count(&pool->leaving, BATCH_SIZE);
 	gate_leave(NULL);
+	while ((object = leaving_take(&pool->leaving)) != NULL)
+		pool_give_back(pool, object);
 	/* [counter] relaxed: a statistic; pairs with pool_read. */
 	atomic_fetch_add_explicit(&pool->loose_retries, retries, memory_order_relaxed);
 	if (found)

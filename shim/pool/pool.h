@@ -16,6 +16,7 @@
 #ifndef COPOOL_POOL_POOL_H
 #define COPOOL_POOL_POOL_H
 
+#include "pool/leaving.h"
 #include "pool/remainder.h"
 #include "pool/thread.h"
 #include "pool/trim.h"
@@ -55,6 +56,7 @@ struct pool {
 
 	struct depot depot;
 	struct remainder remainder;
+	struct leaving leaving;
 
 	/* Events off the fast path; written by any thread. Names as in the log. */
 	_Atomic uint64_t create_new, destroy_delete, trimmed;

@@ -104,7 +104,7 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	        .depot_batches = depot_depth(&pool->depot),
 	        .depot_low = depot_sample_low(&pool->depot),
 	        .depot_high = depot_sample_high(&pool->depot),
-	        .pooled = remainder_count(&pool->remainder),
+	        .pooled = remainder_count(&pool->remainder) + leaving_count(&pool->leaving),
 	};
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
 		add_thread(pool, t, stats);

@@ -1,10 +1,8 @@
-/* Empties the caches of ended threads. */
+/* Empties the caches of ended threads, and what a fork has left of a batch on its way out. */
 #include "pool/retire.h"
 
 #include "pool/gate.h"
 #include "pool/pool.h"
-
-#include <string.h>
 
 /* Keeps `count` objects where other threads find them; returns how many of them, from the first, stayed
  * behind. */
@@ -20,33 +18,51 @@ static unsigned pass_on(struct pool *pool, void *const *object, unsigned count)
 	return count;
 }
 
-static void retire_cache(struct pool *pool, struct cache *cache, bool is_own, bool is_open)
+static void empty_cache(struct pool *pool, struct cache *cache)
 {
-	void *object[CACHE_SLOTS];
 	unsigned count = cache_count(cache);
 
-	memcpy(object, cache->slot, count * sizeof *object);
-	cache_leave(cache, count);
-	if (pool->kind->stock != NULL)
-		stock_end(pool, cache, is_own);
-	if (is_open) {
-		count = pass_on(pool, object, count);
-		depot_return_spares(&pool->depot, &cache->spares);
+	cache_leave(cache, count - pass_on(pool, cache->slot, count));
+	depot_return_spares(&pool->depot, &cache->spares);
+}
+
+/* Outside the gate, as the host may wait for who forks: a child takes over what is still in the cache then. */
+static void destroy_rest(struct pool *pool, struct cache *cache)
+{
+	for (unsigned count; (count = cache_count(cache)) > 0;) {
+		void *object = cache->slot[count - 1];
+
+		cache_leave(cache, 1);
+		pool_give_back(pool, object);
 	}
-	while (count > 0)
-		pool_give_back(pool, object[--count]);
 }
 
 void retire_thread(struct thread *thread, bool is_own)
 {
 	/* Closed while a fork is under way: what others might be copying stays untouched. */
-	bool is_open = gate_enter(NULL);
+	bool is_open = gate_enter(thread);
 
 	for (unsigned i = 0; i < pool_count(); i++) {
 		if (is_own)
 			cache_end(&thread->cache[i]);
-		retire_cache(pool_at(i), &thread->cache[i], is_own, is_open);
+		if (is_open)
+			empty_cache(pool_at(i), &thread->cache[i]);
 	}
 	if (is_open)
-		gate_leave(NULL);
+		gate_leave(thread);
+	for (unsigned i = 0; i < pool_count(); i++) {
+		destroy_rest(pool_at(i), &thread->cache[i]);
+		if (pool_at(i)->kind->stock != NULL)
+			stock_end(pool_at(i), &thread->cache[i], is_own);
+	}
+}
+
+void retire_leaving(struct pool *pool)
+{
+	unsigned count = leaving_count(&pool->leaving);
+
+	leaving_set_count(&pool->leaving, 0);
+	count = pass_on(pool, pool->leaving.object, count);
+	while (count > 0)
+		pool_give_back(pool, pool->leaving.object[--count]);
 }

@@ -1,9 +1,10 @@
-/* What becomes of the idle objects of a thread that has ended. */
+/* What becomes of the idle objects that a thread has left: one that has ended, or was lost in a fork. */
 #ifndef COPOOL_POOL_RETIRE_H
 #define COPOOL_POOL_RETIRE_H
 
 #include <stdbool.h>
 
+struct pool;
 struct thread;
 
 /*
@@ -12,5 +13,8 @@ struct thread;
  * is_own, a fork's child that inherits the block.
  */
 void retire_thread(struct thread *thread, bool is_own);
+
+/* In a fork's child: the same with a batch that was on its way out. */
+void retire_leaving(struct pool *pool);
 
 #endif

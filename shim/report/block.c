@@ -68,6 +68,7 @@ struct record_block copool_block = {
                         TERM(pooled, RECORD_IN_POOL, struct pool, depot.full.word, LIFO_DEPTH_SHIFT,
                                 LIFO_DEPTH_MASK, BATCH_SIZE),
                         POOL(pooled, remainder.count),
+                        POOL(pooled, leaving.count),
                         POOL(peak_live, peak_live),
                         POOL(peak_objects, peak_objects),
                         POOL(inherited, inherited),

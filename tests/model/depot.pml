@@ -347,20 +347,15 @@ inline depot_push() {
 	fi
 }
 
-/* retire_thread, through gate_enter: a locked instruction, and past a closed gate. */
+/* retire_thread, through gate_enter: a locked instruction, and past a closed gate. What is left is destroyed outside. */
 inline retire() {
 	atomic { inside[me] = true };
 	if
-	:: closed	/* what it holds is destroyed, and its nodes are not used again */
+	:: closed	/* its nodes are not used again */
 	:: else ->
+		is_refused = false;
 		do
-		:: holds > 0 ->
-			is_refused = false;
-			depot_push();
-			if
-			:: is_refused -> atomic { holds--; batch_is[held[holds]] = GONE; held[holds] = 0 }
-			:: else
-			fi
+		:: holds > 0 && !is_refused -> depot_push()
 		:: else -> break
 		od;
 		if
@@ -377,7 +372,11 @@ inline retire() {
 		:: else
 		fi
 	fi;
-	step_out()
+	step_out();
+	do
+	:: holds > 0 -> atomic { holds--; batch_is[held[holds]] = GONE; held[holds] = 0 }
+	:: else -> break
+	od
 }
 
 proctype thread(byte me) {

@@ -227,6 +227,110 @@ static void test_closed(void)
 	tap_ok(is_balanced(&pool, 0), "gate: who finds it closed goes to the host's own functions");
 }
 
+/* ---- a destroy that does not end before the fork ---- */
+
+static struct pool slow, narrow; /* the second has a depot that keeps nothing */
+static _Atomic bool is_slow;
+
+static void destroy_slowly(void *owner, void *object)
+{
+	objects_destroy(owner, object);
+	if (atomic_exchange(&is_slow, false)) {
+		pthread_barrier_wait(&barrier);
+		pthread_barrier_wait(&barrier);
+	}
+}
+
+static const struct pool_kind slow_kind = {.name = "slow", .make = objects_make, .destroy = destroy_slowly};
+
+static void fill(struct pool *filled, unsigned count)
+{
+	struct object *object[4 * CACHE_SLOTS];
+
+	for (unsigned i = 0; i < count; i++)
+		object[i] = get_object(filled);
+	for (unsigned i = 0; i < count; i++)
+		put_object(filled, object[i]);
+}
+
+static void *give_back(void *argument)
+{
+	pool_relieve(true);
+	return argument;
+}
+
+static void *end_with_a_cache(void *argument)
+{
+	fill(&narrow, CACHE_SLOTS);
+	return argument;
+}
+
+static uint64_t pooled_in(struct pool *read)
+{
+	struct pool_stats stats;
+
+	pool_read(read, &stats);
+	return stats.pooled;
+}
+
+static int take_all_but_one(uint64_t pooled)
+{
+	uint64_t found = 0;
+
+	if (pooled_in(&slow) != pooled)
+		return CHILD_LOST;
+	for (; pool_take(&slow, slow.index) != NULL; found++)
+		;
+	return found == pooled ? CHILD_FINE : CHILD_LOST;
+}
+
+static void test_giving_back(void)
+{
+	uint64_t pooled;
+	pthread_t thread;
+	int status = -1;
+	pid_t pid;
+
+	fill(&slow, 4 * CACHE_SLOTS);
+	pthread_barrier_init(&barrier, NULL, 2);
+	atomic_store(&is_slow, true);
+	pthread_create(&thread, NULL, give_back, NULL);
+	pthread_barrier_wait(&barrier);
+	pooled = pooled_in(&slow);
+	tap_is(pooled, 4 * CACHE_SLOTS - 1, "fork in a destroy: what is to follow is pooled still");
+	pid = fork();
+	if (pid == 0)
+		_exit(take_all_but_one(pooled));
+	waitpid(pid, &status, 0);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+	tap_is(status, 0, "fork in a destroy: the child has all but the one object");
+	tap_ok(is_balanced(&slow, 0), "fork in a destroy: the parent's totals are exact");
+}
+
+static void test_thread_end(void)
+{
+	uint64_t pooled;
+	pthread_t thread;
+	int status = -1;
+	pid_t pid;
+
+	fill(&slow, 4 * CACHE_SLOTS);
+	pooled = pooled_in(&slow);
+	atomic_store(&is_slow, true);
+	pthread_create(&thread, NULL, end_with_a_cache, NULL);
+	pthread_barrier_wait(&barrier);
+	pid = fork();
+	if (pid == 0)
+		_exit(pooled_in(&slow) == pooled && is_balanced(&narrow, 0) ? CHILD_FINE : CHILD_LOST);
+	waitpid(pid, &status, 0);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+	tap_is(status, 0,
+	        "fork in a thread's end: the child loses nothing of other pools, and has the thread's rest");
+	tap_ok(is_balanced(&narrow, 0), "fork in a thread's end: the parent's totals are exact");
+}
+
 int main(void)
 {
 	const char *asked = getenv("COPOOL_TEST_ROUNDS");
@@ -234,11 +338,15 @@ int main(void)
 	pools_init(10000, wake);
 	pthread_atfork(pool_fork_prepare, pool_fork_parent, pool_fork_child);
 	pool_start(&pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&slow, &slow_kind, NULL, DEPOT_MAX_BATCHES);
+	pool_start(&narrow, &slow_kind, NULL, 0);
 	test_under_load(asked != NULL ? strtoul(asked, NULL, 10) / 100 : 200);
 	test_at_rest();
 	test_closed();
 	test_stuck();
 	test_in_motion();
+	test_giving_back();
+	test_thread_end();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
 	return tap_done();
 }
