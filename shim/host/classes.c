@@ -58,8 +58,13 @@ static bool only_counts(const struct stack_class *class)
 static void *make(void *owner)
 {
 	struct stack_class *class = owner;
+	struct arena_place place;
+	void *stack = arena_make(class->slots);
 
-	return arena_make(class->slots);
+	/* In no pool, and in nobody's hands: see hand_out. */
+	if (stack != NULL && arena_find(classes.arena, stack, &place))
+		slot_move(place.slot, SLOT_LIVE, SLOT_FRESH);
+	return stack;
 }
 
 static void destroy(void *owner, void *stack)
@@ -147,7 +152,11 @@ static void warm_up(const char *stack, size_t bytes)
 		__builtin_prefetch(stack + bytes - line * LINE_BYTES, 1);
 }
 
-/* Takes a slot out of the pool for use; false when it cannot be what the request wants. */
+/*
+ * Takes a slot out of the pool for use; false when it cannot be what the request wants. One that the program has in
+ * its hands is not handed out a second time, however it got into the pool: threads that share one thread-local
+ * storage, by clone() without CLONE_SETTLS, share a cache, and may spoil it.
+ */
 static bool hand_out(const struct stack_class *class, void *stack)
 {
 	struct arena_place place;
@@ -157,7 +166,7 @@ static bool hand_out(const struct stack_class *class, void *stack)
 	if (!arena_find(classes.arena, stack, &place))
 		return false;
 	idle = slot_move(place.slot, SLOT_IDLE, SLOT_BUSY);
-	if (!idle && !slot_move(place.slot, SLOT_LIVE, SLOT_BUSY)) /* fresh from the arena */
+	if (!idle && !slot_move(place.slot, SLOT_FRESH, SLOT_BUSY))
 		return false;
 	arena_seal(&place);
 	ready = arena_ready(&place);
@@ -165,6 +174,18 @@ static bool hand_out(const struct stack_class *class, void *stack)
 		ready = (idle ? arena_renew(&place) : arena_unguard(&place)) == 0;
 	slot_settle(place.slot, ready ? SLOT_LIVE : SLOT_IDLE);
 	return ready;
+}
+
+/* A stack of the class; from the arena, where the pool has none that can be handed out. */
+static void *take_stack(struct stack_class *class)
+{
+	void *stack = only_counts(class) ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
+
+	for (unsigned tries = 0; stack != NULL && !hand_out(class, stack); tries++) {
+		pool_destroy(&class->pool, stack);
+		stack = tries == 0 ? pool_make(&class->pool) : NULL;
+	}
+	return stack;
 }
 
 void *classes_get(struct request *request)
@@ -178,11 +199,7 @@ void *classes_get(struct request *request)
 		class = add_class(request);
 	if (class == NULL)
 		return NULL;
-	stack = only_counts(class) ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
-	if (stack != NULL && !hand_out(class, stack)) {
-		pool_destroy(&class->pool, stack);
-		stack = NULL;
-	}
+	stack = take_stack(class);
 	if (stack != NULL)
 		warm_up(stack, request->bytes);
 	else if (arena_is_refused(classes.arena))

@@ -321,7 +321,11 @@ void arena_discard(const struct arena_place *place)
 
 void arena_let_go(const struct arena_place *place, enum slot_state now)
 {
-	if (!slot_move(place->slot, SLOT_BUSY, now))
+	if (slot_move(place->slot, SLOT_BUSY, now))
+		return;
+	if (now == SLOT_LIVE || now == SLOT_RETIRED)
+		slot_settle(place->slot, now);
+	else
 		arena_free(place);
 }
 

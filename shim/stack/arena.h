@@ -43,6 +43,7 @@ enum slot_state {
 	SLOT_STRAY,   /* the same, and taken from there meanwhile: that thread frees it, see arena_let_go */
 	SLOT_LOST,    /* the program mapped something over it while it was not its own: never used again */
 	SLOT_GONE,    /* the same, and unmapped by the program since */
+	SLOT_FRESH,   /* from the arena, and not in the program's hands yet; set by who asked for it */
 };
 
 struct slot {
@@ -141,7 +142,10 @@ void arena_free(const struct arena_place *place);
 /* Frees what a pool gives back. */
 void arena_discard(const struct arena_place *place);
 
-/* Makes of a SLOT_BUSY what it shall be now; frees it, if it has become a stray. */
+/*
+ * Makes of a SLOT_BUSY what it shall be now. Frees it if it has become a stray, unless it is in the program's hands:
+ * then who discarded it had it from a pool in which it had no business.
+ */
 void arena_let_go(const struct arena_place *place, enum slot_state now);
 
 /* Maps a slot of the caller's anew: not open, no guard, nothing in it. 0 or -errno. */

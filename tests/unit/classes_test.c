@@ -1,0 +1,105 @@
+/* What a pool of stacks hands out: never one that the program has in its hands, whatever lies in the pool. */
+#include "host/classes.h"
+
+#include <sys/mman.h>
+
+#include "host/request.h"
+#include "host/sites.h"
+#include "pool/pool.h"
+#include "tap.h"
+
+enum { BYTES = 64 << 10 };
+
+static struct arena arena;
+
+static void wake(void)
+{
+}
+
+static char *get(void)
+{
+	struct request request = {BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK,
+	        (const void *)wake, false, false};
+
+	return classes_get(&request);
+}
+
+static struct arena_place place_of(const char *stack)
+{
+	struct arena_place place = {0};
+
+	arena_find(&arena, stack, &place);
+	return place;
+}
+
+static bool put(const char *stack)
+{
+	struct arena_place place = place_of(stack);
+
+	if (!slot_move(place.slot, SLOT_LIVE, SLOT_IDLE))
+		return false;
+	classes_put(&place);
+	return true;
+}
+
+static uint64_t live(void)
+{
+	struct pool_stats stats;
+
+	pool_read(pool_at(0), &stats);
+	return stats.live;
+}
+
+static void test_recycled(void)
+{
+	char *stack = get();
+
+	tap_ok(stack != NULL && slot_state(place_of(stack).slot) == SLOT_LIVE,
+	        "classes: a stack from the arena is the program's");
+	tap_ok(put(stack) && get() == stack, "classes: and is handed out again");
+	tap_ok(put(stack) && live() == 0, "classes: once for each that was given back");
+}
+
+/* As where two threads share a cache, and have spoilt it. */
+static void test_twice(void)
+{
+	char *stack = get(), *other;
+
+	stack[BYTES - 1] = 7;
+	pool_put(pool_at(0), 0, stack);
+	other = get();
+	tap_ok(other != NULL && other != stack,
+	        "classes: a stack in use that lies in the pool is not handed out");
+	tap_ok(slot_state(place_of(stack).slot) == SLOT_LIVE && stack[BYTES - 1] == 7,
+	        "classes: and stays whose it is");
+	tap_is(live(), 1, "classes: what was put without need is counted as put, and the rest as it is");
+	tap_ok(put(stack) && put(other), "classes: each is given back by who has it");
+}
+
+/* The program is just having its stack changed by another thread. */
+static void test_busy(void)
+{
+	char *stack = get(), *other;
+	struct arena_place place = place_of(stack);
+
+	slot_move(place.slot, SLOT_LIVE, SLOT_BUSY);
+	pool_put(pool_at(0), 0, stack);
+	other = get();
+	tap_ok(other != NULL && other != stack, "classes: nor is one that is being changed");
+	arena_let_go(&place, SLOT_LIVE);
+	tap_is(slot_state(place.slot), SLOT_LIVE, "classes: which is the program's again then");
+	tap_ok(put(stack) && put(other), "classes: each is given back by who has it");
+}
+
+int main(void)
+{
+	pools_init(0, wake);
+	arena_init(&arena, GUARD_AUTO);
+	request_init(0, false);
+	sites_init(SITES_NEVER);
+	classes_init(&arena, POOL_CAP_AUTO);
+	test_recycled();
+	test_twice();
+	test_busy();
+	return tap_done();
+}
