@@ -90,6 +90,8 @@ FUZZ_FLAGS_readers_fuzz     = $(READERS)
 GUEST_FLAGS_count_contexts := -shared -fPIC
 GUEST_FLAGS_crashes        := -rdynamic
 GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
+# Of functions that call no others, callers shall not know which registers survive them.
+GUEST_FLAGS_named          := -fno-ipa-ra
 GUEST_FLAGS_plugin         := -shared -fPIC
 GUEST_FLAGS_qemu_confined  := -rdynamic
 GUEST_FLAGS_qemu_hidden_loop := -rdynamic

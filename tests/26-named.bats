@@ -45,6 +45,31 @@ made() { # WHAT: how many boxes or blocks the guest's own function made in the l
 	check_balance
 }
 
+# hands_through MODE: so many of the program's own objects, and one warning.
+hands_through() {
+	same_twin COPOOL_MODE="$1" COPOOL_CREATE=number_make/0 COPOOL_DESTROY=number_drop "$GUESTS/named" numbers 1000
+	[[ $output == *"boxes 1000 1000 "* ]]
+	[[ $(log_final create_new "number_make()") -eq 1000 && $(log_final destroy_delete "number_make()") -eq 1000 ]]
+	[[ $(log_final live "number_make()") -eq 0 && $(log_final create_local "number_make()") -eq 0 ]]
+	[[ $(log_records warning .text | grep -c 'number_make .* cannot be remembered') -eq 1 ]]
+	check_balance
+}
+
+@test "named: handles that cannot be remembered are the program's own, counted so, with one warning" {
+	hands_through pool
+}
+
+@test "named: so they are where it only observes" {
+	hands_through observe
+}
+
+@test "named: more combinations of arguments than there are pools are the program's own, with one warning" {
+	same_twin COPOOL_CREATE=block_make/2 COPOOL_DESTROY=block_drop "$GUESTS/named" many 1000
+	[[ $output == *"blocks 1000 960"* ]]
+	[[ $(log_records warning .text | grep -c 'block_make .* combinations') -eq 1 ]]
+	check_balance
+}
+
 @test "named: a function that is not there leaves the program alone, and the log names it" {
 	same_twin COPOOL_CREATE=no_such_function/0 COPOOL_DESTROY=box_drop "$GUESTS/named" plain 10
 	[[ $(log_open host) == none && $(log_open detail) == *no_such_function* ]]

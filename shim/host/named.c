@@ -59,7 +59,7 @@ static void *make(void *owner)
 	const uintptr_t *a = class->argument;
 	void *object = named.original_create(a[0], a[1], a[2], a[3], a[4], a[5]);
 
-	/* What cannot be remembered is a stranger to hook_destroy, which then leaves it to the program. */
+	/* Whether it can be remembered, hook_create looks. */
 	if (object != NULL)
 		handles_add(named.handles, object, class->pool.index);
 	return object;
@@ -70,6 +70,18 @@ static void destroy(void *owner, void *object)
 	(void)owner;
 	handles_remove(named.handles, object);
 	named.original_destroy((uintptr_t)object, 0, 0, 0, 0, 0);
+}
+
+/*
+ * An object that cannot be remembered is a stranger to the hook of its end, which leaves it to the program. So it is
+ * the program's from the beginning, and counts as destroyed when it has been made. errno survives.
+ */
+static void hand_through(struct pool *pool, void *object)
+{
+	tally_gone(pool, object);
+	warn_once("%s has returned %p, which cannot be remembered: such objects are not pooled, and "
+	          "count as destroyed as soon as they are made",
+	        create_name, object);
 }
 
 static struct named_class *find_class(const uintptr_t *argument)
@@ -101,8 +113,12 @@ static struct named_class *start_class(unsigned number, const uintptr_t *argumen
 {
 	struct named_class *class = &named.class[number];
 
-	if (number == POOL_MAX)
+	if (number == POOL_MAX) {
+		warn_once("%s is called with more than %d combinations of arguments: objects of those that "
+		          "come later are not pooled",
+		        create_name, POOL_MAX);
 		return NULL;
+	}
 	memcpy(class->argument, argument, sizeof class->argument);
 	name_class(class);
 	class->kind = (struct pool_kind){
@@ -148,10 +164,17 @@ static void *hook_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uin
 {
 	uintptr_t argument[ARGUMENTS] = {a, b, c, d, e, f};
 	struct named_class *class = class_of(argument);
+	void *object;
 
 	if (class == NULL)
 		return named.original_create(a, b, c, d, e, f);
-	return pool_get(&class->pool, class->pool.index);
+	object = pool_take(&class->pool, class->pool.index);
+	if (object != NULL)
+		return object;
+	object = pool_make(&class->pool);
+	if (object != NULL && handles_find(named.handles, object) == HANDLES_ABSENT)
+		hand_through(&class->pool, object);
+	return object;
 }
 
 static void *hook_destroy(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)
@@ -173,10 +196,11 @@ static void *observe_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, 
 	int saved = errno;
 	struct named_class *class = object != NULL ? class_of(argument) : NULL;
 
-	/* What cannot be remembered is not counted, as its end could not be. */
-	if (class != NULL && handles_add(named.handles, object, class->pool.index)) {
+	if (class != NULL) {
 		tally_made(&class->pool, object);
 		tally_create(&class->pool);
+		if (!handles_add(named.handles, object, class->pool.index))
+			hand_through(&class->pool, object);
 	}
 	errno = saved;
 	return object;

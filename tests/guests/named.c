@@ -4,6 +4,8 @@
  *	named plain ROUNDS	box_make() and box_drop()
  *	named sized ROUNDS	block_make(size, kind) with changing arguments, and block_drop()
  *	named foreign ROUNDS	objects that another function made, destroyed by box_drop()
+ *	named numbers ROUNDS	handles that are no addresses: number_make() and number_drop()
+ *	named many ROUNDS	block_make(size, 0) with ever other sizes, and block_drop()
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +31,8 @@ struct box *box_make(void);
 void box_drop(struct box *box);
 struct box *box_make_elsewhere(void);
 struct block *block_make(size_t bytes, int kind);
+uint64_t number_make(void);
+void number_drop(uint64_t number);
 void block_drop(struct block *block);
 
 APART struct box *box_make(void)
@@ -71,6 +75,18 @@ APART void block_drop(struct block *block)
 	free(block);
 }
 
+/* The lowest, and those above all addresses. GUEST_FLAGS_named in the Makefile is for these. */
+APART uint64_t number_make(void)
+{
+	boxes_made++;
+	return boxes_made == 1 ? 1 : ((uint64_t)1 << 60) + boxes_made * 16;
+}
+
+APART void number_drop(uint64_t number)
+{
+	boxes_dropped += number != 0;
+}
+
 static void run_plain(unsigned long rounds)
 {
 	struct box *held[100];
@@ -107,6 +123,19 @@ static void run_foreign(unsigned long rounds)
 	}
 }
 
+static void run_numbers(unsigned long rounds)
+{
+	for (unsigned long i = 0; i < rounds; i++)
+		number_drop(number_make());
+	wrong = boxes_made - boxes_dropped;
+}
+
+static void run_many(unsigned long rounds)
+{
+	for (unsigned long i = 0; i < rounds; i++)
+		block_drop(block_make(i, 0));
+}
+
 int main(int count, char **argument)
 {
 	unsigned long rounds = count > 2 ? strtoul(argument[2], NULL, 10) : 0;
@@ -117,6 +146,10 @@ int main(int count, char **argument)
 		run_sized(rounds);
 	else if (count > 1 && strcmp(argument[1], "foreign") == 0)
 		run_foreign(rounds);
+	else if (count > 1 && strcmp(argument[1], "numbers") == 0)
+		run_numbers(rounds);
+	else if (count > 1 && strcmp(argument[1], "many") == 0)
+		run_many(rounds);
 	else
 		return 2;
 	printf("wrong %lu\n", wrong);
