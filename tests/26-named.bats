@@ -48,7 +48,7 @@ made() { # WHAT: how many boxes or blocks the guest's own function made in the l
 # hands_through MODE: so many of the program's own objects, and one warning.
 hands_through() {
 	same_twin COPOOL_MODE="$1" COPOOL_CREATE=number_make/0 COPOOL_DESTROY=number_drop "$GUESTS/named" numbers 1000
-	[[ $output == *"boxes 1000 1000 "* ]]
+	[[ $(made boxes) -eq 1000 ]]
 	[[ $(log_final create_new "number_make()") -eq 1000 && $(log_final destroy_delete "number_make()") -eq 1000 ]]
 	[[ $(log_final live "number_make()") -eq 0 && $(log_final create_local "number_make()") -eq 0 ]]
 	[[ $(log_records warning .text | grep -c 'number_make .* cannot be remembered') -eq 1 ]]
