@@ -63,7 +63,7 @@ GUESTS := count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.
 	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
-POOLS := bare_array.c copool_linked.c copool_preloaded.c locked_batches.c magazines_ck.c magazines_urcu.c \
+POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magazines_ck.c magazines_urcu.c \
 	malloc_free.c shared_list.c stack_of_queues.c structure_alone.c \
 	main.c measure.c report.c report_counts.c slice.c steps.c worker.c
 

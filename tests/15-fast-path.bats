@@ -11,10 +11,11 @@ setup() {
 	"$COPOOL_BUILD/unit/front_test" get put
 }
 
-# The straight line through the code in FILE, from its first instruction to its first return: no branch taken.
+# The straight line through the code in FILE, from its first instruction to its first return, or to the jump back into
+# the function that it stands in: no branch taken.
 fast_path() {
 	objdump --disassemble-all --target=binary --architecture=i386:x86-64 --no-show-raw-insn "$1" |
-		awk -F '\t' '/^ / { sub(/ *#.*/, "", $2); print $2 } $2 ~ /^ret/ { exit }'
+		awk -F '\t' '/^ / { sub(/ *#.*/, "", $2); print $2 } $2 ~ /^(ret|jmp)/ { exit }'
 }
 
 # Instructions that the fast path must not have: locked, fencing, calling, or entering the kernel.
@@ -22,21 +23,22 @@ is_free_of_them() {
 	local path
 	path=$(fast_path "$1")
 	echo "$path"
-	grep -q '^ret' <<<"$path"
+	grep -q "^$2" <<<"$path"
+	path=$(sed '$d' <<<"$path")
 	! grep -E '^(lock|xchg +[^%].*\(|xchg .*,[^,]*\(|[lms]fence|call|syscall|sysenter|int|cmpxchg|jmp|\(bad\))' <<<"$path"
 }
 
 @test "fast path: a create from the cache has no locked instruction and no call" {
-	is_free_of_them get
+	is_free_of_them get ret
 }
 
 @test "fast path: a destroy into the cache has no locked instruction and no call" {
-	is_free_of_them put
+	is_free_of_them put jmp
 }
 
-@test "fast path: a pair takes at most 18 instructions, and a jump to each half" {
+@test "fast path: a pair takes at most 28 instructions, of which QEMU has six as well, and a jump to each half" {
 	local count
 	count=$( (fast_path get; fast_path put) | wc -l)
 	echo "$count instructions"
-	((count >= 10 && count <= 18))
+	((count >= 20 && count <= 28))
 }

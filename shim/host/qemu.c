@@ -193,8 +193,7 @@ static struct coroutine *create_miss(void (*entry)(void *), void *argument)
 }
 
 /* Where the thread's cache cannot serve. */
-static struct coroutine *create_slow(
-        void (*entry)(void *), void *argument, struct cache *cache, int64_t top)
+static struct coroutine *create_slow(void (*entry)(void *), void *argument, struct cache *cache, int64_t top)
 {
 	struct coroutine *coroutine = pool_take_slow(&qemu.pool, cache, top);
 
@@ -253,7 +252,7 @@ static int plan_create(const struct qemu_callers *callers)
 		reason = qemu_code_only_create(callers, &code);
 	if (reason != NULL)
 		return refuse("qemu_coroutine_create", reason);
-	count = front_get_armed(bytes, COROUTINES,
+	count = front_get(bytes, COROUTINES,
 	        &(struct front_arming){qemu_code_arm, qemu_code_arm_bytes, (const void *)create_slow});
 	if (count != 0)
 		error = patch_plan_code(&qemu.patches, "qemu_coroutine_create", &qemu.symbols.create, bytes,
@@ -284,7 +283,7 @@ static int plan_ending(const struct qemu_callers *callers)
 		return refuse("qemu_aio_coroutine_enter", reason);
 	place = (struct front_place){code.bytes + ending.at, ending.length, ending.object};
 	patch = (struct patch_place){.at = ending.at, .goes_on = ending.next};
-	count = front_put_inside(bytes, &qemu.pool, COROUTINES, &place, patch.exit, &patch.exits);
+	count = front_put(bytes, &qemu.pool, COROUTINES, &place, patch.exit, &patch.exits);
 	if (count == 0)
 		return refuse("qemu_aio_coroutine_enter", "there is no code for this processor");
 	return patch_plan_inside(

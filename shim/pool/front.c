@@ -4,17 +4,15 @@
  *	%rdx	this thread's block, from thread_self
  *	%rcx	the cache's `top`, as cache_close() found it
  *
- * What stands for a function's entry ends in a jump to pool_get_slow(), pool_put_slow() or the caller's slow
- * path when the cache cannot serve, with the cache and what was found in it as arguments: a tail call. What stands in the middle of a
- * function calls pool_put_slow() on a stack that it aligns, and keeps all general registers; a caller that has
- * something in a vector register there must not use it. Only call, ret and jmp change where execution goes, so a
- * shadow stack stays in step.
+ * What stands for a function's entry ends in a jump to the caller's slow path when the cache cannot serve, with
+ * the cache and what was found in it as arguments: a tail call. What stands in the middle of a function calls
+ * pool_put_slow() on a stack that it aligns, and keeps all general registers; a caller that has something in a
+ * vector register there must not use it. Only call, ret and jmp change where execution goes, so a shadow stack
+ * stays in step.
  */
 #include "pool/front.h"
 
 #include <string.h>
-
-enum { FIRST_ARGUMENT = 7 }; /* %rdi, as instructions number registers */
 
 #ifdef SINGLE_BY_ATOMIC
 enum { HAS_FAST_PATH = false };
@@ -24,25 +22,13 @@ enum { HAS_FAST_PATH = true };
 
 #ifndef __x86_64__
 
-size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
-{
-	(void)code, (void)pool, (void)index;
-	return 0;
-}
-
-size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
-{
-	(void)code, (void)pool, (void)index;
-	return 0;
-}
-
-size_t front_get_armed(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming)
+size_t front_get(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming)
 {
 	(void)code, (void)index, (void)arming;
 	return 0;
 }
 
-size_t front_put_inside(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
+size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
         const struct front_place *place, size_t exit[FRONT_EXITS], size_t *exits)
 {
 	(void)code, (void)pool, (void)index, (void)place, (void)exit, (void)exits;
@@ -139,12 +125,6 @@ static void put_jump(struct writer *writer, const void *to)
 	put_bytes(writer, &to, sizeof to);
 }
 
-static void put_slow(struct writer *writer, const struct pool *pool, const void *slow)
-{
-	put_pool(writer, pool);
-	put_jump(writer, slow);
-}
-
 /* Where everything is; false where there is no fast path: the sanitizer would not see it, or %fs cannot reach. */
 static bool start(struct writer *writer, uint8_t *code, unsigned index)
 {
@@ -189,41 +169,7 @@ static uint8_t *put_keep(struct writer *writer, unsigned object)
 	return full;
 }
 
-size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
-{
-	void *(*const slow)(struct pool *, struct cache *, int64_t) = pool_get_slow;
-	struct writer writer;
-	uint8_t *empty;
-
-	if (!start(&writer, code, index))
-		return 0;
-	empty = put_take(&writer);
-	put_return(&writer);
-	land(&writer, empty);
-	put_cache(&writer);
-	PUT(&writer, 0x48, 0x8d, 0x51, 1); /* lea 1(%rcx), %rdx: what was found */
-	put_slow(&writer, pool, (const void *)slow);
-	return writer.at - code;
-}
-
-size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index)
-{
-	void (*const slow)(struct pool *, struct cache *, void *, int64_t) = pool_put_slow;
-	struct writer writer;
-	uint8_t *full;
-
-	if (!start(&writer, code, index))
-		return 0;
-	full = put_keep(&writer, FIRST_ARGUMENT);
-	put_return(&writer);
-	land(&writer, full);
-	put_cache(&writer);
-	PUT(&writer, 0x48, 0x89, 0xfa); /* mov %rdi, %rdx; what was found is in %rcx */
-	put_slow(&writer, pool, (const void *)slow);
-	return writer.at - code;
-}
-
-size_t front_get_armed(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming)
+size_t front_get(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming)
 {
 	struct writer writer;
 	uint8_t *empty;
@@ -259,7 +205,7 @@ static void put_any(struct pool *pool, struct cache *unused, void *object, int64
 	pool_put(pool, pool->index, object);
 }
 
-size_t front_put_inside(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
+size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
         const struct front_place *place, size_t exit[FRONT_EXITS], size_t *exits)
 {
 	void (*slow)(struct pool *, struct cache *, void *, int64_t) = pool_put_slow;

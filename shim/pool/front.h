@@ -12,14 +12,6 @@
 
 enum { FRONT_BYTES = 192 }; /* that any of these needs at most */
 
-/*
- * Write code that does what `return pool_get(pool, index)` does, or `pool_put(pool, index, object)` with the
- * object in the first argument. It may run wherever it is copied to. Return its bytes; 0 where there is none:
- * other processors, ThreadSanitizer, or thread-local storage out of reach.
- */
-size_t front_get(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index);
-size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index);
-
 /* What becomes of an object from a thread's cache before it is returned. */
 struct front_arming {
 	const uint8_t *code; /* has the object in %rax and the caller's arguments; may change %rcx and %rdx */
@@ -28,10 +20,14 @@ struct front_arming {
 	const void *slow;
 };
 
-/* As front_get, for a function of two arguments that prepares the object. */
-size_t front_get_armed(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming);
+/*
+ * Writes code that does what a function of two arguments does that returns an object of the pool, armed. It may run
+ * wherever it is copied to. Returns its bytes; 0 where there is none: other processors, ThreadSanitizer, or
+ * thread-local storage out of reach.
+ */
+size_t front_get(uint8_t code[FRONT_BYTES], unsigned index, const struct front_arming *arming);
 
-/* Where in a function an object ends, for front_put_inside. */
+/* Where in a function an object ends. */
 struct front_place {
 	const uint8_t *first; /* the instruction that the code takes the place of: it runs first */
 	unsigned first_bytes;
@@ -45,7 +41,7 @@ enum { FRONT_EXITS = 2 };
  * general registers are as before then. `exit` gets the offsets of the 32-bit distances to where the function
  * goes on, which the caller fills in; `*exits` how many there are. Returns the bytes; 0 on other processors.
  */
-size_t front_put_inside(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
+size_t front_put(uint8_t code[FRONT_BYTES], struct pool *pool, unsigned index,
         const struct front_place *place, size_t exit[FRONT_EXITS], size_t *exits);
 
 #endif

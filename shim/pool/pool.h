@@ -151,7 +151,6 @@ bool pool_keep(struct pool *pool, unsigned index, void *object);
 
 /* One after the other, for code that can only jump to where all is done, with the cache that it has closed. */
 void *pool_take_slow(struct pool *pool, struct cache *cache, int64_t top);
-void *pool_get_slow(struct pool *pool, struct cache *cache, int64_t top);
 void pool_put_slow(struct pool *pool, struct cache *cache, void *object, int64_t top);
 
 /*

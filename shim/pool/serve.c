@@ -203,13 +203,6 @@ void *pool_take_slow(struct pool *pool, struct cache *cache, int64_t top)
 	return top > 0 ? cache_take(cache, top) : pool_take_rarely(pool, thread, top);
 }
 
-void *pool_get_slow(struct pool *pool, struct cache *cache, int64_t top)
-{
-	void *object = pool_take_slow(pool, cache, top);
-
-	return object != NULL ? object : pool_make(pool);
-}
-
 /* Keeps an object where no cache is at hand. */
 static bool keep_left(struct pool *pool, struct thread *thread, void *object)
 {

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include "host/qemu_code.h"
 #include "objects.h"
 #include "pool/front.h"
 #include "pool/tally.h"
@@ -40,15 +41,47 @@ static void set_page(int protection)
 	mprotect(page, PAGE, protection);
 }
 
-/* Writes both to a page that can run then; false where there is no such code. */
+static void *get_slowly(struct cache *cache, int64_t top)
+{
+	void *object = pool_take_slow(&pool, cache, top);
+
+	return object != NULL ? object : pool_make(&pool);
+}
+
+static void *get_plainly(void *first, void *second, struct cache *cache, int64_t top)
+{
+	(void)first, (void)second;
+	return get_slowly(cache, top);
+}
+
+/* A function that only gives an object to the pool; its bytes. */
+static size_t write_put(uint8_t *code, struct pool *into)
+{
+	static const uint8_t begin[] = {0x53, 0x48, 0x89, 0xfb};   /* push %rbx; mov %rdi, %rbx */
+	static const uint8_t nop[] = {0x90}, end[] = {0x5b, 0xc3}; /* pop %rbx; ret */
+	const struct front_place place = {nop, sizeof nop, 3};
+	size_t exit[FRONT_EXITS], exits, bytes;
+
+	memcpy(code, begin, sizeof begin);
+	bytes = front_put(code + sizeof begin, into, into->index, &place, exit, &exits);
+	for (size_t i = 0; i < exits; i++) {
+		int32_t distance = (int32_t)(bytes - (exit[i] + sizeof distance));
+
+		memcpy(code + sizeof begin + exit[i], &distance, sizeof distance);
+	}
+	memcpy(code + sizeof begin + bytes, end, sizeof end);
+	return sizeof begin + bytes + sizeof end;
+}
+
+/* Writes both to a page that can run then; false where there is no fast path. */
 static bool make_code(unsigned index)
 {
-	size_t first, second;
+	const struct front_arming plain = {.slow = (const void *)get_plainly};
+	size_t first;
 
 	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	first = front_get(page + GET_AT, &pool, index);
-	second = front_put(page + PUT_AT, &pool, index);
-	tap_ok((first == 0) == (second == 0) && first <= FRONT_BYTES && second <= FRONT_BYTES,
+	first = front_get(page + GET_AT, index, &plain);
+	tap_ok(first <= FRONT_BYTES && write_put(page + PUT_AT, &pool) <= ARMED_AT - PUT_AT,
 	        "front: its code is as long as it says at most");
 	set_page(PROT_READ | PROT_EXEC);
 	code_low = page;
@@ -212,7 +245,7 @@ static void *get_armed_slowly(struct request *request, void *second, struct cach
 	slow_calls++;
 	request->second = second;
 	request->cache = cache;
-	return pool_get_slow(&pool, cache, top);
+	return get_slowly(cache, top);
 }
 
 static bool make_armed(void)
@@ -221,7 +254,7 @@ static bool make_armed(void)
 	size_t bytes;
 
 	set_page(PROT_READ | PROT_WRITE);
-	bytes = front_get_armed(page + ARMED_AT, pool.index, &arming);
+	bytes = front_get(page + ARMED_AT, pool.index, &arming);
 	set_page(PROT_READ | PROT_EXEC);
 	memcpy(&get_armed, &(void *){page + ARMED_AT}, sizeof get_armed);
 	tap_ok(bytes > sizeof arming_code && bytes <= FRONT_BYTES,
@@ -326,7 +359,7 @@ static void make_inside(struct pool *into)
 		uint8_t *code = page + INSIDE_AT + i * INSIDE_STEP;
 		size_t exit[FRONT_EXITS], bytes;
 
-		bytes = front_put_inside(code, into, into->index, &place, exit, &exits);
+		bytes = front_put(code, into, into->index, &place, exit, &exits);
 		is_short &= bytes > 0 && bytes <= FRONT_BYTES;
 		for (size_t j = 0; j < exits; j++) {
 			uint8_t *distance = code + exit[j];
@@ -523,14 +556,24 @@ static void test_inside(void)
 	test_inside_first();
 }
 
-/* The code itself, for who wants to read it. */
-static int write_code(const char *path, size_t (*front)(uint8_t[FRONT_BYTES], struct pool *, unsigned))
+static int write_file(const char *path, const uint8_t *code, size_t bytes)
 {
-	uint8_t code[FRONT_BYTES];
-	size_t bytes = front(code, &pool, 0);
 	FILE *file = fopen(path, "w");
 
 	return file == NULL || fwrite(code, 1, bytes, file) != bytes || fclose(file) != 0;
+}
+
+/* The code itself as QEMU gets it, to be read: what stands for a create, and for a coroutine's end. */
+static int write_code(const char *get_path, const char *put_path)
+{
+	const struct front_arming arming = {qemu_code_arm, qemu_code_arm_bytes, (const void *)get_plainly};
+	const uint8_t first[] = {0x48, 0xc7, 0x43, 0x10, 0, 0, 0, 0}; /* movq $0, 0x10(%rbx) */
+	const struct front_place place = {first, sizeof first, 3};
+	uint8_t code[FRONT_BYTES];
+	size_t exit[FRONT_EXITS], number;
+
+	return write_file(get_path, code, front_get(code, 0, &arming)) ||
+	       write_file(put_path, code, front_put(code, &pool, 0, &place, exit, &number));
 }
 
 int main(int argc, char **argv)
@@ -538,7 +581,7 @@ int main(int argc, char **argv)
 	bool has_code;
 
 	if (argc == 3)
-		return write_code(argv[1], front_get) || write_code(argv[2], front_put);
+		return write_code(argv[1], argv[2]);
 	if (pools_init(0, wake) != 0)
 		return 1;
 	pool_start(&other, &objects_kind, NULL, DEPOT_MAX_BATCHES);

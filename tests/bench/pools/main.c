@@ -30,7 +30,7 @@ static struct entrant entrants[] = {
         {.label = "magazines, CK", .contender = "magazines, CK", .package = "libck-dev"},
         {.label = "bare array, called", .contender = "bare array", .is_called = true},
         {.label = "structure alone, called", .contender = "structure alone", .is_called = true},
-        {.label = "copool, interposed", .contender = "copool, preloaded", .is_called = true},
+        {.label = "copool, interposed", .contender = "copool, interposed", .is_called = true},
         {.label = "shared list, called", .contender = "shared list (QEMU 7.2)", .is_called = true},
         {.label = "stack of queues, called", .contender = "stack of queues (2020)", .is_called = true},
         {.label = "locked batches, called", .contender = "locked batches (QEMU 9.0)", .is_called = true},
@@ -62,7 +62,7 @@ static struct entrant entrants[] = {
 
 enum { ENTRANTS = sizeof entrants / sizeof *entrants };
 
-static char programs[PATH_MAX - 64], shim[PATH_MAX], self[PATH_MAX], counting[PATH_MAX];
+static char programs[PATH_MAX - 64], self[PATH_MAX], counting[PATH_MAX];
 
 /* The programs lie side by side; libcopool.so one folder up. */
 static bool find_programs(void)
@@ -77,13 +77,6 @@ static bool find_programs(void)
 	*slash = '\0';
 	snprintf(self, sizeof self, "%s/pools", programs);
 	snprintf(counting, sizeof counting, "%s/pools-count", programs);
-	slash = strrchr(programs, '/');
-	*slash = '\0';
-	snprintf(shim, sizeof shim, "%s/libcopool.so", programs);
-	for (unsigned i = 0; i < ENTRANTS; i++) {
-		if (strcmp(entrants[i].contender, "copool, preloaded") == 0)
-			entrants[i].preload = shim;
-	}
 	return true;
 }
 
@@ -142,16 +135,16 @@ static int run(const struct plan *plan, char *const *words, const char *only, co
 /* Only what is ours: for the comparison with tests/fixtures/baseline.json. */
 static int run_baseline(void)
 {
-	struct entrant *linked = NULL, *preloaded = NULL;
+	struct entrant *linked = NULL, *interposed = NULL;
 
 	set_program(counting);
 	for (unsigned i = 0; i < ENTRANTS; i++) {
 		if (strcmp(entrants[i].label, "copool") == 0)
 			linked = &entrants[i];
 		if (strcmp(entrants[i].label, "copool, interposed") == 0)
-			preloaded = &entrants[i];
+			interposed = &entrants[i];
 	}
-	return report_baseline(linked, preloaded, self) ? 0 : 1;
+	return report_baseline(linked, interposed, self) ? 0 : 1;
 }
 
 /* The processes that this one starts. */

@@ -77,7 +77,7 @@ struct contender {
 	pattern_function *const *called;
 };
 
-extern const struct contender bare_array, copool_linked, copool_preloaded, malloc_free, shared_list,
+extern const struct contender bare_array, copool_linked, copool_interposed, malloc_free, shared_list,
         stack_of_queues, structure_alone, locked_batches, magazines_urcu, magazines_ck;
 
 /* An object for pools that have none. Counts what there is. */

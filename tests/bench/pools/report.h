@@ -22,7 +22,7 @@ void report_counts(struct report *report, const char *program);
  * Prints, as JSON, what must not grow unnoticed: instructions of the fast and the slow paths, depot
  * operations. False: it could not be counted.
  */
-bool report_baseline(struct entrant *linked, const struct entrant *preloaded, const char *program);
+bool report_baseline(struct entrant *linked, const struct entrant *interposed, const char *program);
 
 /* Each target, and whether it was reached; what was not measured is not said. */
 void report_targets(struct report *report);

@@ -113,14 +113,14 @@ static void keep_steps(
 	json_object_set_new(counts, put, json_integer((json_int_t)put_count));
 }
 
-bool report_baseline(struct entrant *linked, const struct entrant *preloaded, const char *program)
+bool report_baseline(struct entrant *linked, const struct entrant *interposed, const char *program)
 {
 	struct steps fast, slow, inlined;
 	json_t *counts = json_object(), *baseline;
 	uint64_t held;
 
-	if (!steps_count(&fast, program, preloaded->contender, preloaded->preload, PING_PONG, true) ||
-	        !steps_count(&slow, program, preloaded->contender, preloaded->preload, SAW_64, true) ||
+	if (!steps_count(&fast, program, interposed->contender, interposed->preload, PING_PONG, true) ||
+	        !steps_count(&slow, program, interposed->contender, interposed->preload, SAW_64, true) ||
 	        !steps_count(&inlined, program, linked->contender, NULL, PING_PONG, false)) {
 		fprintf(stderr, "pools: it cannot be stepped through: %m\n");
 		return false;

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct contender *const contenders[] = {&bare_array, &copool_linked, &copool_preloaded,
+static const struct contender *const contenders[] = {&bare_array, &copool_linked, &copool_interposed,
         &malloc_free, &shared_list, &stack_of_queues, &structure_alone, &locked_batches, &magazines_urcu,
         &magazines_ck};
 
