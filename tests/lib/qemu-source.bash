@@ -6,7 +6,7 @@
 STUBS=$TESTS/qemu-source
 
 # The releases of Debian whose source package is QEMU of that version.
-declare -A QEMU_SUITE=([7.2]=bookworm [10.0]=trixie [11.1]=sid)
+declare -gA QEMU_SUITE=([7.2]=bookworm [10.0]=trixie [11.1]=sid)
 
 fetch_source_suite() { # SUITE
 	local folder=$CACHE/apt/$1-source
@@ -104,7 +104,7 @@ build_tools() {
 		# Meson of another release: 10.0 wants a later one than Debian 12 has.
 		export PATH=$llvm:/usr/bin:/bin PYTHONPATH=$CACHE/meson/usr/lib/python3/dist-packages AR=
 		[[ $1 != 7.2 ]] || unset PYTHONPATH
-		if [[ $2 == gcc ]]; then unset AR; else AR=llvm-ar; fi
+		if [[ $2 == gcc ]]; then unset AR; else AR="llvm-ar"; fi
 		nice "$tree/configure" "${options[@]}" &&
 			sed -i '/CONFIG_VALGRIND_H/d' config-host.h && # as Debian's, where valgrind is not installed
 			nice ninja -j2 qemu-img qemu-io
