@@ -179,7 +179,8 @@ static bool hand_out(const struct stack_class *class, void *stack)
 /* A stack of the class; from the arena, where the pool has none that can be handed out. */
 static void *take_stack(struct stack_class *class)
 {
-	void *stack = only_counts(class) ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
+	void *stack =
+	        only_counts(class) ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
 
 	for (unsigned tries = 0; stack != NULL && !hand_out(class, stack); tries++) {
 		pool_destroy(&class->pool, stack);

@@ -96,7 +96,7 @@ int main(void)
 	pools_init(0, wake);
 	arena_init(&arena, GUARD_AUTO);
 	request_init(0, false);
-	sites_init(SITES_NEVER);
+	sites_init(SITES_NEVER, 0);
 	classes_init(&arena, POOL_CAP_AUTO);
 	test_recycled();
 	test_twice();
