@@ -13,11 +13,11 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -121,19 +121,37 @@ EXPORT int capset(void *header, const void *data)
 	return result;
 }
 
-/* Only a process of one thread can have a user namespace of its own. */
+/*
+ * Whether a call failed that only a process of one thread may make, perhaps because of ours; then ours is gone, until
+ * report_come_back(). errno stays the call's.
+ */
+static bool is_to_be_tried_alone(int result)
+{
+	return result != 0 && (errno == EINVAL || errno == EUSERS) && report_step_aside();
+}
+
 EXPORT int unshare(int flags)
 {
-	struct timespec moment = {0, 1000000};
-	int result;
+	int of_threads = CLONE_NEWUSER | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+	int saved = errno, result = real_unshare(flags);
 
-	if ((flags & CLONE_NEWUSER) != 0)
-		report_withdraw("the program goes into a user namespace of its own");
-	result = real_unshare(flags);
-	/* Our thread may still be on its way out of the kernel. */
-	for (int i = 0; i < 50 && result != 0 && errno == EINVAL && (flags & CLONE_NEWUSER) != 0; i++) {
-		nanosleep(&moment, NULL);
+	if ((flags & of_threads) != 0 && is_to_be_tried_alone(result)) {
+		errno = saved;
 		result = real_unshare(flags);
+		report_come_back();
+	}
+	return result;
+}
+
+/* `type` may be 0, and `fd` say which namespaces it is about. */
+EXPORT int setns(int fd, int type)
+{
+	int saved = errno, result = real_setns(fd, type);
+
+	if (is_to_be_tried_alone(result)) {
+		errno = saved;
+		result = real_setns(fd, type);
+		report_come_back();
 	}
 	return result;
 }

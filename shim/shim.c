@@ -8,6 +8,7 @@
  */
 #include "config.h"
 #include "host/host.h"
+#include "libc/elsewhere.h"
 #include "libc/real.h"
 #include "libc/self.h"
 #include "libc/warn.h"
@@ -65,6 +66,7 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
+	elsewhere_fork_child();
 	pool_fork_child();
 	origin_fork_child();
 	watch_fork_child();
@@ -178,6 +180,7 @@ __attribute__((constructor)) static void shim_start(void)
 	self_know();
 	config_read(&shim.config);
 	real_init();
+	elsewhere_init();
 	shim.outcome.mode = shim.outcome.way = "none";
 	host_say(&shim.outcome, shim.config.host == CONFIG_HOST_OFF ? "switched off by COPOOL_HOST=off"
 	                                                            : "the program has no known coroutines");

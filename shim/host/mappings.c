@@ -1,12 +1,12 @@
 /* Ranges are cut into pieces: each lies in one slot, or outside of all. */
 #include "host/mappings.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <time.h>
 
 struct piece {
 	uintptr_t low;
@@ -27,7 +27,6 @@ static bool is_in_transit(enum slot_state state)
  */
 static enum slot_state await(const struct slot *slot)
 {
-	const struct timespec moment = {.tv_nsec = 50000};
 	enum slot_state state = slot_state(slot);
 	int saved = errno;
 
@@ -35,7 +34,7 @@ static enum slot_state await(const struct slot *slot)
 		if (i < 100)
 			sched_yield();
 		else
-			nanosleep(&moment, NULL);
+			clock_sleep_us(50);
 		state = slot_state(slot);
 	}
 	errno = saved;
@@ -353,6 +352,7 @@ void *mappings_move(
 
 	if ((flags & MREMAP_FIXED) != 0)
 		give_up(arena, new_address, new_bytes);
+	errno = saved;
 	if (is_range(arena, address, old_bytes))
 		piece = piece_at(arena, low, high);
 	if (!piece.is_ours || new_bytes == 0 || (flags & ~may) != 0 ||
@@ -370,9 +370,9 @@ void *mappings_move(
 	if ((flags & ~MREMAP_MAYMOVE) == 0 && new_bytes <= old_bytes) {
 		uintptr_t end = end_of(arena, address, new_bytes);
 
-		if (end < high && arena_blank(&piece.place, end, high - end) != 0)
-			return MAP_FAILED;
-		return address;
+		error = end < high ? arena_blank(&piece.place, end, high - end) : 0;
+		errno = error == 0 ? saved : -error;
+		return error == 0 ? address : MAP_FAILED;
 	}
 	moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
 	if (moved != MAP_FAILED) {

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The loader's entry of the object that `address` lies in, or NULL. */
 static struct link_map *object_of(const void *address)
@@ -31,6 +32,22 @@ bool program_is_starting(void)
 			return true;
 	}
 	return false;
+}
+
+bool program_find_image(const void *address, struct elf_image *image)
+{
+	struct dl_find_object object;
+	const Elf64_Ehdr *header;
+
+	if (_dl_find_object((void *)address, &object) != 0)
+		return false;
+	header = object.dlfo_map_start;
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+		return false;
+	*image = (struct elf_image){.bias = object.dlfo_link_map->l_addr};
+	image->headers = (const Elf64_Phdr *)((uintptr_t)header + header->e_phoff);
+	image->count = header->e_phnum;
+	return true;
 }
 
 void host_say(struct host_outcome *outcome, const char *format, ...)

@@ -2,6 +2,8 @@
 #ifndef COPOOL_HOST_PROGRAM_H
 #define COPOOL_HOST_PROGRAM_H
 
+#include "patch/elf.h"
+
 #include <stdbool.h>
 
 /*
@@ -9,5 +11,8 @@
  * later by dlopen. Only then nobody can be inside its functions.
  */
 bool program_is_starting(void);
+
+/* The image of the program, or library, that an address lies in. Takes no lock of the loader's. False: there is none. */
+bool program_find_image(const void *address, struct elf_image *image);
 
 #endif

@@ -1,11 +1,11 @@
 /* Two open-addressed tables of words: sites, which stay, and mappings that still lack their guard page. */
 #include "host/sites.h"
 
+#include "host/program.h"
+#include "libc/warn.h"
 #include "patch/elf.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <link.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -90,22 +90,9 @@ void sites_init(enum sites_learning learning, size_t only_bytes)
 	}
 }
 
-static int image_of(const struct dl_find_object *object, struct elf_image *image)
-{
-	const Elf64_Ehdr *header = object->dlfo_map_start;
-
-	*image = (struct elf_image){.bias = object->dlfo_link_map->l_addr};
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
-		return -ENOEXEC;
-	image->headers = (const Elf64_Phdr *)((uintptr_t)header + header->e_phoff);
-	image->count = header->e_phnum;
-	return 0;
-}
-
 /* Which of the known functions `caller` lies in, counted from 1; 0: none. Takes no lock of the loader's. */
 static uint32_t find_owner(const void *caller)
 {
-	struct dl_find_object object;
 	struct elf_symbol symbol;
 	struct elf_image image;
 	uintptr_t address = (uintptr_t)caller;
@@ -114,7 +101,7 @@ static uint32_t find_owner(const void *caller)
 		if (address > sites.range[i].low && address <= sites.range[i].high)
 			return sites.range[i].owner;
 	}
-	if (_dl_find_object((void *)caller, &object) != 0 || image_of(&object, &image) != 0)
+	if (!program_find_image(caller, &image))
 		return 0;
 	address = (uintptr_t)caller - image.bias;
 	for (uint32_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -125,9 +112,10 @@ static uint32_t find_owner(const void *caller)
 	return 0;
 }
 
-static uint64_t hash(uint64_t key)
+/* Fibonacci hashing (Knuth 6.4): the highest bits depend on all of the key, also on a size in its own highest. */
+static uint64_t hash(uint64_t key, uint64_t places)
 {
-	return key * 0x9e3779b97f4a7c15 >> 32; /* Fibonacci hashing (Knuth 6.4) */
+	return (key * 0x9e3779b97f4a7c15 >> 32) * places >> 32;
 }
 
 /* The site's entry, made if it is new; NULL: its corner of the table is full. */
@@ -135,7 +123,7 @@ static struct site *site_of(const void *caller, size_t bytes)
 {
 	uint64_t key = (uintptr_t)caller | (uint64_t)(bytes >> PAGE_SHIFT) << SIZE_SHIFT;
 
-	for (uint64_t i = hash(key), end = i + PROBES; i < end; i++) {
+	for (uint64_t i = hash(key, SITES_MAX), end = i + PROBES; i < end; i++) {
 		struct site *site = &sites.site[i % SITES_MAX];
 		uint64_t found = LOAD(site->key);
 
@@ -152,6 +140,9 @@ static struct site *site_of(const void *caller, size_t bytes)
 			continue;
 		return site;
 	}
+	warn_once("there are too many kinds of mappings, by size and call site: some of those that came "
+	          "later are not "
+	          "known for stacks");
 	return NULL;
 }
 
@@ -224,7 +215,7 @@ void sites_note_mapping(const void *caller, const void *address, size_t bytes)
 	if (site == NULL || (LOAD(site->state) & SPOILED) != 0)
 		return;
 	atomic_fetch_add_explicit(&site->open, 1, memory_order_relaxed);
-	for (uint64_t i = hash((uintptr_t)address), end = i + PROBES; i < end; i++) {
+	for (uint64_t i = hash((uintptr_t)address, SITES_PENDING), end = i + PROBES; i < end; i++) {
 		uint64_t expected = 0;
 
 		if (atomic_compare_exchange_strong_explicit(&sites.pending[i % SITES_PENDING], &expected,
@@ -239,7 +230,7 @@ static struct site *take_pending(const void *address)
 {
 	uint64_t page_mask = ((uint64_t)1 << SIZE_SHIFT) - 1;
 
-	for (uint64_t i = hash((uintptr_t)address), end = i + PROBES; i < end; i++) {
+	for (uint64_t i = hash((uintptr_t)address, SITES_PENDING), end = i + PROBES; i < end; i++) {
 		_Atomic uint64_t *place = &sites.pending[i % SITES_PENDING];
 		uint64_t word = LOAD(*place);
 

@@ -18,6 +18,7 @@
 #include "config.h"
 #include "host/classes.h"
 #include "host/host.h"
+#include "host/label.h"
 #include "host/mappings.h"
 #include "host/observe.h"
 #include "host/request.h"
@@ -65,6 +66,7 @@ void *hook_mmap(
 			errno = saved;
 			return mapped;
 		}
+		errno = saved;
 		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
 		if (mapped != MAP_FAILED && protection != PROT_NONE)
 			sites_note_mapping(caller, mapped, request.bytes);
@@ -72,6 +74,7 @@ void *hook_mmap(
 	}
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 && arena_touches(&stacks.arena, address, bytes))
 		flags = mappings_make_way(&stacks.arena, address, bytes, flags);
+	errno = saved;
 	return real_mmap(address, bytes, protection, flags, fd, offset);
 }
 
@@ -172,89 +175,57 @@ void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	return real_mremap(address, old_bytes, new_bytes, flags, new_address);
 }
 
-static uint64_t mix(uint64_t hash, uint64_t piece)
-{
-	hash = (hash ^ piece) * 0x9e3779b97f4a7c15;
-	return hash ^ hash >> 32;
-}
-
-/*
- * A small number for a mapping's name, never 0: multiplicative hashing (Knuth), eight characters at a time,
- * of which the last may overlap those before.
- */
-static uint16_t hash_name(const char *name)
-{
-	size_t bytes = name != NULL ? strlen(name) : 0;
-	uint64_t hash = bytes, piece = 0;
-
-	for (size_t i = 0; i + sizeof piece < bytes; i += sizeof piece) {
-		memcpy(&piece, name + i, sizeof piece);
-		hash = mix(hash, piece);
-	}
-	if (bytes >= sizeof piece)
-		memcpy(&piece, name + bytes - sizeof piece, sizeof piece);
-	else if (bytes > 0)
-		memcpy(&piece, name, bytes);
-	hash = mix(hash, piece) >> 48;
-	return hash != 0 ? (uint16_t)hash : 1;
-}
-
-/* PHP names its stacks each time. A recycled one has its name, or the kernel's refusal, from the first time.
- */
-static int name_stack(const struct arena_place *place, unsigned long bytes, const char *name)
-{
-	struct slot *slot = place->slot;
-	uint16_t hash = hash_name(name);
-	int result;
-
-	if (slot->name == hash) {
-		classes_count_saved(place->class);
-		if (slot->is_name_refused)
-			errno = EINVAL;
-		return slot->is_name_refused ? -1 : 0;
-	}
-	result = real_prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, place->base, bytes, (unsigned long)name);
-	slot->name = result == 0 || errno == EINVAL ? hash : 0;
-	slot->is_name_refused = result != 0;
-	return result;
-}
-
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
 	struct arena_place place;
+	bool is_saved;
+	int result;
 
 	if (option == PR_SET_VMA && a == PR_SET_VMA_ANON_NAME && is_on() &&
 	        arena_find(&stacks.arena, (void *)b, &place) && place.offset == 0 &&
-	        c == place.class->bytes && slot_state(place.slot) == SLOT_LIVE)
-		return name_stack(&place, c, (const char *)d);
+	        c == place.class->bytes && slot_state(place.slot) == SLOT_LIVE) {
+		result = label_set(&place, c, (const char *)d, &is_saved);
+		if (is_saved)
+			classes_count_saved(place.class);
+		return result;
+	}
 	return real_prctl(option, a, b, c, d);
 }
 
 int hook_mlock(const void *address, size_t bytes)
 {
+	int saved = errno;
+
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		mappings_retire(&stacks.arena, address, bytes);
+	errno = saved;
 	return real_mlock(address, bytes);
 }
 
 int hook_mlock2(const void *address, size_t bytes, unsigned flags)
 {
+	int saved = errno;
+
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		mappings_retire(&stacks.arena, address, bytes);
+	errno = saved;
 	return real_mlock2(address, bytes, flags);
 }
 
 int hook_mlockall(int flags)
 {
-	int result;
+	int saved = errno, result;
 
 	if (!is_on())
 		return real_mlockall(flags);
 	arena_shrink(&stacks.arena);
 	arena_start_over(&stacks.arena);
+	errno = saved;
 	result = real_mlockall(flags);
-	if (result == 0)
+	if (result == 0) {
 		arena_start_over(&stacks.arena); /* what waits is as new mappings are from now on */
+		errno = saved;
+	}
 	return result;
 }
 
@@ -350,6 +321,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 
 	outcome->is_waiting = !is_expected(config) && (!outcome->has_stacks || outcome->learn_bytes != 0);
 	outcome->way = "stacks";
+	label_init();
 	request_init(config->stack_bytes, config->zero);
 	sites_init(config->learn                        ? SITES_EVERYWHERE
 	           : boost || outcome->learn_bytes != 0 ? SITES_IN_PROGRAM

@@ -23,6 +23,7 @@ typedef int(madvise_function)(void *, size_t, int);
 typedef int(mlock_function)(const void *, size_t);
 typedef int(prctl_function)(int, ...);
 typedef int(unshare_function)(int);
+typedef int(setns_function)(int, int);
 typedef int(capset_function)(void *, const void *);
 typedef int(sigaction_function)(int, const struct sigaction *, struct sigaction *);
 typedef sighandler_t(signal_function)(int, sighandler_t);
@@ -45,6 +46,7 @@ static struct {
 	mlockall_function *_Atomic mlockall;
 	prctl_function *_Atomic prctl;
 	unshare_function *_Atomic unshare;
+	setns_function *_Atomic setns;
 	capset_function *_Atomic capset;
 	sigaction_function *_Atomic sigaction;
 	signal_function *_Atomic signal;
@@ -54,7 +56,31 @@ static struct {
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
 #define FIND_NEXT(name)                                                                                      \
-	atomic_store_explicit(&next.name, (name##_function *)dlsym(RTLD_NEXT, #name), memory_order_relaxed)
+	atomic_store_explicit(&next.name, (name##_function *)find(#name), memory_order_relaxed)
+
+/* Whether it lies in this library. */
+static bool is_own(const void *function)
+{
+	struct dl_find_object own, found;
+
+	return _dl_find_object((void *)is_own, &own) == 0 && _dl_find_object((void *)function, &found) == 0 &&
+	       own.dlfo_link_map == found.dlfo_link_map;
+}
+
+/*
+ * The next object's function. RTLD_NEXT goes by who calls dlsym: where another preload, in front of us, has
+ * taken that over, what comes next to it is our own. Then libc's has to do.
+ */
+static void *find(const char *name)
+{
+	void *found = dlsym(RTLD_NEXT, name), *libc;
+
+	if (found == NULL || !is_own(found))
+		return found;
+	libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	found = libc != NULL ? dlsym(libc, name) : NULL;
+	return is_own(found) ? NULL : found;
+}
 
 void real_init(void)
 {
@@ -69,6 +95,7 @@ void real_init(void)
 	FIND_NEXT(mlockall);
 	FIND_NEXT(prctl);
 	FIND_NEXT(unshare);
+	FIND_NEXT(setns);
 	FIND_NEXT(capset);
 	FIND_NEXT(sigaction);
 	FIND_NEXT(signal);
@@ -155,6 +182,13 @@ int real_unshare(int flags)
 	unshare_function *function = NEXT(unshare);
 
 	return function != NULL ? function(flags) : (int)syscall(SYS_unshare, flags);
+}
+
+int real_setns(int fd, int type)
+{
+	setns_function *function = NEXT(setns);
+
+	return function != NULL ? function(fd, type) : (int)syscall(SYS_setns, fd, type);
 }
 
 int real_capset(void *header, const void *data)

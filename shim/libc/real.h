@@ -33,8 +33,9 @@ int real_mlock(const void *address, size_t bytes);
 int real_mlock2(const void *address, size_t bytes, unsigned flags);
 int real_mlockall(int flags);
 
-/* As in unshare(2). */
+/* As in unshare(2), setns(2). */
 int real_unshare(int flags);
+int real_setns(int fd, int type);
 
 /* As in capset(2): a struct __user_cap_header_struct, and two __user_cap_data_struct in its third version. */
 int real_capset(void *header, const void *data);

@@ -181,9 +181,10 @@ void sandbox_know(const struct sock_fprog *filter)
 	}
 	/* [is_tight] relaxed: a thread that takes on a filter sees it, and others are not yet bound. */
 	if (!is_free && !atomic_exchange_explicit(&is_tight, true, memory_order_relaxed))
-		warn("the program forbids itself system calls that this library makes: no new stacks are "
-		     "pooled, "
-		     "and there will be no final records");
+		warn_later(
+		        "the program forbids itself system calls that this library makes: no new stacks are "
+		        "pooled, "
+		        "and there will be no final records");
 }
 
 bool sandbox_is_tight(void)

@@ -17,6 +17,8 @@ enum { WARN_CELLS = 32 };
 
 struct cell {
 	_Atomic unsigned turn; /* less the cell's own number, so that zeroed cells are free */
+	const char *format;    /* to be put together with `number`; NULL: `text` is the message */
+	unsigned long number[2];
 	char text[WARN_BYTES];
 };
 
@@ -55,11 +57,20 @@ static bool take_position(unsigned *taken)
 		/* Full, unless another writer was faster. */
 		seen = position;
 		position = atomic_load_explicit(&ring.tail, memory_order_relaxed);
-		if (position == seen)
+		if (position == seen) {
+			/* [ring.dropped] relaxed: a statistic. */
+			atomic_fetch_add_explicit(&ring.dropped, 1, memory_order_relaxed);
 			return false;
+		}
 	}
 	*taken = position;
 	return true;
+}
+
+static void publish(unsigned position)
+{
+	/* [cell.turn] release: publishes the message to warn_next. */
+	atomic_store_explicit(&cell_at(position)->turn, turn_of(position, 1), memory_order_release);
 }
 
 void warn(const char *format, ...)
@@ -68,17 +79,36 @@ void warn(const char *format, ...)
 	unsigned position;
 	va_list arguments;
 
-	if (!take_position(&position)) {
-		/* [ring.dropped] relaxed: a statistic. */
-		atomic_fetch_add_explicit(&ring.dropped, 1, memory_order_relaxed);
+	if (!take_position(&position))
 		return;
-	}
+	cell_at(position)->format = NULL;
 	va_start(arguments, format);
 	vsnprintf(cell_at(position)->text, WARN_BYTES, format, arguments);
 	va_end(arguments);
-	/* [cell.turn] release: publishes the text to warn_next. */
-	atomic_store_explicit(&cell_at(position)->turn, turn_of(position, 1), memory_order_release);
+	publish(position);
 	errno = saved;
+}
+
+void warn_keep(const char *format, unsigned long a, unsigned long b)
+{
+	unsigned position;
+	struct cell *cell;
+
+	if (!take_position(&position))
+		return;
+	cell = cell_at(position);
+	cell->format = format;
+	cell->number[0] = a;
+	cell->number[1] = b;
+	publish(position);
+}
+
+bool warn_is_any(void)
+{
+	unsigned position = ring.head;
+
+	/* [cell.turn] relaxed: nothing of it is read. */
+	return atomic_load_explicit(&cell_at(position)->turn, memory_order_relaxed) == turn_of(position, 1);
 }
 
 bool warn_next(char *text)
@@ -86,10 +116,13 @@ bool warn_next(char *text)
 	unsigned position = ring.head;
 	struct cell *cell = cell_at(position);
 
-	/* [cell.turn] acquire: sees the text; pairs with warn. */
+	/* [cell.turn] acquire: sees the message; pairs with publish. */
 	if (atomic_load_explicit(&cell->turn, memory_order_acquire) != turn_of(position, 1))
 		return false;
-	memcpy(text, cell->text, WARN_BYTES);
+	if (cell->format != NULL)
+		snprintf(text, WARN_BYTES, cell->format, cell->number[0], cell->number[1]);
+	else
+		memcpy(text, cell->text, WARN_BYTES);
 	ring.head++;
 	/* [cell.turn] release: the text has been read; pairs with warn, a round later. */
 	atomic_store_explicit(&cell->turn, turn_of(position, WARN_CELLS), memory_order_release);
@@ -109,7 +142,7 @@ void warn_fork_child(void)
 		        atomic_load_explicit(&cell->turn, memory_order_relaxed) == turn_of(position, 1);
 
 		if (!is_read && !is_whole)
-			strcpy(cell->text, "a warning was lost in a fork");
+			cell->format = "a warning was lost in a fork";
 		atomic_store_explicit(
 		        &cell->turn, turn_of(position, is_read ? WARN_CELLS : 1), memory_order_relaxed);
 	}

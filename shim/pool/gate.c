@@ -1,8 +1,9 @@
 /* The gate between slow paths and fork. Its state is one per process, as fork is. */
 #include "pool/gate.h"
 
+#include "libc/clock.h"
+
 #include <sched.h>
-#include <time.h>
 
 struct gate gate;
 
@@ -47,18 +48,10 @@ void gate_leave(struct thread *thread)
 		exchange_visitor(thread_number(), 0);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* After a look that has found somebody inside: whether to look again. */
 static bool may_wait(uint64_t deadline_ms)
 {
-	if (now_ms() > deadline_ms)
+	if (clock_now_ms() > deadline_ms)
 		return false;
 	sched_yield();
 	return true;
@@ -96,7 +89,7 @@ static bool wait_for_visitors(uint64_t deadline_ms)
 
 bool gate_close(void (*interrupt)(void))
 {
-	uint64_t deadline_ms = now_ms() + GATE_WAIT_MS;
+	uint64_t deadline_ms = clock_now_ms() + GATE_WAIT_MS;
 	bool at_rest;
 
 	/* [gate.closed] seq_cst: before the reads of `inside`; pairs with gate_enter. */

@@ -1,6 +1,7 @@
 /* The table of pools, what may be asked of them while the program runs, and giving idle objects back. */
 #include "pool/pool.h"
 
+#include "libc/clock.h"
 #include "pool/gate.h"
 #include "pool/limits.h"
 #include "pool/observer.h"
@@ -35,14 +36,6 @@ static void set_control(_Atomic uint32_t *word, uint32_t value)
 	atomic_store_explicit(word, value, memory_order_release);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 int pools_init(unsigned decay_ms, void (*wake)(void))
 {
 	static struct thread_events events;
@@ -50,7 +43,7 @@ int pools_init(unsigned decay_ms, void (*wake)(void))
 	set_control(&pools.control.decay_ms, decay_ms);
 	set_control(&pools.control.max_batches, POOL_CAP_AUTO);
 	pools.wake = wake;
-	pools.start_ms = now_ms();
+	pools.start_ms = clock_now_ms();
 	limits_read(&pools.limits, "");
 	events.first_use = wake;
 	events.retire = retire_thread;
@@ -224,7 +217,7 @@ static unsigned wait_for(uint64_t left_ms)
 
 unsigned pool_trim_tick(void)
 {
-	uint64_t now = now_ms() - pools.start_ms;
+	uint64_t now = clock_now_ms() - pools.start_ms;
 	unsigned wait = UINT_MAX, window = window_ms();
 
 	if (pool_is_asked())

@@ -2,9 +2,9 @@
 #include "report/block.h"
 
 #include "config.h"
+#include "libc/clock.h"
 #include "libc/self.h"
 #include "pool/pool.h"
-#include "report/journal.h"
 #include "report/record.h"
 #include "report/report.h"
 
@@ -127,7 +127,7 @@ void block_know(const struct config *config, const struct report_host *host, con
 	block->interval_ms = config->interval_ms;
 	block->decay_ms = config->decay_ms;
 	block->max_batches = config->max_batches;
-	block->start_ms = journal_now_ms();
+	block->start_ms = clock_now_ms();
 	block->thread = address(thread);
 	block->pools = address(pools.pool);
 	block->pool_count = address(pools.count);
@@ -149,6 +149,6 @@ void block_know(const struct config *config, const struct report_host *host, con
 
 void block_fork_child(pid_t parent)
 {
-	copool_block.start_ms = journal_now_ms();
+	copool_block.start_ms = clock_now_ms();
 	copool_block.parent = (uint32_t)parent;
 }

@@ -8,6 +8,7 @@
  */
 #include "report/crash.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 #include "libc/self.h"
 #include "report/log.h"
@@ -53,7 +54,7 @@ static bool is_our_thread(void)
 /* Our thread has none of the program's descriptors: it takes a copy of its standard error. */
 static void borrow_stderr(void)
 {
-	int process = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int process = (int)syscall(SYS_pidfd_open, clock_pid(), 0);
 	int copy = (int)syscall(SYS_pidfd_getfd, process, STDERR_FILENO, 0);
 
 	if (copy >= 0)
@@ -85,12 +86,12 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 		snprintf(text, sizeof text,
 		        "%.64s [%d] dies of SIG%s %s, version " COPOOL_VERSION
 		        "; with COPOOL_HOST=off it runs without copool; please report this",
-		        self_name(), (int)getpid(), sigabbrev_np(signal), where);
+		        self_name(), (int)clock_pid(), sigabbrev_np(signal), where);
 		if (is_our_thread() && fcntl(STDERR_FILENO, F_GETFD) < 0)
 			borrow_stderr();
 		log_complain(text);
 	}
-	syscall(SYS_rt_tgsigqueueinfo, getpid(), gettid(), signal, info);
+	syscall(SYS_rt_tgsigqueueinfo, clock_pid(), gettid(), signal, info);
 	errno = saved;
 }
 

@@ -104,7 +104,7 @@ void depths_write(struct line *line, uint64_t uptime_ms, bool is_final, int (*wr
 	}
 }
 
-void depths_end(void)
+void depths_pause(void)
 {
 	for (unsigned i = 0; depths.is_on && i < pool_count(); i++) {
 		if (pool_at(i)->kind->stacks != NULL)
@@ -112,5 +112,11 @@ void depths_end(void)
 	}
 	if (depths.pagemap != DEPTH_NO_PAGEMAP)
 		close(depths.pagemap);
+	depths.pagemap = DEPTH_NO_PAGEMAP;
+}
+
+void depths_end(void)
+{
+	depths_pause();
 	depths_forget();
 }

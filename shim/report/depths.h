@@ -12,7 +12,7 @@
 /* A log was opened. `is_private`: the calling thread has its own table of descriptors. */
 void depths_begin(bool is_private);
 
-/* In a fork's child, and before the end of what depths_begin began. */
+/* In a fork's child, before depths_begin. */
 void depths_forget(void);
 
 /* Before idle objects may be given back: so that they are looked at first. */
@@ -24,7 +24,8 @@ void depths_attend(void);
  */
 void depths_write(struct line *line, uint64_t uptime_ms, bool is_final, int (*write)(void));
 
-/* Nobody looks any more. */
+/* Nobody looks until depths_begin; or any more. */
+void depths_pause(void);
 void depths_end(void);
 
 #endif

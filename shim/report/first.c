@@ -4,6 +4,7 @@
  */
 #include "report/first.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 #include "report/life.h"
 
@@ -72,7 +73,7 @@ static bool read_end(long *threads, long *status)
 	int fd, field = STATE;
 	ssize_t got;
 
-	snprintf(text, sizeof text, "/proc/self/task/%d/stat", (int)getpid());
+	snprintf(text, sizeof text, "/proc/self/task/%d/stat", (int)clock_pid());
 	fd = open(text, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;

@@ -6,6 +6,7 @@
 #include "report/journal.h"
 
 #include "config.h"
+#include "libc/clock.h"
 #include "libc/warn.h"
 #include "pool/doubt.h"
 #include "pool/pool.h"
@@ -22,7 +23,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /*
  * A log that may not grow beyond a size is written ever more rarely: for each STEP of that size, half as
@@ -35,7 +35,8 @@ static struct {
 	const struct config *config; /* written by journal_know, as `host` */
 	const struct report_host *host;
 	struct log log;
-	bool has_begun;      /* `open` has been said, or could not be */
+	bool has_announced;  /* `open` has been said, or could not be */
+	bool has_begun;      /* samples are written */
 	bool has_log;        /* wanted, and could be opened */
 	bool has_series;     /* for Prometheus */
 	bool is_full;        /* the log, and it says so */
@@ -49,14 +50,6 @@ static struct {
 	struct line line;
 } journal;
 
-uint64_t journal_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void journal_know(const struct config *config, const struct report_host *host)
 {
 	journal.config = config;
@@ -65,16 +58,20 @@ void journal_know(const struct config *config, const struct report_host *host)
 
 void journal_start_clock(void)
 {
-	journal.start_ms = journal_now_ms();
-	journal.sample_ms = journal.start_ms + journal.config->interval_ms;
-	journal.written_ms = journal.start_ms;
+	uint64_t now = clock_now_ms();
+
+	if (journal.start_ms == 0)
+		journal.start_ms = journal.written_ms = now;
+	journal.sample_ms = now + journal.config->interval_ms;
 }
 
 void journal_reset(pid_t parent)
 {
 	/* A log's descriptor, if there was one, is not in this table. */
 	journal.log.fd = -1;
-	journal.has_begun = journal.has_log = journal.has_series = journal.complains = false;
+	journal.has_announced = journal.has_begun = false;
+	journal.has_log = journal.has_series = journal.complains = false;
+	journal.start_ms = 0;
 	journal.parent = parent;
 	journal.is_silent = true;
 	depths_forget();
@@ -208,26 +205,53 @@ static bool open_log(bool is_private)
 }
 
 /* The `open` record, and what went wrong before; on the standard error if the log cannot say it. */
-void journal_begin(bool is_private)
+static void announce(bool is_private)
 {
-	bool is_wanted = journal.config->log[0] != '\0';
 	int error;
 
-	journal.has_begun = true;
-	watch_begin(is_private);
+	journal.has_announced = true;
 	journal.complains = !journal.is_silent && strcmp(journal.config->log, "stderr") != 0;
-	journal.has_log = is_wanted && open_log(is_private);
+	journal.has_log = journal.config->log[0] != '\0' && open_log(is_private);
 	if (journal.has_log) {
 		line_open(&journal.line, journal.config, journal.host, journal.parent);
 		error = write_line();
 		journal.complains = journal.complains && error != 0;
 		if (error != 0)
 			warn_of_log(warn_reason(-error), "lines that cannot be written are lost");
-		depths_begin(is_private);
 	}
 	journal.has_series = prometheus_begin(journal.config, journal.host, journal.parent != 0);
 	write_warnings();
 	journal.complains = false;
+}
+
+void journal_announce(void)
+{
+	announce(false);
+}
+
+void journal_begin(bool is_private)
+{
+	unsigned lost = journal.log.lost;
+
+	journal.has_begun = true;
+	watch_begin(is_private);
+	if (!journal.has_announced)
+		announce(is_private);
+	else if (journal.has_log) {
+		journal.has_log = open_log(is_private);
+		journal.log.lost = lost;
+	}
+	if (journal.has_log)
+		depths_begin(is_private);
+	write_warnings();
+}
+
+void journal_pause(void)
+{
+	log_close(&journal.log);
+	/* Until there is another thread, nothing may stay open. */
+	journal.log.is_private = false;
+	depths_pause();
 }
 
 /* Whether the log, as large as it is, is to have samples now. */
@@ -260,7 +284,7 @@ static void note_way(void)
 
 void journal_sample(void)
 {
-	uint64_t now = journal_now_ms();
+	uint64_t now = clock_now_ms();
 
 	note_way();
 	depths_attend();
@@ -281,7 +305,7 @@ void journal_sample(void)
 
 unsigned journal_wait_ms(unsigned wait_ms, unsigned patience_ms)
 {
-	uint64_t now = journal_now_ms(), left = journal.sample_ms > now ? journal.sample_ms - now : 0;
+	uint64_t now = clock_now_ms(), left = journal.sample_ms > now ? journal.sample_ms - now : 0;
 	bool is_first = left < (uint64_t)wait_ms + patience_ms;
 
 	return (journal.has_log || journal.has_series) && is_first ? (unsigned)left : wait_ms;
@@ -296,7 +320,7 @@ void journal_end(void)
 		return;
 	log_refresh(&journal.log);
 	note_way();
-	write_pools(RECORD_FINAL, journal_now_ms());
+	write_pools(RECORD_FINAL, clock_now_ms());
 	blame_write(&journal.line, write_line);
 	write_warnings();
 	depths_end();

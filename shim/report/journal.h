@@ -6,19 +6,15 @@
 #define COPOOL_REPORT_JOURNAL_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 struct config;
 struct report_host;
 
-/* CLOCK_MONOTONIC. */
-uint64_t journal_now_ms(void);
-
 /* Both must stay valid. */
 void journal_know(const struct config *config, const struct report_host *host);
 
-/* The process begins to report: uptime and intervals count from now. */
+/* Uptime counts from the first call, and intervals from each: the process, or a thread, begins to report. */
 void journal_start_clock(void);
 
 /*
@@ -29,10 +25,17 @@ void journal_start_clock(void);
 void journal_reset(pid_t parent);
 
 /*
- * The `open` record, and what went wrong before; on the standard error if there is no log to say it.
- * `is_private`: the calling thread has its own table of descriptors.
+ * In the constructor: the `open` record, and what went wrong before; on the standard error if there is no log to say it.
+ * Nothing stays open.
  */
+void journal_announce(void);
+
+/* The same, if it has not been said yet; and from then on samples. `is_private`: the calling thread has its own table of
+ * descriptors, and it goes away with that. */
 void journal_begin(bool is_private);
+
+/* The thread ends, and another will begin again. */
+void journal_pause(void);
 
 /* The samples, if they are due. */
 void journal_sample(void);

@@ -1,9 +1,11 @@
 #include "report/life.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -25,9 +27,8 @@ void life_know(struct life *life)
 
 struct timespec life_deadline(unsigned wait_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_now();
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += wait_ms / 1000;
 	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
@@ -37,14 +38,24 @@ struct timespec life_deadline(unsigned wait_ms)
 
 void life_await(const struct life *life, unsigned wait_ms)
 {
-	struct timespec until = life_deadline(wait_ms);
-	long result;
+	uint64_t now = clock_now_ms(), deadline = now + wait_ms;
+	bool is_there = life->word != NULL;
 
-	if (life->word == NULL)
-		return;
 	/* Only the kernel looks at the word, which may be unmapped, or another thread's, by now. */
-	do
-		result = syscall(SYS_futex, life->word, FUTEX_WAIT_BITSET, life->number, &until, NULL,
-		        FUTEX_BITSET_MATCH_ANY);
-	while (result == 0 || errno == EINTR);
+	for (; is_there && now < deadline; now = clock_now_ms()) {
+		struct timespec left = {
+		        (time_t)((deadline - now) / 1000), (long)((deadline - now) % 1000) * 1000000};
+
+		is_there = syscall(SYS_futex, life->word, FUTEX_WAIT, life->number, &left, NULL, 0) == 0 ||
+		           errno == EINTR || errno == ETIMEDOUT;
+	}
+}
+
+void life_await_exit(const struct life *life, unsigned wait_ms)
+{
+	uint64_t deadline = clock_now_ms() + wait_ms;
+
+	life_await(life, wait_ms);
+	while (syscall(SYS_tgkill, clock_pid(), life->number, 0) == 0 && clock_now_ms() < deadline)
+		clock_sleep_us(50);
 }

@@ -21,6 +21,9 @@ void life_know(struct life *life);
 /* The time, on CLOCK_MONOTONIC, until which to wait `wait_ms` from now. */
 struct timespec life_deadline(unsigned wait_ms);
 
+/* As life_await, and until the kernel has no trace of it either. */
+void life_await_exit(const struct life *life, unsigned wait_ms);
+
 /* Waits until that thread has ended, also for libc, which counts threads; at most `wait_ms`. Not its own. */
 void life_await(const struct life *life, unsigned wait_ms);
 

@@ -2,6 +2,7 @@
 #include "report/line.h"
 
 #include "config.h"
+#include "libc/clock.h"
 #include "libc/self.h"
 #include "pool/pool.h"
 #include "report/report.h"
@@ -11,8 +12,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 /* Kept free for what must still fit when a text has been cut: a quote, numbers, the closing brace. */
 enum { LINE_RESERVE = 1024 };
@@ -111,18 +110,17 @@ void line_number(struct line *line, const char *key, uint64_t number)
 
 void line_begin(struct line *line, const char *type)
 {
-	struct timespec now;
+	struct timespec now = clock_wall();
 	char seconds[40];
 
 	line->used = 0;
 	put(line, "{", 1);
 	line_text(line, RECORD_KEY_TYPE, type);
-	clock_gettime(CLOCK_REALTIME, &now);
 	put_key(line, RECORD_KEY_TIME);
 	put(line, seconds,
 	        snprintf(
 	                seconds, sizeof seconds, "%lld.%03ld", (long long)now.tv_sec, now.tv_nsec / 1000000));
-	line_number(line, RECORD_KEY_PID, getpid());
+	line_number(line, RECORD_KEY_PID, clock_pid());
 }
 
 void line_end(struct line *line)

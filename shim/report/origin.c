@@ -16,6 +16,7 @@
  */
 #include "report/origin.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 #include "libc/warn.h"
 
@@ -439,10 +440,8 @@ void origin_begin(bool is_private)
 
 void origin_fork_prepare(void)
 {
-	struct timespec moment = {0, 1000000};
-
 	for (unsigned i = 0; origin.is_loaded && !enter(1) && i < FORK_WAIT_MS; i++)
-		nanosleep(&moment, NULL);
+		clock_sleep_us(1000);
 }
 
 /* [origin.walking] relaxed in the next two: written by this thread if it is its own. */

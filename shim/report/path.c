@@ -1,6 +1,7 @@
 /* What %p, %n and %% stand for, and opening. */
 #include "report/path.h"
 
+#include "libc/clock.h"
 #include "libc/self.h"
 #include "report/utf8.h"
 
@@ -75,7 +76,7 @@ int path_expand(char *path, const char *setting, const char *start_dir)
 			continue;
 		}
 		if (*setting == 'p')
-			snprintf(text, sizeof text, "%d", (int)getpid());
+			snprintf(text, sizeof text, "%d", (int)clock_pid());
 		else if (*setting != '%')
 			return -EDOM;
 		error = append(path, &used, text);

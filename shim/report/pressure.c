@@ -2,6 +2,8 @@
 #include "report/pressure.h"
 
 #include "libc/cgroup.h"
+#include "libc/clock.h"
+#include "pool/pool.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STALLED_SHARE = 10 };
+enum { STALLED_SHARE = 10, LOOK_MS = 900 };
 
 static int open_of_machine(const char *root)
 {
@@ -72,4 +74,21 @@ bool pressure_is_felt(struct pressure *pressure, uint64_t now_ms)
 
 	pressure->looked_ms = now_ms;
 	return events > 0 || stalled_us / 1000 * STALLED_SHARE > passed_ms;
+}
+
+void pressure_relieve(struct pressure *pressure)
+{
+	uint64_t now = clock_now_ms();
+	bool is_felt;
+
+	if (!pool_has_spare()) {
+		pressure->state = MEMORY_UNKNOWN;
+		return;
+	}
+	if (pressure->state != MEMORY_UNKNOWN && now - pressure->looked_ms < LOOK_MS)
+		return;
+	is_felt = pressure_is_felt(pressure, now) && pressure->state != MEMORY_UNKNOWN;
+	if (is_felt)
+		pool_relieve(pressure->state == MEMORY_FINE);
+	pressure->state = is_felt ? MEMORY_SHORT : MEMORY_FINE;
 }

@@ -14,6 +14,11 @@ struct pressure {
 	uint64_t events; /* how often the group came to a limit, as last read, from the beginning of time */
 	uint64_t stalled_us; /* how long tasks waited for memory, likewise */
 	uint64_t looked_ms;  /* when that was */
+	enum {
+		MEMORY_UNKNOWN,
+		MEMORY_FINE,
+		MEMORY_SHORT
+	} state; /* as pressure_relieve found it; UNKNOWN: since when is not known either */
 };
 
 /* Nothing is known, and nothing will be felt. */
@@ -33,5 +38,11 @@ void pressure_open(struct pressure *pressure, const char *root);
  * than a tenth of the time. Two reads; no file is opened.
  */
 bool pressure_is_felt(struct pressure *pressure, uint64_t now_ms);
+
+/*
+ * Gives idle objects back where memory is short. That is only asked while there are any, so that an idle process makes no
+ * call; what was before counts for nothing.
+ */
+void pressure_relieve(struct pressure *pressure);
 
 #endif

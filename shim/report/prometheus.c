@@ -5,6 +5,7 @@
 #include "report/prometheus.h"
 
 #include "config.h"
+#include "libc/clock.h"
 #include "libc/self.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
@@ -145,7 +146,7 @@ static void escape(char *value, const char *text)
 
 static void add_labels(void)
 {
-	add("{program=\"%s\",pid=\"%d\"", prometheus.program, (int)getpid());
+	add("{program=\"%s\",pid=\"%d\"", prometheus.program, (int)clock_pid());
 }
 
 static void add_metric(const struct metric *metric, const char *pool, const struct pool_stats *stats)
@@ -255,7 +256,7 @@ bool prometheus_begin(const struct config *config, const struct report_host *hos
 	if (bytes < 5 || strcmp(setting + bytes - 5, ".prom") != 0)
 		warn("COPOOL_PROMETHEUS=%.300s: the collector reads files that end in .prom alone", setting);
 	snprintf(
-	        prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path, (int)getpid());
+	        prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path, (int)clock_pid());
 	escape(prometheus.program, self_name());
 	return true;
 }

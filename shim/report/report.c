@@ -2,22 +2,24 @@
  * The statistics thread: has the journal written, and runs the clock of the trimming. It is told things by
  *`bell`, a futex that anybody may ring without waiting:
  *
- *	        report_start              nothing to trim
- *	NONE ------------------> RUNNING <---------------> ASLEEP	report_wake rings
- *	 |                          ^ |                       |
- *	 | no thread to be had      | +--------- fork --------+
- *	 v                   pool used|                       |
- *	ALONE ------- fork ----> ARMED                      DONE	after report_stop
+ *	      report_start           a pool is used             nothing to trim
+ *	NONE --------------> ARMED -------------------> RUNNING <---------------> ASLEEP
+ *	                      ^ ^                        |   ^                      |
+ *	                      | +--------- fork ---------+---|----------------------+
+ *	                      |                          |   | report_come_back     |
+ *	       fork           |     no thread to be had  |  DONE <------------------+ report_step_aside
+ *	ALONE ----------------+ <------------------------+                            report_withdraw, report_stop
  *
- * report_wait goes from NONE to ARMED. Where there is nothing for the thread to do, LATENT takes the place of
- * RUNNING and ARMED, until somebody asks for a change from outside (pool_is_asked).
- * ALONE: constructor and destructor write what they can themselves.
+ * Where there is nothing for the thread to do, LATENT takes the place of ARMED, until somebody asks for a change from
+ * outside (pool_is_asked). The constructor writes the `open` record itself, and so has a program that pools nothing no
+ * thread. ALONE: the destructor writes what it can.
  * `shared` is written as its comments say; everything else belongs to the thread, or, while there is none, to
  * the constructor, the destructor or the forking thread.
  */
 #include "report/report.h"
 
 #include "config.h"
+#include "libc/clock.h"
 #include "libc/real.h"
 #include "libc/sandbox.h"
 #include "libc/warn.h"
@@ -28,6 +30,7 @@
 #include "report/journal.h"
 #include "report/life.h"
 #include "report/log.h"
+#include "report/moment.h"
 #include "report/pressure.h"
 #include "report/record.h"
 #include "report/worker.h"
@@ -51,7 +54,6 @@ enum {
 	STOP_WAIT_MS = 2000,
 	CHILD_WAIT_MS = 20,
 	CONFINED_WAIT_MS = 1000, /* at most, where the bell may not be rung */
-	PRESSURE_LOOK_MS = 900,
 	FIRST_FD = 3,
 };
 
@@ -73,6 +75,7 @@ static struct {
 	_Atomic uint32_t bell; /* rung by adding one */
 	_Atomic uint32_t step; /* 1: the thread is ready, 2: it has ended; a futex as well */
 	_Atomic bool is_stopping;
+	_Atomic bool is_aside;    /* it stops for a moment only; of who has set it, the rest below */
 	_Atomic bool is_confined; /* the bell may not be rung any more: the thread looks by itself */
 } shared;
 
@@ -83,19 +86,9 @@ static struct {
 	bool is_child;               /* of a fork that went on without exec */
 	pthread_key_t first_thread;  /* has a value in the thread that began the process */
 	bool has_key;                /* the one above is there */
-	sigset_t blocked;            /* of that thread, when it is not in a signal handler */
 	struct life life;            /* of the statistics thread, from its first step on */
+	struct pressure pressure;    /* the thread's */
 } report;
-
-/* Whether memory is short, as the thread finds it. */
-static struct {
-	struct pressure pressure;
-	enum {
-		MEMORY_UNKNOWN,
-		MEMORY_FINE,
-		MEMORY_SHORT
-	} state; /* UNKNOWN: since when is not known either */
-} memory;
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
 {
@@ -115,9 +108,9 @@ static void ring(_Atomic uint32_t *word)
 /* Waits until the thread has come to `step`, at most `wait_ms`; false: it has not. */
 static bool await(uint32_t step, unsigned wait_ms)
 {
-	uint64_t now = journal_now_ms(), deadline = now + wait_ms;
+	uint64_t now = clock_now_ms(), deadline = now + wait_ms;
 
-	for (; now < deadline; now = journal_now_ms()) {
+	for (; now < deadline; now = clock_now_ms()) {
 		/* [step] acquire: pairs with ring. */
 		uint32_t seen = atomic_load_explicit(&shared.step, memory_order_acquire);
 
@@ -156,27 +149,6 @@ static bool leave_host_files(void)
 	return true;
 }
 
-/*
- * Gives idle objects back where memory is short. That is only asked while there are any, so that an idle
- * process makes no call; what was before counts for nothing.
- */
-static void relieve(void)
-{
-	uint64_t now = journal_now_ms();
-	bool is_felt;
-
-	if (!pool_has_spare()) {
-		memory.state = MEMORY_UNKNOWN;
-		return;
-	}
-	if (memory.state != MEMORY_UNKNOWN && now - memory.pressure.looked_ms < PRESSURE_LOOK_MS)
-		return;
-	is_felt = pressure_is_felt(&memory.pressure, now) && memory.state != MEMORY_UNKNOWN;
-	if (is_felt)
-		pool_relieve(memory.state == MEMORY_FINE);
-	memory.state = is_felt ? MEMORY_SHORT : MEMORY_FINE;
-}
-
 /* What is due, until the bell says stop. */
 static void serve(void)
 {
@@ -188,7 +160,7 @@ static void serve(void)
 		/* [is_stopping] relaxed: set before the bell was rung. */
 		if (atomic_load_explicit(&shared.is_stopping, memory_order_relaxed))
 			return;
-		relieve();
+		pressure_relieve(&report.pressure);
 		wait = pool_trim_tick();
 		if (wait == UINT_MAX) {
 			/* [phase] seq_cst: before the second look at the pools; pairs with report_wake. */
@@ -225,37 +197,56 @@ static void *run(void *unused)
 	if (report.is_child)
 		futex_wait(&shared.bell, 0, CHILD_WAIT_MS);
 	journal_begin(is_private);
-	memory.pressure = (struct pressure)PRESSURE_INIT;
-	memory.state = MEMORY_UNKNOWN;
+	report.pressure = (struct pressure)PRESSURE_INIT;
 	/* In the program's own table no descriptor of ours shall be. */
 	if (is_private)
-		pressure_open(&memory.pressure, "");
+		pressure_open(&report.pressure, "");
 	if (is_private && strcmp(report.config->log, "stderr") != 0)
 		close(STDERR_FILENO);
 	ring(&shared.step);
 	serve();
-	journal_end();
+	/* [is_aside] relaxed: set before the bell was rung. */
+	if (atomic_load_explicit(&shared.is_aside, memory_order_relaxed) && !first_has_ended())
+		journal_pause();
+	else
+		journal_end();
 	set_out(PHASE_DONE);
 	ring(&shared.step);
 	first_follow();
 	return NULL;
 }
 
-/* Starts the thread, and is RUNNING; or ALONE and -errno. */
-static int start(void)
+/* What is opened by a path, which may soon lead elsewhere, or be forbidden. */
+static bool wants_files(const struct config *config)
+{
+	return config->log[0] != '\0' || config->prometheus[0] != '\0';
+}
+
+static bool wants_thread(const struct config *config)
+{
+	return wants_files(config) || config->decay_ms != 0;
+}
+
+/*
+ * Starts the thread for who has made the phase RUNNING, or it is ALONE. Where there are files to open, waits until they
+ * are, and the thread has its own table of descriptors: then nothing that the program does next to its own, its root
+ * folder or its rights matters.
+ */
+static void start(void)
 {
 	int error;
 
 	journal_start_clock();
-	/* [phase] relaxed: the new thread sees what was done before it. */
-	atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	error = worker_start(run, report.stack_bytes);
-	if (error == 0)
-		return 0;
-	warn("the statistics thread cannot be started (%s): no samples, and no idle object is given back",
+	if (error == 0) {
+		if (wants_files(report.config) && !report.is_child)
+			await(1, START_WAIT_MS);
+		return;
+	}
+	warn_later(
+	        "the statistics thread cannot be started (%s): no samples, and no idle object is given back",
 	        warn_reason(-error));
-	atomic_store_explicit(&shared.phase, PHASE_ALONE, memory_order_relaxed);
-	return error;
+	set_out(PHASE_ALONE);
 }
 
 /* ---- without a thread ---- */
@@ -284,17 +275,12 @@ static void without_signals(void (*write)(void))
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void begin_alone(void)
-{
-	journal_begin(false);
-}
-
 /* ---- the ways in ---- */
 
 static void know(const struct config *config, const struct report_host *host)
 {
 	report.config = config;
-	report.pid = getpid();
+	report.pid = clock_pid();
 	journal_know(config, host);
 	block_know(config, host, &shared.phase);
 	log_know_standard();
@@ -326,40 +312,25 @@ static void know_first_thread(void)
 		pthread_setspecific(report.first_thread, &report);
 	}
 	first_know();
-	pthread_sigmask(SIG_BLOCK, NULL, &report.blocked);
+	moment_know();
 }
 
-static bool wants_thread(const struct config *config)
+void report_start(const struct config *config, const struct report_host *host)
 {
-	return config->log[0] != '\0' || config->prometheus[0] != '\0' || config->decay_ms != 0;
-}
-
-int report_start(const struct config *config, const struct report_host *host)
-{
-	int error = 0;
-
 	know(config, host);
 	know_first_thread();
 	report.stack_bytes = worker_stack_bytes();
-	if (wants_thread(config)) {
-		error = start();
-		if (error == 0)
-			await(1, START_WAIT_MS);
-		else
-			without_signals(begin_alone);
-	} else {
-		if (config_mistakes() > 0)
-			without_signals(begin_alone);
-		set_out(PHASE_LATENT);
-	}
-	return error;
+	journal_start_clock();
+	if (wants_files(config) || warn_is_any())
+		without_signals(journal_announce);
+	set_out(wants_thread(config) ? PHASE_ARMED : PHASE_LATENT);
 }
 
 void report_inert(const struct config *config, const struct report_host *host)
 {
 	know(config, host);
 	if (config->log[0] != '\0')
-		without_signals(begin_alone);
+		without_signals(journal_announce);
 }
 
 void report_wait(
@@ -382,7 +353,7 @@ static bool stop(void)
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
 	/* A child that the fork handlers did not hear of has no thread. */
-	if (sandbox_is_tight() || report.pid != getpid())
+	if (sandbox_is_tight() || report.pid != clock_pid())
 		return false;
 	if (phase == PHASE_ALONE)
 		without_signals(journal_end);
@@ -398,33 +369,71 @@ static bool stop(void)
 
 void report_stop(void)
 {
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+
+	/* Pools that were used in signal handlers alone. */
+	if (phase == PHASE_ARMED && pool_count() > 0 && !report.is_child && change(PHASE_ARMED, PHASE_ALONE))
+		journal_start_clock();
 	stop();
+}
+
+bool report_step_aside(void)
+{
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
+	bool is_gone = false;
+
+	/* [is_aside] relaxed: published by the bell; one thread at a time. */
+	if ((phase == PHASE_RUNNING || phase == PHASE_ASLEEP) &&
+	        !atomic_exchange_explicit(&shared.is_aside, true, memory_order_relaxed)) {
+		is_gone = stop();
+		if (is_gone)
+			life_await_exit(&report.life, STOP_WAIT_MS);
+	}
+	errno = saved;
+	return is_gone;
+}
+
+void report_come_back(void)
+{
+	int saved = errno;
+
+	/* [all] relaxed: the new thread sees what was done before it. */
+	atomic_store_explicit(&shared.step, 0, memory_order_relaxed);
+	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
+	atomic_store_explicit(&shared.is_aside, false, memory_order_relaxed);
+	if (change(PHASE_DONE, PHASE_RUNNING))
+		start();
+	errno = saved;
 }
 
 void report_confine(void)
 {
-	/* [phase] relaxed: as in report_stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
 
 	/* [is_confined] relaxed: published by the bell. */
 	atomic_store_explicit(&shared.is_confined, true, memory_order_relaxed);
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
 		ring(&shared.bell);
+	errno = saved;
 }
 
 void report_withdraw(const char *why)
 {
-	/* [phase] relaxed: as in report_stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
 
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
-		warn("%s: " NO_MORE, why);
+		warn_later("%s: " NO_MORE, why);
 		/* Gone for libc as well: the last thread that it knows ends the process, and flushes its files. */
 		if (stop())
 			life_await(&report.life, STOP_WAIT_MS);
 	} else if (!change(PHASE_ARMED, PHASE_DONE)) {
 		change(PHASE_LATENT, PHASE_DONE);
 	}
+	errno = saved;
 }
 
 void report_fork_child(void)
@@ -435,47 +444,20 @@ void report_fork_child(void)
 	block_fork_child(report.pid);
 	if (sandbox_is_tight())
 		set_out(PHASE_DONE);
+	if (phase == PHASE_DONE && atomic_load_explicit(&shared.is_aside, memory_order_relaxed))
+		phase = PHASE_ARMED;
 	if (phase == PHASE_NONE || phase == PHASE_DONE || sandbox_is_tight())
 		return;
 	warn_fork_child();
 	atomic_store_explicit(&shared.bell, 0, memory_order_relaxed);
 	atomic_store_explicit(&shared.step, 0, memory_order_relaxed);
 	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
+	atomic_store_explicit(&shared.is_aside, false, memory_order_relaxed);
 	set_out(phase == PHASE_LATENT ? PHASE_LATENT : PHASE_ARMED);
 	journal_reset(report.pid);
 	know_first_thread();
 	report.is_child = true;
-	report.pid = getpid();
-}
-
-/* Whether the program has a handler for it that may run anywhere, in malloc too; or nobody can say. */
-static bool is_handled(int number)
-{
-	struct sigaction action;
-
-	if (number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL ||
-	        number == SIGTRAP)
-		return false;
-	return sigaction(number, NULL, &action) != 0 ||
-	       (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
-}
-
-/*
- * Whether this looks like a signal handler: its own signal is blocked. It may have interrupted malloc, which
- * the making of a thread needs. A thread that blocks such a signal for good looks the same, and another has
- * to do.
- */
-static bool may_be_handler(void)
-{
-	sigset_t blocked;
-
-	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
-	for (int number = 1; number < NSIG; number++) {
-		if (sigismember(&blocked, number) == 1 && sigismember(&report.blocked, number) != 1 &&
-		        is_handled(number))
-			return true;
-	}
-	return false;
+	report.pid = clock_pid();
 }
 
 void report_wake(void)
@@ -489,9 +471,9 @@ void report_wake(void)
 	 * sleep is seen here.
 	 */
 	phase = atomic_load_explicit(&shared.phase, memory_order_seq_cst);
-	if (phase == PHASE_ARMED && !may_be_handler() && change(PHASE_ARMED, PHASE_RUNNING))
+	if (phase == PHASE_ARMED && !moment_is_handler() && change(PHASE_ARMED, PHASE_RUNNING))
 		start();
-	else if (phase == PHASE_LATENT && pool_is_asked() && !may_be_handler() &&
+	else if (phase == PHASE_LATENT && pool_is_asked() && !moment_is_handler() &&
 	         change(PHASE_LATENT, PHASE_RUNNING))
 		start();
 	else if (phase == PHASE_ASLEEP && change(PHASE_ASLEEP, PHASE_RUNNING))

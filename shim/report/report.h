@@ -23,12 +23,11 @@ struct report_host {
 };
 
 /*
- * Starts the statistics thread (waiting, bounded, until it has its private descriptor table and its log is
- * open, so that what the host does next to its descriptors, root folder or rights cannot matter).
- * Called once, from the constructor, after the host has been attached. `config` and `host` must stay valid.
- * Returns 0, or -errno when there is no thread: the pool works without.
+ * For a program that has something to pool: writes the `open` record if a log was asked for. The statistics thread starts
+ * when report_wake() is first called, so a program that never pools anything has none. Called once, from the constructor,
+ * after the host has been attached. `config` and `host` must stay valid.
  */
-int report_start(const struct config *config, const struct report_host *host);
+void report_start(const struct config *config, const struct report_host *host);
 
 /*
  * For a program that has nothing to pool: writes the one `open` line (and queued warnings) if a log was asked
@@ -52,6 +51,13 @@ void report_stop(void);
  */
 void report_withdraw(const char *why);
 
+/*
+ * Ends the thread for the moment in which the program does what only a program with one thread can do. False: there is
+ * none, or it does not end; then there is no way back either. errno survives both.
+ */
+bool report_step_aside(void);
+void report_come_back(void);
+
 /* The program is about to confine itself: it may be the last time that the thread can be woken. */
 void report_confine(void);
 
@@ -61,7 +67,9 @@ void report_confine(void);
  */
 void report_fork_child(void);
 
-/* Starts the thread when it should run and does not (after a fork). Cheap; called from the pool's slow path.
+/*
+ * Starts the thread when it should run and does not: at the first use of a pool, also after a fork. Else cheap; called
+ * from the pool's slow path.
  */
 void report_wake(void);
 

@@ -1,9 +1,10 @@
 /* A thread that the host hardly notices: a small stack, no signals. */
 #include "report/worker.h"
 
+#include "libc/elsewhere.h"
+
 #include <link.h>
 #include <pthread.h>
-#include <signal.h>
 
 enum { STACK_BYTES = 128 << 10, PAGE_BYTES_MAX = 64 << 10 };
 
@@ -25,21 +26,32 @@ size_t worker_stack_bytes(void)
 	return STACK_BYTES + (storage + PAGE_BYTES_MAX - 1) / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
 }
 
-int worker_start(void *(*run)(void *), size_t stack_bytes)
+/* What a thread is made of, and what came of it. */
+struct making {
+	void *(*run)(void *);
+	size_t stack_bytes;
+	int error;
+};
+
+static void make(void *argument)
 {
+	struct making *making = argument;
 	pthread_attr_t attributes;
 	pthread_t thread;
-	sigset_t all, before;
-	int error = pthread_attr_init(&attributes);
 
-	if (error != 0)
-		return -error;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	making->error = pthread_attr_init(&attributes);
+	if (making->error != 0)
+		return;
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, stack_bytes);
-	error = pthread_create(&thread, &attributes, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_setstacksize(&attributes, making->stack_bytes);
+	making->error = pthread_create(&thread, &attributes, making->run, NULL);
 	pthread_attr_destroy(&attributes);
-	return -error;
+}
+
+int worker_start(void *(*run)(void *), size_t stack_bytes)
+{
+	struct making making = {run, stack_bytes, 0};
+
+	elsewhere_run(make, &making);
+	return -making.error;
 }

@@ -268,11 +268,13 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, saved = errno, error = 0;
 
-	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) != MAP_FAILED)
+		real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
+	/* Where nothing may be mapped any more, in a sandbox or at the limit on maps. Guards would survive that. */
+	else if (place->slot->guard_bytes != 0 || real_mprotect((void *)low, bytes, PROT_NONE) != 0)
 		error = -errno;
 	else
-		real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
-	(void)place;
+		error = drop(low, bytes);
 	errno = saved;
 	return error;
 }

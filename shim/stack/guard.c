@@ -1,6 +1,7 @@
 /* Setting up guard pages, and taking them down. */
 #include "stack/guard.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 #include "libc/sandbox.h"
 #include "stack/poison.h"
@@ -39,7 +40,7 @@ static bool is_unreadable(void *address)
 	char byte;
 	struct iovec here = {&byte, 1}, there = {address, 1};
 	int saved = errno;
-	bool unreadable = process_vm_readv(getpid(), &here, 1, &there, 1, 0) < 0 && errno == EFAULT;
+	bool unreadable = process_vm_readv(clock_pid(), &here, 1, &there, 1, 0) < 0 && errno == EFAULT;
 
 	errno = saved;
 	return unreadable;

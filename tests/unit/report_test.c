@@ -8,14 +8,15 @@
 #include "tap.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -248,18 +249,20 @@ static void run_plain(void)
 		return;
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
 	facts->fds_before = count_entries("/proc/self/fd");
-	facts->error = report_start(&config, &host);
+	report_start(&config, &host);
+	facts->threads = threads();
+	facts->is_seen = count_lines("{\"type\":\"open\"") == 1;
+	use_pool(10);
+	facts->threads_after = threads();
 	facts->fds_after = count_entries("/proc/self/fd");
 	pthread_sigmask(SIG_SETMASK, NULL, &after);
 	facts->is_same_mask = true;
 	for (int i = 1; i < SIGRTMAX; i++)
 		facts->is_same_mask =
 		        facts->is_same_mask && sigismember(&before, i) == sigismember(&after, i);
-	facts->threads = threads();
 	look_at_thread(our_thread());
 	close(fds[1]);
 	facts->is_end_of_file = read(fds[0], &byte, 1) == 0;
-	use_pool(10);
 	facts->stop_ms = (long)now_ms();
 	report_stop();
 	facts->stop_ms = (long)now_ms() - facts->stop_ms;
@@ -270,9 +273,10 @@ static void test_plain(void)
 	/* All but KILL and STOP, which nobody can, and the two that glibc needs. */
 	unsigned long long all = ~0ULL & ~(1ULL << (SIGKILL - 1)) & ~(1ULL << (SIGSTOP - 1)) & ~(3ULL << 31);
 
-	try_to_stop("plain", run_plain, 1500);
-	tap_is(facts->error, 0, "report: starts");
-	tap_is(facts->threads, 1, "report: there is one thread");
+	try("plain", run_plain);
+	tap_is(facts->threads, 0, "report: a program that has not pooled anything has no thread of ours");
+	tap_ok(facts->is_seen, "report: but its open record, if there is a log");
+	tap_is(facts->threads_after, 1, "report: with the first pooled object there is one thread");
 	tap_is_text(facts->name, "copool", "report: the thread has a name");
 	tap_is(facts->blocked & all, all, "report: the thread blocks all signals");
 	tap_ok(facts->is_same_mask, "report: the host's own signal mask stays");
@@ -295,6 +299,7 @@ static void test_plain(void)
 static void run_samples(void)
 {
 	report_start(&config, &host);
+	use_pool(1);
 	warn("something %s", "happened");
 	facts->is_seen = wait_for_line("\"sample\"") && wait_for_line("something");
 	report_stop();
@@ -313,7 +318,7 @@ static void test_samples(void)
 static void run_unwanted(void)
 {
 	config.log[0] = '\0';
-	facts->error = report_start(&config, &host);
+	report_start(&config, &host);
 	facts->threads = threads();
 	use_pool(100);
 	report_wake();
@@ -333,8 +338,7 @@ static void run_inert(void)
 static void test_without_thread(void)
 {
 	try("unwanted", run_unwanted);
-	tap_is(facts->error, 0, "report: without a log, and nothing to trim, nothing fails");
-	tap_is(facts->threads, 0, "report: and there is no thread");
+	tap_is(facts->threads, 0, "report: without a log, and nothing to trim, there is no thread");
 	tap_is(facts->threads_after, 0, "report: nor does use of the pool start one");
 	try("inert", run_inert);
 	tap_is(facts->threads, 0, "report: a program with nothing to pool gets no thread");
@@ -350,6 +354,9 @@ static void run_trimming(void)
 	struct pool_stats stats;
 
 	report_start(&config, &host);
+	use_pool(1);
+	while (our_thread() == 0 && now_ms() < deadline)
+		poll_pause();
 	wait_for_sleep(our_thread());
 	use_pool(500);
 	do {
@@ -412,15 +419,16 @@ static void use_nothing(void)
 
 static void run_fork(void)
 {
+	report_start(&config, &host);
 	use_pool(3);
-	facts->error = report_start(&config, &host);
 	fork_with(use_five);
 	report_stop();
 }
 
 static void run_idle_fork(void)
 {
-	facts->error = report_start(&config, &host);
+	report_start(&config, &host);
+	use_pool(1);
 	fork_with(use_nothing);
 	report_stop();
 }
@@ -432,7 +440,8 @@ static void fork_again(void)
 
 static void run_twice(void)
 {
-	facts->error = report_start(&config, &host);
+	report_start(&config, &host);
+	use_pool(1);
 	fork_with(fork_again);
 	report_stop();
 }
@@ -442,7 +451,8 @@ static void run_raw_fork(void)
 {
 	pid_t child;
 
-	facts->error = report_start(&config, &host);
+	report_start(&config, &host);
+	use_pool(1);
 	child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 	if (child == 0) {
 		uint64_t start = now_ms();
@@ -497,19 +507,28 @@ const char *__tsan_default_options(void)
 	return "die_after_fork=0";
 }
 
-/* No address space is left for a thread's stack. */
+#if !HAS_SANITIZER
+static bool has_no_thread;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
+{
+	int (*original)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
+	        dlsym(RTLD_NEXT, "pthread_create");
+
+	return has_no_thread ? EAGAIN : original(thread, attributes, run, argument);
+}
+#else
+static bool has_no_thread;
+#endif
+
 static void run_alone(void)
 {
-	struct rlimit limit = {1 << 20, RLIM_INFINITY};
-
 	facts->fds_before = count_entries("/proc/self/fd");
-	setrlimit(RLIMIT_AS, &limit);
-	facts->error = report_start(&config, &host);
-	limit.rlim_cur = RLIM_INFINITY;
-	setrlimit(RLIMIT_AS, &limit);
-	facts->threads = threads();
+	report_start(&config, &host);
 	facts->is_seen = count_lines("{\"type\":\"open\"") == 1;
+	has_no_thread = true;
 	use_pool(7);
+	facts->threads = threads();
 	facts->fds_after = count_entries("/proc/self/fd");
 	report_stop();
 }
@@ -517,8 +536,7 @@ static void run_alone(void)
 static void test_alone(void)
 {
 	try("alone", run_alone);
-	tap_is(facts->error, -EAGAIN, "report: where no thread can be had, says so");
-	tap_is(facts->threads, 0, "report: and there is none");
+	tap_is(facts->threads, 0, "report: where no thread can be had, there is none");
 	tap_is(facts->fds_after, facts->fds_before, "report: nor a descriptor");
 	tap_ok(facts->is_seen && count_lines("{\"type\":\"open\"") == 1,
 	        "report: the open record is written all the same, and at the start");
@@ -539,6 +557,7 @@ static void run_lost(void)
 	reader = open(config.log, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	fcntl(reader, F_SETPIPE_SZ, 4096);
 	report_start(&config, &host);
+	use_pool(1);
 	while (strstr(text, "lines of this log that could not be written: ") == NULL && now_ms() < deadline) {
 		ssize_t bytes = read(reader, text + used, sizeof text - 1 - used);
 
@@ -562,7 +581,9 @@ static void run_chroot(void)
 {
 	char moved[PATH_MAX + 10];
 
-	facts->error = report_start(&config, &host);
+	facts->error = 0;
+	report_start(&config, &host);
+	use_pool(1);
 	snprintf(moved, sizeof moved, "%s.1", config.log);
 	rename(config.log, moved);
 	if (chroot("/proc/self/task") != 0 || chdir("/") != 0)
@@ -579,6 +600,45 @@ static void test_chroot(void)
 	try("chroot", run_chroot);
 	tap_ok(facts->error == 0 && count_lines("{\"type\":\"final\"") == 1,
 	        "report: a host that changes its root folder keeps its log, even over a rotation");
+}
+
+/* Where ours is gone for a moment. */
+static void run_aside(void)
+{
+	report_start(&config, &host);
+	facts->error = report_step_aside();
+	use_pool(4);
+	facts->threads = threads();
+	facts->is_seen = report_step_aside();
+	facts->threads_after = count_entries("/proc/self/task");
+	facts->fds_before = count_entries("/proc/self/fd");
+	report_come_back();
+	facts->fds_after = count_entries("/proc/self/fd");
+	look_at_thread(our_thread());
+	warn("back again");
+	facts->is_end_of_file = wait_for_line("back again");
+	use_pool(3);
+	fork_with(use_five);
+	report_stop();
+}
+
+static void test_aside(void)
+{
+	config.interval_ms = 10;
+	try("aside", run_aside);
+	config.interval_ms = HOUR_MS;
+	tap_is(facts->error, 0, "report: a thread that has not started need not step aside");
+	tap_is(facts->threads, 1, "report: nor is it kept from starting");
+	tap_ok(facts->is_seen, "report: it steps aside for what takes a process of one thread");
+	if (!HAS_SANITIZER)
+		tap_is(facts->threads_after, 1, "report: and then there is one, for the kernel as well");
+	tap_is_text(facts->name, "copool", "report: it comes back");
+	tap_is(facts->fds_after, facts->fds_before, "report: with no descriptor in the host's table");
+	tap_ok(facts->is_end_of_file, "report: and writes on");
+	tap_is(count_lines("\"ppid\":0,"), 1, "report: its log has no second open record");
+	tap_is(count_lines("{\"type\":\"final\""), 2, "report: and final records at the end alone");
+	tap_ok(count_lines("\"create_local\":3,\"create_depot\":0,\"create_new\":4,") > 0,
+	        "report: which count all that was");
 }
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
@@ -603,6 +663,7 @@ int main(void)
 		test_alone();
 	test_lost();
 	test_chroot();
+	test_aside();
 	nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	return tap_done();
 }

@@ -1,0 +1,95 @@
+/*
+ * Of a name, only the kernel can say without harm whether it can be read. So it is asked each time, but for names in the
+ * program's and its libraries' own images, which are there as long as code may use them.
+ */
+#include "host/label.h"
+
+#include "host/program.h"
+#include "libc/real.h"
+#include "patch/elf.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+
+enum { NAME_BYTES = 80 }; /* at most, with its zero: ANON_VMA_NAME_MAX_LEN */
+
+static struct elf_image program; /* written by label_init; empty: not known */
+
+void label_init(void)
+{
+	program_find_image((void *)getauxval(AT_ENTRY), &program);
+}
+
+/* How many bytes from `address` on lie in the image's memory; 0: it is elsewhere. */
+static size_t bytes_in(const struct elf_image *image, uintptr_t address)
+{
+	for (size_t i = 0; i < image->count; i++) {
+		const Elf64_Phdr *segment = &image->headers[i];
+		uintptr_t offset = address - image->bias - segment->p_vaddr;
+
+		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_R) != 0 && offset < segment->p_memsz)
+			return segment->p_memsz - offset;
+	}
+	return 0;
+}
+
+/* How long a name is that can be read and is whole; -1: only the kernel can tell. */
+static int length_of(const char *name)
+{
+	size_t bytes = bytes_in(&program, (uintptr_t)name), length;
+	struct elf_image library;
+
+	if (bytes == 0 && program_find_image(name, &library))
+		bytes = bytes_in(&library, (uintptr_t)name);
+	if (bytes > NAME_BYTES)
+		bytes = NAME_BYTES;
+	length = strnlen(name, bytes);
+	return length < bytes ? (int)length : -1;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t piece)
+{
+	hash = (hash ^ piece) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 32;
+}
+
+/*
+ * A small number for a name, never 0: multiplicative hashing (Knuth), eight characters at a time, of which the last may
+ * overlap those before.
+ */
+static uint16_t hash_name(const char *name, size_t bytes)
+{
+	uint64_t hash = bytes, piece = 0;
+
+	for (size_t i = 0; i + sizeof piece < bytes; i += sizeof piece) {
+		memcpy(&piece, name + i, sizeof piece);
+		hash = mix(hash, piece);
+	}
+	if (bytes >= sizeof piece)
+		memcpy(&piece, name + bytes - sizeof piece, sizeof piece);
+	else if (bytes > 0)
+		memcpy(&piece, name, bytes);
+	hash = mix(hash, piece) >> 48;
+	return hash != 0 ? (uint16_t)hash : 1;
+}
+
+int label_set(const struct arena_place *place, unsigned long bytes, const char *name, bool *is_saved)
+{
+	struct slot *slot = place->slot;
+	int length = length_of(name), result;
+	uint16_t hash = length >= 0 ? hash_name(name, (size_t)length) : 0;
+
+	*is_saved = hash != 0 && slot->name == hash;
+	if (*is_saved) {
+		if (slot->is_name_refused)
+			errno = EINVAL;
+		return slot->is_name_refused ? -1 : 0;
+	}
+	result = real_prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, place->base, bytes, (unsigned long)name);
+	slot->name = result == 0 || errno == EINVAL ? hash : 0;
+	slot->is_name_refused = result != 0;
+	return result;
+}
