@@ -59,8 +59,8 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
 FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
-	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc wrapper.c
+GUESTS := aside.c calls.c count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
+	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
 POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magazines_ck.c magazines_urcu.c \
@@ -87,9 +87,11 @@ UNIT_FLAGS_simulate_test    = -Itools/copool $(BUILD)/tools/copool/simulate.o
 UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/verdict.o -lm
 FUZZ_FLAGS_decode_fuzz      = $(BUILD)/sandbox.o -lZydis
 FUZZ_FLAGS_readers_fuzz     = $(READERS)
+GUEST_FLAGS_calls          := -Wl,-z,now
 GUEST_FLAGS_count_contexts := -shared -fPIC
 GUEST_FLAGS_crashes        := -rdynamic
 GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
+GUEST_FLAGS_liar           := -shared -fPIC
 # Of functions that call no others, callers shall not know which registers survive them.
 GUEST_FLAGS_named          := -fno-ipa-ra
 GUEST_FLAGS_plugin         := -shared -fPIC

@@ -85,13 +85,21 @@ EXPORT int export_prctl(
 
 EXPORT int export_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
+	int result;
+
+	if (option == PR_SET_VMA)
+		return hook_prctl(option, a, b, c, d);
 	/* What a thread keeps of its capabilities, glibc cannot do to ours when the user changes, and aborts.
 	 */
 	if ((option == PR_SET_KEEPCAPS && a != 0) || option == PR_SET_SECUREBITS)
 		report_withdraw("the program keeps capabilities while it changes its user");
 	if (option == PR_SET_SECCOMP)
 		return confine(a, b, c, d);
-	return hook_prctl(option, a, b, c, d);
+	result = real_prctl(option, a, b, c, d);
+	/* A filter follows, most often by the system call itself: who starts a thread then may be killed for it. */
+	if (option == PR_SET_NO_NEW_PRIVS && result == 0)
+		report_forgo("the program confined itself before it pooled anything");
+	return result;
 }
 
 /* What the calling thread may have, as far as it can be known. */

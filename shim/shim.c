@@ -209,7 +209,7 @@ __attribute__((constructor)) static void shim_start(void)
 	else if (shim.outcome.is_waiting)
 		report_wait(&shim.config, &waiting, &shim.report);
 	else
-		report_start(&shim.config, &shim.report);
+		report_start(&shim.config, &shim.report, shim.host == &host_qemu);
 	errno = saved;
 }
 

@@ -20,15 +20,14 @@ CANNOT_FAIL='
 	__environ environ __progname program_invocation_short_name __libc_single_threaded	data
 	__errno_location __stack_chk_fail gnu_get_libc_version strerrordesc_np
 	__memcpy_chk __snprintf_chk __sprintf_chk __vsnprintf_chk memcmp memcpy memmove memrchr memset sigabbrev_np
-	snprintf strchr strcmp strcspn strlen strncmp strrchr strspn strstr strtol strtoul strtoull	neither allocate nor call the system as used
-	clock_gettime geteuid getauxval getpid gettid pthread_self sched_yield sysconf	always known
+	snprintf strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr strtol strtoul strtoull	neither allocate nor call the system as used
+	geteuid getauxval gettid pthread_self sched_yield sysconf	always known
 	pthread_getspecific pthread_attr_destroy pthread_sigmask sigaddset sigemptyset sigfillset sigismember	of good arguments
 	makecontext swapcontext	make no system call that may fail
 	dl_iterate_phdr dlclose dlerror secure_getenv	nothing that is missing is an error
-	nanosleep	one that is cut short is made up for by asking again
 	dup2	of a descriptor that is there, in a process that dies
 	exit	is compared with, and not called
-	capset mlock mlock2 mlockall pkey_mprotect signal sigset sysv_signal	what the program asks for is passed on, and nothing else
+	capset mlock mlock2 mlockall pkey_mprotect setns signal sigset sysv_signal	what the program asks for is passed on, and nothing else
 	mremap	only after mprotect has failed
 '
 

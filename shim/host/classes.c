@@ -3,6 +3,7 @@
 
 #include "host/request.h"
 #include "host/sites.h"
+#include "libc/elsewhere.h"
 #include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
@@ -144,6 +145,27 @@ static struct stack_class *add_class(const struct request *request)
 	return class;
 }
 
+struct adding {
+	const struct request *request;
+	struct stack_class *class;
+};
+
+static void add(void *argument)
+{
+	struct adding *adding = argument;
+
+	adding->class = add_class(adding->request);
+}
+
+/* What goes into a class's name, and into its pool, is more than a coroutine's stack may have room for. */
+static struct stack_class *add_elsewhere(const struct request *request)
+{
+	struct adding adding = {.request = request};
+
+	elsewhere_run(add, &adding);
+	return adding.class;
+}
+
 /* The program is about to write the top of the stack, which is cold where many are alive: all of it at once.
  */
 static void warm_up(const char *stack, size_t bytes)
@@ -197,7 +219,7 @@ void *classes_get(struct request *request)
 	if ((class == NULL || class->request.is_learned) && !request_is_stack(request))
 		return NULL;
 	if (class == NULL)
-		class = add_class(request);
+		class = add_elsewhere(request);
 	if (class == NULL)
 		return NULL;
 	stack = take_stack(class);

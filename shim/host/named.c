@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "host/program.h"
+#include "libc/elsewhere.h"
 #include "libc/warn.h"
 #include "patch/decode.h"
 #include "patch/patch.h"
@@ -149,6 +150,27 @@ static struct named_class *add_class(const uintptr_t *argument)
 	return class;
 }
 
+struct adding {
+	const uintptr_t *argument;
+	struct named_class *class;
+};
+
+static void add(void *argument)
+{
+	struct adding *adding = argument;
+
+	adding->class = add_class(adding->argument);
+}
+
+/* On a stack of ours: see host/classes.c. */
+static struct named_class *add_elsewhere(const uintptr_t *argument)
+{
+	struct adding adding = {.argument = argument};
+
+	elsewhere_run(add, &adding);
+	return adding.class;
+}
+
 /* The class for the registers' contents, as far as they are arguments; NULL as from add_class. */
 static struct named_class *class_of(uintptr_t *argument)
 {
@@ -157,7 +179,7 @@ static struct named_class *class_of(uintptr_t *argument)
 	for (unsigned i = named.arguments; i < ARGUMENTS; i++)
 		argument[i] = 0;
 	class = find_class(argument);
-	return class != NULL ? class : add_class(argument);
+	return class != NULL ? class : add_elsewhere(argument);
 }
 
 static void *hook_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)

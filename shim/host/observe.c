@@ -7,6 +7,7 @@
 
 #include "host/request.h"
 #include "host/sites.h"
+#include "libc/elsewhere.h"
 #include "libc/real.h"
 #include "pool/handles.h"
 #include "pool/roster.h"
@@ -89,6 +90,27 @@ static int add_class(const struct request *request)
 	return number;
 }
 
+struct adding {
+	const struct request *request;
+	int number;
+};
+
+static void add(void *argument)
+{
+	struct adding *adding = argument;
+
+	adding->number = add_class(adding->request);
+}
+
+/* On a stack of ours: see host/classes.c. */
+static int add_elsewhere(const struct request *request)
+{
+	struct adding adding = {request, -1};
+
+	elsewhere_run(add, &adding);
+	return adding.number;
+}
+
 /* Takes what is at the address out of the table; its number, or HANDLES_ABSENT. */
 static int take(const void *address)
 {
@@ -130,7 +152,7 @@ static void note_mapping(struct request *request, void *mapped)
 	}
 	number = find_class(request);
 	if (number < 0)
-		number = add_class(request);
+		number = add_elsewhere(request);
 	/* What the table has no room for is not counted, as its end could not be. */
 	if (number < 0 || !handles_add(observe.present, mapped, (unsigned)number))
 		return;

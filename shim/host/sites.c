@@ -140,21 +140,24 @@ static struct site *site_of(const void *caller, size_t bytes)
 			continue;
 		return site;
 	}
-	warn_once("there are too many kinds of mappings, by size and call site: some of those that came "
-	          "later are not "
-	          "known for stacks");
+	warn_once("there are more kinds of mappings, by size and call site, than can be remembered: of those "
+	          "that "
+	          "came later none is learned");
 	return NULL;
+}
+
+/* The number in `known` of the allocator that the call is in, counted from 1; 0: none. */
+static uint32_t owner_of(const struct site *site, const void *caller)
+{
+	return site != NULL ? LOAD(site->state) >> OWNER_SHIFT : find_owner(caller);
 }
 
 enum site_standing sites_ask(const void *caller, size_t bytes)
 {
 	struct site *site = site_of(caller, bytes);
-	uint32_t state;
+	uint32_t state = site != NULL ? LOAD(site->state) : SPOILED;
 
-	if (site == NULL)
-		return SITE_OTHER;
-	state = LOAD(site->state);
-	if (state >> OWNER_SHIFT != 0)
+	if (owner_of(site, caller) != 0)
 		return SITE_KNOWN;
 	if ((state & SPOILED) != 0 || (state & PROOFS_MASK) < SITES_PROOFS || LOAD(site->open) > 0)
 		return SITE_OTHER;
@@ -163,16 +166,14 @@ enum site_standing sites_ask(const void *caller, size_t bytes)
 
 bool sites_is_pooled(const void *caller, size_t bytes)
 {
-	struct site *site = site_of(caller, bytes);
-	uint32_t owner = site != NULL ? LOAD(site->state) >> OWNER_SHIFT : 0;
+	uint32_t owner = owner_of(site_of(caller, bytes), caller);
 
 	return owner != 0 && known[owner - 1].is_pooled && sites_are_pooled_above();
 }
 
 const char *sites_owner(const void *caller, size_t bytes)
 {
-	struct site *site = site_of(caller, bytes);
-	uint32_t owner = site != NULL ? LOAD(site->state) >> OWNER_SHIFT : 0;
+	uint32_t owner = owner_of(site_of(caller, bytes), caller);
 
 	return owner != 0 ? known[owner - 1].owner : "";
 }

@@ -7,7 +7,7 @@
  *	spoiled   made a mapping that did not: never learned again
  *
  * Lock-free, for all threads, no system call: a hook asks before every mapping. The state is one per process,
- * as code is. A table that is full answers "other".
+ * as code is. A table that is full learns no more, and says so; what is known of functions it then looks up each time.
  */
 #ifndef COPOOL_HOST_SITES_H
 #define COPOOL_HOST_SITES_H
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SITES_MAX = 1024, SITES_PENDING = 256, SITES_PROOFS = 16 };
+enum { SITES_MAX = 4096, SITES_PENDING = 256, SITES_PROOFS = 16 };
 
 enum site_standing { SITE_OTHER, SITE_KNOWN, SITE_LEARNED };
 

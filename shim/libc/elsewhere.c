@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 enum { STACK_BYTES = 64 << 10 }; /* whoever replaces malloc may want much of it */
@@ -17,9 +16,6 @@ enum { STACK_BYTES = 64 << 10 }; /* whoever replaces malloc may want much of it 
 static struct {
 	bool is_there; /* written by elsewhere_init */
 	_Atomic bool is_taken;
-	void (*run)(void *argument);
-	void *argument;
-	ucontext_t program, ours;
 	char stack[STACK_BYTES] __attribute__((aligned(16)));
 } elsewhere;
 
@@ -29,21 +25,44 @@ void elsewhere_init(void)
 	elsewhere.is_there = !real_has("_vgnU_freeres");
 }
 
-static void run_taken(void)
+/*
+ * Calls `run(argument)` with the stack that ends at `top`; false: not on this processor. Not by makecontext(), by which
+ * others count coroutines.
+ */
+static bool call_on(char *top, void (*run)(void *argument), void *argument)
 {
-	elsewhere.run(elsewhere.argument);
-}
+#if defined(__x86_64__)
+	__asm__ volatile("movq %%rsp, %%rbx\n\t"
+	                 "movq %[top], %%rsp\n\t"
+	                 "callq *%[run]\n\t"
+	                 "movq %%rbx, %%rsp"
+	                 : "+D"(argument), [top] "+r"(top), [run] "+r"(run)
+	                 :
+	                 : "rbx", "rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm1",
+	                 "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+	                 "xmm12", "xmm13", "xmm14", "xmm15", "st", "cc", "memory");
+	return true;
+#elif defined(__aarch64__)
+	register void *first __asm__("x0") = argument;
 
-/* False: nothing was run. */
-static bool switch_over(void)
-{
-	if (getcontext(&elsewhere.ours) != 0)
-		return false;
-	elsewhere.ours.uc_stack.ss_sp = elsewhere.stack;
-	elsewhere.ours.uc_stack.ss_size = sizeof elsewhere.stack;
-	elsewhere.ours.uc_link = &elsewhere.program;
-	makecontext(&elsewhere.ours, run_taken, 0);
-	return swapcontext(&elsewhere.program, &elsewhere.ours) == 0;
+	__asm__ volatile("mov x19, sp\n\t"
+	                 "mov sp, %[top]\n\t"
+	                 "blr %[run]\n\t"
+	                 "mov sp, x19"
+	                 : "+r"(first), [top] "+r"(top), [run] "+r"(run)
+	                 :
+	                 : "x19", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
+	                 "x13", "x14", "x15", "x16", "x17", "x18", "x30", "v0", "v1", "v2", "v3", "v4", "v5",
+	                 "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
+	                 "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
+	                 "v30", "v31", "cc", "memory");
+	return true;
+#else
+	(void)top;
+	(void)run;
+	(void)argument;
+	return false;
+#endif
 }
 
 void elsewhere_run(void (*run)(void *argument), void *argument)
@@ -59,9 +78,7 @@ void elsewhere_run(void (*run)(void *argument), void *argument)
 	/* [elsewhere.is_taken] acquire, release: what the last one left; who comes meanwhile does without. */
 	if (elsewhere.is_there &&
 	        !atomic_exchange_explicit(&elsewhere.is_taken, true, memory_order_acquire)) {
-		elsewhere.run = run;
-		elsewhere.argument = argument;
-		is_done = switch_over();
+		is_done = call_on(elsewhere.stack + sizeof elsewhere.stack, run, argument);
 		atomic_store_explicit(&elsewhere.is_taken, false, memory_order_release);
 	}
 	if (!is_done)

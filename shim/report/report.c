@@ -84,6 +84,7 @@ static struct {
 	size_t stack_bytes;          /* of the thread */
 	pid_t pid;                   /* the process that all this is about */
 	bool is_child;               /* of a fork that went on without exec */
+	const char *why;             /* the thread was never started; NULL: for want of one */
 	pthread_key_t first_thread;  /* has a value in the thread that began the process */
 	bool has_key;                /* the one above is there */
 	struct life life;            /* of the statistics thread, from its first step on */
@@ -315,7 +316,7 @@ static void know_first_thread(void)
 	moment_know();
 }
 
-void report_start(const struct config *config, const struct report_host *host)
+void report_start(const struct config *config, const struct report_host *host, bool at_once)
 {
 	know(config, host);
 	know_first_thread();
@@ -323,7 +324,11 @@ void report_start(const struct config *config, const struct report_host *host)
 	journal_start_clock();
 	if (wants_files(config) || warn_is_any())
 		without_signals(journal_announce);
-	set_out(wants_thread(config) ? PHASE_ARMED : PHASE_LATENT);
+	set_out(!wants_thread(config) ? PHASE_LATENT : at_once ? PHASE_RUNNING : PHASE_ARMED);
+	if (wants_thread(config) && at_once) {
+		start();
+		await(1, START_WAIT_MS);
+	}
 }
 
 void report_inert(const struct config *config, const struct report_host *host)
@@ -355,8 +360,11 @@ static bool stop(void)
 	/* A child that the fork handlers did not hear of has no thread. */
 	if (sandbox_is_tight() || report.pid != clock_pid())
 		return false;
-	if (phase == PHASE_ALONE)
+	if (phase == PHASE_ALONE && pool_count() > 0) {
+		if (report.why != NULL)
+			warn_later("%s: " NO_MORE, report.why);
 		without_signals(journal_end);
+	}
 	if (phase != PHASE_RUNNING && phase != PHASE_ASLEEP)
 		return false;
 	/* [is_stopping] relaxed: published by the bell. */
@@ -420,6 +428,14 @@ void report_confine(void)
 	errno = saved;
 }
 
+void report_forgo(const char *why)
+{
+	if (change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE))
+		report.why = why;
+	else
+		change(PHASE_LATENT, PHASE_DONE);
+}
+
 void report_withdraw(const char *why)
 {
 	/* [phase] relaxed: as in stop. */
@@ -430,8 +446,8 @@ void report_withdraw(const char *why)
 		/* Gone for libc as well: the last thread that it knows ends the process, and flushes its files. */
 		if (stop())
 			life_await(&report.life, STOP_WAIT_MS);
-	} else if (!change(PHASE_ARMED, PHASE_DONE)) {
-		change(PHASE_LATENT, PHASE_DONE);
+	} else {
+		report_forgo(why);
 	}
 	errno = saved;
 }

@@ -24,10 +24,11 @@ struct report_host {
 
 /*
  * For a program that has something to pool: writes the `open` record if a log was asked for. The statistics thread starts
- * when report_wake() is first called, so a program that never pools anything has none. Called once, from the constructor,
+ * when report_wake() is first called, so a program that never pools anything has none; or `at_once`, for one that is
+ * sure to, and may confine itself before. Called once, from the constructor,
  * after the host has been attached. `config` and `host` must stay valid.
  */
-void report_start(const struct config *config, const struct report_host *host);
+void report_start(const struct config *config, const struct report_host *host, bool at_once);
 
 /*
  * For a program that has nothing to pool: writes the one `open` line (and queued warnings) if a log was asked
@@ -57,6 +58,11 @@ void report_withdraw(const char *why);
  */
 bool report_step_aside(void);
 void report_come_back(void);
+
+/*
+ * The same for a thread that has not started: it never will, and the destructor writes what there is. One that runs stays.
+ */
+void report_forgo(const char *why);
 
 /* The program is about to confine itself: it may be the last time that the thread can be woken. */
 void report_confine(void);

@@ -249,7 +249,7 @@ static void run_plain(void)
 		return;
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
 	facts->fds_before = count_entries("/proc/self/fd");
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	facts->threads = threads();
 	facts->is_seen = count_lines("{\"type\":\"open\"") == 1;
 	use_pool(10);
@@ -298,7 +298,7 @@ static void test_plain(void)
 
 static void run_samples(void)
 {
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	use_pool(1);
 	warn("something %s", "happened");
 	facts->is_seen = wait_for_line("\"sample\"") && wait_for_line("something");
@@ -318,7 +318,7 @@ static void test_samples(void)
 static void run_unwanted(void)
 {
 	config.log[0] = '\0';
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	facts->threads = threads();
 	use_pool(100);
 	report_wake();
@@ -353,7 +353,7 @@ static void run_trimming(void)
 	uint64_t deadline = now_ms() + LIMIT_S * 500;
 	struct pool_stats stats;
 
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	use_pool(1);
 	while (our_thread() == 0 && now_ms() < deadline)
 		poll_pause();
@@ -419,7 +419,7 @@ static void use_nothing(void)
 
 static void run_fork(void)
 {
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	use_pool(3);
 	fork_with(use_five);
 	report_stop();
@@ -427,7 +427,7 @@ static void run_fork(void)
 
 static void run_idle_fork(void)
 {
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	use_pool(1);
 	fork_with(use_nothing);
 	report_stop();
@@ -440,7 +440,7 @@ static void fork_again(void)
 
 static void run_twice(void)
 {
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	use_pool(1);
 	fork_with(fork_again);
 	report_stop();
@@ -451,7 +451,7 @@ static void run_raw_fork(void)
 {
 	pid_t child;
 
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	use_pool(1);
 	child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 	if (child == 0) {
@@ -524,7 +524,7 @@ static bool has_no_thread;
 static void run_alone(void)
 {
 	facts->fds_before = count_entries("/proc/self/fd");
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	facts->is_seen = count_lines("{\"type\":\"open\"") == 1;
 	has_no_thread = true;
 	use_pool(7);
@@ -556,7 +556,7 @@ static void run_lost(void)
 	mkfifo(config.log, 0600);
 	reader = open(config.log, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	fcntl(reader, F_SETPIPE_SZ, 4096);
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	use_pool(1);
 	while (strstr(text, "lines of this log that could not be written: ") == NULL && now_ms() < deadline) {
 		ssize_t bytes = read(reader, text + used, sizeof text - 1 - used);
@@ -582,7 +582,7 @@ static void run_chroot(void)
 	char moved[PATH_MAX + 10];
 
 	facts->error = 0;
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	use_pool(1);
 	snprintf(moved, sizeof moved, "%s.1", config.log);
 	rename(config.log, moved);
@@ -605,7 +605,7 @@ static void test_chroot(void)
 /* Where ours is gone for a moment. */
 static void run_aside(void)
 {
-	report_start(&config, &host);
+	report_start(&config, &host, false);
 	facts->error = report_step_aside();
 	use_pool(4);
 	facts->threads = threads();

@@ -1,0 +1,156 @@
+/*
+ * What only a process of one thread may do, before and after stacks have come and gone; the first argument says which.
+ *
+ *	join		takes a child's user and time namespaces for its own
+ *	own		a user namespace of its own, twice
+ *	back PATH	the same, and stacks, and waits until there is such a file
+ *	refused		what is refused anyway
+ *	alone		says how many threads there are, after nothing, and after a stack
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
+enum { BYTES = 64 << 10, SOME = 100, PATIENCE = 2000 };
+
+__attribute__((noinline)) static char *map(void)
+{
+	char *volatile mapped =
+	        mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	return mapped;
+}
+
+static void use(void)
+{
+	char *some[SOME];
+
+	for (int i = 0; i < SOME; i++) {
+		some[i] = map();
+		some[i][BYTES - 1] = 1;
+	}
+	for (int i = 0; i < SOME; i++)
+		munmap(some[i], BYTES);
+}
+
+static void say(const char *what, int result)
+{
+	printf("%s: %s\n", what, result == 0 ? "done" : strerror(errno));
+	fflush(stdout);
+}
+
+/* A child that has its own, and waits. */
+static pid_t start_child(void)
+{
+	int ends[2];
+	pid_t child;
+	char byte;
+
+	if (pipe(ends) != 0)
+		return -1;
+	child = fork();
+	if (child == 0) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWTIME) != 0)
+			perror("unshare");
+		close(ends[1]);
+		pause();
+		_exit(0);
+	}
+	close(ends[1]);
+	if (read(ends[0], &byte, 1) < 0)
+		perror("read");
+	close(ends[0]);
+	return child;
+}
+
+static int join(pid_t child, const char *kind, int type)
+{
+	char path[64];
+	int fd, result;
+
+	snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)child, kind);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	result = setns(fd, type);
+	close(fd);
+	return result;
+}
+
+static void join_both(void)
+{
+	pid_t child = start_child();
+
+	use();
+	say("users", join(child, "user", 0));
+	say("users again", join(child, "user", CLONE_NEWUSER));
+	use();
+	say("time", join(child, "time_for_children", CLONE_NEWTIME));
+	use();
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+static void refused(void)
+{
+	use();
+	say("a file that is not open", setns(-1, CLONE_NEWUSER));
+	say("its own users", join(getpid(), "user", CLONE_NEWUSER));
+	say("nothing that there is", unshare(CLONE_NEWUSER | 0x3));
+	use();
+}
+
+static void back(const char *end)
+{
+	use();
+	say("own users", unshare(CLONE_NEWUSER));
+	use();
+	for (int i = 0; i < PATIENCE && access(end, F_OK) != 0; i++)
+		poll(NULL, 0, 10);
+}
+
+static void count_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int count = 0;
+
+	while (tasks != NULL && readdir(tasks) != NULL)
+		count++;
+	if (tasks != NULL)
+		closedir(tasks);
+	printf("%d\n", count - 2);
+}
+
+int main(int count, char **words)
+{
+	const char *what = count > 1 ? words[1] : "";
+
+	if (strcmp(what, "join") == 0) {
+		join_both();
+	} else if (strcmp(what, "own") == 0) {
+		use();
+		say("own users", unshare(CLONE_NEWUSER));
+		use();
+		say("own users, again", unshare(CLONE_NEWUSER | CLONE_NEWPID));
+		use();
+	} else if (strcmp(what, "back") == 0) {
+		back(count > 2 ? words[2] : "");
+	} else if (strcmp(what, "refused") == 0) {
+		refused();
+	} else {
+		count_threads();
+		use();
+		count_threads();
+	}
+	return 0;
+}
