@@ -20,11 +20,11 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 
 SHIM := shim.c exports.c config.c \
 	libc/cgroup.c libc/clock.c libc/elsewhere.c libc/real.c libc/sandbox.c libc/self.c libc/warn.c \
-	pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
+	pool/census.c pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/serve.c pool/stock.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
 	patch/access.c patch/decode.c patch/elf.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
-	host/classes.c host/label.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c host/qemu_code.c host/qemu_symbols.c \
+	host/ceiling.c host/classes.c host/label.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c host/qemu_code.c host/qemu_symbols.c \
 	host/request.c host/sites.c host/stacks.c \
 	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \

@@ -61,6 +61,8 @@ static const struct setting settings[] = {
         {"COPOOL_GUARD", "auto, madvise, poison or mprotect", WORD(guard, guard_words)},
         {"COPOOL_STACK_SIZE", "0 (none) or 16384 to 8454144 bytes",
                 NUMBER(stack_bytes, .low = 16384, .high = 8454144, .may_be_zero = true)},
+        {"COPOOL_MAX_LIVE", "0 (no limit) or 1 to 1000000000 stacks",
+                NUMBER(max_live, .low = 1, .high = 1000000000, .may_be_zero = true)},
         {"COPOOL_LEARN", "0 or 1", NUMBER(learn, .low = 0, .high = 1)},
         {"COPOOL_ZERO", "0 or 1", NUMBER(zero, .low = 0, .high = 1)},
         {"COPOOL_ORIGINS", "0 (none) or 1 to 1000000: every so many misses",

@@ -32,6 +32,7 @@ struct config {
 	unsigned decay_ms;         /* COPOOL_DECAY_MS; 0 = never, or to observe */
 	unsigned guard;            /* COPOOL_GUARD: an enum guard_means of stack/guard.h */
 	unsigned stack_bytes;      /* COPOOL_STACK_SIZE; 0 = none */
+	unsigned max_live;         /* COPOOL_MAX_LIVE; 0 = no limit */
 	unsigned learn;            /* COPOOL_LEARN: 0 or 1 */
 	unsigned zero;             /* COPOOL_ZERO: 0 or 1 */
 	unsigned origins;          /* COPOOL_ORIGINS: every so many misses; 0 = none */

@@ -65,12 +65,12 @@ static_program() {
 
 @test "run: options become variables" {
 	run "$COPOOL" run --log="$mine/log" --interval=10 --log-max=64 --prometheus="$mine/a.prom" --max-batches=65535 --decay=0 --host=named \
-		--guard=mprotect --stack-size=16384 --learn --zero --create=make/0 --destroy=unmake env
+		--guard=mprotect --stack-size=16384 --max-live=1000 --learn --zero --create=make/0 --destroy=unmake env
 	[[ $status -eq 0 ]]
 	for wanted in COPOOL_LOG="$mine/log" COPOOL_INTERVAL_MS=10 COPOOL_LOG_MAX_KB=64 \
 		COPOOL_PROMETHEUS="$mine/a.prom" COPOOL_MAX_BATCHES=65535 COPOOL_DECAY_MS=0 \
 		COPOOL_HOST=named COPOOL_CREATE=make/0 COPOOL_GUARD=mprotect COPOOL_STACK_SIZE=16384 \
-		COPOOL_LEARN=1 COPOOL_ZERO=1 COPOOL_DESTROY=unmake; do
+		COPOOL_MAX_LIVE=1000 COPOOL_LEARN=1 COPOOL_ZERO=1 COPOOL_DESTROY=unmake; do
 		grep -qxF "$wanted" <<<"$output"
 	done
 }
@@ -124,7 +124,8 @@ static_program() {
 	for row in COPOOL_INTERVAL_MS:interval:0,9,10,3600000,3600001 COPOOL_LOG_MAX_KB:log-max:0,1,63,64,1073741824,1073741825 \
 		COPOOL_MAX_BATCHES:max-batches:0,65535,65536 \
 		COPOOL_DECAY_MS:decay:0,1,99,100,86400000,86400001 COPOOL_HOST:host:auto,off,qemu,Qemu COPOOL_GUARD:guard:auto,madvise,poison,mprotect,none \
-		COPOOL_STACK_SIZE:stack-size:0,1,16383,16384,8454144,8454145 COPOOL_CRASH_NOTE:crash-note:0,1,2,on; do
+		COPOOL_STACK_SIZE:stack-size:0,1,16383,16384,8454144,8454145 \
+		COPOOL_MAX_LIVE:max-live:0,1,1000000000,1000000001 COPOOL_CRASH_NOTE:crash-note:0,1,2,on; do
 		IFS=: read -r variable option values <<<"$row"
 		for value in ${values//,/ }; do
 			rm -f "$LOG"
@@ -169,6 +170,32 @@ static_program() {
 	chmod +x d/both
 	PATH=$mine/a:$mine/b:$mine/c:$mine/d:$PATH run "$COPOOL" run both
 	[[ $status -eq 0 && $output == second ]]
+}
+
+@test "run: a program with a glibc that is too old is refused, and --help says what is with children" {
+	requires gcc
+	local loader
+	loader=$(readelf --program-headers --wide /bin/true | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+	mkdir "$mine/old"
+	cp "$loader" "$mine/old/ld.so"
+	echo 'int main(void) { return 0; }' >old.c
+	gcc -Wl,--dynamic-linker="$mine/old/ld.so" -o old.program old.c
+	run "$COPOOL" run ./old.program
+	[[ $status -eq 0 ]]
+	echo 'GLIBC_2.2.5 { global: a; }; GLIBC_2.28 { global: b; } GLIBC_2.2.5;' >old.map
+	echo 'int a, b;' | gcc -shared -fPIC -nostdlib -Wl,--version-script=old.map -Wl,-soname,libc.so.6 -x c -o "$mine/old/libc.so.6" -
+	refuses 126 'runs with glibc 2.28' ./old.program
+	[[ $output == *'libcopool.so needs glibc 2.'* ]]
+	# One that is new enough, and one that nobody can read.
+	echo 'GLIBC_2.2.5 { global: a; }; GLIBC_2.99 { global: b; } GLIBC_2.2.5;' >old.map
+	echo 'int a, b;' | gcc -shared -fPIC -nostdlib -Wl,--version-script=old.map -Wl,-soname,libc.so.6 -x c -o "$mine/old/libc.so.6" -
+	run "$COPOOL" run ./old.program
+	[[ $output != *'runs with glibc'* ]]
+	head -c 3000 /bin/true >"$mine/old/libc.so.6"
+	run "$COPOOL" run ./old.program
+	[[ $output != *'runs with glibc'* ]]
+	run "$COPOOL" run --help
+	[[ $(tr -s ' \n' ' ' <<<"$output") == *"children inherit the preload"*musl*"env -u LD_PRELOAD"* ]]
 }
 
 @test "run: a statically linked program is refused" {

@@ -19,7 +19,7 @@ setup() {
 
 # Every way in which the calls may go another way through the library.
 WAYS=("COPOOL_GUARD=auto" "COPOOL_GUARD=mprotect" "COPOOL_GUARD=poison COPOOL_ZERO=1" "COPOOL_MODE=observe"
-	"COPOOL_LEARN=1 COPOOL_ORIGINS=1" "COPOOL_LEAKS=1" "COPOOL_MAX_BATCHES=0 COPOOL_DECAY_MS=0")
+	"COPOOL_LEARN=1 COPOOL_ORIGINS=1" "COPOOL_LEAKS=1" "COPOOL_MAX_LIVE=70" "COPOOL_MAX_BATCHES=0 COPOOL_DECAY_MS=0")
 
 # all_of WHAT [VARIABLE=VALUE...]: what the guest says of each call, a line each.
 all_of() {

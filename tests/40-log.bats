@@ -403,7 +403,7 @@ switches() { # TASK
 @test "log: without one the thread comes with the first use, and sleeps when all that was idle has been given back" {
 	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_DECAY_MS=100 "$steps" touch begun wait go use 2000 touch used wait end
 	wait_until 10 test -e begun
-	! grep -lx copool "/proc/$pid/task"/*/comm
+	run ! grep -lx copool "/proc/$pid/task"/*/comm
 	touch go
 	wait_until 10 test -e used
 	# Not at once: the last batch takes some windows.

@@ -52,7 +52,7 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 @test "bad input: what is no number is named with its variable, and the default is used" {
 	for value in "${not_numbers[@]}"; do
 		for variable in COPOOL_INTERVAL_MS COPOOL_MAX_BATCHES COPOOL_DECAY_MS \
-			COPOOL_STACK_SIZE COPOOL_LEARN COPOOL_ZERO; do
+			COPOOL_STACK_SIZE COPOOL_MAX_LIVE COPOOL_LEARN COPOOL_ZERO; do
 			warns_once "$variable=$value" "$variable=$value" default
 			[[ $(log_open interval_ms) -eq 1000 && $(log_open decay_ms) -eq 10000 ]]
 			[[ $(log_open max_batches) -gt 0 ]]
@@ -69,13 +69,14 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 	warns_once COPOOL_DECAY_MS=86400001 COPOOL_DECAY_MS=86400001
 	warns_once COPOOL_STACK_SIZE=16383 COPOOL_STACK_SIZE=16383 '16384 to 8454144'
 	warns_once COPOOL_STACK_SIZE=8454145 COPOOL_STACK_SIZE=8454145
+	warns_once COPOOL_MAX_LIVE=1000000001 COPOOL_MAX_LIVE=1000000001 '1 to 1000000000'
 	warns_once COPOOL_LEARN=2 COPOOL_LEARN=2 '0 or 1'
 	warns_once COPOOL_ZERO=2 COPOOL_ZERO=2 '0 or 1'
 }
 
 @test "bad input: an empty value is a mistake, not a default chosen in silence" {
 	for variable in COPOOL_INTERVAL_MS COPOOL_MAX_BATCHES COPOOL_DECAY_MS COPOOL_HOST \
-		COPOOL_GUARD COPOOL_STACK_SIZE COPOOL_LEARN COPOOL_ZERO; do
+		COPOOL_GUARD COPOOL_STACK_SIZE COPOOL_MAX_LIVE COPOOL_LEARN COPOOL_ZERO; do
 		warns_once "$variable=" "$variable=:" empty
 	done
 	complains_once COPOOL_LOG= COPOOL_LOG= empty

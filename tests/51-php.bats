@@ -99,6 +99,34 @@ calls() {
 	awk 'NR == 1 { main = $1 } $1 == main { calls++ } END { print calls }' trace
 }
 
+@test "php: COPOOL_MAX_LIVE ends a recursion of fibers as the system's limit does, with one warning" {
+	cat >deep.php <<-'END'
+		<?php function deeper($n) { global $most; $most = $n;
+			$fiber = new Fiber(function () use ($n) { deeper($n + 1); }); $fiber->start(); }
+		for ($round = 0; $round < 3; $round++) {
+			try { deeper(0); } catch (Throwable $error) { echo $error->getMessage(), "\n"; }
+			echo $most, "\n";
+		}
+		$one = new Fiber(fn() => print("still\n")); $one->start();
+	END
+	run_pooled COPOOL_MAX_LIVE=1000 "${php[@]}" deep.php
+	[[ $status -eq 0 && ${lines[0]} == *'Cannot allocate memory'* && ${lines[1]} == 1000 && ${lines[5]} == 1000 ]]
+	[[ ${lines[6]} == still && $(log_final peak_objects) -eq 1000 ]]
+	[[ $(log_records warning .text | grep -c 'COPOOL_MAX_LIVE=1000') -eq 1 ]]
+	check_balance
+	# Idle stacks do not count, nor does what only observes refuse.
+	cat >turns.php <<-'END'
+		<?php for ($round = 0; $round < 50; $round++) {
+			$all = []; for ($i = 0; $i < 900; $i++) { $all[$i] = new Fiber(fn() => Fiber::suspend()); $all[$i]->start(); } }
+		echo "fine\n";
+	END
+	for way in COPOOL_MAX_LIVE=1900 COPOOL_MODE=observe; do
+		rm -f "$LOG"
+		run_pooled COPOOL_MAX_LIVE=1800 $way "${php[@]}" turns.php
+		[[ $status -eq 0 && $output == fine && $(log_records warning | wc -l) -eq 0 ]]
+	done
+}
+
 @test "php: a fiber makes no system call of its own once there are stacks" {
 	requires strace
 	local few many

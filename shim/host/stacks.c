@@ -16,6 +16,7 @@
 #include "host/stacks.h"
 
 #include "config.h"
+#include "host/ceiling.h"
 #include "host/classes.h"
 #include "host/host.h"
 #include "host/label.h"
@@ -61,6 +62,10 @@ void *hook_mmap(
 	if (request_is_candidate(address, bytes, protection, flags)) {
 		struct request request = {request_pages(bytes), protection, flags, caller, false, false};
 
+		if (ceiling_is_set() && ceiling_refuses(&request)) {
+			errno = ENOMEM;
+			return MAP_FAILED;
+		}
 		mapped = classes_get(&request);
 		if (mapped != NULL) {
 			errno = saved;
@@ -329,6 +334,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	        config->learn || boost ? 0 : outcome->learn_bytes);
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		return attach_observer(learning_text(config, boost), outcome);
+	ceiling_init(config->max_live);
 	arena_init(&stacks.arena, config->guard);
 	classes_init(
 	        &stacks.arena, config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches);

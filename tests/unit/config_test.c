@@ -72,6 +72,8 @@ static const struct number {
                 {"1", "99", "86400001"}},
         {"COPOOL_STACK_SIZE", offsetof(struct config, stack_bytes), 0, {"0", "16384", "8454144"},
                 {"1", "16383", "8454145"}},
+        {"COPOOL_MAX_LIVE", offsetof(struct config, max_live), 0, {"0", "1", "1000000000"},
+                {"1000000001", "4294967296"}},
         {"COPOOL_LEARN", offsetof(struct config, learn), 0, {"0", "1"}, {"2", "10", "4294967297"}},
         {"COPOOL_ZERO", offsetof(struct config, zero), 0, {"0", "1"}, {"2", "10", "4294967297"}},
 };

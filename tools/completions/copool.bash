@@ -18,7 +18,7 @@ _copool()
 	fi
 	case ${COMP_WORDS[1]} in
 	run | compare)
-		options="--host --max-batches --decay --guard --stack-size --learn --zero --create --destroy --help --version"
+		options="--host --max-batches --decay --guard --stack-size --max-live --learn --zero --create --destroy --help --version"
 		if [[ ${COMP_WORDS[1]} == run ]]; then
 			options+=" --log --interval --log-max --prometheus --observe --origins --leaks --crash-note"
 		else
@@ -32,7 +32,7 @@ _copool()
 				break
 				;;
 			--*=*) ;;
-			--log | --interval | --log-max | --prometheus | --crash-note | --max-batches | --decay | --host | --guard | --stack-size | --create | \
+			--log | --interval | --log-max | --prometheus | --crash-note | --max-batches | --decay | --host | --guard | --stack-size | --max-live | --create | \
 				--destroy | --runs | -i | -l | -n)
 				((i++))
 				[[ ${COMP_WORDS[i]} != "=" ]] || ((i++))
@@ -56,7 +56,7 @@ _copool()
 		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise poison mprotect" -- "$word") ;;
 		--crash-note) mapfile -t COMPREPLY < <(compgen -W "0 1" -- "$word") ;;
 		--log | --prometheus | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-		--interval | --log-max | --max-batches | --decay | --stack-size | --create | --destroy | --runs | -i | -n) ;;
+		--interval | --log-max | --max-batches | --decay | --stack-size | --max-live | --create | --destroy | --runs | -i | -n) ;;
 		*)
 			mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 			;;

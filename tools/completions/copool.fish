@@ -39,6 +39,7 @@ complete -c copool -n $start -l decay -x -d 'give back what nobody needed for so
 complete -c copool -n $start -l host -x -a 'auto qemu stacks named off' -d 'what the program is'
 complete -c copool -n $start -l guard -x -a 'auto madvise poison mprotect' -d 'how guard pages are set up'
 complete -c copool -n $start -l stack-size -x -d 'take mappings of this size for stacks'
+complete -c copool -n $start -l max-live -x -d 'let so many stacks be alive at most'
 complete -c copool -n $start -l learn -d 'learn call sites that map stacks'
 complete -c copool -n $start -l zero -d 'hand out every stack zeroed'
 complete -c copool -n $start -l create -x -d 'the function that makes a coroutine'

@@ -17,6 +17,7 @@ enum {
 	KEY_DESTROY,
 	KEY_GUARD,
 	KEY_STACK_SIZE,
+	KEY_MAX_LIVE,
 	KEY_LEARN,
 	KEY_ZERO,
 	KEY_LOG_MAX,
@@ -68,6 +69,11 @@ static const struct argp_option pool_options[] = {
         {"stack-size", KEY_STACK_SIZE, "BYTES", 0,
                 "Take mappings of this size for stacks, whoever asks for them (16384 to 8454144; 0: none)",
                 0},
+        {"max-live", KEY_MAX_LIVE, "N", 0,
+                "Let N stacks be alive at most: requests for more fail as at the system's limit (1 to "
+                "1000000000; "
+                "0: any number)",
+                0},
         {"learn", KEY_LEARN, NULL, 0, "Learn call sites that map stacks, in any program", 0},
         {"zero", KEY_ZERO, NULL, 0, "Hand out every stack zeroed", 0},
         {"create", KEY_CREATE, "SYMBOL/N", 0,
@@ -97,6 +103,7 @@ static const struct setting {
         {KEY_HOST, "host", "COPOOL_HOST", 0, 0, false, " auto qemu stacks named off "},
         {KEY_GUARD, "guard", "COPOOL_GUARD", 0, 0, false, " auto madvise poison mprotect "},
         {KEY_STACK_SIZE, "stack-size", "COPOOL_STACK_SIZE", 16384, 8454144, true, NULL},
+        {KEY_MAX_LIVE, "max-live", "COPOOL_MAX_LIVE", 1, 1000000000, true, NULL},
         {.key = KEY_LEARN, .option = "learn", .variable = "COPOOL_LEARN"},
         {.key = KEY_ZERO, .option = "zero", .variable = "COPOOL_ZERO"},
         {.key = KEY_CREATE, .option = "create", .variable = "COPOOL_CREATE"},

@@ -21,6 +21,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "glibc.h"
+
 enum { SCRIPT_DEPTH = 5 }; /* interpreters of interpreters; the kernel's own limit */
 
 /* Why the program is refused. Both strings are the caller's. */
@@ -154,6 +156,31 @@ static int read_loader(int fd, const Elf64_Ehdr *header, char *loader)
 	return 0;
 }
 
+/*
+ * What is said of a program whose loader brings a C library of its own, too old for the shim. The libc.so.6 that lies beside
+ * a loader is the one of which it is a part. 0: as far as can be seen it will do.
+ */
+static int check_glibc(const char *loader, const char *shim, const struct refusal *refusal)
+{
+	char libc[PATH_MAX];
+	int needed;
+	int defined;
+	char *slash;
+
+	if (!realpath(loader, libc))
+		return 0; /* execve(2) will say so */
+	slash = strrchr(libc, '/');
+	if ((size_t)(slash + 1 - libc) + sizeof("libc.so.6") > sizeof(libc))
+		return 0;
+	strcpy(slash + 1, "libc.so.6");
+	needed = glibc_needed(shim);
+	defined = glibc_defined(libc);
+	if (defined == 0 || defined >= needed)
+		return 0;
+	return refuse(refusal, -ENOEXEC, "runs with glibc 2.%d (%s); libcopool.so needs glibc 2.%d", defined,
+	        libc, needed);
+}
+
 /* One ELF program against the shim. */
 static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, const struct refusal *refusal)
 {
@@ -180,7 +207,7 @@ static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, const s
 		return refuse(refusal, -ENOEXEC, "is statically linked, so nothing can be preloaded");
 	if (strstr(loader, "/ld-musl"))
 		return refuse(refusal, -ENOEXEC, "uses musl; libcopool.so needs glibc");
-	return 0;
+	return check_glibc(loader, shim, refusal);
 }
 
 /*
