@@ -136,6 +136,23 @@ trimmed() {
 	[[ $(log_records sample 'select(.trimmed > 0)' 2>/dev/null | wc -l) -gt 2 ]]
 }
 
+@test "calls: a program that forbids itself threads and files before its first stack lives on, and its log says what is lost" {
+	same_twin "$GUESTS/aside" confined
+	[[ $status -eq 0 && $output == *"a filter: done" ]]
+	check_log
+	[[ $(log_records warning .text) == *"confined itself"* && $(log_records final | wc -l) -eq 0 ]]
+	run_shown env LD_PRELOAD="$COPOOL_SO" "$GUESTS/aside" confined
+	[[ $status -eq 0 ]]
+}
+
+@test "calls: a child of vfork that has the first stack keeps nothing from its parent" {
+	local start=$SECONDS
+	same_twin "$GUESTS/aside" vfork
+	[[ $status -eq 0 ]]
+	((SECONDS - start < 2))
+	check_balance
+}
+
 # ---- what others change ----
 
 @test "calls: where another preload changes the time, the process and dlsym, samples come and memory goes back" {

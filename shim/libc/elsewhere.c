@@ -29,8 +29,13 @@ void elsewhere_init(void)
  * Calls `run(argument)` with the stack that ends at `top`; false: not on this processor. Not by makecontext(), by which
  * others count coroutines.
  */
-static bool call_on(char *top, void (*run)(void *argument), void *argument)
+static __attribute__((noinline)) bool call_on(char *top, void (*run)(void *argument), void *argument)
 {
+	/* Has the compiler find its frame by a register that keeps its value: so debuggers find it as well. */
+	volatile size_t bytes = 16;
+	char *volatile frame = __builtin_alloca(bytes);
+
+	(void)frame;
 #if defined(__x86_64__)
 	__asm__ volatile("movq %%rsp, %%rbx\n\t"
 	                 "movq %[top], %%rsp\n\t"

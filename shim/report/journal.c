@@ -229,6 +229,12 @@ void journal_announce(void)
 	announce(false);
 }
 
+void journal_tell(void)
+{
+	if (journal.has_log)
+		write_warnings();
+}
+
 void journal_begin(bool is_private)
 {
 	unsigned lost = journal.log.lost;

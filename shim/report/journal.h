@@ -34,6 +34,9 @@ void journal_announce(void);
  * descriptors, and it goes away with that. */
 void journal_begin(bool is_private);
 
+/* Between journal_announce and journal_begin: what went wrong since. */
+void journal_tell(void);
+
 /* The thread ends, and another will begin again. */
 void journal_pause(void);
 

@@ -20,6 +20,7 @@
 
 #include "config.h"
 #include "libc/clock.h"
+#include "libc/elsewhere.h"
 #include "libc/real.h"
 #include "libc/sandbox.h"
 #include "libc/warn.h"
@@ -32,6 +33,7 @@
 #include "report/log.h"
 #include "report/moment.h"
 #include "report/pressure.h"
+#include "report/quiet.h"
 #include "report/record.h"
 #include "report/worker.h"
 
@@ -250,32 +252,6 @@ static void start(void)
 	set_out(PHASE_ALONE);
 }
 
-/* ---- without a thread ---- */
-
-/*
- * Nothing that is written by the host's own thread gets it a signal: a broken pipe, a limit on file sizes; or
- * a terminal that stops who writes from the background, which then takes it without a word.
- */
-static void without_signals(void (*write)(void))
-{
-	static const int number[] = {SIGPIPE, SIGXFSZ};
-	sigset_t ours, blocked, before, pending;
-
-	sigemptyset(&ours);
-	sigpending(&pending);
-	for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
-		if (!sigismember(&pending, number[i]))
-			sigaddset(&ours, number[i]);
-	}
-	blocked = ours;
-	sigaddset(&blocked, SIGTTOU);
-	pthread_sigmask(SIG_BLOCK, &blocked, &before);
-	write();
-	while (sigtimedwait(&ours, NULL, &(struct timespec){0, 0}) > 0)
-		;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 /* ---- the ways in ---- */
 
 static void know(const struct config *config, const struct report_host *host)
@@ -323,7 +299,7 @@ void report_start(const struct config *config, const struct report_host *host, b
 	report.stack_bytes = worker_stack_bytes();
 	journal_start_clock();
 	if (wants_files(config) || warn_is_any())
-		without_signals(journal_announce);
+		quietly(journal_announce);
 	set_out(!wants_thread(config) ? PHASE_LATENT : at_once ? PHASE_RUNNING : PHASE_ARMED);
 	if (wants_thread(config) && at_once) {
 		start();
@@ -335,7 +311,7 @@ void report_inert(const struct config *config, const struct report_host *host)
 {
 	know(config, host);
 	if (config->log[0] != '\0')
-		without_signals(journal_announce);
+		quietly(journal_announce);
 }
 
 void report_wait(
@@ -363,7 +339,7 @@ static bool stop(void)
 	if (phase == PHASE_ALONE && pool_count() > 0) {
 		if (report.why != NULL)
 			warn_later("%s: " NO_MORE, report.why);
-		without_signals(journal_end);
+		quietly(journal_end);
 	}
 	if (phase != PHASE_RUNNING && phase != PHASE_ASLEEP)
 		return false;
@@ -428,12 +404,25 @@ void report_confine(void)
 	errno = saved;
 }
 
-void report_forgo(const char *why)
+static void tell_now(void *unused)
 {
-	if (change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE))
-		report.why = why;
-	else
+	(void)unused;
+	quietly(journal_tell);
+}
+
+void report_expect_filter(void)
+{
+	int saved = errno;
+
+	/* Neither our thread, which would be bound as well, nor the destructor may do what could be death then. */
+	if (change(PHASE_ARMED, PHASE_DONE)) {
+		warn_later("the program confined itself before it pooled anything: " NO_MORE);
+		if (wants_files(report.config))
+			elsewhere_run(tell_now, NULL);
+	} else {
 		change(PHASE_LATENT, PHASE_DONE);
+	}
+	errno = saved;
 }
 
 void report_withdraw(const char *why)
@@ -446,8 +435,10 @@ void report_withdraw(const char *why)
 		/* Gone for libc as well: the last thread that it knows ends the process, and flushes its files. */
 		if (stop())
 			life_await(&report.life, STOP_WAIT_MS);
+	} else if (change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
+		report.why = why;
 	} else {
-		report_forgo(why);
+		change(PHASE_LATENT, PHASE_DONE);
 	}
 	errno = saved;
 }
@@ -462,6 +453,8 @@ void report_fork_child(void)
 		set_out(PHASE_DONE);
 	if (phase == PHASE_DONE && atomic_load_explicit(&shared.is_aside, memory_order_relaxed))
 		phase = PHASE_ARMED;
+	if (phase == PHASE_ALONE && report.why != NULL)
+		set_out(phase = PHASE_DONE);
 	if (phase == PHASE_NONE || phase == PHASE_DONE || sandbox_is_tight())
 		return;
 	warn_fork_child();
@@ -487,7 +480,9 @@ void report_wake(void)
 	 * sleep is seen here.
 	 */
 	phase = atomic_load_explicit(&shared.phase, memory_order_seq_cst);
-	if (phase == PHASE_ARMED && !moment_is_handler() && change(PHASE_ARMED, PHASE_RUNNING))
+	/* A child of vfork uses our memory, but a thread of its would be none of ours. */
+	if (phase == PHASE_ARMED && report.pid == clock_pid() && !moment_is_handler() &&
+	        change(PHASE_ARMED, PHASE_RUNNING))
 		start();
 	else if (phase == PHASE_LATENT && pool_is_asked() && !moment_is_handler() &&
 	         change(PHASE_LATENT, PHASE_RUNNING))

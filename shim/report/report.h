@@ -60,9 +60,10 @@ bool report_step_aside(void);
 void report_come_back(void);
 
 /*
- * The same for a thread that has not started: it never will, and the destructor writes what there is. One that runs stays.
+ * The program is about to take on a filter. Where the thread has not started it never will, nor is anything more written:
+ * that could be death then. What is lost is said at once.
  */
-void report_forgo(const char *why);
+void report_expect_filter(void);
 
 /* The program is about to confine itself: it may be the last time that the thread can be woken. */
 void report_confine(void);

@@ -5,6 +5,10 @@
  *	own		a user namespace of its own, twice
  *	back PATH	the same, and stacks, and waits until there is such a file
  *	refused		what is refused anyway
+ *	confined	forbids itself, on pain of death, what the making of threads and the opening of files take; then stacks
+ *	keep		keeps its capabilities when its user changes, after the first stack
+ *	keep-first	and before it
+ *	vfork		stacks first in a child of vfork, then its own
  *	alone		says how many threads there are, after nothing, and after a stack
  */
 #include <dirent.h>
@@ -15,9 +19,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -119,6 +129,41 @@ static void back(const char *end)
 		poll(NULL, 0, 10);
 }
 
+static void confined(void)
+{
+#define KILL_FOR(name)                                                                                       \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1),                                               \
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+	struct sock_filter code[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        KILL_FOR(clone),
+	        KILL_FOR(clone3),
+	        KILL_FOR(openat),
+	        KILL_FOR(unshare),
+	        KILL_FOR(close_range),
+	        KILL_FOR(rt_sigpending),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+	say("no new rights", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	say("a filter", (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+	use();
+	use();
+}
+
+static void in_child(void)
+{
+	pid_t child = vfork();
+
+	if (child == 0) {
+		use();
+		_exit(0);
+	}
+	waitpid(child, NULL, 0);
+	use();
+}
+
 static void count_threads(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -147,6 +192,15 @@ int main(int count, char **words)
 		back(count > 2 ? words[2] : "");
 	} else if (strcmp(what, "refused") == 0) {
 		refused();
+	} else if (strcmp(what, "confined") == 0) {
+		confined();
+	} else if (strncmp(what, "keep", 4) == 0) {
+		if (what[4] == '\0')
+			use();
+		say("capabilities", prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
+		use();
+	} else if (strcmp(what, "vfork") == 0) {
+		in_child();
 	} else {
 		count_threads();
 		use();

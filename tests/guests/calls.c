@@ -188,6 +188,7 @@ static char *unterminated(void)
 	CALL(prctl, "to keep them in no way that there is", prctl(PR_SET_KEEPCAPS, 7, 0, 0, 0))              \
 	CALL(prctl, "secure bits", prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0))                \
 	CALL(prctl, "no new rights", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))                                 \
+	CALL(prctl, "no new rights, before the first stack", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))         \
 	CALL(prctl, "no filter", prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0))                     \
 	CALL(prctl, "no mode that there is", prctl(PR_SET_SECCOMP, 9, 0, 0, 0))                              \
 	CALL(prctl, "whether it dumps core", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))                             \
