@@ -132,6 +132,18 @@ os.waitpid(os.fork() or os._exit(0), 0)'
 	check_balance "$pid"
 }
 
+@test "calls: a clock that is set back, as a time namespace may do, holds up neither samples nor giving memory back" {
+	[[ $(id -u) -eq 0 ]] || skip "only root may join one"
+	[[ $(cut -d . -f 1 /proc/uptime) -gt 300 ]] || skip "the machine's clock cannot be set back by much"
+	start_pooled COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 "$GUESTS/aside" earlier end
+	wait_until 10 trimmed
+	touch end
+	ended "$pid"
+	[[ $status -eq 0 && $(<"$BATS_TEST_TMPDIR/output.$pid") == "time: done" ]]
+	check_balance "$pid"
+	jq -es 'map(select(.uptime_ms != null).uptime_ms) | max < 20000' "$LOG"
+}
+
 trimmed() {
 	[[ $(log_records sample 'select(.trimmed > 0)' 2>/dev/null | wc -l) -gt 2 ]]
 }

@@ -2,9 +2,17 @@
 #include "libc/clock.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+enum { SETBACK_MS = 60000 }; /* more than threads are apart that read the clock at once */
+
+static struct {
+	_Atomic int64_t shift;  /* by how much the process has been set back, in ms */
+	_Atomic int64_t latest; /* that clock_now_ms has returned */
+} clock_state;
 
 /* A system call of two arguments. What it returns is the kernel's: below 0 an error. */
 static long call(long number, long a, long b)
@@ -46,8 +54,19 @@ struct timespec clock_now(void)
 uint64_t clock_now_ms(void)
 {
 	struct timespec now = clock_now();
+	/* [clock.shift, clock.latest] relaxed: numbers; a stale one makes a wait longer or shorter. */
+	int64_t shift = atomic_load_explicit(&clock_state.shift, memory_order_relaxed), more;
+	int64_t latest = atomic_load_explicit(&clock_state.latest, memory_order_relaxed);
+	int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + shift;
 
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	if (latest - now_ms > SETBACK_MS) {
+		more = shift + latest - now_ms;
+		if (atomic_compare_exchange_strong_explicit(
+		            &clock_state.shift, &shift, more, memory_order_relaxed, memory_order_relaxed))
+			now_ms = latest;
+	}
+	atomic_store_explicit(&clock_state.latest, now_ms, memory_order_relaxed);
+	return (uint64_t)now_ms;
 }
 
 struct timespec clock_wall(void)

@@ -12,6 +12,8 @@
 
 /* The kernel's CLOCK_MONOTONIC, by which it measures all waiting. */
 struct timespec clock_now(void);
+
+/* The same in milliseconds; it goes on where a process has joined a time namespace in which it is earlier. */
 uint64_t clock_now_ms(void);
 
 /* CLOCK_REALTIME. */

@@ -2,6 +2,7 @@
  * What only a process of one thread may do, before and after stacks have come and gone; the first argument says which.
  *
  *	join		takes a child's user and time namespaces for its own
+ *	earlier PATH	a time namespace in which the clock is set back; then stacks, and waits until there is such a file
  *	own		a user namespace of its own, twice
  *	back PATH	the same, and stacks, and waits until there is such a file
  *	refused		what is refused anyway
@@ -19,11 +20,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/filter.h>
@@ -61,8 +64,29 @@ static void say(const char *what, int result)
 	fflush(stdout);
 }
 
+/* As far back as it goes. */
+static void set_back(void)
+{
+	struct timespec now;
+	char text[64];
+	int fd, bytes;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	bytes = snprintf(text, sizeof text, "monotonic -%lld 0\n", (long long)now.tv_sec - 1);
+	if (write(fd, text, (size_t)bytes) != bytes)
+		perror("timens_offsets");
+	close(fd);
+}
+
+static void wait_for(const char *path)
+{
+	for (int i = 0; i < PATIENCE && access(path, F_OK) != 0; i++)
+		poll(NULL, 0, 10);
+}
+
 /* A child that has its own, and waits. */
-static pid_t start_child(void)
+static pid_t start_child(bool is_earlier)
 {
 	int ends[2];
 	pid_t child;
@@ -72,8 +96,10 @@ static pid_t start_child(void)
 		return -1;
 	child = fork();
 	if (child == 0) {
-		if (unshare(CLONE_NEWUSER | CLONE_NEWTIME) != 0)
+		if (unshare(is_earlier ? CLONE_NEWTIME : CLONE_NEWUSER | CLONE_NEWTIME) != 0)
 			perror("unshare");
+		if (is_earlier)
+			set_back();
 		close(ends[1]);
 		pause();
 		_exit(0);
@@ -97,9 +123,22 @@ static int join(pid_t child, const char *kind, int type)
 	return result;
 }
 
+static void earlier(const char *end)
+{
+	pid_t child;
+
+	use();
+	child = start_child(true);
+	say("time", join(child, "time_for_children", CLONE_NEWTIME));
+	use();
+	wait_for(end);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
 static void join_both(void)
 {
-	pid_t child = start_child();
+	pid_t child = start_child(false);
 
 	use();
 	say("users", join(child, "user", 0));
@@ -125,8 +164,7 @@ static void back(const char *end)
 	use();
 	say("own users", unshare(CLONE_NEWUSER));
 	use();
-	for (int i = 0; i < PATIENCE && access(end, F_OK) != 0; i++)
-		poll(NULL, 0, 10);
+	wait_for(end);
 }
 
 static void confined(void)
@@ -182,6 +220,8 @@ int main(int count, char **words)
 
 	if (strcmp(what, "join") == 0) {
 		join_both();
+	} else if (strcmp(what, "earlier") == 0) {
+		earlier(count > 2 ? words[2] : "");
 	} else if (strcmp(what, "own") == 0) {
 		use();
 		say("own users", unshare(CLONE_NEWUSER));
