@@ -165,6 +165,15 @@ trimmed() {
 	check_balance
 }
 
+@test "calls: without a log nothing is said on standard error once the program runs" {
+	local i
+	for i in keep keep-first confined; do
+		same_twin "$GUESTS/aside" $i
+		run_shown env LD_PRELOAD="$COPOOL_SO" "$GUESTS/aside" $i
+		[[ $status -eq 0 && $output != *copool* ]]
+	done
+}
+
 # ---- what others change ----
 
 @test "calls: where another preload changes the time, the process and dlsym, samples come and memory goes back" {

@@ -298,8 +298,11 @@ void report_start(const struct config *config, const struct report_host *host, b
 	know_first_thread();
 	report.stack_bytes = worker_stack_bytes();
 	journal_start_clock();
+	/* Also where there is nothing to say: what comes later is not for the standard error any more. */
 	if (wants_files(config) || warn_is_any())
 		quietly(journal_announce);
+	else
+		journal_announce();
 	set_out(!wants_thread(config) ? PHASE_LATENT : at_once ? PHASE_RUNNING : PHASE_ARMED);
 	if (wants_thread(config) && at_once) {
 		start();
