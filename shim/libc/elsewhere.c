@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define BIT(signal) ((uint64_t)1 << ((signal)-1))
+
 enum { STACK_BYTES = 64 << 10 }; /* whoever replaces malloc may want much of it */
 
 static struct {
@@ -74,9 +76,10 @@ void elsewhere_run(void (*run)(void *argument), void *argument)
 {
 	/*
 	 * The kernel's sets: libc's are sixteen times as large. The two of libc's own get through, as with its own
-	 * functions: a thread that is made here takes on what is blocked, and must not keep setuid() waiting.
+	 * functions; and faults, which could not be told of.
 	 */
-	uint64_t all = ~((uint64_t)3 << 31), before = 0;
+	uint64_t faults = BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP);
+	uint64_t all = ~(((uint64_t)3 << 31) | faults), before = 0;
 	bool is_done = false;
 
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);

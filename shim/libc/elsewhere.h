@@ -9,7 +9,7 @@
 void elsewhere_init(void);
 
 /*
- * Runs `run(argument)` on that stack, with all signals blocked but for libc's own. Where another thread is on it, or it is not to be had, on
+ * Runs `run(argument)` on that stack, with all signals blocked but for libc's own and for faults. Where another thread is on it, or it is not to be had, on
  * the caller's own. Any thread; errno survives but for what `run` does to it.
  */
 void elsewhere_run(void (*run)(void *argument), void *argument);

@@ -5,6 +5,7 @@
 
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
 
 enum { STACK_BYTES = 128 << 10, PAGE_BYTES_MAX = 64 << 10 };
 
@@ -38,13 +39,18 @@ static void make(void *argument)
 	struct making *making = argument;
 	pthread_attr_t attributes;
 	pthread_t thread;
+	sigset_t all, before;
 
 	making->error = pthread_attr_init(&attributes);
 	if (making->error != 0)
 		return;
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, making->stack_bytes);
+	/* What is blocked stays so in the new thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	making->error = pthread_create(&thread, &attributes, making->run, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 }
 
