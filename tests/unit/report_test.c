@@ -273,7 +273,7 @@ static void test_plain(void)
 	/* All but KILL and STOP, which nobody can, and the two that glibc needs. */
 	unsigned long long all = ~0ULL & ~(1ULL << (SIGKILL - 1)) & ~(1ULL << (SIGSTOP - 1)) & ~(3ULL << 31);
 
-	try("plain", run_plain);
+	try_to_stop("plain", run_plain, 1500);
 	tap_is(facts->threads, 0, "report: a program that has not pooled anything has no thread of ours");
 	tap_ok(facts->is_seen, "report: but its open record, if there is a log");
 	tap_is(facts->threads_after, 1, "report: with the first pooled object there is one thread");

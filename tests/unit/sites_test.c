@@ -94,6 +94,70 @@ static void test_threads(void)
 	tap_is(learned, THREADS, "sites: threads that map at once teach each their own call");
 }
 
+static void test_known(void)
+{
+	const char *low = code + 1000, *high = code + 1100, *qemu = code + 1200;
+
+	tap_ok(!sites_know("nobody", (uintptr_t)low, (uintptr_t)high), "sites: an owner must be a known one");
+	tap_is(sites_ask(low + 50, BYTES), SITE_OTHER, "sites: which then has no code");
+	tap_ok(sites_know("php", (uintptr_t)low, (uintptr_t)high),
+	        "sites: code can be said to be an owner's");
+	tap_is(sites_ask(low + 1, BYTES), SITE_KNOWN, "sites: a call in it is known");
+	tap_is(sites_ask(high, BYTES * 3), SITE_KNOWN, "sites: the last one, too, which returns behind it");
+	tap_is(sites_ask(low, BYTES), SITE_OTHER, "sites: one that ends where it begins is not");
+	tap_is(sites_ask(high + 1, BYTES), SITE_OTHER, "sites: nor is one behind it");
+	tap_is_text(sites_owner(low + 1, BYTES), "php", "sites: it has the owner that was said");
+	tap_is_text(sites_owner(high + 1, BYTES), "", "sites: what is no owner's code has none");
+	tap_ok(sites_know("qemu", (uintptr_t)qemu, (uintptr_t)qemu + 10), "sites: another can have its own");
+	tap_is_text(sites_owner(qemu + 1, BYTES), "qemu", "sites: and is told from the first");
+	tap_ok(!sites_are_pooled_above() && !sites_is_pooled(qemu + 1, BYTES),
+	        "sites: nobody pools above, at first");
+	sites_pool_above(true);
+	tap_ok(sites_are_pooled_above() && sites_is_pooled(qemu + 1, BYTES),
+	        "sites: when another host of ours does, stacks that it keeps are pooled above");
+	tap_ok(!sites_is_pooled(low + 1, BYTES), "sites: but none of an owner that no host pools");
+	tap_ok(!sites_is_pooled(code + 1300, BYTES), "sites: nor any of nobody's");
+	sites_pool_above(false);
+	tap_ok(!sites_are_pooled_above() && !sites_is_pooled(qemu + 1, BYTES),
+	        "sites: until that one is withdrawn");
+	for (unsigned i = 0; i < 2; i++)
+		sites_know("d", (uintptr_t)code + 1400 + 100 * i, (uintptr_t)code + 1450 + 100 * i);
+	tap_is_text(sites_owner(code + 1510, BYTES), "d", "sites: four ranges of code can be known");
+	tap_ok(!sites_know("d", (uintptr_t)code + 1600, (uintptr_t)code + 1650), "sites: and no fifth");
+	tap_is(sites_ask(code + 1610, BYTES), SITE_OTHER, "sites: which stays unknown");
+}
+
+static void learn_bytes(const char *caller, size_t bytes)
+{
+	for (unsigned i = 0; i < SITES_PROOFS; i++) {
+		sites_note_mapping(caller, address(2000 + i), bytes);
+		sites_note_guard(address(2000 + i));
+	}
+}
+
+static void test_only_bytes(void)
+{
+	sites_init(SITES_EVERYWHERE, BYTES);
+	learn_bytes(code + 2000, BYTES);
+	tap_is(sites_ask(code + 2000, BYTES), SITE_LEARNED, "sites: where one size is wanted it is learned");
+	learn_bytes(code + 2100, BYTES * 2);
+	learn_bytes(code + 2100, BYTES / 2);
+	tap_ok(sites_ask(code + 2100, BYTES * 2) == SITE_OTHER &&
+	                sites_ask(code + 2100, BYTES / 2) == SITE_OTHER,
+	        "sites: and no other size");
+	sites_init(SITES_IN_PROGRAM, BYTES);
+	learn_bytes(code + 2200, BYTES);
+	tap_is(sites_ask(code + 2200, BYTES), SITE_LEARNED, "sites: the program's own calls teach it");
+	learn_bytes((const char *)address(1), BYTES);
+	tap_is(sites_ask(address(1), BYTES), SITE_OTHER, "sites: where only these are to, others do not");
+	sites_init(SITES_NEVER, BYTES);
+	learn_bytes(code + 2300, BYTES);
+	tap_is(sites_ask(code + 2300, BYTES), SITE_OTHER, "sites: where none are to, no call does");
+	sites_init(SITES_EVERYWHERE, 0);
+	learn_bytes(code + 2100, BYTES * 2);
+	tap_is(sites_ask(code + 2100, BYTES * 2), SITE_LEARNED, "sites: where no size is named, any does");
+}
+
 /* An allocator that is asked for many sizes. */
 static void test_sizes(void)
 {
@@ -132,6 +196,8 @@ int main(void)
 	test_learning();
 	test_exceptions();
 	test_threads();
+	test_known();
+	test_only_bytes();
 	test_sizes();
 	test_full();
 	return tap_done();
