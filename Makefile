@@ -72,7 +72,7 @@ SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
-	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
+	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions \
 	60-install 70-baseline 71-model 72-aarch64 90-bootstrap
 
