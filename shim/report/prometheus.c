@@ -255,8 +255,8 @@ bool prometheus_begin(const struct config *config, const struct report_host *hos
 	}
 	if (bytes < 5 || strcmp(setting + bytes - 5, ".prom") != 0)
 		warn("COPOOL_PROMETHEUS=%.300s: the collector reads files that end in .prom alone", setting);
-	snprintf(
-	        prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path, (int)clock_pid());
+	snprintf(prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path,
+	        (int)clock_pid());
 	escape(prometheus.program, self_name());
 	return true;
 }
