@@ -192,7 +192,7 @@ static const char *why_no_log(int error)
 }
 
 /* Whether the log can be opened; says why not. */
-static bool open_log(bool is_private)
+static bool open_log(bool is_private, const char *consequence)
 {
 	const struct config *config = journal.config;
 	int error = log_init(&journal.log, config->log, config->start_dir, is_private);
@@ -200,7 +200,7 @@ static bool open_log(bool is_private)
 	if (error == 0)
 		error = log_open(&journal.log);
 	if (error != 0)
-		warn_of_log(why_no_log(error), "there will be no log");
+		warn_of_log(why_no_log(error), consequence);
 	return error == 0;
 }
 
@@ -211,7 +211,7 @@ static void announce(bool is_private)
 
 	journal.has_announced = true;
 	journal.complains = !journal.is_silent && strcmp(journal.config->log, "stderr") != 0;
-	journal.has_log = journal.config->log[0] != '\0' && open_log(is_private);
+	journal.has_log = journal.config->log[0] != '\0' && open_log(is_private, "there will be no log");
 	if (journal.has_log) {
 		line_open(&journal.line, journal.config, journal.host, journal.parent);
 		error = write_line();
@@ -244,7 +244,8 @@ void journal_begin(bool is_private)
 	if (!journal.has_announced)
 		announce(is_private);
 	else if (journal.has_log) {
-		journal.has_log = open_log(is_private);
+		/* There was one when the program began. */
+		open_log(is_private, "it is tried again with each line");
 		journal.log.lost = lost;
 	}
 	if (journal.has_log)
