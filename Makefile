@@ -94,7 +94,6 @@ GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,init
 GUEST_FLAGS_liar           := -shared -fPIC
 # Of functions that call no others, callers shall not know which registers survive them.
 GUEST_FLAGS_named          := -fno-ipa-ra
-GUEST_FLAGS_liar           := -shared -fPIC
 GUEST_FLAGS_plugin         := -shared -fPIC
 GUEST_FLAGS_qemu_confined  := -rdynamic
 GUEST_FLAGS_qemu_hidden_loop := -rdynamic
