@@ -22,9 +22,11 @@ SHIM := shim.c exports.c config.c \
 	libc/cgroup.c libc/clock.c libc/elsewhere.c libc/real.c libc/sandbox.c libc/self.c libc/warn.c \
 	pool/census.c pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/serve.c pool/stock.c pool/tally.c pool/thread.c pool/trim.c \
-	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/locked.c stack/poison.c stack/reclaim.c \
+	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/locked.c stack/orphans.c stack/poison.c \
+	stack/reclaim.c \
 	patch/access.c patch/decode.c patch/elf.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
-	host/ceiling.c host/classes.c host/label.c host/mappings.c host/named.c host/observe.c host/program.c host/qemu.c host/qemu_code.c host/qemu_symbols.c \
+	host/ceiling.c host/classes.c host/label.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
+	host/qemu_code.c host/qemu_symbols.c \
 	host/request.c host/sites.c host/stacks.c \
 	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
@@ -60,7 +62,7 @@ FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
 GUESTS := aside.c calls.c count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
-	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc unloads.c wrapper.c
+	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
 POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magazines_ck.c magazines_urcu.c \
@@ -73,7 +75,7 @@ SCALING := host.c simulate.c
 BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
 	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
-	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions \
+	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
 	60-install 70-baseline 71-model 72-aarch64 90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.

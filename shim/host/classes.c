@@ -8,6 +8,7 @@
 #include "libc/warn.h"
 #include "pool/pool.h"
 #include "pool/roster.h"
+#include "pool/tally.h"
 #include "stack/reclaim.h"
 
 enum { WARM_LINES = 8, LINE_BYTES = 64 };
@@ -28,10 +29,22 @@ static struct {
 	struct roster started;
 } classes = {.started = ROSTER_INIT};
 
+static struct stack_class *class_of(const struct arena_class *slots)
+{
+	return &classes.class[slots - classes.arena->class];
+}
+
+/* It was made, or came out of the pool, and is neither idle nor given to `destroy`. */
+static void note_end(const struct arena_place *place)
+{
+	tally_gone(&class_of(place->class)->pool, (void *)place->base);
+}
+
 void classes_init(struct arena *arena, unsigned max_batches)
 {
 	classes.arena = arena;
 	classes.max_batches = max_batches;
+	arena->note_end = note_end;
 }
 
 /* Memory maps that an idle stack takes. Its addresses are the arena's, which has a bound on them of its own.
@@ -44,11 +57,6 @@ static unsigned object_maps(void)
 unsigned classes_cap_bearable(void)
 {
 	return pool_cap_bearable(object_maps(), 0);
-}
-
-static struct stack_class *class_of(const struct arena_class *slots)
-{
-	return &classes.class[slots - classes.arena->class];
 }
 
 static bool only_counts(const struct stack_class *class)

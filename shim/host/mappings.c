@@ -1,158 +1,30 @@
-/* Ranges are cut into pieces: each lies in one slot, or outside of all. */
+/* Piece by piece: see host/pieces.h. */
 #include "host/mappings.h"
 
-#include "libc/clock.h"
+#include "host/pieces.h"
+#include "host/placing.h"
 #include "libc/real.h"
+#include "stack/holes.h"
+#include "stack/orphans.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <sys/mman.h>
-
-struct piece {
-	uintptr_t low;
-	size_t bytes;
-	bool is_slot; /* in one slot, `place`; else outside */
-	bool is_ours; /* in the arena: also what is left over at a chunk's end */
-	struct arena_place place;
-};
-
-static bool is_in_transit(enum slot_state state)
-{
-	return state == SLOT_BUSY || state == SLOT_STRAY || state == SLOT_LEAVING;
-}
-
-/*
- * The slot's state, when no other thread does anything to it: that takes as long as a system call, for which
- * the kernel would make us wait as well. Bounded, in case that thread is one that we have interrupted.
- */
-static enum slot_state await(const struct slot *slot)
-{
-	enum slot_state state = slot_state(slot);
-	int saved = errno;
-
-	for (int i = 0; i < 20000 && is_in_transit(state); i++) {
-		if (i < 100)
-			sched_yield();
-		else
-			clock_sleep_us(50);
-		state = slot_state(slot);
-	}
-	errno = saved;
-	return state;
-}
-
-/* As arena_retire, but sure: also where another thread is just doing something to the slot. */
-static int retire(const struct arena_place *place)
-{
-	int error;
-
-	do
-		error = arena_retire(place);
-	while (error == 0 && await(place->slot) == SLOT_LIVE);
-	return error;
-}
-
-/* The piece that begins at `low`, of a range that ends at `high`. */
-static struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t high)
-{
-	uintptr_t grain = (uintptr_t)1 << ARENA_GRAIN_SHIFT, end = (low | (grain - 1)) + 1;
-	struct piece piece = {.low = low};
-
-	piece.is_slot = arena_find(arena, (void *)low, &piece.place);
-	if (piece.is_slot)
-		end = piece.place.base + piece.place.class->bytes;
-	piece.is_ours = piece.is_slot || arena_touches(arena, (void *)low, 1);
-	piece.bytes = (end < high ? end : high) - low;
-	return piece;
-}
-
-/* Whether the slot is in the program's hands. */
-static bool is_mapped(const struct piece *piece)
-{
-	enum slot_state state = piece->is_slot ? await(piece->place.slot) : SLOT_FREE;
-
-	return state == SLOT_LIVE || state == SLOT_RETIRED || state == SLOT_LOST;
-}
-
-static bool is_whole(const struct piece *piece)
-{
-	return piece->low == piece->place.base && piece->bytes == piece->place.class->bytes;
-}
-
-static uintptr_t end_of(const struct arena *arena, const void *address, size_t bytes)
-{
-	return (uintptr_t)address + ((bytes + arena->page_bytes - 1) & ~(arena->page_bytes - 1));
-}
-
-/* Whether the kernel would look at such a range at all; what it says of others it shall say itself. */
-static bool is_range(const struct arena *arena, const void *address, size_t bytes)
-{
-	uint64_t all = (uint64_t)1 << ARENA_ADDRESS_BITS;
-
-	return (uintptr_t)address % arena->page_bytes == 0 && bytes != 0 && bytes <= all &&
-	       (uintptr_t)address <= all - bytes;
-}
-
-/* The program maps something over it. */
-static void give_up_slot(const struct arena_place *place)
-{
-	enum slot_state state;
-
-	do {
-		retire(place);
-		state = await(place->slot);
-	} while (state != SLOT_RETIRED && state != SLOT_LOST && !is_in_transit(state) &&
-	         !slot_move(place->slot, state, state == SLOT_LIVE ? SLOT_RETIRED : SLOT_LOST));
-}
-
-static void give_up(struct arena *arena, const void *address, size_t bytes)
-{
-	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
-
-	for (struct piece piece; low < high; low += piece.bytes) {
-		piece = piece_at(arena, low, high);
-		if (piece.is_slot)
-			give_up_slot(&piece.place);
-	}
-}
-
-/* Whether nothing of the program's is there, and nothing that is not ours. */
-static bool is_vacant(const struct arena *arena, uintptr_t low, uintptr_t high)
-{
-	bool vacant = true;
-
-	for (struct piece piece; low < high && vacant; low += piece.bytes) {
-		piece = piece_at(arena, low, high);
-		vacant = piece.is_ours && !is_mapped(&piece);
-	}
-	return vacant;
-}
-
-int mappings_make_way(struct arena *arena, const void *address, size_t bytes, int flags)
-{
-	if (!is_range(arena, address, bytes))
-		return flags;
-	if ((flags & MAP_FIXED_NOREPLACE) != 0) {
-		if (!is_vacant(arena, (uintptr_t)address, end_of(arena, address, bytes)))
-			return flags; /* EEXIST */
-		flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
-	}
-	give_up(arena, address, bytes);
-	return flags;
-}
 
 int mappings_retire(struct arena *arena, const void *address, size_t bytes)
 {
-	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
-	int error = 0;
+	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, bytes);
+	int saved = errno, error = 0;
 
 	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
 		if (piece.is_slot)
-			error = retire(&piece.place);
+			error = piece_retire(&piece.place);
 	}
+	errno = saved;
 	return error;
 }
+
+/* ---- munmap ---- */
 
 /* A whole slot. False: it is not what it was a moment ago. */
 static bool unmap_slot(
@@ -163,32 +35,42 @@ static bool unmap_slot(
 		return true;
 	}
 	if (slot_move(place->slot, SLOT_RETIRED, SLOT_LEAVING)) {
+		arena_note_end(place);
 		arena_free(place);
 		return true;
 	}
-	if (slot_move(place->slot, SLOT_LOST, SLOT_BUSY)) {
+	if (slot_move(place->slot, SLOT_LOST, SLOT_TREATED)) {
 		*error = arena_close(place);
-		arena_let_go(place, *error == 0 ? SLOT_GONE : SLOT_LOST);
+		arena_end_treatment(place, *error == 0 ? SLOT_GONE : SLOT_LOST);
 		return true;
 	}
+	arena_await(place);
 	return false;
 }
 
 static int unmap_part(const struct piece *piece)
 {
-	int error = retire(&piece->place);
+	const struct arena_place *place = &piece->place;
+	int error = piece_retire(place);
+	enum slot_state was;
 
-	return error == 0 ? arena_blank(&piece->place, piece->low, piece->bytes) : error;
+	if (error != 0 || !piece_hold(place, &was))
+		return error;
+	error = arena_blank(place, piece->low, piece->bytes);
+	if (error == 0)
+		holes_add(place, piece->low, piece->bytes);
+	piece_let_go(place, was);
+	return error;
 }
 
 static int unmap_piece(const struct piece *piece, void (*release)(const struct arena_place *place))
 {
 	int error = 0;
 
-	if (!piece->is_ours)
+	if (!piece->is_slot)
 		return real_munmap((void *)piece->low, piece->bytes) == 0 ? 0 : -errno;
-	while (is_mapped(piece)) {
-		if (!is_whole(piece))
+	while (piece_is_mapped(piece)) {
+		if (!piece_is_whole(piece))
 			return unmap_part(piece);
 		if (unmap_slot(&piece->place, release, &error))
 			return error;
@@ -199,10 +81,10 @@ static int unmap_piece(const struct piece *piece, void (*release)(const struct a
 int mappings_unmap(
         struct arena *arena, void *address, size_t bytes, void (*release)(const struct arena_place *place))
 {
-	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, bytes);
 	int saved = errno, error = 0;
 
-	if (!is_range(arena, address, bytes))
+	if (!piece_is_range(arena, address, bytes))
 		return real_munmap(address, bytes); /* which says EINVAL */
 	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
@@ -211,6 +93,8 @@ int mappings_unmap(
 	errno = error == 0 ? saved : -error;
 	return error == 0 ? 0 : -1;
 }
+
+/* ---- mprotect ---- */
 
 /* A protection after which the slot is like its class, guard aside; -ENOTSUP for any other. */
 static int protect_live(const struct piece *piece, int protection)
@@ -225,7 +109,7 @@ static int protect_live(const struct piece *piece, int protection)
 		return arena_open(place, offset);
 	if (place->slot->is_sealed)
 		return -ENOTSUP;
-	if (protection == PROT_NONE && offset == 0 && !is_whole(piece))
+	if (protection == PROT_NONE && offset == 0 && !piece_is_whole(piece))
 		return arena_guard(place, piece->bytes);
 	if (protection == place->class->protection && offset >= guard)
 		return 0; /* as it is */
@@ -238,16 +122,16 @@ static int protect_piece(const struct piece *piece, int protection, int key)
 {
 	int error = -ENOTSUP;
 
-	if (piece->is_ours && !is_mapped(piece))
+	if (piece->is_slot && !piece_is_mapped(piece))
 		return -ENOMEM;
-	if (piece->is_ours && key == -1 && slot_move(piece->place.slot, SLOT_LIVE, SLOT_BUSY)) {
+	if (piece->is_slot && key == -1 && slot_move(piece->place.slot, SLOT_LIVE, SLOT_TREATED)) {
 		error = protect_live(piece, protection);
-		arena_let_go(&piece->place, SLOT_LIVE);
+		arena_end_treatment(&piece->place, SLOT_LIVE);
 	}
 	if (error != -ENOTSUP)
 		return error;
 	/* Any protection of any part, after which the slot is not like its class any more. */
-	error = piece->is_ours ? retire(&piece->place) : 0;
+	error = piece->is_slot ? piece_retire(&piece->place) : 0;
 	if (error == 0 && real_pkey_mprotect((void *)piece->low, piece->bytes, protection, key) != 0)
 		error = -errno;
 	return error;
@@ -255,10 +139,10 @@ static int protect_piece(const struct piece *piece, int protection, int key)
 
 int mappings_protect(struct arena *arena, void *address, size_t bytes, int protection, int key)
 {
-	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, bytes);
 	int saved = errno, error = 0;
 
-	if (!is_range(arena, address, bytes))
+	if (!piece_is_range(arena, address, bytes))
 		return real_pkey_mprotect(address, bytes, protection, key);
 	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
@@ -267,6 +151,8 @@ int mappings_protect(struct arena *arena, void *address, size_t bytes, int prote
 	errno = error == 0 ? saved : -error;
 	return error == 0 ? 0 : -1;
 }
+
+/* ---- madvise ---- */
 
 /* Advice that says something about the pages, not about the mapping; or what the arena says of it anyway. */
 static bool is_passing(int advice)
@@ -302,7 +188,7 @@ static int advise_piece(const struct piece *piece, int advice)
 {
 	struct piece reached;
 
-	if (piece->is_ours && !is_mapped(piece))
+	if (piece->is_slot && !piece_is_mapped(piece))
 		return -ENOMEM;
 	reached = piece->is_slot ? without_poison(*piece) : *piece;
 	return real_madvise((void *)reached.low, reached.bytes, advice) == 0 ? 0 : -errno;
@@ -310,10 +196,10 @@ static int advise_piece(const struct piece *piece, int advice)
 
 int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice)
 {
-	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, bytes);
+	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, bytes);
 	int saved = errno, error = 0;
 
-	if (!is_range(arena, address, bytes))
+	if (!piece_is_range(arena, address, bytes))
 		return real_madvise(address, bytes, advice);
 	if (!is_passing(advice) && (error = mappings_retire(arena, address, bytes)) != 0) {
 		errno = -error;
@@ -333,52 +219,82 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 	return error == 0 ? 0 : -1;
 }
 
-/* Closes the hole that a move has left. What another thread has mapped there meanwhile stays. */
-static void close_hole(const struct arena_place *place, uintptr_t low, size_t bytes)
-{
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+/* ---- mremap ---- */
 
-	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED)
-		slot_move(place->slot, SLOT_RETIRED, SLOT_LOST);
+/* Closes the hole that a move has left. What another thread has mapped there meanwhile stays. */
+static void close_hole(const struct piece *piece)
+{
+	enum slot_state was;
+
+	if (!piece_hold(&piece->place, &was))
+		return;
+	if (placing_plug(piece))
+		holes_add(&piece->place, piece->low, piece->bytes);
+	piece_let_go(&piece->place, was);
+}
+
+/* In place, what is behind it being the program's. */
+static void *shrink(struct arena *arena, void *address, uintptr_t high, size_t new_bytes)
+{
+	uintptr_t end = piece_end(arena, address, new_bytes);
+	int saved = errno, error = 0;
+	struct piece piece;
+
+	if (end < high) {
+		piece = piece_at(arena, end, high);
+		error = unmap_part(&piece);
+	}
+	errno = error == 0 ? saved : -error;
+	return error == 0 ? address : MAP_FAILED;
+}
+
+/* A piece that is all of what is to be moved, and the program's. */
+static void *move_piece(
+        struct arena *arena, const struct piece *piece, size_t new_bytes, int flags, void *new_address)
+{
+	void *address = (void *)piece->low, *moved;
+	int saved = errno, error = piece_retire(&piece->place);
+
+	if (error != 0) {
+		errno = -error;
+		return MAP_FAILED;
+	}
+	if ((flags & ~MREMAP_MAYMOVE) == 0 && new_bytes <= piece->bytes)
+		return shrink(arena, address, piece->low + piece->bytes, new_bytes);
+	moved = real_mremap(address, piece->bytes, new_bytes, flags, new_address);
+	if (moved != MAP_FAILED) {
+		if (moved != address && (flags & MREMAP_DONTUNMAP) == 0)
+			close_hole(piece);
+		errno = saved;
+	}
+	return moved;
 }
 
 void *mappings_move(
         struct arena *arena, void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
 {
-	uintptr_t low = (uintptr_t)address, high = end_of(arena, address, old_bytes);
-	int may = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, saved = errno, error;
+	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, old_bytes);
+	int may = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+	bool is_fixed = (flags & MREMAP_FIXED) != 0;
 	struct piece piece = {0};
 	void *moved;
 
-	if ((flags & MREMAP_FIXED) != 0)
-		give_up(arena, new_address, new_bytes);
-	errno = saved;
-	if (is_range(arena, address, old_bytes))
+	if (is_fixed)
+		placing_make_way(arena, new_address, new_bytes, MAP_FIXED);
+	if (piece_is_range(arena, address, old_bytes))
 		piece = piece_at(arena, low, high);
-	if (!piece.is_ours || new_bytes == 0 || (flags & ~may) != 0 ||
-	        ((flags & ~MREMAP_MAYMOVE) != 0 && (flags & MREMAP_MAYMOVE) == 0))
-		return real_mremap(address, old_bytes, new_bytes, flags, new_address);
-	if (!is_mapped(&piece) || low + piece.bytes != high) {
+	if (!piece.is_slot || new_bytes == 0 || (flags & ~may) != 0 ||
+	        ((flags & ~MREMAP_MAYMOVE) != 0 && (flags & MREMAP_MAYMOVE) == 0)) {
+		moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
+	} else if (!piece_is_mapped(&piece) || low + piece.bytes != high) {
 		errno = EFAULT; /* not one mapping */
-		return MAP_FAILED;
+		moved = MAP_FAILED;
+	} else {
+		moved = move_piece(arena, &piece, new_bytes, flags, new_address);
 	}
-	error = retire(&piece.place);
-	if (error != 0) {
-		errno = -error;
-		return MAP_FAILED;
-	}
-	if ((flags & ~MREMAP_MAYMOVE) == 0 && new_bytes <= old_bytes) {
-		uintptr_t end = end_of(arena, address, new_bytes);
-
-		error = end < high ? arena_blank(&piece.place, end, high - end) : 0;
-		errno = error == 0 ? saved : -error;
-		return error == 0 ? address : MAP_FAILED;
-	}
-	moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
-	if (moved != MAP_FAILED) {
-		if (moved != address && (flags & MREMAP_DONTUNMAP) == 0)
-			close_hole(&piece.place, low, high - low);
-		errno = saved;
-	}
+	if (moved != MAP_FAILED && is_fixed)
+		placing_note_over(arena, new_address, new_bytes);
+	else if (moved != MAP_FAILED && moved != address && arena_touches(arena, moved, new_bytes))
+		placing_admit(arena, moved, new_bytes);
 	return moved;
 }

@@ -12,13 +12,6 @@
 
 #include "stack/arena.h"
 
-/*
- * Before something is mapped at just this place: the slots in it are not ours to use any more, if it may go
- * there. Returns the flags to map it with: what the program has unmapped is not there for
- * MAP_FIXED_NOREPLACE.
- */
-int mappings_make_way(struct arena *arena, const void *address, size_t bytes, int flags);
-
 /* Before something is done to the range that outlives the use of a stack. 0 or -errno. */
 int mappings_retire(struct arena *arena, const void *address, size_t bytes);
 

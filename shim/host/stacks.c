@@ -22,6 +22,7 @@
 #include "host/label.h"
 #include "host/mappings.h"
 #include "host/observe.h"
+#include "host/placing.h"
 #include "host/request.h"
 #include "host/sites.h"
 #include "libc/real.h"
@@ -32,6 +33,7 @@
 #include "pool/roster.h"
 #include "stack/arena.h"
 #include "stack/locked.h"
+#include "stack/orphans.h"
 
 #include <errno.h>
 #include <link.h>
@@ -50,6 +52,15 @@ static bool is_on(void)
 }
 
 /* ---- mmap and munmap ---- */
+
+/* The kernel fills holes that bare system calls have made in the arena. MAP_FAILED is higher than all there is. */
+static void *admitted(void *mapped, size_t bytes)
+{
+	if (__builtin_expect(arena_is_near(&stacks.arena, mapped, bytes), 0) &&
+	        arena_holds(&stacks.arena, mapped, bytes))
+		placing_admit(&stacks.arena, mapped, bytes);
+	return mapped;
+}
 
 void *hook_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller)
@@ -75,12 +86,12 @@ void *hook_mmap(
 		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
 		if (mapped != MAP_FAILED && protection != PROT_NONE)
 			sites_note_mapping(caller, mapped, request.bytes);
-		return mapped;
+		return admitted(mapped, bytes);
 	}
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 && arena_touches(&stacks.arena, address, bytes))
-		flags = mappings_make_way(&stacks.arena, address, bytes, flags);
+		return placing_map(&stacks.arena, address, bytes, protection, flags, fd, offset);
 	errno = saved;
-	return real_mmap(address, bytes, protection, flags, fd, offset);
+	return admitted(real_mmap(address, bytes, protection, flags, fd, offset), bytes);
 }
 
 /* The common case, ahead of all others: a whole stack, as it was handed out. */
@@ -177,7 +188,7 @@ void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	if (arena_touches(&stacks.arena, address, old_bytes) ||
 	        ((flags & MREMAP_FIXED) != 0 && arena_touches(&stacks.arena, new_address, new_bytes)))
 		return mappings_move(&stacks.arena, address, old_bytes, new_bytes, flags, new_address);
-	return real_mremap(address, old_bytes, new_bytes, flags, new_address);
+	return admitted(real_mremap(address, old_bytes, new_bytes, flags, new_address), new_bytes);
 }
 
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef void *(mmap_function)(void *, size_t, int, int, int, off_t);
@@ -242,6 +243,15 @@ sighandler_t real_sysv_signal(int signal, sighandler_t handler)
 sighandler_t real_sigset(int signal, sighandler_t handler)
 {
 	return FIND_IN_TIME(sigset)(signal, handler);
+}
+
+void real_nap(unsigned microseconds)
+{
+	const struct timespec moment = {microseconds / 1000000, microseconds % 1000000 * 1000};
+	int saved = errno;
+
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, NULL);
+	errno = saved;
 }
 
 void *real_table(size_t bytes)

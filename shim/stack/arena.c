@@ -3,6 +3,7 @@
 
 #include "libc/real.h"
 #include "stack/chunk.h"
+#include "stack/holes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -88,22 +89,18 @@ void *arena_make(struct arena_class *class)
 	return made;
 }
 
-bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
+bool arena_holds(const struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = low + bytes;
 	const struct arena_chunk *chunk;
 
-	/* [arena.low, arena.high] relaxed: see widen. */
-	if (high <= atomic_load_explicit((_Atomic uintptr_t *)&arena->low, memory_order_relaxed) ||
-	        low >= atomic_load_explicit((_Atomic uintptr_t *)&arena->high, memory_order_relaxed) ||
-	        high < low)
-		return false;
 	if (high > (uintptr_t)1 << ARENA_ADDRESS_BITS)
 		high = (uintptr_t)1 << ARENA_ADDRESS_BITS;
 	for (uintptr_t grain = low >> ARENA_GRAIN_SHIFT; grain <= (high - 1) >> ARENA_GRAIN_SHIFT; grain++) {
 		chunk = arena_chunk_at(arena, grain << ARENA_GRAIN_SHIFT);
 		/* [chunk.end] relaxed: as chunk.slots in arena_find. */
-		if (chunk != NULL && low < atomic_load_explicit(&chunk->end, memory_order_relaxed))
+		if (chunk != NULL && high > chunk->base &&
+		        low < atomic_load_explicit(&chunk->end, memory_order_relaxed))
 			return true;
 	}
 	return false;
@@ -191,8 +188,7 @@ int arena_open(const struct arena_place *place, size_t guard_bytes)
 	return error;
 }
 
-/* Makes a slot's protections the mapping's own. 0 or -errno. */
-static int settle(const struct arena_place *place)
+int arena_settle(const struct arena_place *place)
 {
 	struct slot *slot = place->slot;
 	int error;
@@ -214,11 +210,32 @@ int arena_retire(const struct arena_place *place)
 {
 	int error;
 
-	if (!slot_move(place->slot, SLOT_LIVE, SLOT_BUSY))
+	if (!slot_move(place->slot, SLOT_LIVE, SLOT_TREATED))
 		return 0;
-	error = settle(place);
-	arena_let_go(place, error == 0 ? SLOT_RETIRED : SLOT_LIVE);
+	error = arena_settle(place);
+	arena_end_treatment(place, error == 0 ? SLOT_RETIRED : SLOT_LIVE);
 	return error;
+}
+
+void arena_note_end(const struct arena_place *place)
+{
+	const struct arena *arena = place->class->arena;
+
+	if (!place->slot->is_ended && arena->note_end != NULL)
+		arena->note_end(place);
+	place->slot->is_ended = true;
+}
+
+void arena_forget(const struct arena_place *place)
+{
+	struct slot *slot = place->slot;
+
+	if (slot->guard_bytes != 0)
+		count_guard(place->class, slot->guard_means, -1);
+	slot->guard_bytes = 0;
+	slot->is_open = false;
+	slot->is_sealed = false;
+	slot->name = 0;
 }
 
 /* Gives memory back. Guards by madvise and mprotect survive it. */
@@ -281,37 +298,46 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 
 int arena_close(const struct arena_place *place)
 {
-	struct slot *slot = place->slot;
 	int error = arena_blank(place, place->base, place->class->bytes);
 
-	if (error != 0)
-		return error;
-	if (slot->guard_bytes != 0)
-		count_guard(place->class, slot->guard_means, -1);
-	slot->guard_bytes = 0;
-	slot->is_open = false;
-	slot->name = 0;
-	return 0;
+	if (error == 0)
+		arena_forget(place);
+	return error;
+}
+
+/* What was freed waits for the next use, unless there shall be none; or another thread has taken it, see
+ * stack/orphans.h. */
+static void put_away(const struct arena_place *place, enum slot_state held)
+{
+	struct slot *slot = place->slot;
+	bool is_spent = slot_is_spent(slot);
+
+	slot->is_ended = false;
+	if (is_spent)
+		holes_add(place, place->base, place->class->bytes);
+	else
+		holes_fill(place, place->base, place->class->bytes);
+	if (slot_move(slot, held, is_spent ? SLOT_GONE : SLOT_FREE) && !is_spent)
+		chunk_put_slot(
+		        place->class, chunk_id(arena_chunk_at(place->class->arena, place->base), slot));
 }
 
 void arena_free(const struct arena_place *place)
 {
 	struct slot *slot = place->slot;
+	enum slot_state held = slot_state(slot);
 	int saved = errno;
 
+	if (held == SLOT_LOST || held == SLOT_GONE)
+		return;
 	/* A guard that splits the mapping is given up with the memory: idle slots shall cost no maps. */
-	if ((slot_state(slot) == SLOT_LEAVING || drop_slot(place) != 0 ||
+	if ((held == SLOT_LEAVING || drop_slot(place) != 0 ||
 	            (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) &&
 	        arena_close(place) != 0) {
 		drop(place->base, place->class->bytes);
-		/* [slot.state] release: as below. It is never used again. */
-		atomic_store_explicit(&slot->state, SLOT_GONE, memory_order_release);
-		errno = saved;
-		return;
+		slot_spend(slot);
 	}
-	/* [slot.state] release: as slot_move; nobody else may change it now. */
-	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
-	chunk_put_slot(place->class, chunk_id(arena_chunk_at(place->class->arena, place->base), slot));
+	put_away(place, held);
 	errno = saved;
 }
 
@@ -323,18 +349,17 @@ void arena_discard(const struct arena_place *place)
 
 void arena_let_go(const struct arena_place *place, enum slot_state now)
 {
-	if (slot_move(place->slot, SLOT_BUSY, now))
-		return;
-	if (now == SLOT_LIVE || now == SLOT_RETIRED)
-		slot_settle(place->slot, now);
-	else
+	if (!slot_move(place->slot, SLOT_BUSY, now) && slot_state(place->slot) == SLOT_STRAY)
 		arena_free(place);
 }
 
-void arena_fork_child(struct arena *arena)
+void arena_end_treatment(const struct arena_place *place, enum slot_state now)
 {
-	/* [watch.thread] relaxed: the watcher is not here, and another thread may come to have its name. */
-	atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
-	for (unsigned i = 0; i < ARENA_CLASSES; i++)
-		atomic_flag_clear_explicit(&arena->class[i].is_growing, memory_order_relaxed);
+	struct slot *slot = place->slot;
+
+	if (now == SLOT_LIVE && slot_is_spent(slot) && arena_settle(place) == 0)
+		now = SLOT_RETIRED;
+	/* It was retired by another thread, or by a fork in a handler that has interrupted this one. */
+	if (!slot_move(slot, SLOT_TREATED, now) && slot_state(slot) == SLOT_RETIRED)
+		arena_settle(place);
 }

@@ -39,11 +39,12 @@ enum slot_state {
 	SLOT_RETIRED, /* in the program's hands, and treated so that it can never be handed out again */
 	SLOT_IDLE,    /* in a pool */
 	SLOT_LEAVING, /* on its way from the program's hands to the arena's */
-	SLOT_BUSY,    /* any of these, while a thread of ours changes what it is like */
+	SLOT_BUSY,    /* not in the program's hands, while a thread of ours changes what it is like */
 	SLOT_STRAY,   /* the same, and taken from there meanwhile: that thread frees it, see arena_let_go */
 	SLOT_LOST,    /* the program mapped something over it while it was not its own: never used again */
 	SLOT_GONE,    /* the same, and unmapped by the program since */
 	SLOT_FRESH,   /* from the arena, and not in the program's hands yet; set by who asked for it */
+	SLOT_TREATED, /* in the program's hands, while a thread of ours changes what it is like */
 };
 
 struct slot {
@@ -52,10 +53,12 @@ struct slot {
 	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as all below */
 	uint16_t name;          /* a hash of the mapping's name; 0: none that we know */
 	bool is_name_refused : 1;
-	bool is_guard_old : 1; /* left by the last use, not asked for in this one */
-	bool is_open : 1;      /* has its class's protection (but for the guard) */
-	bool is_sealed : 1;    /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
-	uint8_t guard_means;   /* an enum guard_means */
+	bool is_guard_old : 1;   /* left by the last use, not asked for in this one */
+	bool is_open : 1;        /* has its class's protection (but for the guard) */
+	bool is_sealed : 1;      /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
+	bool is_ended : 1;       /* retired, and counted as gone: the program has mapped over all of it */
+	uint8_t guard_means : 2; /* an enum guard_means */
+	_Atomic bool is_spent;   /* never handed out again: it ends as SLOT_GONE */
 };
 
 _Static_assert(sizeof(struct slot) == 16, "a million stacks take a million of these");
@@ -66,12 +69,13 @@ struct arena_chunk {
 	size_t bytes; /* of a slot, and what multiplies instead of a division by it; as the class's */
 	uint64_t reciprocal;
 	struct arena_class *class;
-	struct slot *slot;      /* one each, zeroed */
-	_Atomic uint32_t slots; /* falls once, in arena_shrink, to those in use */
-	uint32_t number;        /* in its class */
-	_Atomic uintptr_t end;  /* of what is reserved; falls with `slots` */
-	uint16_t *mark;         /* one a slot, see stack/depth.c; NULL: nobody has looked */
-	_Atomic uint32_t used;  /* slots handed out for the first time; may exceed `slots` */
+	struct slot *slot;               /* one each, zeroed */
+	_Atomic uint32_t slots;          /* falls once, in arena_shrink, to those in use */
+	uint32_t number;                 /* in its class */
+	_Atomic uintptr_t end;           /* of what is reserved; falls with `slots` */
+	uint16_t *mark;                  /* one a slot, see stack/depth.c; NULL: nobody has looked */
+	_Atomic uint32_t used;           /* slots handed out for the first time; may exceed `slots` */
+	_Atomic uint64_t *_Atomic holes; /* see stack/holes.c; NULL: there are none */
 };
 
 /* Slots of one kind. */
@@ -101,6 +105,8 @@ struct arena {
 	_Atomic uint64_t reserved;                     /* bytes */
 	_Atomic bool is_refused;                       /* the system once had no room for a slot */
 	struct depth_watch watch;
+	/* A stack is no more that never comes back to a pool: it was retired. NULL: nobody wants to know. */
+	void (*note_end)(const struct arena_place *place);
 	struct arena_class class[ARENA_CLASSES];
 };
 
@@ -148,11 +154,23 @@ void arena_discard(const struct arena_place *place);
  */
 void arena_let_go(const struct arena_place *place, enum slot_state now);
 
+/* Makes of a SLOT_TREATED what it shall be now. */
+void arena_end_treatment(const struct arena_place *place, enum slot_state now);
+
+/* Makes the protections of a slot that is the program's the mapping's own. 0 or -errno. */
+int arena_settle(const struct arena_place *place);
+
+/* Nothing is left of a retired slot as it was handed out: it is counted as gone, once. The caller holds it. */
+void arena_note_end(const struct arena_place *place);
+
+/* Something that the program did not map through us lies where the slot was: its guard is no more. */
+void arena_forget(const struct arena_place *place);
+
 /* Maps a slot of the caller's anew: not open, no guard, nothing in it. 0 or -errno. */
 int arena_close(const struct arena_place *place);
 
-/* Whether a byte of the range is in one of our chunks. */
-bool arena_touches(const struct arena *arena, const void *address, size_t bytes);
+/* Whether a byte of the range is in one of our chunks; the caller has asked arena_is_near. */
+bool arena_holds(const struct arena *arena, const void *address, size_t bytes);
 
 /*
  * Makes the lowest `bytes` of a slot a guard, or only sees that they are. What is in these pages is there
@@ -181,8 +199,23 @@ int arena_renew(const struct arena_place *place);
 /* Drops what is at these addresses, all in one slot, so that nobody can touch them; no hole appears. */
 int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes);
 
-/* In a fork's child: what other threads were doing is not being done any more. */
-void arena_fork_child(struct arena *arena);
+/* Whether the range reaches into what lies between our lowest and our highest byte. For most ranges one
+ * comparison. */
+static inline bool arena_is_near(const struct arena *arena, const void *address, size_t bytes)
+{
+	uintptr_t low = (uintptr_t)address, high = low + bytes;
+
+	/* [arena.low, arena.high] relaxed: see widen. */
+	return high > atomic_load_explicit((_Atomic uintptr_t *)&arena->low, memory_order_relaxed) &&
+	       low < atomic_load_explicit((_Atomic uintptr_t *)&arena->high, memory_order_relaxed) &&
+	       high >= low;
+}
+
+/* Whether a byte of the range is in one of our chunks. */
+static inline bool arena_touches(const struct arena *arena, const void *address, size_t bytes)
+{
+	return arena_is_near(arena, address, bytes) && arena_holds(arena, address, bytes);
+}
 
 /* The chunk in whose grains an address lies, or NULL. */
 static inline struct arena_chunk *arena_chunk_at(const struct arena *arena, uintptr_t at)
@@ -246,6 +279,19 @@ static inline void slot_settle(struct slot *slot, enum slot_state state)
 {
 	/* [slot.state] release: as slot_move. */
 	atomic_store_explicit(&slot->state, state, memory_order_release);
+}
+
+static inline bool slot_is_spent(const struct slot *slot)
+{
+	/* [slot.is_spent] relaxed: set before the state that it belongs to. */
+	return atomic_load_explicit((_Atomic bool *)&slot->is_spent, memory_order_relaxed);
+}
+
+/* The slot shall never be handed out again. Returns whether that was known. */
+static inline bool slot_spend(struct slot *slot)
+{
+	/* [slot.is_spent] relaxed: as in slot_is_spent. */
+	return atomic_exchange_explicit(&slot->is_spent, true, memory_order_relaxed);
 }
 
 /* Changes a slot's state; false when it was not `from`: somebody else has it. */

@@ -105,14 +105,20 @@ static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t numbe
 	return bytes >= class->bytes ? bytes : 0;
 }
 
-/* Reserves addresses, aligned to a grain. 0: there are none. */
-static uintptr_t reserve(uint64_t bytes)
+/*
+ * Reserves addresses, aligned to a grain. 0: there are none. Of what lies behind them, up to the end of a grain,
+ * nothing is kept: there are no slots in it, so it would be nobody's.
+ */
+static uintptr_t reserve(const struct arena *arena, uint64_t bytes)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	void *range = real_mmap(NULL, bytes + GRAIN_BYTES, PROT_NONE, flags, -1, 0);
 	uintptr_t low, end, base;
 
 	if (range == MAP_FAILED)
+		return 0;
+	/* A hole that a bare system call has made among our slots; what fills it stays, so that it is none. */
+	if (arena_touches(arena, range, bytes + GRAIN_BYTES))
 		return 0;
 	low = (uintptr_t)range;
 	end = low + bytes + GRAIN_BYTES;
@@ -127,6 +133,20 @@ static uintptr_t reserve(uint64_t bytes)
 	/* A stack of which a page is touched shall not cost a huge page. */
 	real_own_madvise((void *)base, bytes, MADV_NOHUGEPAGE);
 	return base;
+}
+
+/* Makes arena_chunk_at find the chunk for all of its grains, or for none. */
+static bool set_grains(struct arena *arena, struct arena_chunk *chunk, uintptr_t end)
+{
+	uintptr_t at = chunk->base;
+
+	while (at < end && set_chunk(arena, at, chunk))
+		at += GRAIN_BYTES;
+	if (at >= end)
+		return true;
+	while (at > chunk->base)
+		set_chunk(arena, at -= GRAIN_BYTES, NULL);
+	return false;
 }
 
 static void widen(struct arena *arena, uintptr_t low, uintptr_t high)
@@ -163,7 +183,8 @@ static bool add_chunk(struct arena_class *class)
 	chunk->slot = real_table(slots * sizeof *chunk->slot);
 	if (chunk->slot == NULL)
 		return false;
-	chunk->base = reserve(bytes);
+	bytes = slots * class->bytes;
+	chunk->base = reserve(arena, bytes) ?: reserve(arena, bytes);
 	if (chunk->base == 0) {
 		real_table_free(chunk->slot, slots * sizeof *chunk->slot);
 		return false;
@@ -175,9 +196,10 @@ static bool add_chunk(struct arena_class *class)
 	chunk->reciprocal = UINT64_MAX / class->bytes + 1;
 	chunk->number = number;
 	chunk->class = class;
-	for (uintptr_t at = chunk->base; at < chunk->base + bytes; at += GRAIN_BYTES)
-		if (!set_chunk(arena, at, chunk))
-			return false; /* what is reserved stays so: nobody is short of addresses */
+	if (!set_grains(arena, chunk, chunk->base + bytes)) {
+		real_munmap((void *)chunk->base, bytes);
+		return false; /* its table stays: a slow thread may read it */
+	}
 	widen(arena, chunk->base, chunk->base + bytes);
 	atomic_fetch_add_explicit(&arena->reserved, bytes, memory_order_relaxed);
 	/* [class.chunks] release: publishes the chunk to take_new. */

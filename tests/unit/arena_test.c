@@ -1,5 +1,6 @@
 /* The arena: slots, growth, edges, memory that comes back, and many threads at once. */
 #include "stack/arena.h"
+#include "stack/orphans.h"
 
 #include "tap.h"
 
@@ -83,8 +84,13 @@ static void test_find(void)
 	        "arena: the byte in front of a chunk is not ours");
 	tap_ok(!arena_find(&arena, made + GRAIN / SMALL * SMALL, &place),
 	        "arena: what is left over at a chunk's end is in no slot");
-	tap_ok(arena_touches(&arena, made + GRAIN - 1, 1) && !arena_touches(&arena, made + GRAIN, 1),
-	        "arena: though it is ours, and what is behind it is not");
+	tap_ok(arena_touches(&arena, made + GRAIN / SMALL * SMALL - 1, 1) &&
+	                !arena_touches(&arena, made + GRAIN / SMALL * SMALL, 1),
+	        "arena: and not ours");
+	tap_ok(mmap(made + GRAIN / SMALL * SMALL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+	                -1, 0) != MAP_FAILED &&
+	                munmap(made + GRAIN / SMALL * SMALL, PAGE) == 0,
+	        "arena: others may be mapped there");
 	tap_ok(arena_touches(&arena, made - PAGE, PAGE + 1) && !arena_touches(&arena, made - PAGE, PAGE),
 	        "arena: a range touches it from its first byte on");
 	tap_ok(!arena_find(&arena, (void *)(UINTPTR_MAX - 1), &place) &&

@@ -2,6 +2,7 @@
 #include "stack/depth.h"
 
 #include "stack/arena.h"
+#include "stack/orphans.h"
 #include "tap.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* What a program does to ranges that touch the arena: states, releases, neighbours, and threads that race. */
 #include "host/mappings.h"
+#include "host/placing.h"
+#include "stack/orphans.h"
 
 #include "tap.h"
 
@@ -8,6 +10,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, BYTES = 16 * PAGE, RACES = 20000 };
@@ -118,8 +122,8 @@ static void test_over(void)
 
 	arena_find(&arena, idle, &place);
 	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
-	mappings_make_way(&arena, live, BYTES, MAP_FIXED);
-	mappings_make_way(&arena, idle, PAGE, MAP_FIXED);
+	placing_make_way(&arena, live, BYTES, MAP_FIXED);
+	placing_make_way(&arena, idle, PAGE, MAP_FIXED);
 	tap_is(state_of(live), SLOT_RETIRED, "mappings: a stack that is mapped over is retired");
 	tap_is(state_of(idle), SLOT_LOST, "mappings: an idle one is lost");
 	mmap(idle, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -135,15 +139,15 @@ static void test_in_place(void)
 	int want = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, flags;
 	char *made = arena_make(class);
 
-	tap_is(mappings_make_way(&arena, made, BYTES, want), want,
+	tap_is(placing_make_way(&arena, made, BYTES, want), want,
 	        "mappings: where a stack is nothing else can be mapped in place");
 	tap_is(state_of(made), SLOT_LIVE, "mappings: and it stays what it is");
 	mappings_unmap(&arena, made, BYTES, release);
 	for (int i = 0; i < 3; i++) {
-		flags = mappings_make_way(&arena, made, BYTES, want);
+		flags = placing_make_way(&arena, made, BYTES, want);
 		tap_ok(mmap(made, BYTES, RW, flags, -1, 0) == made, "mappings: where one was it can");
 		tap_is(state_of(made), SLOT_LOST, "mappings: which takes the slot for good");
-		tap_is(mappings_make_way(&arena, made, PAGE, want), want,
+		tap_is(placing_make_way(&arena, made, PAGE, want), want,
 		        "mappings: in the place of that nothing can");
 		made[0] = 1;
 		mappings_unmap(&arena, made, BYTES, release);
@@ -174,6 +178,106 @@ static void test_move(void)
 	tap_ok(mappings_move(&arena, made, BYTES, PAGE, 0, NULL) == made, "mappings: it can shrink");
 	mappings_unmap(&arena, made, BYTES, release);
 	releases();
+}
+
+/* ---- slots that a thread has left in the middle of something ---- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A stack in such a state. */
+static char *abandoned(enum slot_state state)
+{
+	char *made = arena_make(class);
+	struct arena_place place;
+
+	made[PAGE] = 1;
+	arena_find(&arena, made, &place);
+	arena_guard(&place, PAGE);
+	slot_move(place.slot, SLOT_LIVE, state);
+	return made;
+}
+
+static void test_abandoned(void)
+{
+	static const enum slot_state ours[] = {SLOT_BUSY, SLOT_STRAY, SLOT_LEAVING};
+	uint64_t start = now_ms();
+	char *made = abandoned(SLOT_TREATED), *again;
+	struct arena_place place;
+
+	tap_is(mappings_protect(&arena, made, 2 * PAGE, RW, -1), 0,
+	        "mappings: a stack that a thread left half treated can be protected");
+	made[0] = 1;
+	tap_is(made[PAGE], 1, "mappings: it has what it had");
+	tap_is(mappings_unmap(&arena, made, BYTES, release), 0, "mappings: and can be unmapped");
+	tap_is(state_of(made), SLOT_GONE, "mappings: it is never handed out again");
+	made = abandoned(SLOT_TREATED);
+	arena_find(&arena, made, &place);
+	tap_is(mappings_unmap(&arena, made, BYTES, release), 0, "mappings: it can be unmapped at once");
+	arena_end_treatment(&place, SLOT_LIVE);
+	tap_is(state_of(made), SLOT_GONE, "mappings: a thread that comes back to it leaves it alone");
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+		made = abandoned(ours[i]);
+		arena_find(&arena, made, &place);
+		tap_is(mappings_unmap(&arena, made, BYTES, release), 0,
+		        "mappings: what was not the program's in state %d is unmapped already", ours[i]);
+		tap_is(state_of(made), ours[i], "mappings: nobody waits for it");
+		tap_is(placing_make_way(&arena, made, BYTES, MAP_FIXED), MAP_FIXED,
+		        "mappings: but something can be mapped there");
+		again = mmap(made, BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		again[0] = 7;
+		if (ours[i] == SLOT_LEAVING)
+			arena_free(&place);
+		else
+			arena_let_go(&place, SLOT_FREE);
+		tap_ok(state_of(made) == SLOT_LOST && again[0] == 7,
+		        "mappings: which a thread that comes back leaves alone");
+		mappings_unmap(&arena, made, BYTES, release);
+	}
+	tap_is(releases(), 0, "mappings: none of them came to a pool");
+	tap_ok(now_ms() - start < 1500, "mappings: all that does not take long");
+}
+
+/* ---- fork ---- */
+
+static int in_child(char *const *made)
+{
+	uint64_t start = now_ms();
+	bool is_well;
+
+	arena_fork_child(&arena);
+	is_well = state_of(made[0]) == SLOT_RETIRED && state_of(made[1]) == SLOT_GONE &&
+	          state_of(made[2]) == SLOT_GONE && state_of(made[3]) == SLOT_GONE;
+	is_well &= mappings_protect(&arena, made[0], BYTES, RW, -1) == 0;
+	made[0][0] = 1; /* dies where a guard is left */
+	for (int i = 0; i < 4; i++)
+		is_well &= mappings_unmap(&arena, made[i], BYTES, release) == 0;
+	for (int i = 0; i < 200; i++) {
+		char *other = arena_make(class);
+
+		for (int j = 0; j < 4; j++)
+			is_well &= other != NULL && other != made[j];
+	}
+	return is_well && now_ms() - start < 100 ? 0 : 1;
+}
+
+static void test_fork(void)
+{
+	char *made[] = {abandoned(SLOT_TREATED), abandoned(SLOT_BUSY), abandoned(SLOT_STRAY),
+	        abandoned(SLOT_LEAVING)};
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(in_child(made));
+	waitpid(child, &status, 0);
+	tap_is(status, 0, "mappings: what threads were treating is decided in a fork's child");
+	tap_is(state_of(made[0]), SLOT_TREATED, "mappings: and in its parent it is theirs");
 }
 
 /* ---- threads that unmap the same ---- */
@@ -230,6 +334,8 @@ int main(void)
 	test_over();
 	test_in_place();
 	test_move();
+	test_abandoned();
+	test_fork();
 	test_race();
 	return tap_done();
 }

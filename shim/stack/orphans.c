@@ -1,0 +1,109 @@
+/*
+ * A thread that comes back to a slot that was taken from it finds another state than it left, and leaves that
+ * alone: see arena_let_go, arena_end_treatment and arena_free.
+ */
+#include "stack/orphans.h"
+
+#include "libc/real.h"
+#include "stack/holes.h"
+
+#include <errno.h>
+#include <sched.h>
+
+/* Some 10 milliseconds: a thread that has lost its processor comes back in that time. */
+enum { YIELDS = 20, NAPS = 60, NAP_US = 150 };
+
+static bool is_in_transit(enum slot_state state)
+{
+	return state == SLOT_BUSY || state == SLOT_STRAY || state == SLOT_LEAVING || state == SLOT_TREATED;
+}
+
+/* What the program has of the slot stays as it is, protected by the mapping alone. */
+static void decide_treated(const struct arena_place *place)
+{
+	/* Lost ones were spent before; see SLOT_LOST. */
+	bool was_lost = slot_spend(place->slot);
+
+	if (slot_move(place->slot, SLOT_TREATED, was_lost ? SLOT_LOST : SLOT_RETIRED) && !was_lost)
+		arena_settle(place);
+}
+
+/* It was ours, or on its way to us. */
+static void decide_ours(const struct arena_place *place, enum slot_state state)
+{
+	slot_spend(place->slot);
+	if (slot_move(place->slot, state, SLOT_GONE))
+		holes_add(place, place->base, place->class->bytes);
+}
+
+enum slot_state arena_await(const struct arena_place *place)
+{
+	enum slot_state state = slot_state(place->slot);
+	int saved = errno;
+
+	for (int i = 0; i < YIELDS + NAPS && is_in_transit(state); i++) {
+		if (i < YIELDS)
+			sched_yield();
+		else
+			real_nap(NAP_US);
+		state = slot_state(place->slot);
+	}
+	if (state == SLOT_TREATED)
+		decide_treated(place);
+	else if (is_in_transit(state))
+		decide_ours(place, state);
+	errno = saved;
+	return slot_state(place->slot);
+}
+
+/* ---- fork ---- */
+
+static void decide(const struct arena_place *place)
+{
+	enum slot_state state = slot_state(place->slot);
+
+	if (!is_in_transit(state))
+		return;
+	if (state == SLOT_TREATED) {
+		/* It may have had the guard half in place, and nowhere in writing. */
+		guard_sweep(place->class->arena->means, (void *)place->base, place->class->bytes);
+		decide_treated(place);
+		return;
+	}
+	/* Not where this very thread may be in the middle of handing it out. */
+	if (state == SLOT_LEAVING)
+		arena_close(place);
+	decide_ours(place, state);
+}
+
+static void decide_chunk(struct arena_chunk *chunk)
+{
+	/* [chunk.slots, chunk.used] relaxed: the child has one thread. */
+	uint32_t slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
+	uint32_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
+	struct arena_place place = {.class = chunk->class, .slot = chunk->slot, .base = chunk->base};
+
+	for (uint32_t i = 0; i < used && i < slots; i++) {
+		decide(&place);
+		place.slot++;
+		place.base += place.class->bytes;
+	}
+}
+
+void arena_fork_child(struct arena *arena)
+{
+	int saved = errno;
+
+	/* [watch.thread] relaxed: the watcher is not here, and another thread may come to have its name. */
+	atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < ARENA_CLASSES; i++) {
+		struct arena_class *class = &arena->class[i];
+		/* [class.chunks] relaxed: the child has one thread. */
+		uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_relaxed);
+
+		atomic_flag_clear_explicit(&class->is_growing, memory_order_relaxed);
+		for (uint32_t j = 0; j < chunks; j++)
+			decide_chunk(&class->chunk[j]);
+	}
+	errno = saved;
+}
