@@ -56,3 +56,41 @@ setup() {
 		[[ $status -eq 0 && $output == '0 children failed' ]]
 	done
 }
+
+@test "treated: where some stacks of a call have a guard page and others none, each has what was asked for" {
+	for guard in auto mprotect poison; do
+		for lives in 0 50 1000 20000; do
+			same_twin COPOOL_GUARD=$guard "$treats" guards $lives
+			[[ $status -eq 0 && $output == 'all could be used' ]]
+			check_balance
+		done
+	done
+}
+
+@test "treated: D's fibers with and without a guard page have what they asked for" {
+	requires ldc2
+	cat >mixed.d <<-'END'
+		import core.thread.fiber, core.stdc.stdlib, core.stdc.string, std.stdio;
+		enum TOTAL = 64 * 1024;
+		__gshared int sum;
+		void use(size_t bytes) { auto low = cast(ubyte*) alloca(bytes); memset(low, 1, bytes); sum += low[bytes / 2]; }
+		void run(int count, size_t bytes, size_t guard, size_t used) {
+			Fiber[] all;
+			foreach (i; 0 .. count) all ~= new Fiber(delegate() { use(used); Fiber.yield(); }, bytes, guard);
+			foreach (turn; 0 .. 2) foreach (each; all) each.call();
+			foreach (each; all) destroy(each);
+		}
+		void main() {
+			foreach (round; 0 .. 5) {
+				run(60, TOTAL - 4096, 4096, 8 * 1024);
+				run(60, TOTAL, 0, TOTAL - 3072);
+				run(1, TOTAL, 0, TOTAL - 3072);
+			}
+			writeln(sum, " were used");
+		}
+	END
+	ldc2 -O1 mixed.d
+	same_twin COPOOL_HOST=auto ./mixed
+	[[ $status -eq 0 && $output == '605 were used' ]]
+	check_balance
+}

@@ -10,6 +10,9 @@
 #include "pool/roster.h"
 #include "pool/tally.h"
 #include "stack/reclaim.h"
+#include "stack/trust.h"
+
+#include <sys/mman.h>
 
 enum { WARM_LINES = 8, LINE_BYTES = 64 };
 
@@ -18,6 +21,7 @@ struct stack_class {
 	struct arena_class *slots;
 	struct pool pool;
 	struct pool_kind kind;
+	struct trust trust;
 	bool is_pooled_above; /* see sites_is_pooled: the pool only counts, as long as that is so */
 	char name[REQUEST_NAME_BYTES];
 };
@@ -112,6 +116,8 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 {
 	class->request = *request;
 	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
+	class->trust.is_sure =
+	        request->protection == PROT_NONE || sites_is_guarded(request->caller, request->bytes);
 	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
 	request_name(request, class->name);
 	class->kind = (struct pool_kind){
@@ -187,7 +193,7 @@ static void warm_up(const char *stack, size_t bytes)
  * its hands is not handed out a second time, however it got into the pool: threads that share one thread-local
  * storage, by clone() without CLONE_SETTLS, share a cache, and may spoil it.
  */
-static bool hand_out(const struct stack_class *class, void *stack)
+static bool hand_out(struct stack_class *class, void *stack)
 {
 	struct arena_place place;
 	bool idle, ready;
@@ -202,6 +208,9 @@ static bool hand_out(const struct stack_class *class, void *stack)
 	ready = arena_ready(&place);
 	if (ready && class->request.is_clean)
 		ready = (idle ? arena_renew(&place) : arena_unguard(&place)) == 0;
+	else if (ready && place.slot->guard_bytes != 0 &&
+	         !trust_keeps_guard(&class->trust, &place, thread_self))
+		ready = arena_unguard(&place) == 0;
 	slot_settle(place.slot, ready ? SLOT_LIVE : SLOT_IDLE);
 	return ready;
 }
@@ -246,6 +255,7 @@ void classes_put(const struct arena_place *place)
 
 	if (class->request.is_clean && place->slot->guard_bytes == 0)
 		sites_spoil(class->request.caller, class->request.bytes);
+	trust_note_return(&class->trust, place->slot);
 	if (only_counts(class))
 		pool_destroy(&class->pool, (void *)place->base);
 	else

@@ -21,12 +21,13 @@ enum { PROOFS_MASK = 0xff, SPOILED = 0x100 };
 static const struct {
 	const char *function;
 	const char *owner;
-	bool is_pooled; /* where another host of ours has a pool above them: see sites_pool_above */
+	bool is_pooled;  /* where another host of ours has a pool above them: see sites_pool_above */
+	bool is_guarded; /* each gets its guard page at once, as its code has no choice */
 } known[] = {
-        {"zend_fiber_init_context", "php", false},
-        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false},
-        {"coro_stack_alloc", "coro", false},
-        {"qemu_alloc_stack", "qemu", true},
+        {"zend_fiber_init_context", "php", false, true},
+        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false, false},
+        {"coro_stack_alloc", "coro", false, true},
+        {"qemu_alloc_stack", "qemu", true, true},
 };
 
 struct site {
@@ -169,6 +170,14 @@ bool sites_is_pooled(const void *caller, size_t bytes)
 	uint32_t owner = owner_of(site_of(caller, bytes), caller);
 
 	return owner != 0 && known[owner - 1].is_pooled && sites_are_pooled_above();
+}
+
+bool sites_is_guarded(const void *caller, size_t bytes)
+{
+	struct site *site = site_of(caller, bytes);
+	uint32_t owner = site != NULL ? LOAD(site->state) >> OWNER_SHIFT : 0;
+
+	return owner != 0 && known[owner - 1].is_guarded;
 }
 
 const char *sites_owner(const void *caller, size_t bytes)

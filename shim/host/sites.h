@@ -50,6 +50,9 @@ const char *sites_owner(const void *caller, size_t bytes);
  * good. */
 bool sites_is_pooled(const void *caller, size_t bytes);
 
+/* Whether each stack of the call at `caller` gets its guard page at once, whoever wants it. */
+bool sites_is_guarded(const void *caller, size_t bytes);
+
 /* A mapping that is not ours was made by the call at `caller`: begins to learn from it, where that is wanted.
  */
 void sites_note_mapping(const void *caller, const void *address, size_t bytes);

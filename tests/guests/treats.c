@@ -6,6 +6,8 @@
  *	holes		what may be done to a part that was unmapped, and what may be mapped there
  *	meet N		two threads want the same place, N times
  *	raw HOW		unmaps by a bare system call; a file comes to lie there; the next stack is not in the file
+ *	guards N	N lives of stacks with a guard page; then some without, of which all is used, a few of both, and
+ *			again some without
  *	child N		N children unmap stacks whose guards threads of their parent's are setting up
  */
 #include <errno.h>
@@ -309,6 +311,37 @@ static void unmap_bare(const char *how)
 	printf("%d times a stack was in the file\n", overwritten);
 }
 
+/* ---- guards ---- */
+
+/* Uses all of some stacks that are alive at once, but for the guard page of those that have one. */
+static void use_all(int count, int is_guarded)
+{
+	char *made[64];
+
+	for (int i = 0; i < count; i++) {
+		made[i] = map();
+		if (is_guarded && mprotect(made[i], PAGE, PROT_NONE) != 0)
+			exit(1);
+	}
+	for (int i = 0; i < count; i++) {
+		memset(made[i] + is_guarded * PAGE, 1, BYTES - is_guarded * PAGE);
+		if (is_guarded && (access(made[i], F_OK) == 0 || errno != EFAULT))
+			exit(2); /* a system call says EFAULT where a touch would kill */
+		munmap(made[i], BYTES);
+	}
+}
+
+static void mix_guards(int lives)
+{
+	for (int i = 0; i < lives; i += 50)
+		use_all(50, 1);
+	use_all(50, 0);
+	for (int i = 0; i < 200; i++)
+		use_all(1 + i % 7, i % 3 != 0);
+	use_all(64, 0);
+	printf("all could be used\n");
+}
+
 /* ---- child ---- */
 
 enum { THREADS = 4, EACH = 20 };
@@ -395,6 +428,8 @@ int main(int count, char **arguments)
 		meet(atoi(how));
 	else if (strcmp(what, "raw") == 0)
 		unmap_bare(how);
+	else if (strcmp(what, "guards") == 0)
+		mix_guards(atoi(how));
 	else if (strcmp(what, "child") == 0)
 		fork_children(atoi(how));
 	else
