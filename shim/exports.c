@@ -165,6 +165,20 @@ EXPORT int setns(int fd, int type)
 	return result;
 }
 
+/* As <sys/ioctl.h> has it, but for a third argument that is always there; see prctl above. */
+EXPORT int export_ioctl(int fd, unsigned long request, void *argument) __asm__("ioctl");
+
+EXPORT int export_ioctl(int fd, unsigned long request, void *argument)
+{
+	return hook_ioctl(fd, request, argument);
+}
+
+EXPORT ssize_t process_madvise(
+        int process, const struct iovec *range, size_t ranges, int advice, unsigned flags)
+{
+	return hook_process_madvise(process, range, ranges, advice, flags);
+}
+
 EXPORT int mlockall(int flags)
 {
 	return hook_mlockall(flags);

@@ -17,6 +17,7 @@
 #include "report/origin.h"
 #include "report/report.h"
 #include "report/watch.h"
+#include "stack/poison.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -56,10 +57,12 @@ static void before_fork(void)
 {
 	origin_fork_prepare();
 	pool_fork_prepare();
+	poison_fork_prepare();
 }
 
 static void after_fork_in_parent(void)
 {
+	poison_fork_parent();
 	pool_fork_parent();
 	origin_fork_parent();
 }
@@ -67,6 +70,7 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
 	elsewhere_fork_child();
+	poison_fork_child();
 	pool_fork_child();
 	origin_fork_child();
 	watch_fork_child();

@@ -94,3 +94,38 @@ setup() {
 	[[ $status -eq 0 && $output == '605 were used' ]]
 	check_balance
 }
+
+@test "treated: a stack whose faults the program serves itself is never handed out again" {
+	same_twin "$treats" serve
+	[[ $output != 'no userfaultfd' ]] || skip "userfaultfd is not to be had here"
+	[[ $status -eq 0 && $output == *'the next could be used' ]]
+}
+
+@test "treated: advice that the program gives itself by process_madvise holds for no later stack" {
+	same_twin "$treats" aside
+	[[ $status -eq 0 && $output == *'a child has the next stacks' ]]
+}
+
+@test "treated: nothing that a program does to its stacks is a cancellation point" {
+	local guard
+	for guard in auto mprotect poison; do
+		same_twin COPOOL_GUARD=$guard "$treats" cancel
+		[[ $status -eq 0 && $output != *'cancelled in m'* ]]
+	done
+}
+
+@test "poison: a fork's child gets no descriptor of ours" {
+	same_twin COPOOL_GUARD=poison "$treats" files 200
+	[[ $status -eq 0 && $output == '0 children found something' ]]
+}
+
+@test "guard: where advice is taken and not followed there are guards nevertheless" {
+	requires qemu-x86_64
+	ulimit -c 0
+	for lives in 0 100; do
+		run_shown env -u LD_PRELOAD qemu-x86_64 -E LD_PRELOAD="$COPOOL_SO" -E COPOOL_LOG="$LOG" \
+			"$GUESTS/stacks" reach $lives
+		[[ $status -eq 3 && $output == 'stopped at the guard' ]]
+	done
+	[[ $(log_records open .detail) == *'guard pages by mprotect'* ]]
+}

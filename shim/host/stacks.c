@@ -37,9 +37,13 @@
 
 #include <errno.h>
 #include <link.h>
+#include <linux/userfaultfd.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/utsname.h>
 
 static struct {
 	struct roster attached; /* holds one entry, the arena, once it is ready */
@@ -228,6 +232,38 @@ int hook_mlock2(const void *address, size_t bytes, unsigned flags)
 	return real_mlock2(address, bytes, flags);
 }
 
+/*
+ * Who serves the faults of a stack himself, with userfaultfd, does so until it is unmapped; so it must be, and is not
+ * kept. Where the kernel has said yes the argument can be read. Every ioctl of the program's passes here.
+ */
+int hook_ioctl(int fd, unsigned long request, void *argument)
+{
+	int result = real_ioctl(fd, request, argument);
+
+	if (__builtin_expect((uint32_t)request == (uint32_t)UFFDIO_REGISTER, 0) && result == 0 && is_on()) {
+		struct uffdio_range range = ((struct uffdio_register *)argument)->range;
+
+		if (arena_touches(&stacks.arena, (void *)(uintptr_t)range.start, range.len))
+			placing_make_way(&stacks.arena, (void *)(uintptr_t)range.start, range.len, MAP_FIXED);
+	}
+	return result;
+}
+
+/* Of the process itself it is madvise, but that it comes from the side. Of another it does no harm. */
+ssize_t hook_process_madvise(
+        int process, const struct iovec *range, size_t ranges, int advice, unsigned flags)
+{
+	ssize_t done = real_process_madvise(process, range, ranges, advice, flags);
+
+	if (done <= 0 || !is_on() || advice == MADV_WILLNEED || advice == MADV_COLD || advice == MADV_PAGEOUT)
+		return done;
+	for (size_t i = 0; i < ranges; i++) {
+		if (arena_touches(&stacks.arena, range[i].iov_base, range[i].iov_len))
+			mappings_retire(&stacks.arena, range[i].iov_base, range[i].iov_len);
+	}
+	return done;
+}
+
 int hook_mlockall(int flags)
 {
 	int saved = errno, result;
@@ -297,6 +333,20 @@ static const char *learning_text(const struct config *config, bool boost)
 	return config->learn ? "; call sites are learned" : boost ? "; Boost's call sites are learned" : "";
 }
 
+/* Whether this Linux is new enough; to find out more would mean to use it unasked. */
+static bool has_poison(void)
+{
+	struct utsname kernel;
+	unsigned long major, minor;
+	char *end;
+
+	if (uname(&kernel) != 0)
+		return false;
+	major = strtoul(kernel.release, &end, 10);
+	minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	return major > 6 || (major == 6 && minor >= 6);
+}
+
 static void say_how(const struct config *config, bool boost, struct host_outcome *outcome)
 {
 	const char *learning = learning_text(config, boost);
@@ -316,8 +366,12 @@ static void say_how(const struct config *config, bool boost, struct host_outcome
 		host_say(outcome,
 		        "coroutine stacks are pooled; guard pages by mprotect, so that each costs a memory "
 		        "map, and "
-		        "vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it)%s",
-		        limits_max_maps(), learning);
+		        "vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it%s)%s",
+		        limits_max_maps(),
+		        config->guard == GUARD_AUTO && has_poison()
+		                ? "; COPOOL_GUARD=poison would lift it, and end overflows in SIGBUS"
+		                : "",
+		        learning);
 }
 
 static int attach_observer(const char *learning, struct host_outcome *outcome)

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* `caller` is where the program called from. */
 void *hook_mmap(
@@ -21,5 +22,8 @@ int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 int hook_mlock(const void *address, size_t bytes);
 int hook_mlock2(const void *address, size_t bytes, unsigned flags);
 int hook_mlockall(int flags);
+int hook_ioctl(int fd, unsigned long request, void *argument);
+ssize_t hook_process_madvise(
+        int process, const struct iovec *range, size_t ranges, int advice, unsigned flags);
 
 #endif

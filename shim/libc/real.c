@@ -25,6 +25,8 @@ typedef int(mlock_function)(const void *, size_t);
 typedef int(prctl_function)(int, ...);
 typedef int(unshare_function)(int);
 typedef int(setns_function)(int, int);
+typedef int(ioctl_function)(int, unsigned long, ...);
+typedef ssize_t(process_madvise_function)(int, const struct iovec *, size_t, int, unsigned);
 typedef int(capset_function)(void *, const void *);
 typedef int(sigaction_function)(int, const struct sigaction *, struct sigaction *);
 typedef sighandler_t(signal_function)(int, sighandler_t);
@@ -48,6 +50,8 @@ static struct {
 	prctl_function *_Atomic prctl;
 	unshare_function *_Atomic unshare;
 	setns_function *_Atomic setns;
+	ioctl_function *_Atomic ioctl;
+	process_madvise_function *_Atomic process_madvise;
 	capset_function *_Atomic capset;
 	sigaction_function *_Atomic sigaction;
 	signal_function *_Atomic signal;
@@ -97,6 +101,8 @@ void real_init(void)
 	FIND_NEXT(prctl);
 	FIND_NEXT(unshare);
 	FIND_NEXT(setns);
+	FIND_NEXT(ioctl);
+	FIND_NEXT(process_madvise);
 	FIND_NEXT(capset);
 	FIND_NEXT(sigaction);
 	FIND_NEXT(signal);
@@ -197,6 +203,23 @@ int real_capset(void *header, const void *data)
 	capset_function *function = NEXT(capset);
 
 	return function != NULL ? function(header, data) : (int)syscall(SYS_capset, header, data);
+}
+
+int real_ioctl(int fd, unsigned long request, void *argument)
+{
+	ioctl_function *function = NEXT(ioctl);
+
+	return function != NULL ? function(fd, request, argument)
+	                        : (int)syscall(SYS_ioctl, fd, request, argument);
+}
+
+ssize_t real_process_madvise(
+        int process, const struct iovec *range, size_t ranges, int advice, unsigned flags)
+{
+	process_madvise_function *function = NEXT(process_madvise);
+
+	return function != NULL ? function(process, range, ranges, advice, flags)
+	                        : syscall(SYS_process_madvise, process, range, ranges, advice, flags);
 }
 
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* Looks up the next object's functions; called once, from the constructor. */
 void real_init(void);
@@ -39,6 +40,11 @@ int real_setns(int fd, int type);
 
 /* As in capset(2): a struct __user_cap_header_struct, and two __user_cap_data_struct in its third version. */
 int real_capset(void *header, const void *data);
+
+/* As in ioctl(2), with what lies where its argument would; process_madvise(2). */
+int real_ioctl(int fd, unsigned long request, void *argument);
+ssize_t real_process_madvise(
+        int process, const struct iovec *range, size_t ranges, int advice, unsigned flags);
 
 /* As in prctl(2). */
 int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);

@@ -20,7 +20,7 @@ enum { CLEARED_PAGES = 2 };
 void arena_init(struct arena *arena, enum guard_means means)
 {
 	arena->page_bytes = sysconf(_SC_PAGESIZE);
-	arena->means = guard_probe(means);
+	arena->means = guard_probe(means, &arena->can_drop);
 	/* [arena.low] relaxed: nobody looks yet. */
 	atomic_store_explicit(&arena->low, UINTPTR_MAX, memory_order_relaxed);
 }
@@ -239,8 +239,10 @@ void arena_forget(const struct arena_place *place)
 }
 
 /* Gives memory back. Guards by madvise and mprotect survive it. */
-static int drop(uintptr_t low, size_t bytes)
+static int drop(const struct arena *arena, uintptr_t low, size_t bytes)
 {
+	if (!arena->can_drop)
+		return -ENOSYS;
 	if (bytes == 0 || real_own_madvise((void *)low, bytes, MADV_DONTNEED) == 0 ||
 	        real_own_madvise((void *)low, bytes, MADV_DONTNEED_LOCKED) == 0)
 		return 0;
@@ -252,7 +254,7 @@ static int drop_slot(const struct arena_place *place)
 {
 	size_t kept = place->slot->guard_means == GUARD_POISON ? place->slot->guard_bytes : 0;
 
-	return drop(place->base + kept, place->class->bytes - kept);
+	return drop(place->class->arena, place->base + kept, place->class->bytes - kept);
 }
 
 /* A stack is used from its top, and clearing what will be used again is cheaper than to fault it in anew. */
@@ -262,13 +264,15 @@ static int clear(const struct arena_place *place)
 
 	if (!place->slot->is_open)
 		return 0; /* nobody could touch it */
+	if (!place->class->arena->can_drop)
+		return arena_close(place) == 0 && arena_open_slot(place) ? 0 : -ENOMEM;
 	if ((place->class->protection & PROT_WRITE) == 0)
-		return drop(place->base, place->class->bytes);
+		return drop(place->class->arena, place->base, place->class->bytes);
 	if (top > place->class->bytes)
 		top = place->class->bytes;
 	rest = place->class->bytes - top;
 	memset((void *)(place->base + rest), 0, top);
-	return drop(place->base, rest);
+	return drop(place->class->arena, place->base, rest);
 }
 
 int arena_renew(const struct arena_place *place)
@@ -334,7 +338,7 @@ void arena_free(const struct arena_place *place)
 	if ((held == SLOT_LEAVING || drop_slot(place) != 0 ||
 	            (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) &&
 	        arena_close(place) != 0) {
-		drop(place->base, place->class->bytes);
+		drop(place->class->arena, place->base, place->class->bytes);
 		slot_spend(slot);
 	}
 	put_away(place, held);

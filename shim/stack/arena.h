@@ -99,6 +99,7 @@ struct arena_leaf {
 
 struct arena {
 	enum guard_means means;
+	bool can_drop; /* MADV_DONTNEED gives memory back, and leaves zeroes; else slots are mapped anew */
 	size_t page_bytes;
 	struct arena_leaf *_Atomic leaf[ARENA_LEAVES]; /* of the address space; set once each */
 	_Atomic uintptr_t low, high;                   /* all chunks lie in between */

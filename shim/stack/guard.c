@@ -8,8 +8,11 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -34,47 +37,55 @@ static int protect(void *low, size_t bytes, int protection)
 	return error;
 }
 
-/* Whether nobody can read at `address`, without a signal; false also when that cannot be found out. */
-static bool is_unreadable(void *address)
+/* What the kernel says when it is to fetch a page as a read would. 0 or -errno. */
+static int read_page(void *page)
 {
-	char byte;
-	struct iovec here = {&byte, 1}, there = {address, 1};
-	int saved = errno;
-	bool unreadable = process_vm_readv(clock_pid(), &here, 1, &there, 1, 0) < 0 && errno == EFAULT;
-
-	errno = saved;
-	return unreadable;
+	return advise(page, 1, MADV_POPULATE_READ);
 }
 
 /*
- * Whether a guard of these means can be set up and taken down. What the kernel promises for madvise need not
- * be tried by touching it; poison must prove itself.
+ * Whether a guard of these means can be set up and taken down. No answer of the kernel is taken for it: what is not the
+ * kernel, as QEMU's emulation of user programs, says 0 to advice that it does not know, and so may a sandbox.
  */
-static bool is_working(enum guard_means means)
+static bool is_working(enum guard_means means, char *guard, size_t bytes)
 {
-	size_t bytes = sysconf(_SC_PAGESIZE);
-	char *pages = real_table(3 * bytes), *guard;
-	bool works = false;
+	int is_denied;
 
-	if (pages == NULL)
+	if (guard_install(means, guard, bytes) != (int)means)
 		return false;
-	guard = pages + bytes;
-	if (guard_install(means, guard, bytes) == (int)means) {
-		works = means != GUARD_POISON ||
-		        (is_unreadable(guard) && !is_unreadable(pages) && !is_unreadable(guard + bytes));
-		works = guard_remove(means, guard, bytes, PROT_READ | PROT_WRITE) == 0 && works;
-	}
-	real_table_free(pages, 3 * bytes);
-	return works;
+	is_denied = read_page(guard);
+	if (guard_remove(means, guard, bytes, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	if (means == GUARD_MADVISE)
+		return is_denied == -EFAULT;
+	return (is_denied == -EHWPOISON || is_denied == -EFAULT) && read_page(guard) == 0;
 }
 
-enum guard_means guard_probe(enum guard_means wanted)
+/* Whether advice to drop a page drops what is in it. */
+static bool is_dropping(volatile char *page, size_t bytes)
 {
-	if ((wanted == GUARD_AUTO || wanted == GUARD_MADVISE) && is_working(GUARD_MADVISE))
-		return GUARD_MADVISE;
-	if ((wanted == GUARD_AUTO || wanted == GUARD_POISON) && is_working(GUARD_POISON))
-		return GUARD_POISON;
-	return GUARD_MPROTECT;
+	*page = 1;
+	return advise((char *)page, bytes, MADV_DONTNEED) == 0 && *page == 0;
+}
+
+enum guard_means guard_probe(enum guard_means wanted, bool *can_drop)
+{
+	size_t bytes = sysconf(_SC_PAGESIZE);
+	char *pages = real_table(3 * bytes);
+	enum guard_means means = GUARD_MPROTECT;
+	bool drops = pages != NULL && is_dropping(pages, bytes);
+
+	if (can_drop != NULL)
+		*can_drop = drops;
+	if (pages == NULL)
+		return GUARD_MPROTECT;
+	if ((wanted == GUARD_AUTO || wanted == GUARD_MADVISE) &&
+	        is_working(GUARD_MADVISE, pages + bytes, bytes))
+		means = GUARD_MADVISE;
+	if (wanted == GUARD_POISON && drops && is_working(GUARD_POISON, pages + bytes, bytes))
+		means = GUARD_POISON;
+	real_table_free(pages, 3 * bytes);
+	return means;
 }
 
 int guard_install(enum guard_means means, void *low, size_t bytes)

@@ -16,10 +16,11 @@
 enum guard_means { GUARD_AUTO, GUARD_MADVISE, GUARD_POISON, GUARD_MPROTECT };
 
 /*
- * The best means that the kernel has, in the order above, tried on a page of our own; or `wanted`, unless
- * that does not work here: then GUARD_MPROTECT.
+ * What is `wanted`, GUARD_AUTO being GUARD_MADVISE, if a page of our own proves that it works here; else
+ * GUARD_MPROTECT. Poison is never chosen unasked: it changes the signal. `can_drop`, unless it is NULL: whether
+ * MADV_DONTNEED has been seen to drop what is in a page.
  */
-enum guard_means guard_probe(enum guard_means wanted);
+enum guard_means guard_probe(enum guard_means wanted, bool *can_drop);
 
 /*
  * Makes `bytes` at `low` a guard. Returns the means that worked, `means` or GUARD_MPROTECT in its place

@@ -1,4 +1,8 @@
-/* A descriptor for each guard: a guard is set up once in a slot's life, and the host shall never meet ours.
+/*
+ * A descriptor for each guard: a guard is set up once in a slot's life. Nobody shall meet it: while one is open no fork
+ * is under way and no handler runs in this thread, and the registration ends before the descriptor does, so that a copy
+ * of it, which a bare system call may have made, keeps nothing alive. System calls are bare here: ioctl is one of ours,
+ * and close is a cancellation point.
  */
 #include "stack/poison.h"
 
@@ -7,7 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -31,23 +40,104 @@ struct poison_request {
 #define POISON_FEATURE ((uint64_t)1 << 14)
 #define POISON_IOCTL   _IOWR(UFFDIO, 0x08, struct poison_request)
 
+enum { KERNEL_SIGNALS = 64, YIELDS = 50, NAPS = 500, NAP_US = 1000 };
+
+static struct {
+	_Atomic uint32_t inside; /* threads that may have a descriptor open */
+	_Atomic uint32_t forks;  /* that have begun and not ended */
+} gate;
+
+/* ---- fork ---- */
+
+static bool enter(void)
+{
+	/* [poison.inside, poison.forks] seq_cst: of who comes in and who forks at least one sees the other. */
+	atomic_fetch_add_explicit(&gate.inside, 1, memory_order_seq_cst);
+	if (atomic_load_explicit(&gate.forks, memory_order_seq_cst) == 0)
+		return true;
+	atomic_fetch_sub_explicit(&gate.inside, 1, memory_order_seq_cst);
+	return false;
+}
+
+static void leave(void)
+{
+	/* [poison.inside] seq_cst: as in enter; the descriptor is closed by then. */
+	atomic_fetch_sub_explicit(&gate.inside, 1, memory_order_seq_cst);
+}
+
+/*
+ * Who is inside comes out: no handler and no cancellation ends it there. Only a child of vfork that was killed does not,
+ * for which there is a bound.
+ */
+void poison_fork_prepare(void)
+{
+	/* [poison.inside, poison.forks] seq_cst: as in enter. */
+	atomic_fetch_add_explicit(&gate.forks, 1, memory_order_seq_cst);
+	for (int i = 0; i < YIELDS + NAPS && atomic_load_explicit(&gate.inside, memory_order_seq_cst) != 0;
+	        i++) {
+		if (i < YIELDS)
+			sched_yield();
+		else
+			real_nap(NAP_US);
+	}
+}
+
+void poison_fork_parent(void)
+{
+	/* [poison.forks] seq_cst: as in enter. */
+	atomic_fetch_sub_explicit(&gate.forks, 1, memory_order_seq_cst);
+}
+
+void poison_fork_child(void)
+{
+	/* [poison.inside, poison.forks] relaxed: the child has one thread. */
+	atomic_store_explicit(&gate.inside, 0, memory_order_relaxed);
+	atomic_store_explicit(&gate.forks, 0, memory_order_relaxed);
+}
+
+/* ---- guards ---- */
+
+/* 0 or -errno. */
+static int control(int fd, unsigned long request, void *argument)
+{
+	return syscall(SYS_ioctl, fd, request, argument) == 0 ? 0 : -errno;
+}
+
 static int poison_range(int fd, void *low, size_t bytes)
 {
 	struct uffdio_api api = {.api = UFFD_API, .features = POISON_FEATURE};
 	struct uffdio_register registration = {
 	        .range = {(uintptr_t)low, bytes}, .mode = UFFDIO_REGISTER_MODE_MISSING};
 	struct poison_request poison = {.range = {(uintptr_t)low, bytes}};
+	int error = control(fd, UFFDIO_API, &api);
 
-	if (ioctl(fd, UFFDIO_API, &api) != 0 || ioctl(fd, UFFDIO_REGISTER, &registration) != 0)
+	if (error == 0)
+		error = control(fd, UFFDIO_REGISTER, &registration);
+	if (error != 0)
+		return error;
+	error = control(fd, POISON_IOCTL, &poison);
+	control(fd, UFFDIO_UNREGISTER, &registration.range); /* and the mapping is whole again */
+	if (error == 0 && poison.updated != (int64_t)bytes)
+		error = -EAGAIN;
+	return error;
+}
+
+/* With a descriptor that lives no longer than this. */
+static int poison_alone(void *low, size_t bytes)
+{
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY), error;
+
+	if (fd < 0)
 		return -errno;
-	if (ioctl(fd, POISON_IOCTL, &poison) != 0)
-		return -errno;
-	return poison.updated == (int64_t)bytes ? 0 : -EAGAIN;
+	error = poison_range(fd, low, bytes);
+	syscall(SYS_close, fd);
+	return error;
 }
 
 int poison_install(void *low, size_t bytes)
 {
-	int saved = errno, error, fd = -1;
+	uint64_t all = UINT64_MAX, before;
+	int saved = errno, error;
 
 	/*
 	 * Linux 6.12 does not join the parts of a mapping again of which only one was ever touched; so all of
@@ -55,12 +145,19 @@ int poison_install(void *low, size_t bytes)
 	 */
 	real_own_madvise(low, 1, MADV_POPULATE_WRITE);
 	error = poison_remove(low, bytes); /* a page that is there cannot be poisoned */
-	if (error == 0) {
-		fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-		error = fd >= 0 ? poison_range(fd, low, bytes) : -errno;
+	/* Also those signals that libc keeps for itself. */
+	if (error == 0 && syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGNALS / 8) != 0)
+		error = -errno;
+	if (error != 0) {
+		errno = saved;
+		return error;
 	}
-	if (fd >= 0)
-		close(fd); /* ends the registration, and the mapping is whole again */
+	error = -EAGAIN;
+	if (enter()) {
+		error = poison_alone(low, bytes);
+		leave();
+	}
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGNALS / 8);
 	errno = saved;
 	return error;
 }

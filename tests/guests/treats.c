@@ -8,18 +8,25 @@
  *	raw HOW		unmaps by a bare system call; a file comes to lie there; the next stack is not in the file
  *	guards N	N lives of stacks with a guard page; then some without, of which all is used, a few of both, and
  *			again some without
+ *	serve		serves the faults of a stack itself, unmaps it, and uses the next ones
+ *	aside		gives itself advice on its stacks by process_madvise
+ *	cancel		threads with a cancellation pending treat their stacks, up to a cancellation point
+ *	files N		N children look for descriptors that are not theirs, while threads set guards up
  *	child N		N children unmap stacks whose guards threads of their parent's are setting up
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -342,6 +349,105 @@ static void mix_guards(int lives)
 	printf("all could be used\n");
 }
 
+/* ---- serve, aside ---- */
+
+static void serve(void)
+{
+	int faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	struct uffdio_api api = {.api = UFFD_API};
+	char *first = map(), *second = map();
+	struct uffdio_register all = {
+	        .range = {(uintptr_t)first, BYTES}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+	struct uffdio_register part = {
+	        .range = {(uintptr_t)second + PAGE, PAGE}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+
+	alarm(20); /* what nobody serves hangs */
+	mprotect(second, PAGE, PROT_NONE);
+	if (ioctl(faults, UFFDIO_API, &api) != 0) {
+		printf("no userfaultfd\n");
+		return;
+	}
+	printf("all of it: %s\n", error_of(ioctl(faults, UFFDIO_REGISTER, &all)));
+	printf("a page: %s\n", error_of(ioctl(faults, UFFDIO_REGISTER, &part)));
+	munmap(first, BYTES);
+	munmap(second, BYTES);
+	for (int i = 0; i < 50; i++) {
+		char *made = map();
+
+		memset(made, 1, BYTES);
+		if (i % 2 != 0)
+			munmap(made, BYTES);
+	}
+	printf("the next could be used\n");
+}
+
+/* Not to be dumped, and there in no child. */
+static void advise_aside(void)
+{
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0), status = 0;
+	char *made = map();
+	struct iovec range = {made, BYTES};
+	pid_t child;
+
+	printf("%s\n", process_madvise(self, &range, 1, MADV_DONTFORK, 0) == BYTES ? "taken" : "refused");
+	munmap(made, BYTES);
+	for (int i = 0; i < 20; i++) {
+		made = map();
+		made[BYTES - 1] = 7;
+		child = fork();
+		if (child == 0)
+			_exit(made[BYTES - 1] != 7);
+		waitpid(child, &status, 0);
+		if (status != 0)
+			break;
+		munmap(made, BYTES);
+	}
+	printf("a child %s the next stacks\n", status == 0 ? "has" : "lacks");
+}
+
+/* ---- cancel ---- */
+
+static const char *_Atomic step;
+
+static void *pass(void *rounds)
+{
+	char *made;
+
+	pthread_cancel(pthread_self()); /* pending, until a cancellation point */
+	for (long i = 0; i < (long)rounds; i++) {
+		step = "mmap";
+		made = map();
+		step = "mprotect";
+		mprotect(made, PAGE, PROT_NONE);
+		mprotect(made, PAGE, RW);
+		mprotect(made, 2 * PAGE, PROT_NONE);
+		step = "madvise";
+		madvise(made + 8 * PAGE, PAGE, MADV_DONTNEED);
+		madvise(made, BYTES, MADV_DONTDUMP);
+		step = "mremap";
+		mremap(made, BYTES, BYTES / 2, 0);
+		step = "munmap";
+		munmap(made, BYTES / 4);
+		munmap(made + BYTES / 4, BYTES / 4);
+	}
+	step = "none of these";
+	pthread_testcancel();
+	step = "nowhere";
+	return NULL;
+}
+
+static void cancel(void)
+{
+	pthread_t thread;
+	void *result;
+
+	for (long i = 0; i < 3; i++) {
+		pthread_create(&thread, NULL, pass, (void *)(1 + 20 * i));
+		pthread_join(thread, &result);
+		printf("%s in %s\n", result == PTHREAD_CANCELED ? "cancelled" : "not cancelled", step);
+	}
+}
+
 /* ---- child ---- */
 
 enum { THREADS = 4, EACH = 20 };
@@ -414,6 +520,46 @@ static void fork_children(int count)
 	printf("%d children failed\n", failed);
 }
 
+/* Descriptors in a child that lead to no file of ours; those of the program that has started us were there before. */
+static int foreign_files(void)
+{
+	char name[64], leads_to[64];
+	int found = 0;
+
+	for (int fd = 0; fd < 64; fd++) {
+		ssize_t length;
+
+		snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+		length = readlink(name, leads_to, sizeof leads_to - 1);
+		leads_to[length > 0 ? length : 0] = '\0';
+		found += strstr(leads_to, "userfaultfd") != NULL;
+	}
+	return found;
+}
+
+static void look_at_files(int count)
+{
+	pthread_t thread[THREADS];
+	int found = 0, status;
+
+	pthread_barrier_init(&are_made, NULL, THREADS + 1);
+	for (long i = 0; i < THREADS; i++)
+		pthread_create(&thread[i], NULL, guard_and_open, (void *)i);
+	pthread_barrier_wait(&are_made);
+	for (int i = 0; i < count; i++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(foreign_files());
+		waitpid(child, &status, 0);
+		found += status != 0;
+	}
+	is_over = 1;
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	printf("%d children found something\n", found);
+}
+
 int main(int count, char **arguments)
 {
 	const char *what = count > 1 ? arguments[1] : "", *how = count > 2 ? arguments[2] : "";
@@ -430,6 +576,14 @@ int main(int count, char **arguments)
 		unmap_bare(how);
 	else if (strcmp(what, "guards") == 0)
 		mix_guards(atoi(how));
+	else if (strcmp(what, "serve") == 0)
+		serve();
+	else if (strcmp(what, "aside") == 0)
+		advise_aside();
+	else if (strcmp(what, "cancel") == 0)
+		cancel();
+	else if (strcmp(what, "files") == 0)
+		look_at_files(atoi(how));
 	else if (strcmp(what, "child") == 0)
 		fork_children(atoi(how));
 	else

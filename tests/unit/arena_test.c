@@ -5,8 +5,12 @@
 #include "tap.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -88,7 +92,7 @@ static void test_find(void)
 	                !arena_touches(&arena, made + GRAIN / SMALL * SMALL, 1),
 	        "arena: and not ours");
 	tap_ok(mmap(made + GRAIN / SMALL * SMALL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
-	                -1, 0) != MAP_FAILED &&
+	               -1, 0) != MAP_FAILED &&
 	                munmap(made + GRAIN / SMALL * SMALL, PAGE) == 0,
 	        "arena: others may be mapped there");
 	tap_ok(arena_touches(&arena, made - PAGE, PAGE + 1) && !arena_touches(&arena, made - PAGE, PAGE),
@@ -232,6 +236,43 @@ static void test_limit(void)
 	tap_is(status, 0, "arena: of a limit on address space it takes an eighth");
 }
 
+/* Where advice to drop memory is answered by 0 and not followed. */
+static void test_liar(void)
+{
+	struct sock_filter filter[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+	static struct arena lied;
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct arena_place place;
+		char *made;
+
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+		        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+			_exit(100);
+		arena_init(&lied, GUARD_AUTO);
+		made = arena_make(arena_class_start(&lied, 0, BYTES, RW));
+		memset(made, 1, BYTES);
+		arena_find(&lied, made, &place);
+		if (arena_renew(&place) != 0 || !is_zero(made, BYTES))
+			_exit(1);
+		memset(made, 1, BYTES);
+		if (!slot_move(place.slot, SLOT_LIVE, SLOT_IDLE))
+			_exit(2);
+		arena_free(&place);
+		_exit(arena_make(place.class) == made && is_zero(made, BYTES) ? 0 : 3);
+	}
+	waitpid(child, &status, 0);
+	tap_is(status, 0, "arena: slots come zeroed also where advice to drop memory does nothing");
+}
+
 static void test_locked(void)
 {
 	int status = 0;
@@ -266,6 +307,10 @@ static void test_limit(void)
 }
 
 static void test_locked(void)
+{
+}
+
+static void test_liar(void)
 {
 }
 #endif
@@ -354,6 +399,7 @@ int main(void)
 	test_holes();
 	test_limit();
 	test_locked();
+	test_liar();
 	test_threads();
 	test_fork();
 	return tap_done();

@@ -166,17 +166,39 @@ static int in_older(bool has_poison, int (*ask)(void))
 
 static int ask_auto(void)
 {
-	return guard_probe(GUARD_AUTO);
+	return guard_probe(GUARD_AUTO, NULL);
 }
 
 static int ask_madvise(void)
 {
-	return guard_probe(GUARD_MADVISE);
+	return guard_probe(GUARD_MADVISE, NULL);
 }
 
 static int ask_poison(void)
 {
-	return guard_probe(GUARD_POISON);
+	return guard_probe(GUARD_POISON, NULL);
+}
+
+static int ask_drop(void)
+{
+	bool can_drop;
+
+	guard_probe(GUARD_AUTO, &can_drop);
+	return can_drop;
+}
+
+/* What a child answers where advice is taken, answered by 0, and not followed; 100: it could not. */
+static int in_liar(unsigned advice, int (*ask)(void))
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		refuse(SYS_madvise, 2, advice, 0);
+		_exit(ask());
+	}
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 101;
 }
 
 /* A guard of before can be taken away by a mapping over it; here not even by that. */
@@ -201,8 +223,15 @@ static void test_older(bool has_poison)
 	tap_is(in_older(false, ask_auto), GUARD_MPROTECT, "guard: the oldest kernels get mprotect");
 	tap_is(in_older(false, ask_poison), GUARD_MPROTECT, "guard: also who wants poison");
 	tap_is(in_older(false, ask_madvise), GUARD_MPROTECT, "guard: also who wants madvise");
+	tap_is(in_older(true, ask_auto), GUARD_MPROTECT, "guard: so do Linux 6.6 to 6.12");
 	if (has_poison)
-		tap_is(in_older(true, ask_auto), GUARD_POISON, "guard: Linux 6.6 to 6.12 get poison");
+		tap_is(in_older(true, ask_poison), GUARD_POISON, "guard: unless poison is wanted there");
+	tap_is(in_liar(102, ask_auto), GUARD_MPROTECT,
+	        "guard: where nothing is done and 0 is said to MADV_GUARD_INSTALL mprotect is taken");
+	tap_is(in_liar(MADV_DONTNEED, ask_drop), 0,
+	        "guard: where nothing is done and 0 is said to MADV_DONTNEED that is seen");
+	tap_is(in_liar(MADV_DONTNEED, ask_poison), GUARD_MPROTECT, "guard: and poison is not taken");
+	tap_is(in_liar(1000, ask_drop), 1, "guard: elsewhere it drops");
 	tap_is(in_older(true, ask_madvise), GUARD_MPROTECT, "guard: but not who wants madvise there");
 	tap_is(in_older(true, ask_hopeless), 0,
 	        "guard: one that cannot be removed says so, and errno survives");
@@ -236,16 +265,16 @@ static void test_nowhere(void)
 
 int main(void)
 {
-	tap_is(guard_probe(GUARD_MPROTECT), GUARD_MPROTECT, "guard: who wants mprotect gets it");
+	tap_is(guard_probe(GUARD_MPROTECT, NULL), GUARD_MPROTECT, "guard: who wants mprotect gets it");
 	for (size_t i = 0; i < sizeof all_means / sizeof *all_means; i++) {
-		if (guard_probe(all_means[i].means) != all_means[i].means) {
+		if (guard_probe(all_means[i].means, NULL) != all_means[i].means) {
 			tap_skip("this kernel has no such guards", "guard by %s", all_means[i].name);
 			continue;
 		}
 		test_means(all_means[i].means, all_means[i].name, all_means[i].signal,
 		        all_means[i].survives_trim);
 	}
-	test_older(guard_probe(GUARD_POISON) == GUARD_POISON);
+	test_older(guard_probe(GUARD_POISON, NULL) == GUARD_POISON);
 	test_locked();
 	test_nowhere();
 	return tap_done();
