@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Coroutine stacks on kernels that cannot do what the newest can: Debian 13's, whose guards are poison, and Debian
-# 12's, whose guards take memory maps. Each is booted once, in software emulation, from Debian's packages.
+# Coroutine stacks on kernels that cannot do what the newest can: Debian 13's, whose guards take memory maps unless
+# poison is asked for, and Debian 12's, whose guards always do. Each is booted once, in software emulation, from Debian's packages.
 
 load lib/helper
 load lib/packages
@@ -10,7 +10,7 @@ load lib/php
 
 setup() {
 	requires jq php cpio busybox qemu-system-x86_64 qemu-img
-	requires_guest mappings stacks
+	requires_guest mappings stacks treats
 	[[ -x $COPOOL_BUILD/unit/guard_test ]] || lacks "the unit tests are not built (make unit)"
 	cd "$BATS_TEST_TMPDIR" || return
 	php='php -n -d memory_limit=-1'
@@ -124,17 +124,17 @@ limit_php() {
 }
 
 # What an unmodified program must do with any kernel.
-check_programs() {
+check_programs() { # [VARIABLE=VALUE...]
 	fibers_php
 	fork_php
 	to_machine fibers.php fork.php
-	same_in_machine "$php fibers.php"
+	same_in_machine "$@" "$php fibers.php"
 	[[ $status -eq 0 && $output == *'nested 200'* ]]
 	machine_log
 	check_balance
 	(($(log_final create_local) > 2000))
 	for first in 1 1001; do
-		same_in_machine COPOOL_HOST=stacks "/copool/mappings $first 20 >said && wc said && md5sum said"
+		same_in_machine "$@" COPOOL_HOST=stacks "/copool/mappings $first 20 >said && wc said && md5sum said"
 		[[ $status -eq 0 ]]
 	done
 }
@@ -151,12 +151,32 @@ check_units() { # MEANS...
 	done
 }
 
-@test "Linux 6.12: guards are poison, chosen by itself, as root and as nobody, and the log says what that means" {
+@test "Linux 6.12: guards take memory maps, and the log says what poison would give" {
+	linux_6.12
+	many_php
+	over_php
+	to_machine many.php over.php
+	for wanted in auto madvise; do
+		in_machine <<<"pooled COPOOL_GUARD=$wanted $php many.php 50"
+		[[ $status -eq 0 && $output == '50 alive'*done ]]
+		machine_log
+		[[ $(log_open detail) == *'guard pages by mprotect'* ]]
+		[[ $wanted != auto || $(log_open detail) == *'COPOOL_GUARD=poison would lift it'*SIGBUS* ]]
+		[[ $(log_final maps_saved) -eq 0 ]]
+	done
+	for lives in 0 1 100; do
+		same_in_machine "$php over.php $lives"
+		[[ $status -eq 139 ]]
+	done
+	check_programs
+}
+
+@test "Linux 6.12: poison that is asked for is had as root and as nobody, and the log says what that means" {
 	linux_6.12
 	many_php
 	to_machine many.php
 	for who in root nobody; do
-		in_machine <<<"rm -f log.jsonl; su -s /bin/sh $who -c 'exec pooled $php many.php 50'"
+		in_machine <<<"rm -f log.jsonl; su -s /bin/sh $who -c 'exec pooled COPOOL_GUARD=poison $php many.php 50'"
 		[[ $status -eq 0 && $output == '50 alive'*done ]]
 		machine_log
 		[[ $(log_open detail) == *'guard pages by poison, so that they cost no memory maps'*SIGBUS* ]]
@@ -165,14 +185,14 @@ check_units() { # MEANS...
 	check_units poison mprotect
 }
 
-@test "Linux 6.12: more fibers are alive than vm.max_map_count has room for" {
+@test "Linux 6.12: with poison more fibers are alive than vm.max_map_count has room for" {
 	linux_6.12
 	many_php
 	to_machine many.php
 	with_maps 2000 <<<"$php many.php 3000"
 	[[ $status -eq 0 && $output == *'mprotect failed'*done ]]
 	for who in root nobody; do
-		with_maps 2000 <<<"rm -f log.jsonl; su -s /bin/sh $who -c 'exec pooled $php many.php 3000'"
+		with_maps 2000 <<<"rm -f log.jsonl; su -s /bin/sh $who -c 'exec pooled COPOOL_GUARD=poison $php many.php 3000'"
 		[[ $status -eq 0 && $output == '3000 alive'*done ]]
 		(($(sed -n 's/.* alive, \([0-9]*\) maps/\1/p' <<<"$output") < 500))
 	done
@@ -180,60 +200,62 @@ check_units() { # MEANS...
 	check_balance
 }
 
-@test "Linux 6.12: qemu-img keeps more requests in flight than vm.max_map_count has room for" {
+@test "Linux 6.12: with poison qemu-img keeps more requests in flight than vm.max_map_count has room for" {
 	linux_6.12
 	local bench='qemu-img bench -d 3000 -c 6000 --image-opts driver=null-aio,size=1G'
 	with_maps 2000 <<<"$bench"
 	[[ $status -ne 0 && $output == *'failed to set up stack guard page'* ]]
-	with_maps 2000 <<<"pooled $bench"
+	with_maps 2000 <<<"pooled COPOOL_GUARD=poison $bench"
 	[[ $status -eq 0 && $output == *'Run completed'* ]]
 	machine_log
 	[[ $(log_open host) == qemu && $(log_open detail) == *'by poison'* ]]
 	[[ $(log_final peak_objects qemu-coroutine) -ge 3000 ]]
 }
 
-@test "Linux 6.12: a program that runs over the end of a stack ends, by SIGBUS, on a first and on a recycled one" {
+@test "Linux 6.12: with poison a program that runs over the end of a stack ends, by SIGBUS, on a first and on a recycled one" {
 	linux_6.12
 	over_php
 	to_machine over.php
 	for lives in 0 1 100; do
 		in_machine <<<"$php over.php $lives"
 		[[ $status -eq 139 && $output != *'not reached'* ]]
-		in_machine <<<"pooled $php over.php $lives"
+		in_machine <<<"pooled COPOOL_GUARD=poison $php over.php $lives"
 		[[ $status -eq 135 && $output != *'not reached'* ]]
 	done
 	# That is how the kernel puts it.
 	in_machine <<<'dmesg | tail -n 5'
 	[[ $output == *'due to hardware memory corruption'* ]]
-	same_in_machine COPOOL_GUARD=mprotect "$php over.php 1"
-	[[ $status -eq 139 ]]
 }
 
-@test "Linux 6.12: after a burst the memory is back, and trimmed stacks have their guards" {
+@test "Linux 6.12: with poison the memory is back after a burst, and trimmed stacks have their guards" {
 	linux_6.12
 	burst_php
 	to_machine burst.php
-	in_machine <<<"pooled COPOOL_DECAY_MS=300 $php burst.php"
+	in_machine <<<"pooled COPOOL_GUARD=poison COPOOL_DECAY_MS=300 $php burst.php"
 	[[ $status -eq 135 && $output == 'the memory is back'* ]]
 }
 
-@test "Linux 6.12: a fork's child has the guards of its parent" {
+@test "Linux 6.12: with poison a fork's child has the guards of its parent" {
 	linux_6.12
 	fork_php
 	to_machine fork.php
 	in_machine <<<"$php fork.php"
 	[[ $status -eq 0 && $output == $'signal 11\nsignal 11\nsignal 11\nstatus 0' ]]
-	in_machine <<<"pooled $php fork.php"
+	in_machine <<<"pooled COPOOL_GUARD=poison $php fork.php"
 	[[ $status -eq 0 && $output == $'signal 7\nsignal 7\nsignal 7\nstatus 0' ]]
 }
 
-@test "Linux 6.12: programs do what they do without the shim" {
+@test "Linux 6.12: with poison programs do what they do without the shim" {
 	linux_6.12
-	check_programs
+	check_programs COPOOL_GUARD=poison
 	# A sandbox that the program puts itself into.
 	for what in madvise poison; do
-		same_in_machine COPOOL_HOST=stacks /copool/stacks refuse $what
+		same_in_machine COPOOL_HOST=stacks COPOOL_GUARD=poison /copool/stacks refuse $what
 		[[ $status -eq 0 && $output == $'sandbox 0\n0 failed' ]]
+	done
+	for what in 'files 20' 'child 5' cancel 'guards 100'; do
+		same_in_machine COPOOL_HOST=stacks COPOOL_GUARD=poison "/copool/treats $what"
+		[[ $status -eq 0 && $output != *'cancelled in m'* ]]
 	done
 }
 

@@ -45,7 +45,7 @@ static int read_page(void *page)
 
 /*
  * Whether a guard of these means can be set up and taken down. No answer of the kernel is taken for it: what is not the
- * kernel, as QEMU's emulation of user programs, says 0 to advice that it does not know, and so may a sandbox.
+ * kernel but an emulation of it may say 0 to advice that it does not know, and so may a sandbox.
  */
 static bool is_working(enum guard_means means, char *guard, size_t bytes)
 {

@@ -1,0 +1,78 @@
+/*
+ * One slot of the arena (stack/arena.h): whose it is, and what it is like. Its state changes hands by
+ * compare-and-swap; the rest is the owner's. All threads, also from signal handlers.
+ */
+#ifndef COPOOL_STACK_SLOT_H
+#define COPOOL_STACK_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum slot_state {
+	SLOT_FREE,    /* the arena's */
+	SLOT_LIVE,    /* in the program's hands, as it was handed out but for its guard */
+	SLOT_RETIRED, /* in the program's hands, and treated so that it can never be handed out again */
+	SLOT_IDLE,    /* in a pool */
+	SLOT_LEAVING, /* on its way from the program's hands to the arena's */
+	SLOT_BUSY,    /* not in the program's hands, while a thread of ours changes what it is like */
+	SLOT_STRAY,   /* the same, and taken from there meanwhile: that thread frees it, see arena_let_go */
+	SLOT_LOST,    /* the program mapped something over it while it was not its own: never used again */
+	SLOT_GONE,    /* the same, and unmapped by the program since */
+	SLOT_FRESH,   /* from the arena, and not in the program's hands yet; set by who asked for it */
+	SLOT_TREATED, /* in the program's hands, while a thread of ours changes what it is like */
+};
+
+struct slot {
+	_Atomic uint32_t state; /* an enum slot_state; changed by who owns the slot */
+	_Atomic uint32_t next;  /* of the free slots; see arena_class.free */
+	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as all below */
+	uint16_t name;          /* a hash of the mapping's name; 0: none that we know */
+	bool is_name_refused : 1;
+	bool is_guard_old : 1;   /* left by the last use, not asked for in this one */
+	bool is_open : 1;        /* has its class's protection (but for the guard) */
+	bool is_sealed : 1;      /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
+	bool is_ended : 1;       /* retired, and counted as gone: the program has mapped over all of it */
+	uint8_t guard_means : 2; /* an enum guard_means */
+	_Atomic bool is_spent;   /* never handed out again: it ends as SLOT_GONE */
+};
+
+_Static_assert(sizeof(struct slot) == 16, "a million stacks take a million of these");
+
+static inline enum slot_state slot_state(const struct slot *slot)
+{
+	/* [slot.state] acquire: what the last owner did to the slot; pairs with slot_move. */
+	return atomic_load_explicit((_Atomic uint32_t *)&slot->state, memory_order_acquire);
+}
+
+/* Ends a SLOT_BUSY that nobody else can take meanwhile: the caller holds it. */
+static inline void slot_settle(struct slot *slot, enum slot_state state)
+{
+	/* [slot.state] release: as slot_move. */
+	atomic_store_explicit(&slot->state, state, memory_order_release);
+}
+
+static inline bool slot_is_spent(const struct slot *slot)
+{
+	/* [slot.is_spent] relaxed: set before the state that it belongs to. */
+	return atomic_load_explicit((_Atomic bool *)&slot->is_spent, memory_order_relaxed);
+}
+
+/* The slot shall never be handed out again. Returns whether that was known. */
+static inline bool slot_spend(struct slot *slot)
+{
+	/* [slot.is_spent] relaxed: as in slot_is_spent. */
+	return atomic_exchange_explicit(&slot->is_spent, true, memory_order_relaxed);
+}
+
+/* Changes a slot's state; false when it was not `from`: somebody else has it. */
+static inline bool slot_move(struct slot *slot, enum slot_state from, enum slot_state to)
+{
+	uint32_t expected = from;
+
+	/* [slot.state] acq_rel: the slot changes hands; pairs with slot_state and itself. */
+	return atomic_compare_exchange_strong_explicit(
+	        &slot->state, &expected, to, memory_order_acq_rel, memory_order_acquire);
+}
+
+#endif
