@@ -62,9 +62,8 @@ static const struct argp_option pool_options[] = {
                 0},
         {"host", KEY_HOST, "HOST", 0, "What the program is: auto, qemu, stacks, named or off (auto)", 0},
         {"guard", KEY_GUARD, "MEANS", 0,
-                "How the guard pages of stacks are set up: auto, madvise, poison or mprotect (auto: the "
-                "first that "
-                "works)",
+                "How the guard pages of stacks are set up: auto, madvise, poison or mprotect (auto: "
+                "madvise where it works, else mprotect)",
                 0},
         {"stack-size", KEY_STACK_SIZE, "BYTES", 0,
                 "Take mappings of this size for stacks, whoever asks for them (16384 to 8454144; 0: none)",
