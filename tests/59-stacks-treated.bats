@@ -129,3 +129,10 @@ setup() {
 	done
 	[[ $(log_records open .detail) == *'guard pages by mprotect'* ]]
 }
+
+@test "treated: a stack that is written to before it has its guard page can be, however many were" {
+	for guard in auto mprotect poison; do
+		same_twin COPOOL_GUARD=$guard "$treats" paint 5000
+		[[ $status -eq 0 && $output == 'all could be painted' ]]
+	done
+}

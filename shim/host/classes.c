@@ -208,9 +208,8 @@ static bool hand_out(struct stack_class *class, void *stack)
 	ready = arena_ready(&place);
 	if (ready && class->request.is_clean)
 		ready = (idle ? arena_renew(&place) : arena_unguard(&place)) == 0;
-	else if (ready && place.slot->guard_bytes != 0 &&
-	         !trust_keeps_guard(&class->trust, &place, thread_self))
-		ready = arena_unguard(&place) == 0;
+	else if (ready)
+		ready = trust_hand_out(&class->trust, &place, thread_self);
 	slot_settle(place.slot, ready ? SLOT_LIVE : SLOT_IDLE);
 	return ready;
 }

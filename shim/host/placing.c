@@ -16,7 +16,7 @@ static bool lose(const struct piece *piece, enum slot_state state)
 
 	if (!slot_move(place->slot, state, SLOT_BUSY))
 		return false;
-	slot_spend(place->slot);
+	slot_doom(place->slot, SLOT_SPENT);
 	if (holes_add(place, place->base, place->class->bytes))
 		holes_fill(place, piece->low, piece->bytes);
 	/* Whatever a pool or the arena meant to do with it meanwhile: it will find it lost. */

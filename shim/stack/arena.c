@@ -152,6 +152,28 @@ static enum guard_means means_for(const struct arena_place *place, size_t bytes)
 	return means == GUARD_MPROTECT || is_empty(place->base, bytes) ? means : GUARD_MPROTECT;
 }
 
+/* Some word that nobody writes by chance. */
+static const uint64_t MARK = 0x6c6f6f706f632e2e;
+
+void arena_mark(const struct arena_place *place)
+{
+	if ((place->class->protection & PROT_WRITE) == 0)
+		return;
+	*(volatile uint64_t *)place->base = MARK;
+	place->slot->is_marked = true;
+}
+
+/* Whether the program has left what will be a guard alone, for all that can be seen. */
+static void look_at_mark(const struct arena_place *place, size_t bytes)
+{
+	volatile uint64_t *mark = (volatile uint64_t *)place->base;
+
+	if (!place->slot->is_marked || *mark != MARK)
+		return;
+	*mark = 0;
+	place->slot->is_proof = is_empty(place->base, bytes);
+}
+
 int arena_guard(const struct arena_place *place, size_t bytes)
 {
 	struct slot *slot = place->slot;
@@ -162,6 +184,8 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 		return 0;
 	}
 	means = arena_unguard(place);
+	if (means == 0)
+		look_at_mark(place, bytes);
 	if (means == 0)
 		means = guard_install(means_for(place, bytes), (void *)place->base, bytes);
 	if (means < 0)
@@ -221,9 +245,8 @@ void arena_note_end(const struct arena_place *place)
 {
 	const struct arena *arena = place->class->arena;
 
-	if (!place->slot->is_ended && arena->note_end != NULL)
+	if (!slot_doom(place->slot, SLOT_ENDED) && arena->note_end != NULL)
 		arena->note_end(place);
-	place->slot->is_ended = true;
 }
 
 void arena_forget(const struct arena_place *place)
@@ -314,9 +337,10 @@ int arena_close(const struct arena_place *place)
 static void put_away(const struct arena_place *place, enum slot_state held)
 {
 	struct slot *slot = place->slot;
-	bool is_spent = slot_is_spent(slot);
+	bool is_spent = slot_has(slot, SLOT_SPENT);
 
-	slot->is_ended = false;
+	/* [slot.fate] relaxed: as in slot_has. */
+	atomic_fetch_and_explicit(&slot->fate, ~SLOT_ENDED, memory_order_relaxed);
 	if (is_spent)
 		holes_add(place, place->base, place->class->bytes);
 	else
@@ -339,7 +363,7 @@ void arena_free(const struct arena_place *place)
 	            (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) &&
 	        arena_close(place) != 0) {
 		drop(place->class->arena, place->base, place->class->bytes);
-		slot_spend(slot);
+		slot_doom(slot, SLOT_SPENT);
 	}
 	put_away(place, held);
 	errno = saved;
@@ -361,7 +385,7 @@ void arena_end_treatment(const struct arena_place *place, enum slot_state now)
 {
 	struct slot *slot = place->slot;
 
-	if (now == SLOT_LIVE && slot_is_spent(slot) && arena_settle(place) == 0)
+	if (now == SLOT_LIVE && slot_has(slot, SLOT_SPENT) && arena_settle(place) == 0)
 		now = SLOT_RETIRED;
 	/* It was retired by another thread, or by a fork in a handler that has interrupted this one. */
 	if (!slot_move(slot, SLOT_TREATED, now) && slot_state(slot) == SLOT_RETIRED)

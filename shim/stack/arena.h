@@ -150,6 +150,9 @@ bool arena_holds(const struct arena *arena, const void *address, size_t bytes);
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
 
+/* Writes a word to the low end of a slot that is about to be handed out without guard; see stack/trust.h. */
+void arena_mark(const struct arena_place *place);
+
 /* Opens a sealed slot from `guard_bytes` on, what is below being its guard. 0 or -errno. */
 int arena_open(const struct arena_place *place, size_t guard_bytes);
 
@@ -232,6 +235,7 @@ static inline void arena_seal(const struct arena_place *place)
 {
 	place->slot->is_sealed = place->class->is_reserved;
 	place->slot->is_guard_old = true;
+	place->slot->is_marked = place->slot->is_proof = false;
 }
 
 /* Opens a slot that is the caller's, unless it is open or the program is to do that. False: out of maps. */

@@ -22,7 +22,7 @@ static bool is_in_transit(enum slot_state state)
 static void decide_treated(const struct arena_place *place)
 {
 	/* Lost ones were spent before; see SLOT_LOST. */
-	bool was_lost = slot_spend(place->slot);
+	bool was_lost = slot_doom(place->slot, SLOT_SPENT);
 
 	if (slot_move(place->slot, SLOT_TREATED, was_lost ? SLOT_LOST : SLOT_RETIRED) && !was_lost)
 		arena_settle(place);
@@ -31,7 +31,7 @@ static void decide_treated(const struct arena_place *place)
 /* It was ours, or on its way to us. */
 static void decide_ours(const struct arena_place *place, enum slot_state state)
 {
-	slot_spend(place->slot);
+	slot_doom(place->slot, SLOT_SPENT);
 	if (slot_move(place->slot, state, SLOT_GONE))
 		holes_add(place, place->base, place->class->bytes);
 }

@@ -32,9 +32,15 @@ struct slot {
 	bool is_guard_old : 1;   /* left by the last use, not asked for in this one */
 	bool is_open : 1;        /* has its class's protection (but for the guard) */
 	bool is_sealed : 1;      /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
-	bool is_ended : 1;       /* retired, and counted as gone: the program has mapped over all of it */
+	bool is_marked : 1;      /* its low end was handed out with a mark; see stack/trust.h */
+	bool is_proof : 1;       /* which was found whole when a guard was asked for */
 	uint8_t guard_means : 2; /* an enum guard_means */
-	_Atomic bool is_spent;   /* never handed out again: it ends as SLOT_GONE */
+	_Atomic uint8_t fate;    /* of SLOT_SPENT and SLOT_ENDED */
+};
+
+enum {
+	SLOT_SPENT = 1, /* never handed out again: it ends as SLOT_GONE */
+	SLOT_ENDED = 2, /* retired, and counted as gone: the program has mapped over all of it */
 };
 
 _Static_assert(sizeof(struct slot) == 16, "a million stacks take a million of these");
@@ -52,17 +58,17 @@ static inline void slot_settle(struct slot *slot, enum slot_state state)
 	atomic_store_explicit(&slot->state, state, memory_order_release);
 }
 
-static inline bool slot_is_spent(const struct slot *slot)
+static inline bool slot_has(const struct slot *slot, unsigned fate)
 {
-	/* [slot.is_spent] relaxed: set before the state that it belongs to. */
-	return atomic_load_explicit((_Atomic bool *)&slot->is_spent, memory_order_relaxed);
+	/* [slot.fate] relaxed: set before the state that it belongs to. */
+	return (atomic_load_explicit((_Atomic uint8_t *)&slot->fate, memory_order_relaxed) & fate) != 0;
 }
 
-/* The slot shall never be handed out again. Returns whether that was known. */
-static inline bool slot_spend(struct slot *slot)
+/* Returns whether that was known. */
+static inline bool slot_doom(struct slot *slot, unsigned fate)
 {
-	/* [slot.is_spent] relaxed: as in slot_is_spent. */
-	return atomic_exchange_explicit(&slot->is_spent, true, memory_order_relaxed);
+	/* [slot.fate] relaxed: as in slot_has. */
+	return (atomic_fetch_or_explicit(&slot->fate, fate, memory_order_relaxed) & fate) != 0;
 }
 
 /* Changes a slot's state; false when it was not `from`: somebody else has it. */

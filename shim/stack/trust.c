@@ -1,18 +1,21 @@
-/* [trust.proofs, trust.handed] relaxed everywhere: each word stands for itself; a stale one delays what is learned. */
+/* [trust.proofs, trust.handed, trust.base] relaxed everywhere: each word stands for itself, a stale one delays what is
+ * learned; where two do not fit together nothing is done. */
 #include "stack/trust.h"
 
-enum { PAGE_SHIFT = 12, THREAD_SHIFT = 36 };
+enum { SLOT_SHIFT = 4, THREAD_SHIFT = 44, THREAD_DROP = 6 };
+
+static const uint64_t WORD_SLOT = ((uint64_t)1 << THREAD_SHIFT) - 1;
 
 static void distrust(struct trust *trust)
 {
 	atomic_store_explicit(&trust->proofs, TRUST_MIXED, memory_order_relaxed);
 }
 
-void trust_learn(struct trust *trust, bool is_guarded)
+void trust_learn(struct trust *trust, bool is_proof)
 {
 	int32_t proofs = atomic_load_explicit(&trust->proofs, memory_order_relaxed);
 
-	if (!is_guarded)
+	if (!is_proof && proofs != TRUST_MIXED)
 		distrust(trust);
 	else if (proofs >= 0 && proofs < TRUST_PROOFS)
 		/* Not over what another thread has seen meanwhile. */
@@ -34,38 +37,53 @@ static bool take_away(const struct arena_place *place)
 	return is_old;
 }
 
-/* A stack and who got it, in one word: the number of its page, and of the thread as much as there is room for. */
-static uint64_t word_of(uintptr_t base, const void *thread)
+/* A slot and who got it, in one word: of the thread as much as there is room for. */
+static uint64_t word_of(const struct slot *slot, const void *thread)
 {
-	return base >> PAGE_SHIFT | (uint64_t)((uintptr_t)thread >> 6) << THREAD_SHIFT;
+	return (uintptr_t)slot >> SLOT_SHIFT | (uint64_t)((uintptr_t)thread >> THREAD_DROP) << THREAD_SHIFT;
 }
 
 /* Whether the last one that the same thread got has its own guard by now, or none that is old. */
 static bool is_last_well(struct trust *trust, const struct arena *arena, uint64_t last)
 {
+	const struct slot *slot = (const struct slot *)((last & WORD_SLOT) << SLOT_SHIFT);
+	uintptr_t base = atomic_load_explicit(&trust->base, memory_order_relaxed);
 	struct arena_place place;
-	uintptr_t base = (last & (((uint64_t)1 << THREAD_SHIFT) - 1)) << PAGE_SHIFT;
 
-	if (!arena_find(arena, (void *)base, &place))
-		return true;
 	/* A look that costs little; take_away looks again. */
-	if (slot_state(place.slot) != SLOT_LIVE || !place.slot->is_guard_old ||
-	        place.slot->guard_bytes == 0 || !take_away(&place))
+	if (slot_state(slot) != SLOT_LIVE || !slot->is_guard_old || slot->guard_bytes == 0)
+		return true;
+	if (!arena_find(arena, (void *)base, &place) || place.slot != slot || !take_away(&place))
 		return true;
 	distrust(trust);
 	return false;
 }
 
-bool trust_keeps_guard(struct trust *trust, const struct arena_place *place, const void *thread)
+/* Whether the guard of the last use may stay. */
+static bool keeps_guard(struct trust *trust, const struct arena_place *place, const void *thread)
 {
-	uint64_t last, mine = word_of(place->base, thread);
+	uint64_t last, mine = word_of(place->slot, thread);
 
-	if (trust->is_sure)
-		return true;
 	if (atomic_load_explicit(&trust->proofs, memory_order_relaxed) < TRUST_PROOFS)
 		return false;
 	last = atomic_load_explicit(&trust->handed, memory_order_relaxed);
+	if (last == mine)
+		return true;
+	if (last != 0 && last >> THREAD_SHIFT == mine >> THREAD_SHIFT &&
+	        !is_last_well(trust, place->class->arena, last))
+		return false;
 	atomic_store_explicit(&trust->handed, mine, memory_order_relaxed);
-	return last == mine || last >> THREAD_SHIFT != mine >> THREAD_SHIFT ||
-	       is_last_well(trust, place->class->arena, last);
+	atomic_store_explicit(&trust->base, place->base, memory_order_relaxed);
+	return true;
+}
+
+bool trust_hand_out(struct trust *trust, const struct arena_place *place, const void *thread)
+{
+	if (place->slot->guard_bytes == 0 || trust->is_sure || keeps_guard(trust, place, thread))
+		return true;
+	if (arena_unguard(place) != 0)
+		return false;
+	if (atomic_load_explicit(&trust->proofs, memory_order_relaxed) != TRUST_MIXED)
+		arena_mark(place);
+	return true;
 }

@@ -4,8 +4,9 @@
  * Who uses a stack without one would run into a guard that nobody asked for.
  *
  *	sure		whoever asks sets the guard up each time: their code cannot do otherwise
- *	proven		so far all stacks of the class that came back had been given one in that use
- *	mixed		one had not: from then on guards are taken away first, for good
+ *	proven		so far all stacks of the class that came back had been given one in that use, and nobody had
+ *			touched its place before: a word that was left there was still there
+ *	mixed		one had not, or somebody had: from then on guards are taken away first, for good
  *
  * All threads.
  */
@@ -20,28 +21,28 @@ enum { TRUST_PROOFS = 1024, TRUST_MIXED = -1 };
 struct trust {
 	bool is_sure;            /* written before its first use */
 	_Atomic int32_t proofs;  /* up to TRUST_PROOFS; or TRUST_MIXED */
-	_Atomic uint64_t handed; /* the last that a thread got with an old guard; see trust_keeps_guard */
+	_Atomic uint64_t handed; /* the last that a thread got with an old guard; see trust_hand_out */
+	_Atomic uintptr_t base;  /* where that is */
 };
 
 /*
- * Whether the guard may stay on a stack that is handed out to the thread that `thread` stands for. When the one before
- * that the same thread got was not given its own since, it is taken away from that one, and the class is mixed: threads
- * set guards up before they ask for another stack.
+ * A stack, in the caller's hands, is handed out to the thread that `thread` stands for: takes its guard away, unless that
+ * may stay. Where the one before that the same thread got was not given its own since, it is taken away from that one as
+ * well, and the class is mixed: threads set guards up before they ask for another stack. False: out of maps.
  */
-bool trust_keeps_guard(struct trust *trust, const struct arena_place *place, const void *thread);
+bool trust_hand_out(struct trust *trust, const struct arena_place *place, const void *thread);
 
 /* The rest of trust_note_return, where it changes what is known. */
-void trust_learn(struct trust *trust, bool is_guarded);
+void trust_learn(struct trust *trust, bool is_proof);
 
 /* A stack comes back to its pool; the caller owns it. */
 static inline void trust_note_return(struct trust *trust, const struct slot *slot)
 {
 	bool is_guarded = slot->guard_bytes != 0 && !slot->is_guard_old;
 
-	/* [trust.proofs] relaxed: see stack/trust.c. */
-	if (!trust->is_sure && atomic_load_explicit(&trust->proofs, memory_order_relaxed) !=
-	                               (is_guarded ? TRUST_PROOFS : TRUST_MIXED))
-		trust_learn(trust, is_guarded);
+	/* One that was handed out for the first time, or with a guard that it has been given since, says nothing. */
+	if (!trust->is_sure && (!is_guarded || slot->is_marked))
+		trust_learn(trust, is_guarded && slot->is_proof);
 }
 
 #endif

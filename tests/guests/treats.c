@@ -8,6 +8,7 @@
  *	raw HOW		unmaps by a bare system call; a file comes to lie there; the next stack is not in the file
  *	guards N	N lives of stacks with a guard page; then some without, of which all is used, a few of both, and
  *			again some without
+ *	paint N		N lives of stacks that are written to before they have their guard page
  *	serve		serves the faults of a stack itself, unmaps it, and uses the next ones
  *	aside		gives itself advice on its stacks by process_madvise
  *	cancel		threads with a cancellation pending treat their stacks, up to a cancellation point
@@ -338,6 +339,19 @@ static void use_all(int count, int is_guarded)
 	}
 }
 
+/* Writes to all of a stack before it has its guard page, as those do that measure how deep it is used. */
+static void paint_all(int lives)
+{
+	for (int i = 0; i < lives; i++) {
+		char *made = map();
+
+		memset(made, i % 2 != 0 ? 0x55 : 0, BYTES);
+		if (mprotect(made, PAGE, PROT_NONE) != 0 || munmap(made, BYTES) != 0)
+			exit(1);
+	}
+	printf("all could be painted\n");
+}
+
 static void mix_guards(int lives)
 {
 	for (int i = 0; i < lives; i += 50)
@@ -576,6 +590,8 @@ int main(int count, char **arguments)
 		unmap_bare(how);
 	else if (strcmp(what, "guards") == 0)
 		mix_guards(atoi(how));
+	else if (strcmp(what, "paint") == 0)
+		paint_all(atoi(how));
 	else if (strcmp(what, "serve") == 0)
 		serve();
 	else if (strcmp(what, "aside") == 0)
