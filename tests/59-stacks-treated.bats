@@ -136,3 +136,10 @@ setup() {
 		[[ $status -eq 0 && $output == 'all could be painted' ]]
 	done
 }
+
+@test "treated: a program that jumps out of a hook in a signal handler goes on with its stacks, and waits for nobody" {
+	for guard in auto mprotect poison; do
+		same_twin COPOOL_GUARD=$guard "$treats" jump 1000
+		[[ $status -eq 0 && $output == '0 were slow, 0 failed' ]]
+	done
+}

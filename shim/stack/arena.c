@@ -177,6 +177,7 @@ static void look_at_mark(const struct arena_place *place, size_t bytes)
 int arena_guard(const struct arena_place *place, size_t bytes)
 {
 	struct slot *slot = place->slot;
+	enum guard_means wanted;
 	int means;
 
 	if (slot->guard_bytes == bytes || (slot->guard_bytes > bytes && !slot->is_guard_old)) {
@@ -184,16 +185,22 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 		return 0;
 	}
 	means = arena_unguard(place);
-	if (means == 0)
-		look_at_mark(place, bytes);
-	if (means == 0)
-		means = guard_install(means_for(place, bytes), (void *)place->base, bytes);
-	if (means < 0)
+	if (means != 0)
 		return means;
+	look_at_mark(place, bytes);
+	/* In writing before it is there: this thread may never come back, see stack/orphans.h. */
+	slot->guard_means = wanted = means_for(place, bytes);
 	slot->guard_bytes = bytes;
+	count_guard(place->class, wanted, 1);
+	means = guard_install(wanted, (void *)place->base, bytes);
+	if (means != (int)wanted)
+		count_guard(place->class, wanted, -1);
+	if (means < 0) {
+		slot->guard_bytes = 0;
+		return means;
+	}
 	slot->guard_means = means;
 	slot->is_guard_old = false;
-	count_guard(place->class, means, 1);
 	return 0;
 }
 

@@ -123,9 +123,3 @@ int guard_settle(enum guard_means means, void *low, size_t bytes)
 	error = protect(low, bytes, PROT_NONE);
 	return error == 0 ? guard_remove(means, low, bytes, PROT_NONE) : error;
 }
-
-void guard_sweep(enum guard_means means, void *low, size_t bytes)
-{
-	if (means == GUARD_MADVISE)
-		advise(low, bytes, MADV_GUARD_REMOVE);
-}

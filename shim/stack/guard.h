@@ -38,7 +38,4 @@ int guard_remove(enum guard_means means, void *low, size_t bytes, int protection
  */
 int guard_settle(enum guard_means means, void *low, size_t bytes);
 
-/* Takes away what a guard of these means may be where one was half set up. Data stays. */
-void guard_sweep(enum guard_means means, void *low, size_t bytes);
-
 #endif

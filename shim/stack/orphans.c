@@ -64,16 +64,13 @@ static void decide(const struct arena_place *place)
 
 	if (!is_in_transit(state))
 		return;
-	if (state == SLOT_TREATED) {
-		/* It may have had the guard half in place, and nowhere in writing. */
-		guard_sweep(place->class->arena->means, (void *)place->base, place->class->bytes);
-		decide_treated(place);
-		return;
-	}
-	/* Not where this very thread may be in the middle of handing it out. */
+	/* Only what has left the program's hands: this very thread may be in the middle of handing out another. */
 	if (state == SLOT_LEAVING)
 		arena_close(place);
-	decide_ours(place, state);
+	if (state == SLOT_TREATED)
+		decide_treated(place);
+	else
+		decide_ours(place, state);
 }
 
 static void decide_chunk(struct arena_chunk *chunk)

@@ -13,6 +13,7 @@
  *	aside		gives itself advice on its stacks by process_madvise
  *	cancel		threads with a cancellation pending treat their stacks, up to a cancellation point
  *	files N		N children look for descriptors that are not theirs, while threads set guards up
+ *	jump N		jumps N times out of whatever it is doing to its stacks, and unmaps them
  *	child N		N children unmap stacks whose guards threads of their parent's are setting up
  */
 #include <errno.h>
@@ -20,6 +21,8 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +30,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -534,6 +538,50 @@ static void fork_children(int count)
 	printf("%d children failed\n", failed);
 }
 
+static sigjmp_buf out;
+
+static void jump_out(int number)
+{
+	(void)number;
+	siglongjmp(out, 1);
+}
+
+/* Not for long: also where it was left in the middle of something. */
+static void jump(int times)
+{
+	struct itimerval soon = {.it_value.tv_usec = 300}, never = {{0, 0}, {0, 0}};
+	char *volatile mine[16];
+	volatile int turn = 0, slow = 0, failed = 0;
+	double start;
+
+	signal(SIGALRM, jump_out);
+	for (int i = 0; i < 16; i++)
+		mine[i] = map();
+	while (turn++ < times) {
+		if (sigsetjmp(out, 1) == 0) {
+			soon.it_value.tv_usec = 100 + turn * 37 % 400;
+			setitimer(ITIMER_REAL, &soon, NULL);
+			for (unsigned i = 0;; i++) {
+				mprotect(mine[i % 16], PAGE, PROT_NONE);
+				mprotect(mine[i % 16], PAGE, RW);
+				mprotect(mine[i % 16], 2 * PAGE, PROT_NONE);
+				mprotect(mine[i % 16], 2 * PAGE, RW);
+			}
+		}
+		setitimer(ITIMER_REAL, &never, NULL);
+	}
+	for (int i = 0; i < 16; i++) {
+		start = now();
+		failed += mprotect(mine[i], BYTES, RW) != 0;
+		memset(mine[i], 1, BYTES);
+		failed += munmap(mine[i], BYTES) != 0;
+		slow += now() - start > 0.4;
+	}
+	for (int i = 0; i < 40; i++)
+		memset(map(), 1, BYTES);
+	printf("%d were slow, %d failed\n", slow, failed);
+}
+
 /* Descriptors in a child that lead to no file of ours; those of the program that has started us were there before. */
 static int foreign_files(void)
 {
@@ -596,6 +644,8 @@ int main(int count, char **arguments)
 		serve();
 	else if (strcmp(what, "aside") == 0)
 		advise_aside();
+	else if (strcmp(what, "jump") == 0)
+		jump(atoi(how));
 	else if (strcmp(what, "cancel") == 0)
 		cancel();
 	else if (strcmp(what, "files") == 0)
