@@ -2,7 +2,7 @@
  * A library to be preloaded in front of libcopool.so: lets a call fail that libcopool.so makes of libc, and
  * none that the program makes.
  *
- *	FAULT_CALL	which: a wrapper's name below; or futex, userfaultfd; or malloc, by libc in such a
+ *	FAULT_CALL	which: a wrapper's name below; or futex, ioctl, userfaultfd; or malloc, by libc in such a
  *call FAULT_ERRNO	how: that error, by number; 0: write and read do half of what they were asked to
  *	FAULT_AT	when: at the Nth of these calls in the program and its children, counted from 1
  *	FAULT_ON	if there is one: at all that follow as well
@@ -44,7 +44,6 @@ enum { ARGUMENTS = 6 };
 	CALL(getcontext, -1)                                                                                 \
 	CALL(getcwd, 0)                                                                                      \
 	CALL(getrlimit, -1)                                                                                  \
-	CALL(ioctl, -1)                                                                                      \
 	CALL(madvise, -1)                                                                                    \
 	CALL(mincore, -1)                                                                                    \
 	CALL(mmap, -1)                                                                                       \
@@ -54,7 +53,6 @@ enum { ARGUMENTS = 6 };
 	CALL(poll, -1)                                                                                       \
 	CALL(prctl, -1)                                                                                      \
 	CALL(pread, -1)                                                                                      \
-	CALL(process_vm_readv, -1)                                                                           \
 	CALL(pthread_attr_init, ENOMEM)                                                                      \
 	CALL(pthread_attr_setdetachstate, EINVAL)                                                            \
 	CALL(pthread_attr_setstacksize, EINVAL)                                                              \
@@ -79,11 +77,17 @@ enum { ARGUMENTS = 6 };
 	CALL(syscall, -1)
 
 #define NUMBER(name, failure) CALL_##name,
-enum call { CALLS(NUMBER) MORE_CALLS(NUMBER) CALL_futex, CALL_userfaultfd, CALL_malloc, CALL_COUNT };
+enum call {
+	CALLS(NUMBER) MORE_CALLS(NUMBER) CALL_futex,
+	CALL_ioctl,
+	CALL_userfaultfd,
+	CALL_malloc,
+	CALL_COUNT
+};
 
 #define NAME(name, failure) [CALL_##name] = #name,
 static const char *const names[CALL_COUNT] = {CALLS(NAME) MORE_CALLS(NAME)[CALL_futex] = "futex",
-        [CALL_userfaultfd] = "userfaultfd", [CALL_malloc] = "malloc"};
+        [CALL_ioctl] = "ioctl", [CALL_userfaultfd] = "userfaultfd", [CALL_malloc] = "malloc"};
 
 static struct {
 	enum call call, also; /* CALL_COUNT: none */
@@ -177,6 +181,7 @@ static void *fault_dlopen(const char *path, int flags)
 static long fault_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
 	enum call call = number == SYS_futex || number == SYS_futex_waitv ? CALL_futex
+	                 : number == SYS_ioctl                            ? CALL_ioctl
 	                 : number == SYS_userfaultfd                      ? CALL_userfaultfd
 	                                                                  : CALL_syscall;
 

@@ -5,7 +5,7 @@
 # What a call says when it fails; 0: it does less than it was asked to.
 declare -gA FAULT_ERRORS=(
 	[close]=5 [close_range]=38 [fcntl]=24 [fstat]=13 [futex]='4 38' [getcwd]=2 [ioctl]=22 [madvise]=22 [open]=24 [poll]=12
-	[pread]=5 [process_vm_readv]=38 [read]=5 [rename]=13 [sigtimedwait]=4 [stat]=13 [unlink]=13 [unshare]=1
+	[pread]=5 [read]=5 [rename]=13 [sigtimedwait]=4 [stat]=13 [unlink]=13 [unshare]=1
 	[userfaultfd]=1 [write]='28 0'
 )
 [[ ! ${COPOOL_TEST_FULL-} ]] || FAULT_ERRORS+=(["pread"]='5 0' ["read"]='5 0' ["write"]='28 0 4 11')
@@ -17,7 +17,7 @@ FAULT_SILENT=' fstat _dl_find_object '
 fault_names() { # those that can be made to fail
 	local wrappers=$TESTS/guests/faults.c
 	sed -nE 's/^\tCALL\((\w+),.*/\1/p' "$wrappers"
-	printf '%s\n' futex userfaultfd malloc
+	printf '%s\n' futex ioctl userfaultfd malloc
 }
 
 # requires_faults: this machine can have it.
