@@ -120,10 +120,7 @@ void arena_free(const struct arena_place *place);
 /* Frees what a pool gives back. */
 void arena_discard(const struct arena_place *place);
 
-/*
- * Makes of a SLOT_BUSY what it shall be now. Frees it if it has become a stray, unless it is in the program's hands:
- * then who discarded it had it from a pool in which it had no business.
- */
+/* Makes of a SLOT_BUSY what it shall be now; frees it, if it has become a stray. */
 void arena_let_go(const struct arena_place *place, enum slot_state now);
 
 /* Makes of a SLOT_TREATED what it shall be now. */

@@ -82,11 +82,11 @@ static void test_busy(void)
 	char *stack = get(), *other;
 	struct arena_place place = place_of(stack);
 
-	slot_move(place.slot, SLOT_LIVE, SLOT_BUSY);
+	slot_move(place.slot, SLOT_LIVE, SLOT_TREATED);
 	pool_put(pool_at(0), 0, stack);
 	other = get();
 	tap_ok(other != NULL && other != stack, "classes: nor is one that is being changed");
-	arena_let_go(&place, SLOT_LIVE);
+	arena_end_treatment(&place, SLOT_LIVE);
 	tap_is(slot_state(place.slot), SLOT_LIVE, "classes: which is the program's again then");
 	tap_ok(put(stack) && put(other), "classes: each is given back by who has it");
 }
