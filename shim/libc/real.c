@@ -268,15 +268,6 @@ sighandler_t real_sigset(int signal, sighandler_t handler)
 	return FIND_IN_TIME(sigset)(signal, handler);
 }
 
-void real_nap(unsigned microseconds)
-{
-	const struct timespec moment = {microseconds / 1000000, microseconds % 1000000 * 1000};
-	int saved = errno;
-
-	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, NULL);
-	errno = saved;
-}
-
 void *real_table(size_t bytes)
 {
 	int saved = errno;

@@ -58,9 +58,6 @@ sighandler_t real_signal(int signal, sighandler_t handler);
 sighandler_t real_sysv_signal(int signal, sighandler_t handler);
 sighandler_t real_sigset(int signal, sighandler_t handler);
 
-/* Sleeps for about so long. No cancellation point, as nothing may be that a hook does. errno survives. */
-void real_nap(unsigned microseconds);
-
 /*
  * Private zeroed memory for the shim's own tables. `bytes` is rounded up to whole pages. Returns NULL when
  * the system has none. real_table_free gives it back; hardly anything does, since slow threads may still read

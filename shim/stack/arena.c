@@ -325,7 +325,7 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 	else if (place->slot->guard_bytes != 0 || real_mprotect((void *)low, bytes, PROT_NONE) != 0)
 		error = -errno;
 	else
-		error = drop(low, bytes);
+		error = drop(place->class->arena, low, bytes);
 	errno = saved;
 	return error;
 }

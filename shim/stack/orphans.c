@@ -4,6 +4,7 @@
  */
 #include "stack/orphans.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 #include "stack/holes.h"
 
@@ -45,7 +46,7 @@ enum slot_state arena_await(const struct arena_place *place)
 		if (i < YIELDS)
 			sched_yield();
 		else
-			real_nap(NAP_US);
+			clock_sleep_us(NAP_US);
 		state = slot_state(place->slot);
 	}
 	if (state == SLOT_TREATED)

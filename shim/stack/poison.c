@@ -6,6 +6,7 @@
  */
 #include "stack/poison.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 
 #include <errno.h>
@@ -78,7 +79,7 @@ void poison_fork_prepare(void)
 		if (i < YIELDS)
 			sched_yield();
 		else
-			real_nap(NAP_US);
+			clock_sleep_us(NAP_US);
 	}
 }
 
