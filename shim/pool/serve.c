@@ -71,6 +71,22 @@ static struct cache *own_cache(struct pool *pool, int64_t *top, struct thread **
 	return NULL;
 }
 
+/* Once: gcc would rather find it again at each use. */
+static inline struct cache *cache_in(struct thread *thread, const struct pool *pool)
+{
+	struct cache *cache = &thread->cache[pool->index];
+
+	__asm__("" : "+r"(cache));
+	return cache;
+}
+
+/* Before a refill, or a spill: the cache holds `top`. */
+static __attribute__((noinline, cold)) void play_stock(struct pool *pool, struct cache *cache, unsigned top)
+{
+	if (stock_is_due(&cache->own, top == 0))
+		stock_catch_up(pool, cache, top);
+}
+
 /* The thread must give some of its empty nodes away before. */
 static __attribute__((noinline, cold)) int64_t refill_unstocked(struct pool *pool, struct thread *thread)
 {
@@ -85,14 +101,14 @@ static __attribute__((noinline, cold)) int64_t refill_unstocked(struct pool *poo
 
 int64_t pool_refill(struct pool *pool, struct thread *thread, int64_t top)
 {
-	struct cache *cache = &thread->cache[pool->index];
+	struct cache *cache = cache_in(thread, pool);
 	unsigned depth;
 	bool is_found;
 
 	if (top != 0)
 		return top;
-	if (has_stock(pool) && stock_is_due(&cache->own, true))
-		stock_catch_up(pool, cache, 0);
+	if (has_stock(pool))
+		play_stock(pool, cache, 0);
 	if (__builtin_expect(depot_spares_count(&cache->spares) == DEPOT_SPARES, 0))
 		return refill_unstocked(pool, thread);
 	gate_step_in(thread);
@@ -125,13 +141,13 @@ static __attribute__((noinline, cold)) int64_t spill_stocked(struct pool *pool, 
 /* Moves the younger batch to the depot. */
 int64_t pool_spill(struct pool *pool, struct thread *thread, int64_t top)
 {
-	struct cache *cache = &thread->cache[pool->index];
+	struct cache *cache = cache_in(thread, pool);
 	unsigned depth, limit;
 
 	if (top != CACHE_SLOTS)
 		return top;
-	if (has_stock(pool) && stock_is_due(&cache->own, false))
-		stock_catch_up(pool, cache, CACHE_SLOTS);
+	if (has_stock(pool))
+		play_stock(pool, cache, CACHE_SLOTS);
 	limit = pool_limit(pool);
 	/* A full depot is left alone: it is no reason to write to shared lines, or to map a node. */
 	if (depot_depth(&pool->depot) >= limit)

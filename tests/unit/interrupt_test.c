@@ -114,8 +114,9 @@ static void prepare_miss(void)
 
 static void prepare_full(void)
 {
-	hold(2 * CACHE_SLOTS + 1);
-	let_go(CACHE_SLOTS + 1);
+	hold(4 * CACHE_SLOTS);
+	while (cache_count(&thread_self->cache[trial.pool->index]) < CACHE_SLOTS)
+		let_go(holds - 1);
 }
 
 /* A batch, and what fills none. */
