@@ -36,7 +36,7 @@ figure() {
 	requires_machine
 	requires_sized_pool qemu-system-x86_64
 	# 64 bursts to each disk, however long a busy machine takes for them.
-	run_machines --requests=8192 bursts virtio-scsi null-aio
+	run_machines --requests=8192 installed bursts virtio-scsi null-aio
 	[[ $status -eq 0 && $output == *"bursts, virtio-scsi, null-aio"* ]]
 	jq . "$figures"
 	(($(figure pool creates) > 300 && $(figure pool peak_objects) >= 200 && $(figure pool peak_objects) <= 273))
@@ -47,7 +47,7 @@ figure() {
 @test "vm: random reads of a file, 128 at once on two disks, need at most 273 coroutines" {
 	requires_machine
 	requires_sized_pool qemu-system-x86_64
-	run_machines --requests=8192 reads virtio-blk file pool
+	run_machines --requests=8192 installed reads virtio-blk file pool
 	[[ $status -eq 0 ]]
 	(($(figure pool creates) > 300 && $(figure pool peak_objects) <= 273))
 	(($(figure pool made_again) == 0))

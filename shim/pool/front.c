@@ -177,7 +177,8 @@ size_t front_get(uint8_t code[FRONT_BYTES], unsigned index, const struct front_a
 	if (!start(&writer, code, index))
 		return 0;
 	empty = put_take(&writer);
-	put_bytes(&writer, arming->code, arming->bytes);
+	if (arming->bytes > 0)
+		put_bytes(&writer, arming->code, arming->bytes);
 	put_return(&writer);
 	land(&writer, empty);
 	PUT(&writer, 0x48, 0xff, 0xc1); /* inc %rcx: what was found */

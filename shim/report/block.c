@@ -43,6 +43,7 @@ struct record_block copool_block = {
         .kind_destroy = offsetof(struct pool_kind, destroy_calls),
         .kind_observed = offsetof(struct pool_kind, is_observed),
         .pool_withdrawn = offsetof(struct pool, is_withdrawn),
+        .pool_calls_seen = offsetof(struct pool, calls_seen),
         .thread_bytes = sizeof(struct thread),
         .thread_caches = offsetof(struct thread, cache),
         .cache_bytes = sizeof(struct cache),

@@ -15,9 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -99,6 +101,29 @@ static long drop_right(int version)
 	return capset(&header, data);
 }
 
+/* Of this very process. */
+static long advise(char *memory, int advice)
+{
+	int process = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	long advised;
+
+	errno = ERRNO;
+	advised = process_madvise(process, &(struct iovec){memory, BYTES}, 1, advice, 0);
+	return advised;
+}
+
+static long ask(const char *path)
+{
+	int ends[2], answer = 0, file;
+
+	if (strcmp(path, "pipe") == 0 && pipe(ends) == 0)
+		file = ends[0];
+	else
+		file = open(path, O_RDWR);
+	errno = ERRNO;
+	return ioctl(file, FIONREAD, &answer) != 0 ? -1 : answer;
+}
+
 static long join(const char *path, int type)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -164,6 +189,14 @@ static char *unterminated(void)
 	CALL(madvise, "that there is not", madvise(stack, BYTES, 9999))                                      \
 	CALL(madvise, "other memory", madvise(plain, BYTES, MADV_DONTNEED))                                  \
 	CALL(madvise, "what is not there", madvise((char *)PAGE, PAGE, MADV_DONTNEED))                       \
+	CALL(process_madvise, "a stack's pages", advise(stack, MADV_COLD))                                   \
+	CALL(process_madvise, "that there is not", advise(stack, 9999))                                      \
+	CALL(process_madvise, "other memory", advise(plain, MADV_COLD))                                      \
+	CALL(process_madvise, "no process",                                                                  \
+	        process_madvise(-1, &(struct iovec){stack, BYTES}, 1, MADV_COLD, 0))                         \
+	CALL(ioctl, "what a pipe holds", ask("pipe"))                                                        \
+	CALL(ioctl, "what a file does not know", ask("/dev/null"))                                           \
+	CALL(ioctl, "a file that is not open", ioctl(-1, FIONREAD, NULL))                                    \
 	CALL(mlock, "a stack", mlock(stack, BYTES))                                                          \
 	CALL(mlock, "what is not there", mlock((char *)PAGE, PAGE))                                          \
 	CALL(mlock2, "a stack", mlock2(stack, BYTES, MLOCK_ONFAULT))                                         \

@@ -1,5 +1,5 @@
 /*
- * A host that dies, or does not, in the way that it is told: crashes WAY. With a pool as QEMU from 9.1 on,
+ * A program that dies, or does not, in the way that it is told: crashes WAY. With a pool as QEMU from 9.0 on,
  * whose idle coroutines are written to when they are handed out.
  */
 #define POOL_SIZE 128
@@ -11,9 +11,13 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* sigset */
+
+enum { FEW = 100 };
 
 static char *volatile nowhere = (char *)16;
 static sigjmp_buf back;
@@ -33,11 +37,33 @@ EXPORTED void box_drop(long *box)
 	*box = 0;
 }
 
-/* A coroutine that is none is given back, and handed out again. */
+static void *create_one(void *unused)
+{
+	qemu_coroutine_create((void (*)(void *))die, NULL);
+	return unused;
+}
+
+/* What has ended cannot be written to any more. */
+static void put_out_of_reach(void)
+{
+	uintptr_t low = ((uintptr_t)coroutine_table + 4095) & ~4095ul;
+	struct coroutine *some[FEW];
+
+	for (int i = 0; i < FEW; i++)
+		some[i] = begin();
+	for (int i = 0; i < FEW; i++)
+		end(some[i]);
+	mprotect((void *)low, (uintptr_t)coroutine_table + sizeof coroutine_table - low, PROT_NONE);
+}
+
+/* Another thread, whose cache is empty, is to get one of them. */
 static void in_pool(void)
 {
-	qemu_coroutine_delete((struct coroutine *)nowhere);
-	qemu_coroutine_create((void (*)(void *))die, NULL);
+	pthread_t thread;
+
+	put_out_of_reach();
+	pthread_create(&thread, NULL, create_one, NULL);
+	pthread_join(thread, NULL);
 }
 
 static void in_moved_code(void)
@@ -168,8 +194,9 @@ static void own_handler(void)
 	signal(SIGSEGV, on_signal);
 	if (sigsetjmp(back, 1) == 0)
 		in_program();
+	put_out_of_reach();
 	if (sigsetjmp(back, 1) == 0)
-		in_pool();
+		create_one(NULL);
 	print_action(SIGSEGV);
 }
 

@@ -130,7 +130,9 @@ check_faults_told() {
 			[inputs | {file: input_filename, record: fromjson}] | group_by(.file)[]
 			| {file: .[0].file, records: map(.record)}
 			| select((.records | sum) != ($base | sum)
-				and all(.records[]; .type != "warning" and .mode != "none")) | .file' logs/*.jsonl
+				# what QEMU is not helped in, its open record says
+				and all(.records[]; .type != "warning" and .mode != "none"
+					and (.type != "open" or (.detail | contains("left to its own pool: ") | not)))) | .file' logs/*.jsonl
 	)
 	[[ ! $wrong ]] || {
 		echo "nothing is said of what was lost in $wrong"

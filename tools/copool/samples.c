@@ -198,6 +198,13 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum)
 	add_terms(block, RECORD_IN_POOL, pool, sum);
 	if (kind[block->kind_observed])
 		explain(sum);
+	if (block->bytes > offsetof(struct record_block, pool_calls_seen) && block->pool_calls_seen) {
+		uint64_t seen;
+
+		memcpy(&seen, pool + block->pool_calls_seen, sizeof(seen));
+		if (seen > sum[COUNTER_calls_saved])
+			sum[COUNTER_calls_saved] = seen;
+	}
 	if (block->pool_withdrawn && pool[block->pool_withdrawn])
 		memset(sum, 0, COUNTERS * sizeof(*sum));
 	finish(sum, make_calls, destroy_calls);
