@@ -34,7 +34,7 @@ says() { # PATTERN
 	# The place is in the function that was at work.
 	requires addr2line
 	[[ $stderr =~ libcopool.so\+(0x[0-9a-f]+) ]]
-	[[ $(addr2line -f -e "$COPOOL_SO" "${BASH_REMATCH[1]}") == *create* ]]
+	[[ $(addr2line -fi -e "$COPOOL_SO" "${BASH_REMATCH[1]}") == *create* ]]
 }
 
 @test "crash: a fault in code that copool moved is told" {

@@ -213,7 +213,8 @@ struct record_block {
 
 	/* Since 0.2.0; `bytes` says whether it is there. */
 	uint64_t way; /* as in `open`; address of a string */
-	uint32_t pool_calls_seen, reserved; /* offset of a uint64_t: calls_saved is not less than this; 0: none */
+	uint32_t pool_calls_seen,
+	        reserved; /* offset of a uint64_t: calls_saved is not less than this; 0: none */
 };
 
 #endif
