@@ -168,16 +168,17 @@ static struct coroutine *arm(struct coroutine *coroutine, void (*entry)(void *),
 	return coroutine;
 }
 
-/* QEMU's own way. What comes of it without qemu_coroutine_new ended past us. */
+/* QEMU's own way. What comes of it without qemu_coroutine_new was passed on by us, or has ended past us. */
 static struct coroutine *create_by_qemu(void (*entry)(void *), void *argument)
 {
 	uint64_t made = doubt_made(&qemu.pool);
 	struct coroutine *coroutine = qemu.original_create(entry, argument);
 
-	if (doubt_made(&qemu.pool) == made && !pool_is_withdrawn(&qemu.pool)) {
+	if (doubt_made(&qemu.pool) == made && !pool_is_withdrawn(&qemu.pool) &&
+	        !doubt_take_back(&qemu.pool, coroutine)) {
 		pool_withdraw(&qemu.pool);
 		sites_pool_above(false);
-		warn(WITHDRAWN);
+		warn_later(WITHDRAWN);
 	}
 	return coroutine;
 }
@@ -216,12 +217,14 @@ static int hook_switch(struct coroutine *from, struct coroutine *to, int action)
 {
 	int result = qemu.original_switch(from, to, action);
 
-	if (result != TERMINATE || to->locks_held != 0 || *qemu.is_traced != 0)
+	if (result != TERMINATE)
 		return result;
-	to->caller = NULL;
-	if (pool_keep(&qemu.pool, COROUTINES, to))
-		return YIELD;
-	tally_gone(&qemu.pool, to);
+	if (to->locks_held == 0 && *qemu.is_traced == 0) {
+		to->caller = NULL;
+		if (pool_keep(&qemu.pool, COROUTINES, to))
+			return YIELD;
+	}
+	doubt_pass_on(&qemu.pool, to);
 	return result;
 }
 

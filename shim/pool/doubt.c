@@ -1,13 +1,36 @@
-/* Two words of the pool's: any thread writes them. */
+/* Three words of the pool's: any thread writes them. */
 #include "pool/doubt.h"
+
+#include "pool/tally.h"
 
 bool doubt_is_due(struct pool *pool)
 {
-	if (pool_is_withdrawn(pool))
+	/* [pool.passed] relaxed: a number that stands for itself. */
+	if (pool_is_withdrawn(pool) || atomic_load_explicit(&pool->passed, memory_order_relaxed) > 0)
 		return true;
 	/* [pool.doubts] relaxed: a number that tells one miss in so many from the others. */
 	return doubt_made(pool) >= DOUBT_AFTER &&
 	       atomic_fetch_add_explicit(&pool->doubts, 1, memory_order_relaxed) % DOUBT_EVERY == 0;
+}
+
+void doubt_pass_on(struct pool *pool, void *object)
+{
+	tally_gone(pool, object);
+	/* [pool.passed] relaxed: as above; pairs with doubt_take_back. */
+	atomic_fetch_add_explicit(&pool->passed, 1, memory_order_relaxed);
+}
+
+bool doubt_take_back(struct pool *pool, void *object)
+{
+	/* [pool.passed] relaxed: as above, in the whole function. */
+	uint32_t passed = atomic_load_explicit(&pool->passed, memory_order_relaxed);
+
+	while (passed > 0 && !atomic_compare_exchange_weak_explicit(&pool->passed, &passed, passed - 1,
+	                             memory_order_relaxed, memory_order_relaxed))
+		;
+	if (passed > 0)
+		tally_made(pool, object);
+	return passed > 0;
 }
 
 uint64_t doubt_made(const struct pool *pool)

@@ -21,6 +21,15 @@ enum { DOUBT_AFTER = 2048, DOUBT_EVERY = 64 };
 /* On a miss: whether the program's own create is to serve it. Any thread. */
 bool doubt_is_due(struct pool *pool);
 
+/*
+ * An object goes to the program's own pool by our leave: for us it is gone. From then on every miss is due, as that
+ * pool has something. Any thread.
+ */
+void doubt_pass_on(struct pool *pool, void *object);
+
+/* The program's own create has made no object. Whether it is one of those: then it counts as made. */
+bool doubt_take_back(struct pool *pool, void *object);
+
 /* How many objects have been made so far, by any thread. */
 uint64_t doubt_made(const struct pool *pool);
 

@@ -64,7 +64,7 @@ struct pool {
 	_Atomic uint64_t loose_retries;
 	_Atomic int64_t objects; /* that exist, live or idle */
 	_Atomic int64_t peak_objects, peak_live;
-	_Atomic uint32_t doubts; /* see pool/doubt.h, as the next */
+	_Atomic uint32_t doubts, passed; /* see pool/doubt.h, as the next */
 	_Atomic bool is_withdrawn;
 	_Atomic int64_t inherited;                 /* live at the fork that began this process */
 	_Atomic int64_t create_seen, destroy_seen; /* of _local, by pool_read: what was said stays true */

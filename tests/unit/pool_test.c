@@ -370,6 +370,27 @@ static void test_take_slow(void)
 	tap_ok(is_balanced(&pool, 0), "take_slow: the equations hold");
 }
 
+static void test_passed_on(void)
+{
+	static struct pool pool;
+	struct pool_stats stats;
+	struct object *object;
+
+	pool_start(&pool, &objects_kind, NULL, 4);
+	object = get_object(&pool);
+	tap_ok(!doubt_is_due(&pool), "passed on: as long as nothing is, no miss is due");
+	doubt_pass_on(&pool, object);
+	stats = read_stats(&pool);
+	tap_ok(stats.live == 0 && stats.destroy_delete == 1, "passed on: the object is gone for us");
+	tap_ok(doubt_is_due(&pool), "passed on: every miss is due while the program has one");
+	tap_ok(doubt_take_back(&pool, object), "passed on: what comes back is known");
+	stats = read_stats(&pool);
+	tap_ok(stats.live == 1 && stats.create_new == 2, "passed on: and counts as made");
+	tap_ok(!doubt_take_back(&pool, object) && !doubt_is_due(&pool),
+	        "passed on: once; what comes back besides ended elsewhere");
+	put_object(&pool, object);
+}
+
 static void test_doubt(void)
 {
 	static struct pool pool, other;
@@ -511,6 +532,7 @@ int main(void)
 	test_keep_without_cache();
 	test_take_slow();
 	test_unstart();
+	test_passed_on();
 	test_doubt();
 	test_tick();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
