@@ -24,7 +24,7 @@ enum { YIELD = 1, TERMINATE = 2, ENTER = 3 }; /* QEMU's enum CoroutineAction */
 
 enum { RDX = 2, RSP = 4, REGISTERS = 16 }; /* as instructions number registers */
 
-enum { LOOK_BACK_BYTES = 64, FILE_BYTES = 1 << 15 };
+enum { LOOK_BACK_BYTES = 64, FILE_BYTES = 1 << 14 };
 
 /* clang-format off */
 const uint8_t qemu_code_arm[] = {

@@ -60,11 +60,11 @@ static const uint8_t *image_at(const struct elf_image *image, uint64_t address, 
 {
 	for (size_t i = 0; i < image->count; i++) {
 		const Elf64_Phdr *segment = &image->headers[i];
-		uint64_t offset = address - segment->p_vaddr;
-		uint64_t limit = segment_bytes(image, segment);
+		uint64_t offset = address - segment->p_vaddr, limit;
 
-		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_R) || address < segment->p_vaddr)
+		if (segment->p_type != PT_LOAD || address < segment->p_vaddr || !(segment->p_flags & PF_R))
 			continue;
+		limit = segment_bytes(image, segment);
 		if (offset > limit || bytes > limit - offset)
 			continue;
 		if (image->file.bytes == NULL)
