@@ -285,7 +285,8 @@ static void try_all(bool is_fork)
 	try("a first create", (struct trial){&bare, prepare_nothing, operate_get, is_fork, FORK_STRIDE, 0});
 	try("a miss", (struct trial){&bare, prepare_miss, operate_get, is_fork, FORK_STRIDE, 0});
 	try("a refill", (struct trial){&deep, prepare_refill, operate_get, is_fork, FORK_STRIDE, 0});
-	try("a destroy into a full depot", (struct trial){&bare, prepare_full, operate_put, is_fork, FORK_STRIDE, 0});
+	try("a destroy into a full depot",
+	        (struct trial){&bare, prepare_full, operate_put, is_fork, FORK_STRIDE, 0});
 	try("a spill", (struct trial){&deep, prepare_full, operate_put, is_fork, FORK_STRIDE, 0});
 	try("a thread's end", (struct trial){&bare, prepare_end, operate_end, is_fork, END_STRIDE, 0});
 	try("a thread's end with a depot",
