@@ -147,3 +147,14 @@ null_aio=(--image-opts driver=null-aio,size=1G)
 	[[ $status -eq 0 && ${#lines[@]} -eq 2 && $output != *copool* ]]
 	[[ $(ls -A) == "" ]]
 }
+
+@test "qemu-img: who insists that it is QEMU gets what auto finds, and of another program it is said that it is not" {
+	requires_qemu qemu-img
+	run_pooled COPOOL_HOST=qemu qemu-img bench -c 2000 -d 64 --image-opts driver=null-aio,size=1G
+	[[ $status -eq 0 ]]
+	is_pooled_qemu
+	check_balance
+	rm "$LOG"
+	run_pooled COPOOL_HOST=qemu cat /dev/null
+	[[ $status -eq 0 && $(log_open mode) == none && $(log_open detail) == *"not QEMU"* ]]
+}

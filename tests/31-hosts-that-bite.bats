@@ -77,7 +77,9 @@ log_is_whole() {
 
 @test "host: destructors of thread-specific data may create and destroy after our own" {
 	bites thread-keys
-	(($(pool_final pooled) < 8 * 40 + 50 + 9 * 32 + 16))
+	# Late ones go without a cache, and make a new one where another thread is at what is shared: how many, the clock says.
+	# Of 20 times 8 threads each would lose up to 32, were its cache lost.
+	(($(pool_final pooled) < 20 * 8 * 32 / 2))
 }
 
 @test "host: constructors may create, and destructors destroy" {

@@ -14,7 +14,7 @@ struct request;
 /* Once, before all else: the arena that slots are taken from, and each pool's cap. */
 void classes_init(struct arena *arena, unsigned max_batches);
 
-/* What the system bears in each pool, in batches; for the log, before there is one. */
+/* How many batches the system allows in each pool; for the log, before there is one. */
 unsigned classes_cap_bearable(void);
 
 /*

@@ -471,6 +471,11 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 {
 	int error = -ENOENT;
 
+	/* Where the user insists, nobody has asked whether it is here. */
+	if (!qemu_symbols_open(&qemu.symbols, config->host == CONFIG_HOST_QEMU)) {
+		host_say(outcome, "this is not QEMU: it has none of its functions");
+		return -ENOENT;
+	}
 	patch_begin(&qemu.patches);
 	if (qemu_symbols_find(&qemu.symbols))
 		error = program_is_starting() ? plan_and_commit(config, outcome) : -EBUSY;
