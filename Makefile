@@ -33,9 +33,9 @@ SHIM := shim.c exports.c config.c \
 	report/quiet.c report/report.c report/utf8.c report/watch.c \
 	report/worker.c
 
-COPOOL := main.c cmd_advise.c cmd_compare.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
+COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
 	cmd_show.c cmd_top.c advice.c board.c book.c book_json.c clean.c demand.c depth.c ending.c figure.c follow.c glibc.c launch.c logs.c \
-	origins.c output.c page.c peek.c permission.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
+	origins.c outlook.c output.c page.c peek.c permission.c places.c probes.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
 	target.c trial.c verdict.c
 
 # The parts of the report's page, in the order of its embed.S.
@@ -45,7 +45,7 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
 	callers_test origin_test guard_test arena_test classes_test depth_test locked_test reclaim_test trust_test mappings_test sites_test \
-	pool_test depot_stress_test front_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test verdict_test \
+	pool_test depot_stress_test front_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
 	readers_test
 
 # Those in which threads meet; with SAN=perturb there are no others.
@@ -61,7 +61,7 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
 FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := aside.c calls.c count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c plugin.c qemu_confined.c \
+GUESTS := aside.c calls.c count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
 	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
@@ -72,7 +72,7 @@ POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magaz
 # What is measured and simulated for how it grows.
 SCALING := host.c simulate.c
 
-BATS := 02-count 05-lint 10-run 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
+BATS := 02-count 05-lint 10-run 11-observe 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
 	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
@@ -86,6 +86,7 @@ UNIT_FLAGS_origin_test     := -rdynamic
 UNIT_FLAGS_patch_test      := -rdynamic
 UNIT_FLAGS_readers_test     = $(READERS)
 UNIT_FLAGS_simulate_test    = -Itools/copool $(BUILD)/tools/copool/simulate.o
+UNIT_FLAGS_outlook_test     = -Itools/copool $(BUILD)/tools/copool/outlook.o $(BUILD)/tools/copool/verdict.o -lm
 UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/verdict.o -lm
 FUZZ_FLAGS_decode_fuzz      = $(BUILD)/sandbox.o -lZydis
 FUZZ_FLAGS_readers_fuzz     = $(READERS)
@@ -96,6 +97,7 @@ GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,init
 GUEST_FLAGS_liar           := -shared -fPIC
 # Of functions that call no others, callers shall not know which registers survive them.
 GUEST_FLAGS_named          := -fno-ipa-ra
+GUEST_FLAGS_outside        := -rdynamic
 GUEST_FLAGS_plugin         := -shared -fPIC
 GUEST_FLAGS_qemu_confined  := -rdynamic
 GUEST_FLAGS_qemu_hidden_loop := -rdynamic
@@ -133,7 +135,7 @@ BASE      := -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDEN) $(SANITIZE) -D_GNU_SOURC
 DEPS      := -MMD -MP
 SHIM_ONLY := -fPIC -fvisibility=hidden -ftls-model=initial-exec -Ishim
 SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=shim/exports.map -Wl,-z,defs -Wl,-z,nodelete $(HARDEN_LINK)
-COPOOL_LIBS := -ljansson -lncursesw -ltinfo -lm
+COPOOL_LIBS := -ljansson -lelf -lncursesw -ltinfo -lm
 
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
 COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o

@@ -13,7 +13,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot origins advise prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top set trim off on report plot origins advise prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -77,6 +77,17 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -f -W "$(_copool_pids)" -- "$word")
 		fi
 		;;
+	observe)
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		if [[ $before == --for || $before == --max-cost || $before == -[sc] ]]; then
+			return
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--for --max-cost --json --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -W "$(printf '%s\n' /proc/[0-9]* | sed 's|/proc/||')" -- "$word")
+		fi
+		;;
 	origins)
 		if [[ $before == --top || $before == -n || $before == "=" ]]; then
 			return
@@ -127,7 +138,7 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "decay_ms= max_batches= off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare show top set trim off on report plot origins advise prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top set trim off on report plot origins advise prune" -- "$word") ;;
 	esac
 }
 

@@ -7,6 +7,7 @@ complete -c copool -n __fish_use_subcommand -a prune -d 'remove the Prometheus f
 complete -c copool -n __fish_use_subcommand -a origins -d 'show who caused misses, and who created what stays'
 complete -c copool -n __fish_use_subcommand -a report -d 'make a page with charts of statistics logs'
 complete -c copool -n __fish_use_subcommand -a plot -d 'plot a pool of a statistics log with gnuplot'
+complete -c copool -n __fish_use_subcommand -a observe -d 'say what copool would do for a running program'
 complete -c copool -n __fish_use_subcommand -a show -d 'show what a log, or a running process, says'
 complete -c copool -n __fish_use_subcommand -a top -d 'watch a running process, or a log'
 complete -c copool -n __fish_use_subcommand -a set -d 'change the settings of a running process'
@@ -45,6 +46,12 @@ complete -c copool -n $start -l zero -d 'hand out every stack zeroed'
 complete -c copool -n $start -l create -x -d 'the function that makes a coroutine'
 complete -c copool -n $start -l destroy -x -d 'the function that takes it back'
 complete -c copool -n $start -a '(__fish_complete_subcommand)'
+
+set -l observe '__fish_seen_subcommand_from observe'
+complete -c copool -n $observe -l for -s s -x -d 'count for so many seconds'
+complete -c copool -n $observe -l max-cost -s c -x -d 'stop early when the probes cost more of a processor, in percent'
+complete -c copool -n $observe -l json -s j -d 'write one JSON object'
+complete -c copool -n $observe -f -a '(__fish_complete_pids)'
 
 set -l show '__fish_seen_subcommand_from show'
 complete -c copool -n $show -l json -s j -d 'write one JSON object'
@@ -91,4 +98,4 @@ complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milli
 complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
 complete -c copool -n $advise -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare show top set trim off on report plot origins advise prune'
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top set trim off on report plot origins advise prune'

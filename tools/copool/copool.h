@@ -13,6 +13,7 @@ enum {
 
 /* One verb: argv[0] is "copool VERB". Returns the exit status. */
 int cmd_compare(int argc, char **argv);
+int cmd_observe(int argc, char **argv);
 int cmd_origins(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
 int cmd_report(int argc, char **argv);

@@ -12,15 +12,15 @@
 #include "copool.h"
 #include "target.h"
 
-/* Finds libcopool.so from where this program lies. 0, or -errno. */
-static int find_shim(char *shim)
+/* From where this program lies. */
+int launch_find_shim(char *shim)
 {
 	static const char *const places[] = {"libcopool.so", "../lib/copool/libcopool.so"};
 	char self[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	if (length < 0)
-		return -errno;
+		return -ENOENT;
 	self[length] = '\0';
 	const char *folder = dirname(self);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -53,7 +53,7 @@ int launch_prepare(struct launch *launch, const char *verb, char **program)
 
 	launch->verb = verb;
 	launch->program = program;
-	if (find_shim(launch->shim) != 0) {
+	if (launch_find_shim(launch->shim) != 0) {
 		fprintf(stderr, "copool %s: libcopool.so is neither beside copool nor in ../lib/copool\n",
 		        verb);
 		return EXIT_OURS;

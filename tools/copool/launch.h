@@ -11,6 +11,9 @@ struct launch {
 	char path[PATH_MAX]; /* the program's file */
 };
 
+/* Writes where libcopool.so is to `path` (PATH_MAX bytes). 0; or -ENOENT. */
+int launch_find_shim(char *path);
+
 /* 0; or the exit status, and what is wrong has been said. */
 int launch_prepare(struct launch *launch, const char *verb, char **program);
 

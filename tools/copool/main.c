@@ -14,6 +14,7 @@ static const struct {
 } verbs[] = {
         {"run", "copool run", cmd_run, "run a program with its coroutines pooled"},
         {"compare", "copool compare", cmd_compare, "run a program without and with the pool, in turn"},
+        {"observe", "copool observe", cmd_observe, "say what copool would do for a running program"},
         {"show", "copool show", cmd_show, "show what a statistics log, or a running process, says"},
         {"top", "copool top", cmd_top, "watch a running process, or a log that is being written"},
         {"set", "copool set", cmd_set, "change the settings of a running process"},

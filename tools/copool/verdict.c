@@ -184,12 +184,17 @@ static bool judge_nothing(const struct side *stock, const struct side *pooled, c
 	return true;
 }
 
+bool verdict_is_worth(double creates, double before, double after)
+{
+	double fall = before - after;
+
+	return fall >= least_share && fall >= least_fall * before && fall * creates >= MISSES_WORTH;
+}
+
 static bool do_misses_fall(const struct side *stock, const struct side *pooled)
 {
-	double before = miss_rate(stock), after = miss_rate(pooled), fall = before - after;
-
-	return fall >= least_share && fall >= least_fall * before &&
-	       fall * side_spread(stock, TRIAL_CREATES).median >= MISSES_WORTH;
+	return verdict_is_worth(
+	        side_spread(stock, TRIAL_CREATES).median, miss_rate(stock), miss_rate(pooled));
 }
 
 static void add_misses(char *text, const struct side *stock, const struct side *pooled, bool fell)

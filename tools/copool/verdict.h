@@ -30,6 +30,9 @@ unsigned side_failures(const struct side *side);
 /* Writes how the runs ended: "0", "SIGABRT", "1 in 2 of 5 runs". `text` has VERDICT_STATUS_BYTES. */
 void side_status(const struct side *side, char *text);
 
+/* Whether it is worth something that of so many creates not `before` are misses but `after`; both are shares of 1. */
+bool verdict_is_worth(double creates, double before, double after);
+
 /* Whether the pool helps; writes the sentence that says so, and why, to `text` (VERDICT_BYTES). */
 bool verdict_find(const struct side *stock, const struct side *pooled, char *text);
 
