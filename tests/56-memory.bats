@@ -32,13 +32,18 @@ stays() {
 	! BUSY=1 wait_until "$1" eval "! counts '$2'"
 }
 
-# start_idle [VARIABLE=VALUE...]: a process in $GROUP, if there is one, whose depot holds 61 batches; `again` has it
-# make and drop as much again. There is no log but in a test that sets COPOOL_LOG.
-start_idle() {
+# start_burst [VARIABLE=VALUE...]: a process in $GROUP, if there is one, that has put 61 batches into its depot; `again`
+# has it make and drop as much again. There is no log but in a test that sets COPOOL_LOG.
+start_burst() {
 	local place=(env)
 	[[ -z $GROUP ]] || place=(in_group env)
 	start "${place[@]}" LD_PRELOAD="$COPOOL_SO" COPOOL_MAX_BATCHES=99 "$@" "$steps" use 1000 touch used wait again use 1000 touch "done" wait go
 	wait_until 10 test -e used
+}
+
+# The same, where they are still there when they are looked for.
+start_idle() {
+	start_burst "$@"
 	counts '.depot_batches == 61'
 }
 
@@ -209,7 +214,8 @@ may_trace() {
 
 @test "idle: when all that was idle has been given back it makes none any more" {
 	may_trace
-	start_idle COPOOL_DECAY_MS=100
+	start_burst COPOOL_DECAY_MS=100
+	wait_until 20 counts '.trimmed > 0'
 	wait_until 20 counts '.depot_batches == 0'
 	# Its last round may not be over.
 	watch 2
