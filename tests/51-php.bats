@@ -188,6 +188,38 @@ calls() {
 	(($(log_final create_local) > 200))
 }
 
+# pages FILE: 600 of the bench's server on $port, of many connections at once, and how it says that there is none.
+pages() {
+	curl -sS --noproxy '*' --max-time 60 --parallel --parallel-max 30 "http://127.0.0.1:$port/page/[1-300]" -o "$1.page.#1"
+	curl -sS --noproxy '*' --max-time 60 --parallel --parallel-max 30 "http://127.0.0.1:$port/item/[1-300]" -o "$1.item.#1"
+	curl -sS --noproxy '*' --max-time 60 -o "$1.none" --write-out '%{http_code}\n' "http://127.0.0.1:$port/nothing"
+}
+
+@test "php: the server of make bench gives the same pages on many connections, and ends with no fiber left" {
+	requires curl
+	local how server
+	mkfifo life
+	for how in stock pooled; do
+		"start_$how" bash -c 'exec "$@" <life' bash "${php[@]}" "$TESTS/bench/server.php"
+		server=$pid
+		exec 4>life
+		wait_until 10 test -s "output.$server"
+		port=$(<"output.$server")
+		[[ $(pages $how) == 404 ]]
+		exec 4>&-
+		ended "$server"
+		[[ $status -eq 0 && $(<"output.$server") == "$port" ]]
+	done
+	for how in stock pooled; do
+		cat "$how".{item,page}.{1..300} "$how.none" >"$how"
+		[[ $(grep -c '=' "$how") -eq 1200 ]]
+	done
+	cmp stock pooled
+	check_balance
+	(($(log_final create_local) + $(log_final create_depot) + $(log_final create_new) > 1500))
+	(($(log_final live) == 0))
+}
+
 resident() { # PID: KiB
 	sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status"
 }
