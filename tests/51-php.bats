@@ -47,6 +47,99 @@ setup() {
 	[[ $status -eq 255 && $output == *nobody* ]]
 }
 
+@test "php: exit, a fatal error and the memory limit reached in a fiber amid others end it as they did" {
+	cat >ends.php <<-'END'
+		<?php
+		for ($i = 0; $i < 50; $i++) {
+			$alive[$i] = new Fiber(function () use ($i) { try { Fiber::suspend(); } finally { if ($i % 10 == 0) echo "finally $i\n"; } });
+			$alive[$i]->start();
+		}
+		register_shutdown_function(function () {
+			$fiber = new Fiber(function () { echo "shutdown\n"; exit(9); });
+			$fiber->start();
+		});
+		$fiber = new Fiber(function ($how) {
+			$inner = new Fiber(function () use ($how) {
+				Fiber::suspend();
+				if ($how == 'exit') exit(3);
+				if ($how == 'fatal') eval('function twice() {} function twice() {}');
+				for ($held = []; ; ) $held[] = str_repeat('x', 100000);
+			});
+			$inner->start();
+			$inner->resume();
+		});
+		$fiber->start($argv[1]);
+	END
+	local how
+	for how in exit fatal memory; do
+		rm -f "$LOG"
+		same_twin php -n -d memory_limit=16M ends.php $how
+		[[ $output == *shutdown* ]]
+		check_balance
+		(($(log_final create_local) + $(log_final create_depot) + $(log_final create_new) >= 52))
+	done
+}
+
+@test "php: fiber.stack_size that changes at run time gives stacks of that size, also of more sizes than are pooled" {
+	cat >sizes.php <<-'END'
+		<?php
+		$sum = 0;
+		for ($round = 0; $round < 2; $round++) {
+			for ($i = 0; $i < 200; $i++) {
+				ini_set('fiber.stack_size', (string)(65536 + 4096 * ($i % 100)));
+				$fiber = new Fiber(function () use ($i) { Fiber::suspend(); return $i; });
+				$fiber->start();
+				if ($i % 3 == 0) { $held[] = $fiber; continue; }
+				$fiber->resume();
+				$sum += $fiber->getReturn();
+			}
+			foreach ($held as $fiber) { $fiber->resume(); $sum += $fiber->getReturn(); }
+			unset($fiber, $held);
+		}
+		ini_set('fiber.stack_size', '4096');
+		try { $fiber = new Fiber(fn() => 1); $fiber->start(); } catch (Exception $e) { echo $e->getMessage(), "\n"; }
+		echo "$sum\n";
+	END
+	same_twin "${php[@]}" sizes.php
+	[[ $status -eq 0 && $output == *39800 ]]
+	check_balance
+	jq -se '[.[] | select(.type == "final") | .live] | length > 30 and all(.[]; . == 0)' "$LOG" >/dev/null
+	grep -q 'kinds of stacks' "$LOG"
+}
+
+@test "php: a fiber that forks goes on, and its children have their own" {
+	php -n -m | grep -qx pcntl || lacks "php has no pcntl"
+	cat >inside.php <<-'END'
+		<?php
+		$forks = 0;
+		$fiber = new Fiber(function () use (&$forks) {
+			for ($i = 0; $i < 4; $i++) {
+				$child = pcntl_fork();
+				if ($child === 0) {
+					for ($k = 0; $k < 100; $k++) { $held[$k] = new Fiber(function () { Fiber::suspend(); return 1; }); $held[$k]->start(); }
+					$sum = 0;
+					foreach ($held as $one) { $one->resume(); $sum += $one->getReturn(); }
+					exit($sum === 100 ? 7 : 1);
+				}
+				Fiber::suspend();
+				pcntl_waitpid($child, $status);
+				$forks += pcntl_wexitstatus($status) === 7;
+			}
+		});
+		$fiber->start();
+		while (!$fiber->isTerminated()) {
+			$other = new Fiber(fn() => Fiber::suspend());
+			$other->start();
+			$other->resume();
+			$fiber->resume();
+		}
+		echo "$forks forks\n";
+	END
+	same_twin "${php[@]}" inside.php
+	[[ $output == '4 forks' ]]
+	check_balance
+}
+
 @test "php: a process that forks goes on with its fibers on both sides" {
 	php -m | grep -qx pcntl || lacks "php has no pcntl"
 	cat >fork.php <<-'END'
