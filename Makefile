@@ -23,9 +23,9 @@ SHIM := shim.c exports.c config.c \
 	pool/census.c pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/serve.c pool/stock.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/locked.c stack/orphans.c stack/poison.c \
-	stack/reclaim.c stack/trust.c \
-	patch/access.c patch/decode.c patch/elf.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
-	host/ceiling.c host/classes.c host/label.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
+	stack/reclaim.c stack/roots.c stack/trust.c \
+	patch/access.c patch/decode.c patch/elf.c patch/extent.c patch/imports.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
+	host/ceiling.c host/classes.c host/contexts.c host/label.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
 	host/qemu_code.c host/qemu_symbols.c \
 	host/request.c host/sites.c host/stacks.c \
 	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
@@ -43,8 +43,8 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
-	decode_test elf_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
-	callers_test origin_test guard_test arena_test classes_test depth_test locked_test reclaim_test trust_test mappings_test sites_test \
+	decode_test elf_test imports_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
+	callers_test origin_test guard_test arena_test classes_test depth_test locked_test reclaim_test roots_test trust_test mappings_test sites_test \
 	pool_test depot_stress_test front_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
 	readers_test
 
@@ -76,7 +76,7 @@ BATS := 02-count 05-lint 10-run 11-observe 12-show 13-top 14-control 15-fast-pat
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
 	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
-	60-install 70-baseline 71-model 72-aarch64 90-bootstrap
+	60-install 61-boost 70-baseline 71-model 72-aarch64 90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
 READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)

@@ -1,6 +1,7 @@
 /* `classes` is written by classes_init, but for its classes: each by who adds it. */
 #include "host/classes.h"
 
+#include "host/contexts.h"
 #include "host/request.h"
 #include "host/sites.h"
 #include "libc/elsewhere.h"
@@ -10,6 +11,7 @@
 #include "pool/roster.h"
 #include "pool/tally.h"
 #include "stack/reclaim.h"
+#include "stack/roots.h"
 #include "stack/trust.h"
 
 #include <sys/mman.h>
@@ -22,6 +24,7 @@ struct stack_class {
 	struct pool pool;
 	struct pool_kind kind;
 	struct trust trust;
+	struct roots roots;   /* of stacks that are zeroed for want of knowledge */
 	bool is_pooled_above; /* see sites_is_pooled: the pool only counts, as long as that is so */
 	char name[REQUEST_NAME_BYTES];
 };
@@ -41,7 +44,10 @@ static struct stack_class *class_of(const struct arena_class *slots)
 /* It was made, or came out of the pool, and is neither idle nor given to `destroy`. */
 static void note_end(const struct arena_place *place)
 {
-	tally_gone(&class_of(place->class)->pool, (void *)place->base);
+	struct stack_class *class = class_of(place->class);
+
+	roots_end(&class->roots);
+	tally_gone(&class->pool, (void *)place->base);
 }
 
 void classes_init(struct arena *arena, unsigned max_batches)
@@ -118,6 +124,8 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
 	class->trust.is_sure =
 	        request->protection == PROT_NONE || sites_is_guarded(request->caller, request->bytes);
+	if (request_may_be_proven(request))
+		contexts_learn(&class->roots, request->caller);
 	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
 	request_name(request, class->name);
 	class->kind = (struct pool_kind){
@@ -206,10 +214,13 @@ static bool hand_out(struct stack_class *class, void *stack)
 		return false;
 	arena_seal(&place);
 	ready = arena_ready(&place);
-	if (ready && class->request.is_clean)
+	if (ready && class->request.is_clean && !roots_are_proven(&class->roots)) {
 		ready = (idle ? arena_renew(&place) : arena_unguard(&place)) == 0;
-	else if (ready)
+	} else if (ready) {
+		if (class->request.is_clean)
+			roots_clear(&class->roots, &place);
 		ready = trust_hand_out(&class->trust, &place, thread_self);
+	}
 	slot_settle(place.slot, ready ? SLOT_LIVE : SLOT_IDLE);
 	return ready;
 }
@@ -252,8 +263,9 @@ void classes_put(const struct arena_place *place)
 {
 	struct stack_class *class = class_of(place->class);
 
-	if (class->request.is_clean && place->slot->guard_bytes == 0)
+	if (class->request.is_clean && (place->slot->guard_bytes == 0 || place->slot->is_guard_old))
 		sites_spoil(class->request.caller, class->request.bytes);
+	roots_note_return(&class->roots, place);
 	trust_note_return(&class->trust, place->slot);
 	if (only_counts(class))
 		pool_destroy(&class->pool, (void *)place->base);

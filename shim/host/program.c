@@ -50,6 +50,22 @@ bool program_find_image(const void *address, struct elf_image *image)
 	return true;
 }
 
+bool program_stays(const void *address)
+{
+	struct dl_find_object own, libc, found;
+	const struct link_map *map;
+
+	if (_dl_find_object((void *)program_stays, &own) != 0 || _dl_find_object((void *)exit, &libc) != 0 ||
+	        _dl_find_object((void *)address, &found) != 0)
+		return false;
+	/* This part of the list is as it was before anything ran: see program_is_starting. */
+	for (map = own.dlfo_link_map; map != NULL && map->l_prev != NULL; map = map->l_prev) {
+	}
+	while (map != NULL && map != found.dlfo_link_map && map != libc.dlfo_link_map)
+		map = map->l_next;
+	return map != NULL && map == found.dlfo_link_map;
+}
+
 void host_say(struct host_outcome *outcome, const char *format, ...)
 {
 	va_list arguments;

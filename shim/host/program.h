@@ -15,4 +15,10 @@ bool program_is_starting(void);
 /* The image of the program, or library, that an address lies in. Takes no lock of the loader's. False: there is none. */
 bool program_find_image(const void *address, struct elf_image *image);
 
+/*
+ * Whether the object that an address lies in is the program itself, or came with it, so that it is never unloaded. Of one
+ * that comes after libc in the loader's list it is not known: false. Takes no lock of the loader's.
+ */
+bool program_stays(const void *address);
+
 #endif

@@ -60,6 +60,11 @@ bool request_is_stack(struct request *request)
 	return true;
 }
 
+bool request_may_be_proven(const struct request *request)
+{
+	return request->is_learned && !requests.is_every_clean;
+}
+
 /*
  * Where `caller` is, the same in each run of a program: "libname.so.1+0x1234", in plain characters. False where no
  * object of the loader's is. Takes no lock of the loader's.

@@ -35,6 +35,9 @@ bool request_is_candidate(const void *address, size_t bytes, int protection, int
 /* Whether such a mapping is one; fills in the request's last two. */
 bool request_is_stack(struct request *request);
 
+/* Whether such a stack is zeroed for want of knowledge only, not because the user wants that. */
+bool request_may_be_proven(const struct request *request);
+
 static inline bool request_is_alike(const struct request *a, const struct request *b)
 {
 	return a->caller == b->caller && a->bytes == b->bytes && a->protection == b->protection &&

@@ -1,6 +1,7 @@
 /* Two open-addressed tables of words: sites, which stay, and mappings that still lack their guard page. */
 #include "host/sites.h"
 
+#include "host/contexts.h"
 #include "host/program.h"
 #include "libc/warn.h"
 #include "patch/elf.h"
@@ -14,8 +15,8 @@
 
 enum { PROBES = 8, PAGE_SHIFT = 12, SIZE_SHIFT = 48, OWNER_SHIFT = 16 };
 
-/* The bits of site.state below OWNER_SHIFT: proofs so far, and whether one failed. */
-enum { PROOFS_MASK = 0xff, SPOILED = 0x100 };
+/* The bits of site.state below OWNER_SHIFT: proofs so far, whether one failed; see makes_contexts. */
+enum { PROOFS_MASK = 0xff, SPOILED = 0x100, LOOKED_AT = 0x200, MAKES_CONTEXTS = 0x400 };
 
 /* Functions that allocate coroutine stacks and nothing else. */
 static const struct {
@@ -28,6 +29,8 @@ static const struct {
         {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false, false},
         {"coro_stack_alloc", "coro", false, true},
         {"qemu_alloc_stack", "qemu", true, true},
+        {"_ZN5boost7context31basic_protected_fixedsize_stackINS0_12stack_traitsEE8allocateEv", "boost", false,
+                true},
 };
 
 struct site {
@@ -201,15 +204,30 @@ static void spoil(struct site *site)
 	atomic_fetch_or_explicit(&site->state, SPOILED, memory_order_relaxed);
 }
 
+/* Whether a library's function makes contexts on what it maps, as far as its code says. It is looked at once. */
+static bool makes_contexts(const void *caller, size_t bytes)
+{
+	struct site *site = site_of(caller, bytes);
+	uint32_t state = site != NULL ? LOAD(site->state) : LOOKED_AT;
+
+	if ((state & LOOKED_AT) == 0) {
+		state = LOOKED_AT | (contexts_are_made(caller) ? MAKES_CONTEXTS : 0);
+		atomic_fetch_or_explicit(&site->state, state, memory_order_relaxed);
+	}
+	return (state & MAKES_CONTEXTS) != 0;
+}
+
 static bool is_taught(const void *caller, size_t bytes)
 {
 	uintptr_t address = (uintptr_t)caller;
 
 	if (sites.only_bytes != 0 && bytes != sites.only_bytes)
 		return false;
-	return sites.learning == SITES_EVERYWHERE ||
-	       (sites.learning == SITES_IN_PROGRAM && address >= sites.program_low &&
-	               address < sites.program_high);
+	if (sites.learning != SITES_IN_PROGRAM)
+		return sites.learning == SITES_EVERYWHERE;
+	if (address >= sites.program_low && address < sites.program_high)
+		return true;
+	return sites.only_bytes == 0 && makes_contexts(caller, bytes);
 }
 
 /* A pending mapping in one word: the number of its first page, and of its site from SIZE_SHIFT on. */

@@ -8,7 +8,8 @@
  *	it says MAP_STACK			as it was left
  *	 (or PROT_NONE, to be opened above its guard)
  *	its call is in a known allocator	as it was left
- *	its call was learned (host/sites.h)	zeroed, without guard
+ *	its call was learned (host/sites.h)	zeroed, without guard; as it was left, once it is proven
+ *						 to be a stack (host/contexts.h, stack/roots.h)
  *	its size was named by the user		zeroed, without guard
  *
  * `stacks` is written by attach. Every thread enters, at any time.

@@ -1,0 +1,23 @@
+/*
+ * Boost.Context's coroutines, whose stack allocators are compiled into the program. A function that maps a stack, sets
+ * up its guard page and makes a context on it (boost::context::detail::create_fiber1 and others, with all inlined) calls
+ * mmap, mprotect and make_fcontext by name, and its code can be seen to. A function that also serves others, and returns
+ * what it has mapped, does not call make_fcontext.
+ *
+ * No state; any thread; takes no lock of the loader's.
+ */
+#ifndef COPOOL_HOST_CONTEXTS_H
+#define COPOOL_HOST_CONTEXTS_H
+
+#include "stack/roots.h"
+
+/*
+ * Whether the function that has called mmap, to return to `caller`, which is running, sets up guard pages and makes
+ * contexts. The code must be there as long as the process is: of what could be unloaded nothing is known.
+ */
+bool contexts_are_made(const void *caller);
+
+/* The same; if so, says in `roots` in which code such contexts have their roots: what it maps can be proven to be stacks. */
+void contexts_learn(struct roots *roots, const void *caller);
+
+#endif
