@@ -11,7 +11,9 @@ enum { ROOM = 4096, TABLE = 512, ENTRIES = TABLE + 12, DESCRIPTION = 1024, CODE 
 
 /* ---- code of this program ---- */
 
+#ifndef __clang__ /* which has it as an option for a whole file, -fno-plt */
 __attribute__((noplt)) gid_t getegid(void);
+#endif
 
 __attribute__((noinline)) static int calls_getppid(void)
 {
