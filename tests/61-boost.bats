@@ -156,6 +156,23 @@ make_library() { # COMPILER OPTION...
 	[[ $(log_records final .pool) == 'stack 135168 boost' ]]
 }
 
+@test "boost: an allocator that is not inlined is known by the program's symbol table, and learned where that is stripped" {
+	requires_package libboost-coroutine-dev
+	make_library g++ -O0
+	printf '#include <stdio.h>\nextern "C" long work(long); int main(void) { printf("%%ld\\n", work(5000)); }\n' >>work.cc
+	g++ -O0 -o whole work.cc -lboost_context
+	same_twin ./whole
+	[[ $status -eq 0 && $output == 12497500 ]]
+	(($(hits) == 4999))
+	[[ $(log_records final .pool) == 'stack 135168 boost' ]]
+	strip whole
+	rm "$LOG"
+	same_twin ./whole
+	[[ $status -eq 0 && $output == 12497500 ]]
+	(($(hits) > 4900 && $(hits) < 4999))
+	[[ $(log_records final .pool) == 'stack 135168' ]]
+}
+
 @test "boost: a library that comes and goes keeps its zeroes, and what it leaves is nobody's" {
 	requires_package libboost-coroutine-dev
 	cat >loader.c <<-'END'

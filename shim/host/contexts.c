@@ -7,6 +7,7 @@
 #include "host/program.h"
 #include "patch/extent.h"
 #include "patch/imports.h"
+#include "patch/symbols.h"
 
 static const char MAKE[] = "make_fcontext";
 
@@ -39,4 +40,20 @@ void contexts_learn(struct roots *roots, const void *caller)
 		return;
 	roots->low = target;
 	roots->high = target + symbol.size;
+}
+
+bool contexts_find_allocate(struct extent *allocate)
+{
+	struct symbols symbols;
+	struct symbol found = {0};
+
+	if (symbols_open(&symbols) != 0)
+		return false;
+	if (imports_has(&symbols.image, MAKE) && imports_has(&symbols.image, "mprotect") &&
+	        symbols_open_files(&symbols, NULL) == 0 &&
+	        symbols_find(&symbols, CONTEXTS_ALLOCATE, ELF_FUNCTION, &found) != 0)
+		found.size = 0;
+	symbols_close(&symbols);
+	*allocate = (struct extent){(uintptr_t)found.address, (uintptr_t)found.address + found.size};
+	return found.size != 0;
 }

@@ -9,7 +9,11 @@
 #ifndef COPOOL_HOST_CONTEXTS_H
 #define COPOOL_HOST_CONTEXTS_H
 
+#include "patch/extent.h"
 #include "stack/roots.h"
+
+/* basic_protected_fixedsize_stack<stack_traits>::allocate(), which maps stacks and nothing else, where it is not inlined. */
+#define CONTEXTS_ALLOCATE "_ZN5boost7context31basic_protected_fixedsize_stackINS0_12stack_traitsEE8allocateEv"
 
 /*
  * Whether the function that has called mmap, to return to `caller`, which is running, sets up guard pages and makes
@@ -19,5 +23,11 @@ bool contexts_are_made(const void *caller);
 
 /* The same; if so, says in `roots` in which code such contexts have their roots: what it maps can be proven to be stacks. */
 void contexts_learn(struct roots *roots, const void *caller);
+
+/*
+ * Finds that function in the symbol table of the program's file, which is opened if the program may have one. False: it is
+ * not there. Constructor time.
+ */
+bool contexts_find_allocate(struct extent *allocate);
 
 #endif

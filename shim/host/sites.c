@@ -29,8 +29,7 @@ static const struct {
         {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false, false},
         {"coro_stack_alloc", "coro", false, true},
         {"qemu_alloc_stack", "qemu", true, true},
-        {"_ZN5boost7context31basic_protected_fixedsize_stackINS0_12stack_traitsEE8allocateEv", "boost", false,
-                true},
+        {CONTEXTS_ALLOCATE, "boost", false, true},
 };
 
 struct site {

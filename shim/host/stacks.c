@@ -19,6 +19,7 @@
 #include "config.h"
 #include "host/ceiling.h"
 #include "host/classes.h"
+#include "host/contexts.h"
 #include "host/host.h"
 #include "host/label.h"
 #include "host/mappings.h"
@@ -386,6 +387,14 @@ static int attach_observer(const char *learning, struct host_outcome *outcome)
 	return error;
 }
 
+static void know_boost(void)
+{
+	struct extent allocate;
+
+	if (contexts_find_allocate(&allocate))
+		sites_know("boost", allocate.low, allocate.high);
+}
+
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
 	bool boost = has_boost();
@@ -394,6 +403,8 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	outcome->way = "stacks";
 	label_init();
 	request_init(config->stack_bytes, config->zero);
+	if (boost)
+		know_boost();
 	sites_init(config->learn                        ? SITES_EVERYWHERE
 	           : boost || outcome->learn_bytes != 0 ? SITES_IN_PROGRAM
 	                                                : SITES_NEVER,

@@ -135,6 +135,16 @@ static void find_words(
 	}
 }
 
+bool imports_has(const struct elf_image *image, const char *name)
+{
+	struct tables tables;
+	struct words words = {.count = 0};
+
+	if (read_tables(image, &tables))
+		find_words(image, &tables, name, &words);
+	return words.count > 0;
+}
+
 /* Where the distance at `from` leads, which is the one at the link-time address `at`. */
 static uint64_t follow(const uint8_t *from, uint64_t at)
 {

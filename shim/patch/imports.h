@@ -20,4 +20,7 @@
 bool imports_are_called(
         const struct elf_image *image, const struct extent *code, const char *name, uintptr_t *target);
 
+/* Whether the image has words for that name: it may call it. */
+bool imports_has(const struct elf_image *image, const char *name);
+
 #endif

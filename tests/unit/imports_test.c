@@ -57,6 +57,12 @@ static void test_calls(void)
 	tap_ok(!calls(calls_another, "getppid", &target), "imports: nor what is called by what it calls");
 	tap_ok(!calls(calls_getppid, "getpp", &target), "imports: nor the beginning of a name");
 	tap_ok(!calls(calls_getppid, "no_such_name", NULL), "imports: nor what has no such name");
+#ifdef __x86_64__
+	tap_ok(imports_has(&own, "getppid") && imports_has(&own, "getegid"),
+	        "imports: the program has both names");
+#endif
+	tap_ok(!imports_has(&own, "no_such_name") && !imports_has(&own, "calls_getppid"),
+	        "imports: and none that it does not call, or that is its own");
 }
 
 static void test_extents(void)
