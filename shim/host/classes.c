@@ -265,7 +265,8 @@ void classes_put(const struct arena_place *place)
 
 	if (class->request.is_clean && (place->slot->guard_bytes == 0 || place->slot->is_guard_old))
 		sites_spoil(class->request.caller, class->request.bytes);
-	roots_note_return(&class->roots, place);
+	if (class->roots.high != 0)
+		roots_note_return(&class->roots, place);
 	trust_note_return(&class->trust, place->slot);
 	if (only_counts(class))
 		pool_destroy(&class->pool, (void *)place->base);

@@ -24,12 +24,13 @@ static const struct {
 	const char *owner;
 	bool is_pooled;  /* where another host of ours has a pool above them: see sites_pool_above */
 	bool is_guarded; /* each gets its guard page at once, as its code has no choice */
+	bool is_told;    /* its programs are told by something else: see sites_any_known */
 } known[] = {
-        {"zend_fiber_init_context", "php", false, true},
-        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false, false},
-        {"coro_stack_alloc", "coro", false, true},
-        {"qemu_alloc_stack", "qemu", true, true},
-        {CONTEXTS_ALLOCATE, "boost", false, true},
+        {"zend_fiber_init_context", "php", false, true, false},
+        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false, false, false},
+        {"coro_stack_alloc", "coro", false, true, false},
+        {"qemu_alloc_stack", "qemu", true, true, false},
+        {CONTEXTS_ALLOCATE, "boost", false, true, true},
 };
 
 struct site {
@@ -192,7 +193,7 @@ const char *sites_owner(const void *caller, size_t bytes)
 bool sites_any_known(bool (*has)(const char *function))
 {
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-		if (has(known[i].function))
+		if (!known[i].is_told && has(known[i].function))
 			return true;
 	}
 	return false;

@@ -40,7 +40,7 @@ bool sites_are_pooled_above(void);
 /* What is known of the mappings of `bytes` (whole pages) that the call at `caller` makes. */
 enum site_standing sites_ask(const void *caller, size_t bytes);
 
-/* Whether one of the known allocators is there: whether `has` says so of its name. */
+/* Whether one of the known allocators is there: whether `has` says so of its name. Boost's is not asked for. */
 bool sites_any_known(bool (*has)(const char *function));
 
 /* Whose known allocator the call at `caller` is in, a short word for the log; "" when in none. */
