@@ -23,7 +23,7 @@ SHIM := shim.c exports.c config.c \
 	pool/census.c pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/serve.c pool/stock.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/locked.c stack/orphans.c stack/poison.c \
-	stack/reclaim.c stack/roots.c stack/trust.c \
+	stack/reclaim.c stack/roots.c stack/trust.c stack/upper.c \
 	patch/access.c patch/decode.c patch/elf.c patch/extent.c patch/imports.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
 	host/ceiling.c host/classes.c host/contexts.c host/label.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
 	host/qemu_code.c host/qemu_symbols.c \

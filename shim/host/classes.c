@@ -215,7 +215,7 @@ static bool hand_out(struct stack_class *class, void *stack)
 	arena_seal(&place);
 	ready = arena_ready(&place);
 	if (ready && class->request.is_clean && !roots_are_proven(&class->roots)) {
-		ready = (idle ? arena_renew(&place) : arena_unguard(&place)) == 0;
+		ready = (idle ? arena_renew(&place) : place.slot->is_sealed ? 0 : arena_unguard(&place)) == 0;
 	} else if (ready) {
 		if (class->request.is_clean)
 			roots_clear(&class->roots, &place);
@@ -251,7 +251,7 @@ void *classes_get(struct request *request)
 		return NULL;
 	stack = take_stack(class);
 	if (stack != NULL)
-		warm_up(stack, request->bytes);
+		warm_up(stack, request->bytes - arena_upper(class->slots));
 	else if (arena_is_refused(classes.arena))
 		warn_once("the system had no room for another stack of %zu bytes: when that happens, the "
 		          "program maps its stacks itself, and they are not pooled",

@@ -96,19 +96,31 @@ int mappings_unmap(
 
 /* ---- mprotect ---- */
 
+/* The same of one that the program takes for PROT_NONE: it is opened above its guard, or between two. */
+static int protect_sealed(const struct piece *piece, int protection)
+{
+	const struct arena_place *place = &piece->place;
+	size_t offset = piece->low - place->base;
+	size_t upper = place->class->bytes - offset - piece->bytes;
+
+	if (protection == PROT_NONE)
+		return 0;
+	if (protection != place->class->protection || (offset == 0 && upper > 0))
+		return -ENOTSUP;
+	return arena_open(place, offset, upper);
+}
+
 /* A protection after which the slot is like its class, guard aside; -ENOTSUP for any other. */
 static int protect_live(const struct piece *piece, int protection)
 {
 	const struct arena_place *place = &piece->place;
 	size_t offset = piece->low - place->base, guard = place->slot->guard_bytes;
+	size_t high = place->class->bytes - arena_upper(place->class);
 
-	if (place->slot->is_sealed && protection == PROT_NONE)
-		return 0;
-	if (place->slot->is_sealed && protection == place->class->protection &&
-	        offset + piece->bytes == place->class->bytes)
-		return arena_open(place, offset);
 	if (place->slot->is_sealed)
-		return -ENOTSUP;
+		return protect_sealed(piece, protection);
+	if (offset + piece->bytes > high)
+		return protection == PROT_NONE && offset >= high ? 0 : -ENOTSUP;
 	if (protection == PROT_NONE && offset == 0 && !piece_is_whole(piece))
 		return arena_guard(place, piece->bytes);
 	if (protection == place->class->protection && offset >= guard)

@@ -4,6 +4,7 @@
 #include "libc/real.h"
 #include "stack/chunk.h"
 #include "stack/holes.h"
+#include "stack/upper.h"
 
 #include <errno.h>
 #include <string.h>
@@ -50,11 +51,7 @@ static bool take(struct slot *slot, enum slot_state from, enum slot_state to)
 
 bool arena_open_slot(const struct arena_place *place)
 {
-	int saved = errno;
-
-	place->slot->is_open =
-	        real_mprotect((void *)place->base, place->class->bytes, place->class->protection) == 0;
-	errno = saved;
+	place->slot->is_open = upper_open(place) == 0;
 	return place->slot->is_open;
 }
 
@@ -204,14 +201,15 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 	return 0;
 }
 
-int arena_open(const struct arena_place *place, size_t guard_bytes)
+int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper_bytes)
 {
 	struct slot *slot = place->slot;
-	int error;
+	int error = upper_agree(place->class, upper_bytes);
 
-	if (!slot->is_open &&
-	        real_mprotect((void *)place->base, place->class->bytes, place->class->protection) != 0)
-		return -errno;
+	if (error == 0 && !slot->is_open)
+		error = upper_open(place);
+	if (error != 0)
+		return error;
 	slot->is_open = true;
 	error = guard_bytes > 0 ? arena_guard(place, guard_bytes) : arena_unguard(place);
 	if (error == 0)
@@ -227,13 +225,16 @@ int arena_settle(const struct arena_place *place)
 	if (slot->is_sealed && slot->is_open &&
 	        real_mprotect((void *)place->base, place->class->bytes, PROT_NONE) != 0)
 		return -errno;
-	if (slot->guard_bytes == 0)
-		return 0;
-	error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
+	error = upper_settle(place);
+	if (error == 0 && slot->guard_bytes != 0)
+		error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
 	if (error != 0)
 		return error;
-	count_guard(place->class, slot->guard_means, -1);
+	if (slot->guard_bytes != 0)
+		count_guard(place->class, slot->guard_means, -1);
 	slot->guard_bytes = 0;
+	/* Another thread may settle it once more, when the program has gone on: see arena_end_treatment. */
+	slot->is_open &= !place->class->is_reserved;
 	return 0;
 }
 
@@ -291,23 +292,29 @@ static int drop_slot(const struct arena_place *place)
 static int clear(const struct arena_place *place)
 {
 	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest;
+	size_t high = place->class->bytes - arena_upper(place->class), guard = place->slot->guard_bytes;
 
 	if (!place->slot->is_open)
 		return 0; /* nobody could touch it */
-	if (!place->class->arena->can_drop)
-		return arena_close(place) == 0 && arena_open_slot(place) ? 0 : -ENOMEM;
+	if (!place->class->arena->can_drop) {
+		if (arena_close(place) != 0)
+			return -ENOMEM;
+		place->slot->is_sealed = place->class->is_reserved;
+		return arena_ready(place) ? 0 : -ENOMEM;
+	}
 	if ((place->class->protection & PROT_WRITE) == 0)
 		return drop(place->class->arena, place->base, place->class->bytes);
-	if (top > place->class->bytes)
-		top = place->class->bytes;
-	rest = place->class->bytes - top;
+	if (top > high - guard)
+		top = high - guard;
+	rest = high - top;
 	memset((void *)(place->base + rest), 0, top);
 	return drop(place->class->arena, place->base, rest);
 }
 
 int arena_renew(const struct arena_place *place)
 {
-	int saved = errno, error = arena_unguard(place);
+	bool keeps_guard = place->slot->is_sealed && place->slot->guard_means != GUARD_POISON;
+	int saved = errno, error = keeps_guard ? 0 : arena_unguard(place);
 
 	if (error == 0)
 		error = clear(place);
@@ -366,7 +373,7 @@ void arena_free(const struct arena_place *place)
 	if (held == SLOT_LOST || held == SLOT_GONE)
 		return;
 	/* A guard that splits the mapping is given up with the memory: idle slots shall cost no maps. */
-	if ((held == SLOT_LEAVING || drop_slot(place) != 0 ||
+	if ((held == SLOT_LEAVING || upper_splits(place) || drop_slot(place) != 0 ||
 	            (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) &&
 	        arena_close(place) != 0) {
 		drop(place->class->arena, place->base, place->class->bytes);

@@ -53,7 +53,8 @@ struct arena_chunk {
 struct arena_class {
 	size_t bytes; /* of a slot, whole pages; set once, as the next two */
 	int protection;
-	bool is_reserved; /* handed out as PROT_NONE, for the program to open above its guard */
+	bool is_reserved;       /* handed out as PROT_NONE, for the program to open above its guard */
+	_Atomic uint32_t upper; /* of those: the guard at the high end, see stack/upper.h */
 	struct arena *arena;
 	_Atomic uint64_t free;   /* tag 32 | chunk number 6 | slot 26, see arena.c */
 	_Atomic uint32_t chunks; /* of them complete; grows only */
@@ -150,8 +151,11 @@ int arena_guard(const struct arena_place *place, size_t bytes);
 /* Writes a word to the low end of a slot that is about to be handed out without guard; see stack/trust.h. */
 void arena_mark(const struct arena_place *place);
 
-/* Opens a sealed slot from `guard_bytes` on, what is below being its guard. 0 or -errno. */
-int arena_open(const struct arena_place *place, size_t guard_bytes);
+/*
+ * Opens a sealed slot between `guard_bytes` at its low end and `upper_bytes` at its high end. 0 or -errno: -ENOTSUP where
+ * the class's slots have another guard at their high end.
+ */
+int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper_bytes);
 
 /*
  * A slot in the program's hands will be treated in some way that outlives its use: SLOT_RETIRED, its guard a
@@ -159,13 +163,22 @@ int arena_open(const struct arena_place *place, size_t guard_bytes);
  */
 int arena_retire(const struct arena_place *place);
 
+/* Slots of a class that is handed out as PROT_NONE have so many bytes of guard at their high end, as far as is known. */
+static inline size_t arena_upper(const struct arena_class *class)
+{
+	/* [class.upper] relaxed: set before the first slot is opened that has one, and [slot.state] hands that on. */
+	uint32_t upper = atomic_load_explicit((_Atomic uint32_t *)&class->upper, memory_order_relaxed);
+
+	return upper > 0 ? upper - 1 : 0;
+}
+
 /* How many slots have a guard that takes no memory map of its own. */
 uint64_t arena_guards(const struct arena_class *class);
 
 /* Takes the slot's guard away, if it has one. 0 or -errno. */
 int arena_unguard(const struct arena_place *place);
 
-/* Makes a slot what mmap returns: no guard, all zero. 0 or -errno. */
+/* Makes a slot what mmap returns: no guard, unless the program takes it for PROT_NONE anyway; all zero. 0 or -errno. */
 int arena_renew(const struct arena_place *place);
 
 /* Drops what is at these addresses, all in one slot, so that nobody can touch them; no hole appears. */
