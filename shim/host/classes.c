@@ -41,12 +41,26 @@ static struct stack_class *class_of(const struct arena_class *slots)
 	return &classes.class[slots - classes.arena->class];
 }
 
+/* Its call is not what was learned. */
+static void unlearn(const struct stack_class *class)
+{
+	sites_spoil(class->request.caller, request_site_bytes(&class->request));
+}
+
+/* Whether a slot was treated in its last use as learned ones are. */
+static bool has_been_guarded(const struct slot *slot)
+{
+	return !slot->is_guard_old && !slot->is_sealed;
+}
+
 /* It was made, or came out of the pool, and is neither idle nor given to `destroy`. */
 static void note_end(const struct arena_place *place)
 {
 	struct stack_class *class = class_of(place->class);
 
 	roots_end(&class->roots);
+	if (class->request.is_learned && class->slots->is_reserved)
+		unlearn(class);
 	tally_gone(&class->pool, (void *)place->base);
 }
 
@@ -121,9 +135,9 @@ static struct stack_class *find_class(const struct request *request)
 static void start_class(struct stack_class *class, unsigned number, const struct request *request)
 {
 	class->request = *request;
-	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
-	class->trust.is_sure =
-	        request->protection == PROT_NONE || sites_is_guarded(request->caller, request->bytes);
+	class->is_pooled_above = sites_is_pooled(request->caller, request_site_bytes(request));
+	class->trust.is_sure = request->protection == PROT_NONE ||
+	                       sites_is_guarded(request->caller, request_site_bytes(request));
 	if (request_may_be_proven(request))
 		contexts_learn(&class->roots, request->caller);
 	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
@@ -263,8 +277,8 @@ void classes_put(const struct arena_place *place)
 {
 	struct stack_class *class = class_of(place->class);
 
-	if (class->request.is_clean && (place->slot->guard_bytes == 0 || place->slot->is_guard_old))
-		sites_spoil(class->request.caller, class->request.bytes);
+	if (class->request.is_clean && !has_been_guarded(place->slot))
+		unlearn(class);
 	if (class->roots.high != 0)
 		roots_note_return(&class->roots, place);
 	trust_note_return(&class->trust, place->slot);

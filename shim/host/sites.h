@@ -6,6 +6,9 @@
  *	learned   made 16 mappings that all got a guard page at their low end, without exception
  *	spoiled   made a mapping that did not: never learned again
  *
+ * Mappings that nobody can touch at first (PROT_NONE), for the program to open above their guard, are judged apart: see
+ * SITES_RESERVED. Their proof is that they are opened so.
+ *
  * Lock-free, for all threads, no system call: a hook asks before every mapping. The state is one per process,
  * as code is. A table that is full learns no more, and says so; what is known of functions it then looks up each time.
  */
@@ -16,7 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SITES_MAX = 4096, SITES_PENDING = 256, SITES_PROOFS = 16 };
+enum { SITES_MAX = 4096, SITES_PENDING = 256, SITES_PROOFS = 16, SITES_RESERVED_MAX = 64 };
+
+/* Added to the bytes of a mapping, whole pages, that is PROT_NONE at first: in all that is called `bytes` below. */
+enum { SITES_RESERVED = 1 };
 
 enum site_standing { SITE_OTHER, SITE_KNOWN, SITE_LEARNED };
 
@@ -63,6 +69,12 @@ void sites_note_guard(const void *address);
 /* What is mapped at `address` was unmapped or changed in another way: without a guard page it spoils its
  * call. */
 void sites_note_end(const void *address);
+
+/*
+ * The range was made accessible. Where that is for reading and writing, and it lies in a mapping that was reserved, above
+ * its low end, it is proof for the call; else it is an end.
+ */
+void sites_note_open(const void *address, size_t bytes, int protection);
 
 /* A mapping of ours was used without a guard page: the call at `caller` is not what was learned. */
 void sites_spoil(const void *caller, size_t bytes);

@@ -90,8 +90,8 @@ void *hook_mmap(
 		}
 		errno = saved;
 		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
-		if (mapped != MAP_FAILED && protection != PROT_NONE)
-			sites_note_mapping(caller, mapped, request.bytes);
+		if (mapped != MAP_FAILED)
+			sites_note_mapping(caller, mapped, request_site_bytes(&request));
 		return admitted(mapped, bytes);
 	}
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 && arena_touches(&stacks.arena, address, bytes))
@@ -151,13 +151,25 @@ static bool is_guarded_already(const void *address, size_t bytes, int protection
 	return true;
 }
 
+/* The same of one that was reserved: it asks to open what is open. */
+static bool is_open_already(const void *address, size_t bytes, int protection)
+{
+	struct arena_place place;
+
+	if (protection == PROT_NONE || !arena_find(&stacks.arena, address, &place) ||
+	        !arena_open_again(&place, request_pages(bytes), protection))
+		return false;
+	classes_count_saved(place.class);
+	return true;
+}
+
 int hook_mprotect(void *address, size_t bytes, int protection)
 {
 	int result;
 
 	if (!is_on())
 		return observe_mprotect(address, bytes, protection);
-	if (is_guarded_already(address, bytes, protection))
+	if (is_guarded_already(address, bytes, protection) || is_open_already(address, bytes, protection))
 		return 0;
 	if (arena_touches(&stacks.arena, address, bytes))
 		return mappings_protect(&stacks.arena, address, bytes, protection, -1);
@@ -166,7 +178,7 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 		if (protection == PROT_NONE)
 			sites_note_guard(address);
 		else
-			sites_note_end(address);
+			sites_note_open(address, bytes, protection);
 	}
 	return result;
 }

@@ -217,6 +217,24 @@ int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper
 	return error;
 }
 
+bool arena_open_again(const struct arena_place *place, size_t bytes, int protection)
+{
+	const struct arena_class *class = place->class;
+	struct slot *slot = place->slot;
+	bool is_same;
+
+	/* A look that costs little; who holds the slot looks again. */
+	if (protection != class->protection || !slot->is_sealed || !slot_move(slot, SLOT_LIVE, SLOT_TREATED))
+		return false;
+	is_same = slot->is_sealed && slot->is_open && place->offset != 0 &&
+	          place->offset == slot->guard_bytes &&
+	          place->offset + bytes == class->bytes - arena_upper(class);
+	if (is_same)
+		slot->is_sealed = slot->is_guard_old = false;
+	arena_end_treatment(place, SLOT_LIVE);
+	return is_same;
+}
+
 int arena_settle(const struct arena_place *place)
 {
 	struct slot *slot = place->slot;

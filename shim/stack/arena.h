@@ -157,6 +157,9 @@ void arena_mark(const struct arena_place *place);
  */
 int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper_bytes);
 
+/* The same of a live slot, with a guard, where that changes nothing: false where it would. */
+bool arena_open_again(const struct arena_place *place, size_t bytes, int protection);
+
 /*
  * A slot in the program's hands will be treated in some way that outlives its use: SLOT_RETIRED, its guard a
  * matter of the mapping's own protection. 0 or -errno, then it is as it was.
