@@ -141,6 +141,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	if (request_may_be_proven(request))
 		contexts_learn(&class->roots, request->caller);
 	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
+	class->slots->is_guard_kept = sites_is_guard_kept(request->caller, request_site_bytes(request));
 	request_name(request, class->name);
 	class->kind = (struct pool_kind){
 	        .name = class->name,

@@ -23,19 +23,22 @@ enum { PROOFS_MASK = 0xff, SPOILED = 0x100, LOOKED_AT = 0x200, MAKES_CONTEXTS = 
 static const struct {
 	const char *function;
 	const char *owner;
-	bool is_pooled;  /* where another host of ours has a pool above them: see sites_pool_above */
-	bool is_guarded; /* each gets its guard page at once, as its code has no choice */
-	bool is_told;    /* its programs are told by something else: see sites_any_known */
+	bool is_pooled;     /* where another host of ours has a pool above them: see sites_pool_above */
+	bool is_guarded;    /* each gets its guard page at once, as its code has no choice */
+	bool is_guard_kept; /* whose guard is opened again right before it is unmapped, and never else */
+	bool is_told;       /* its programs are told by something else: see sites_any_known */
 	/* All of a program that has this function: what it reserves, to be opened above a guard, are such stacks. */
 	bool is_reserving;
 } known[] = {
-        {"zend_fiber_init_context", "php", false, true, false, false},
-        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false, false, false, false},
-        {"coro_stack_alloc", "coro", false, true, false, false},
-        {"qemu_alloc_stack", "qemu", true, true, false, false},
-        {CONTEXTS_ALLOCATE, "boost", false, true, true, false},
+        {"zend_fiber_init_context", "php", .is_guarded = true},
+        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", .is_guarded = false},
+        {"coro_stack_alloc", "coro", .is_guarded = true},
+        {"qemu_alloc_stack", "qemu", .is_pooled = true, .is_guarded = true},
+        {CONTEXTS_ALLOCATE, "boost", .is_guarded = true, .is_told = true},
+        {"_ZN7sc_core13sc_cor_pkg_qt6createEmPFvPvES1_", "systemc", .is_guarded = true,
+                .is_guard_kept = true},
         /* PowerDNS's recursor has it for its Lua scripts. Its lazy_allocator, which is inlined, reserves nothing else. */
-        {"pdns_ffi_param_get_qname", "pdns", false, false, false, true},
+        {"pdns_ffi_param_get_qname", "pdns", .is_reserving = true},
 };
 
 struct site {
@@ -193,6 +196,13 @@ bool sites_is_guarded(const void *caller, size_t bytes)
 	uint32_t owner = site != NULL ? LOAD(site->state) >> OWNER_SHIFT : 0;
 
 	return owner != 0 && known[owner - 1].is_guarded;
+}
+
+bool sites_is_guard_kept(const void *caller, size_t bytes)
+{
+	uint32_t owner = owner_of(caller, bytes);
+
+	return owner != 0 && known[owner - 1].is_guard_kept;
 }
 
 const char *sites_owner(const void *caller, size_t bytes)

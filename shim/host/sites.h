@@ -59,6 +59,9 @@ bool sites_is_pooled(const void *caller, size_t bytes);
 /* Whether each stack of the call at `caller` gets its guard page at once, whoever wants it. */
 bool sites_is_guarded(const void *caller, size_t bytes);
 
+/* Whether a guard page that such a stack's owner opens again may stay, as the stack is unmapped next. */
+bool sites_is_guard_kept(const void *caller, size_t bytes);
+
 /* A mapping that is not ours was made by the call at `caller`: begins to learn from it, where that is wanted.
  */
 void sites_note_mapping(const void *caller, const void *address, size_t bytes);

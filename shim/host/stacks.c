@@ -136,17 +136,21 @@ int hook_munmap(void *address, size_t bytes)
 
 /* ---- what else a program does to its mappings ---- */
 
-/* What a recycled stack's program does first: ask for the guard page that is still there. */
+/*
+ * What a recycled stack's program does first: ask for the guard page that is still there. Some do the reverse last; then
+ * the guard is as one of the last use, which is what it will be.
+ */
 static bool is_guarded_already(const void *address, size_t bytes, int protection)
 {
 	struct arena_place place;
 
-	if (protection != PROT_NONE || !arena_find(&stacks.arena, address, &place) || place.offset != 0 ||
+	if (!arena_find(&stacks.arena, address, &place) || place.offset != 0 ||
+	        (protection != PROT_NONE &&
+	                (!place.class->is_guard_kept || protection != place.class->protection)) ||
 	        slot_state(place.slot) != SLOT_LIVE || place.slot->guard_bytes == 0 ||
-	        place.slot->guard_bytes !=
-	                ((bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1)))
+	        place.slot->guard_bytes != request_pages(bytes))
 		return false;
-	place.slot->is_guard_old = false;
+	place.slot->is_guard_old = protection != PROT_NONE;
 	classes_count_saved(place.class);
 	return true;
 }

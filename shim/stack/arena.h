@@ -54,6 +54,7 @@ struct arena_class {
 	size_t bytes; /* of a slot, whole pages; set once, as the next two */
 	int protection;
 	bool is_reserved;       /* handed out as PROT_NONE, for the program to open above its guard */
+	bool is_guard_kept;     /* a guard that is opened again stays: the slot is unmapped next */
 	_Atomic uint32_t upper; /* of those: the guard at the high end, see stack/upper.h */
 	struct arena *arena;
 	_Atomic uint64_t free;   /* tag 32 | chunk number 6 | slot 26, see arena.c */
