@@ -72,7 +72,7 @@ static uint16_t hash_name(const char *name, size_t bytes)
 		memcpy(&piece, name + bytes - sizeof piece, sizeof piece);
 	else if (bytes > 0)
 		memcpy(&piece, name, bytes);
-	hash = mix(hash, piece) >> 48;
+	hash = mix(hash, piece) >> 49;
 	return hash != 0 ? (uint16_t)hash : 1;
 }
 

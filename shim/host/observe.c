@@ -195,9 +195,21 @@ int observe_munmap(void *address, size_t bytes)
 	return result;
 }
 
+void observe_guard(const void *address)
+{
+	int number = HANDLES_ABSENT;
+
+	if (is_on()) {
+		sites_note_guard(address);
+		number = take(address);
+	}
+	if (number != HANDLES_ABSENT)
+		put_back(address, number | GUARDED);
+}
+
 int observe_mprotect(void *address, size_t bytes, int protection)
 {
-	int result = real_mprotect(address, bytes, protection), number;
+	int result = real_mprotect(address, bytes, protection);
 
 	if (result != 0 || !is_on())
 		return result;
@@ -205,10 +217,7 @@ int observe_mprotect(void *address, size_t bytes, int protection)
 		sites_note_open(address, bytes, protection);
 		return result;
 	}
-	sites_note_guard(address);
-	number = take(address);
-	if (number != HANDLES_ABSENT)
-		put_back(address, number | GUARDED);
+	observe_guard(address);
 	return result;
 }
 

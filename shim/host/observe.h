@@ -16,6 +16,9 @@ void *observe_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);
 int observe_munmap(void *address, size_t bytes);
 int observe_mprotect(void *address, size_t bytes, int protection);
+/* The low end of what is mapped at `address` became a guard page. */
+void observe_guard(const void *address);
+
 void *observe_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
 
 /* In a fork's child: what other threads were doing is not being done any more. */

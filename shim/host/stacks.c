@@ -47,6 +47,10 @@
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
 static struct {
 	struct roster attached; /* holds one entry, the arena, once it is ready */
 	struct arena arena;
@@ -148,7 +152,7 @@ static bool is_guarded_already(const void *address, size_t bytes, int protection
 	        (protection != PROT_NONE &&
 	                (!place.class->is_guard_kept || protection != place.class->protection)) ||
 	        slot_state(place.slot) != SLOT_LIVE || place.slot->guard_bytes == 0 ||
-	        place.slot->guard_bytes != request_pages(bytes))
+	        place.slot->is_advised || place.slot->guard_bytes != request_pages(bytes))
 		return false;
 	place.slot->is_guard_old = protection != PROT_NONE;
 	classes_count_saved(place.class);
@@ -198,9 +202,14 @@ int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key)
 
 int hook_madvise(void *address, size_t bytes, int advice)
 {
+	int result;
+
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		return mappings_advise(&stacks.arena, address, bytes, advice);
-	return real_madvise(address, bytes, advice);
+	result = real_madvise(address, bytes, advice);
+	if (__builtin_expect(advice == MADV_GUARD_INSTALL, 0) && result == 0)
+		is_on() ? sites_note_guard(address) : observe_guard(address);
+	return result;
 }
 
 void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)

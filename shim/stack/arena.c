@@ -16,6 +16,10 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
 enum { CLEARED_PAGES = 2 };
 
 void arena_init(struct arena *arena, enum guard_means means)
@@ -186,6 +190,7 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 		return means;
 	look_at_mark(place, bytes);
 	/* In writing before it is there: this thread may never come back, see stack/orphans.h. */
+	slot->is_advised = false;
 	slot->guard_means = wanted = means_for(place, bytes);
 	slot->guard_bytes = bytes;
 	count_guard(place->class, wanted, 1);
@@ -199,6 +204,51 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 	slot->guard_means = means;
 	slot->is_guard_old = false;
 	return 0;
+}
+
+int arena_advise_guard(const struct arena_place *place, size_t bytes)
+{
+	struct slot *slot = place->slot;
+	int saved = errno, error;
+
+	if (slot->is_sealed || bytes > place->class->bytes - arena_upper(place->class) ||
+	        (slot->guard_bytes != 0 && !slot->is_guard_old))
+		return -ENOTSUP;
+	if (slot->guard_bytes == bytes && slot->guard_means == GUARD_MADVISE) {
+		slot->is_advised = true;
+		slot->is_guard_old = false;
+		return 0;
+	}
+	error = arena_unguard(place);
+	if (error != 0)
+		return error;
+	look_at_mark(place, bytes);
+	slot->is_advised = true;
+	slot->guard_means = GUARD_MADVISE;
+	slot->guard_bytes = bytes;
+	count_guard(place->class, GUARD_MADVISE, 1);
+	slot->is_guard_old = false;
+	if (real_madvise((void *)place->base, bytes, MADV_GUARD_INSTALL) == 0) {
+		errno = saved;
+		return 0;
+	}
+	error = -errno;
+	count_guard(place->class, GUARD_MADVISE, -1);
+	slot->guard_bytes = 0;
+	slot->is_guard_old = true;
+	slot->is_advised = false;
+	return error;
+}
+
+int arena_advise_away(const struct arena_place *place, size_t bytes)
+{
+	int error = -ENOTSUP;
+
+	if (arena_is_advised(place->slot) && place->slot->guard_bytes == bytes)
+		error = arena_unguard(place);
+	if (error == 0)
+		place->slot->is_advised = false;
+	return error;
 }
 
 int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper_bytes)
@@ -244,7 +294,7 @@ int arena_settle(const struct arena_place *place)
 	        real_mprotect((void *)place->base, place->class->bytes, PROT_NONE) != 0)
 		return -errno;
 	error = upper_settle(place);
-	if (error == 0 && slot->guard_bytes != 0)
+	if (error == 0 && slot->guard_bytes != 0 && !slot->is_advised)
 		error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
 	if (error != 0)
 		return error;

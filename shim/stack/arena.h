@@ -149,6 +149,22 @@ bool arena_holds(const struct arena *arena, const void *address, size_t bytes);
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
 
+/*
+ * The program advises the kernel itself to make the lowest `bytes` of a slot a guard (MADV_GUARD_INSTALL, Linux 6.13), or
+ * only sees that they are. Such a guard is the pages', not the mapping's: it stays whatever protection they are given.
+ * 0 or -errno: -ENOTSUP where the slot is not as it was handed out.
+ */
+int arena_advise_guard(const struct arena_place *place, size_t bytes);
+
+/* And advises it to take that guard away, all of it. 0 or -errno: -ENOTSUP where there is no such guard. */
+int arena_advise_away(const struct arena_place *place, size_t bytes);
+
+/* Whether the program has such a guard. */
+static inline bool arena_is_advised(const struct slot *slot)
+{
+	return slot->guard_bytes != 0 && slot->is_advised;
+}
+
 /* Writes a word to the low end of a slot that is about to be handed out without guard; see stack/trust.h. */
 void arena_mark(const struct arena_place *place);
 
@@ -249,7 +265,7 @@ static inline void arena_seal(const struct arena_place *place)
 {
 	place->slot->is_sealed = place->class->is_reserved;
 	place->slot->is_guard_old = true;
-	place->slot->is_marked = place->slot->is_proof = false;
+	place->slot->is_marked = place->slot->is_proof = place->slot->is_advised = false;
 }
 
 /* Opens a slot that is the caller's, unless it is open or the program is to do that. False: out of maps. */
