@@ -225,3 +225,40 @@ QEMU_PACKAGES=(base-files coreutils libc-bin qemu-utils qemu-system-x86)
 	requires_release debian-sid sid "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
 	check_php php8.4 sid
 }
+
+# The recursor keeps 100 stacks a thread, and resolves 400 names at once here.
+@test "PowerDNS's recursor of Debian 13: answers as it did, and its stacks are pooled by themselves" {
+	local mode port from count=20000
+	requires_guest dns
+	requires_release pdns-13 trixie pdns-recursor base-files coreutils
+	for mode in stock pooled; do
+		port=$("$GUESTS/dns" port) from=$("$GUESTS/dns" port)
+		start_stock "$GUESTS/dns" serve "$from" 20
+		cat >recursor.yml <<-END
+			incoming: {listen: ['127.0.0.1:$port']}
+			outgoing: {dont_query: []}
+			recursor:
+			  threads: 2
+			  write_pid: false
+			  socket_dir: '$PWD'
+			  forward_zones: [{zone: test, forwarders: ['127.0.0.1:$from']}]
+			dnssec: {validation: off}
+			packetcache: {disable: true}
+		END
+		variables "$mode"
+		start "${enter[@]}" "$root" "$PWD" "$(realpath "$COPOOL_BUILD")" "${variables[@]}" \
+			/usr/sbin/pdns_recursor --config-dir="$PWD"
+		wait_until 20 grep -q 'Enabled multiplexer' "$BATS_TEST_TMPDIR/output.$pid"
+		run_stock "$GUESTS/dns" ask "$port" "$count" 400
+		[[ $output == "$count answered, $count rightly" ]]
+		if [[ $mode == pooled ]]; then
+			# It gives up capabilities at its start, so there are no samples; but its counters can be read.
+			run_shown "$COPOOL" show "$pid"
+			[[ $output == *'stack 208896 pdns '* ]]
+		fi
+		inside stock /usr/bin/rec_control --socket-dir="$PWD" quit-nicely
+		ended "$pid"
+	done
+	(($(log_final create_local) + $(log_final create_depot) > 10 * $(log_final create_new)))
+	check_balance
+}

@@ -6,6 +6,7 @@
  *	guards some ROUNDS	as `advised`; then some without a guard, which are written to from their lowest byte on
  *	guards other ROUNDS	as `advised`; then the guard is treated in other ways
  *	guards overflow ROUNDS	as `advised`; then one runs into its guard
+ *	guards can		whether the kernel installs such guards: its status says so
  *
  * With `plain` at the end: without MAP_STACK; then each stack must be zero. What is seen is printed.
  */
@@ -188,6 +189,8 @@ int main(int count, char **argument)
 	setvbuf(stdout, NULL, _IONBF, 0);
 	is_plain = strcmp(argument[count - 1], "plain") == 0;
 	is_opened = strcmp(what, "opened") == 0;
+	if (strcmp(what, "can") == 0)
+		return madvise(map_stack(), PAGE, MADV_GUARD_INSTALL) != 0;
 	run(count > 2 ? strtol(argument[2], NULL, 10) : 0);
 	if (strcmp(what, "some") == 0)
 		use_without();
