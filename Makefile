@@ -44,7 +44,7 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test imports_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
-	callers_test origin_test guard_test arena_test classes_test depth_test locked_test reclaim_test roots_test trust_test mappings_test sites_test \
+	callers_test origin_test guard_test arena_test classes_test depth_test locked_test reclaim_test roots_test trust_test upper_test mappings_test sites_test \
 	pool_test depot_stress_test front_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
 	readers_test
 
