@@ -228,7 +228,7 @@ QEMU_PACKAGES=(base-files coreutils libc-bin qemu-utils qemu-system-x86)
 
 # The recursor keeps 100 stacks a thread, and resolves 400 names at once here.
 @test "PowerDNS's recursor of Debian 13: answers as it did, and its stacks are pooled by themselves" {
-	local mode port from count=20000
+	local mode port from count=20000 root=$CACHE/pdns-13
 	requires_guest dns
 	requires_release pdns-13 trixie pdns-recursor base-files coreutils
 	for mode in stock pooled; do
