@@ -256,11 +256,16 @@ int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper
 	struct slot *slot = place->slot;
 	int error = upper_agree(place->class, upper_bytes);
 
-	if (error == 0 && !slot->is_open)
-		error = upper_open(place);
 	if (error != 0)
 		return error;
-	slot->is_open = true;
+	if (!slot->is_open) {
+		/* In writing before it is so, as a guard. */
+		slot->is_open = true;
+		error = upper_open(place);
+		slot->is_open = error == 0;
+	}
+	if (error != 0)
+		return error;
 	error = guard_bytes > 0 ? arena_guard(place, guard_bytes) : arena_unguard(place);
 	if (error == 0)
 		slot->is_sealed = false;
