@@ -61,7 +61,7 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
 FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := aside.c calls.c count_contexts.c crashes.c deep.c dns.c faults.c guards.c handler.c hostile.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
+GUESTS := advises.c aside.c calls.c count_contexts.c crashes.c deep.c dns.c faults.c guards.c handler.c hostile.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
 	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.

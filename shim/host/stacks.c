@@ -200,10 +200,31 @@ int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key)
 	return real_pkey_mprotect(address, bytes, protection, key);
 }
 
+/* What PHP does to each of its stacks from 8.4 on. In the arena it has been done: the answer is the one that it had. */
+static bool has_no_huge_pages(const void *address, size_t bytes, int advice, int *error)
+{
+	struct arena_place place;
+
+	if (advice != MADV_NOHUGEPAGE || bytes == 0 || !arena_find(&stacks.arena, address, &place) ||
+	        place.offset % stacks.arena.page_bytes != 0 || bytes > place.class->bytes - place.offset ||
+	        slot_state(place.slot) != SLOT_LIVE)
+		return false;
+	*error = arena_no_huge(&stacks.arena);
+	if (*error == ARENA_ASK)
+		return false;
+	classes_count_saved(place.class);
+	return true;
+}
+
 int hook_madvise(void *address, size_t bytes, int advice)
 {
-	int result;
+	int result, error;
 
+	if (is_on() && has_no_huge_pages(address, bytes, advice, &error)) {
+		if (error != 0)
+			errno = error;
+		return error == 0 ? 0 : -1;
+	}
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		return mappings_advise(&stacks.arena, address, bytes, advice);
 	result = real_madvise(address, bytes, advice);

@@ -43,6 +43,8 @@ fetch_suite() { # SUITE
 	[[ ! -e $folder/complete ]] || return 0
 	mkdir -p "$folder"/{lists,cache/archives}/partial
 	source_line "$1" | head -n 1 >"$folder/sources.list"
+	# Experimental has only what differs from sid.
+	[[ $1 != experimental ]] || source_line sid | head -n 1 >>"$folder/sources.list"
 	[[ -s $folder/sources.list ]] && apt_of "$1" apt-get update && touch "$folder/complete"
 }
 
