@@ -70,6 +70,12 @@ fetch_packages() { # NAME SUITE PACKAGE...
 	touch "$root/complete"
 }
 
+# The newest PHP that a suite has, as php8.4.
+newest_php() { # SUITE
+	fetch_suite "$1" || return
+	apt_of "$1" apt-cache pkgnames php | sed -nE 's/^(php[0-9]+\.[0-9]+)-cli$/\1/p' | sort -V | tail -n 1 | grep .
+}
+
 # The packages and all that they depend on, libc too: a root folder to chroot into, in which nothing was configured.
 fetch_root() { # NAME SUITE PACKAGE...
 	local root=$CACHE/$1 suite=$2 package
