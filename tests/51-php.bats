@@ -185,6 +185,27 @@ setup() {
 	[[ $status -eq 0 && $output == *'many done' ]]
 }
 
+@test "php: a fiber on a stack that was never used before takes no more page faults, memory and page tables than without" {
+	cat >faults.php <<-'END'
+		<?php
+		function status($key) { preg_match("/^$key:\s+(\d+)/m", file_get_contents('/proc/self/status'), $found); return $found[1]; }
+		$alive = array_fill(0, 4000, null);
+		for ($i = 0; $i < 2000; $i++) { $alive[$i] = new Fiber(function () { Fiber::suspend(); }); $alive[$i]->start(); }
+		$faults = getrusage()['ru_minflt']; $resident = status('VmRSS'); $tables = status('VmPTE');
+		for (; $i < 4000; $i++) { $alive[$i] = new Fiber(function () { Fiber::suspend(); }); $alive[$i]->start(); }
+		echo getrusage()['ru_minflt'] - $faults, ' ', status('VmRSS') - $resident, ' ', status('VmPTE') - $tables;
+	END
+	local stock taken i
+	run_stock "${php[@]}" faults.php
+	read -ra stock <<<"$output"
+	run_pooled "${php[@]}" faults.php
+	read -ra taken <<<"$output"
+	[[ $(log_open detail) == *'by madvise'* ]] || skip "this kernel's guards take memory maps"
+	for i in 0 1 2; do
+		((stock[i] > 1000 && taken[i] * 100 <= stock[i] * 103))
+	done
+}
+
 @test "php: COPOOL_MAX_LIVE ends a recursion of fibers as the system's limit does, with one warning" {
 	cat >deep.php <<-'END'
 		<?php function deeper($n) { global $most; $most = $n;

@@ -134,14 +134,16 @@ static struct stack_class *find_class(const struct request *request)
 
 static void start_class(struct stack_class *class, unsigned number, const struct request *request)
 {
+	size_t site_bytes = request_site_bytes(request);
+
 	class->request = *request;
-	class->is_pooled_above = sites_is_pooled(request->caller, request_site_bytes(request));
-	class->trust.is_sure = request->protection == PROT_NONE ||
-	                       sites_is_guarded(request->caller, request_site_bytes(request));
+	class->is_pooled_above = sites_is_pooled(request->caller, site_bytes);
 	if (request_may_be_proven(request))
 		contexts_learn(&class->roots, request->caller);
 	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
-	class->slots->is_guard_kept = sites_is_guard_kept(request->caller, request_site_bytes(request));
+	class->slots->is_guard_kept = sites_is_guard_kept(request->caller, site_bytes);
+	class->slots->is_guarded_at_once = sites_is_guarded(request->caller, site_bytes);
+	class->trust.is_sure = class->slots->is_guarded_at_once || request->protection == PROT_NONE;
 	request_name(request, class->name);
 	class->kind = (struct pool_kind){
 	        .name = class->name,

@@ -157,12 +157,17 @@ static bool is_empty(uintptr_t low, size_t bytes)
 	return word == end;
 }
 
-/* How pages are to become a guard: what is in them must outlive it. */
+/*
+ * How pages are to become a guard: what is in them must outlive it. To look at one that was never touched costs a fault,
+ * so that is left out where the slot's first guard comes at once.
+ */
 static enum guard_means means_for(const struct arena_place *place, size_t bytes)
 {
 	enum guard_means means = place->class->arena->means;
+	bool is_untouched = place->class->is_guarded_at_once && place->slot->guard_means == GUARD_AUTO;
 
-	return means == GUARD_MPROTECT || is_empty(place->base, bytes) ? means : GUARD_MPROTECT;
+	return means == GUARD_MPROTECT || is_untouched || is_empty(place->base, bytes) ? means
+	                                                                               : GUARD_MPROTECT;
 }
 
 /* Some word that nobody writes by chance. */
