@@ -1,5 +1,6 @@
 # PHP scripts that more than one file runs.
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # run sets status
 
 # Fibers in all the ways that PHP has, and what came of them.
 fibers_php() {
