@@ -307,7 +307,7 @@ bench-scaling: all pools  ## how it grows with processors, objects, threads, pro
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/scaling/run
 
 bench: all bench-pools  ## the pools compared, on this machine
-	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run $(BENCH_ARGS)
 
 bench-vm: all  ## a virtual machine with busy disks: how many coroutines, how many of them new; a quarter of an hour
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/vm/run $(VM_ARGS)
