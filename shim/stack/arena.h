@@ -59,7 +59,7 @@ struct arena_class {
 	bool is_reserved;        /* handed out as PROT_NONE, for the program to open above its guard */
 	bool is_guard_kept;      /* a guard that is opened again stays: the slot is unmapped next */
 	bool is_guarded_at_once; /* by its allocator, before anybody writes; set before the first slot */
-	_Atomic uint32_t upper;  /* of those: the guard at the high end, see stack/upper.h */
+	_Atomic uint32_t upper;  /* the guard at the high end of what was reserved, see stack/upper.h */
 	struct arena *arena;
 	_Atomic uint64_t free;   /* tag 32 | chunk number 6 | slot 26, see arena.c */
 	_Atomic uint32_t chunks; /* of them complete; grows only */
