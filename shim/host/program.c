@@ -81,6 +81,29 @@ bool program_stays(const void *address)
 	return map != NULL && map == found.dlfo_link_map;
 }
 
+static uint64_t mix(uint64_t hash, const void *from, size_t bytes)
+{
+	/* FNV-1a. */
+	for (const uint8_t *byte = from; bytes-- > 0; byte++)
+		hash = (hash ^ *byte) * 0x100000001b3;
+	return hash;
+}
+
+uint64_t program_object(const void *address)
+{
+	uint8_t id[ELF_BUILD_ID_MAX];
+	struct elf_image image;
+	uint64_t hash = 0xcbf29ce484222325;
+	int bytes;
+
+	if (!program_find_image(address, &image))
+		return 0;
+	bytes = elf_build_id(&image, id);
+	hash = mix(hash, &image.bias, sizeof image.bias);
+	hash = mix(hash, image.headers, image.count * sizeof *image.headers);
+	return bytes > 0 ? mix(hash, id, (size_t)bytes) : hash;
+}
+
 void host_say(struct host_outcome *outcome, const char *format, ...)
 {
 	va_list arguments;
