@@ -361,7 +361,7 @@ static struct site *take_reserved(uintptr_t low, size_t bytes)
 	for (unsigned i = 0; i < SITES_PENDING && LOAD(sites.reserved) > 0; i++) {
 		uint64_t word = LOAD(sites.pending[i]), first = word & page_mask, key;
 
-		if (word == 0 || page <= first || !is_reserved(&sites.site[word >> SIZE_SHIFT]))
+		if (word == 0 || page <= first || !site_is_reserved(&sites.site[word >> SIZE_SHIFT]))
 			continue;
 		key = LOAD(sites.site[word >> SIZE_SHIFT].key);
 		if (end <= first + (key >> SIZE_SHIFT & pages_mask))
