@@ -84,6 +84,14 @@ hits() {
 	(($(hits) > 4900))
 }
 
+@test "boost: stacks that are reserved, and opened or not, are never looked at from above" {
+	build gcc -O2
+	run_pooled ./contexts reserved 7000
+	[[ $status -eq 0 && $output == *', 0 wrong' ]]
+	run_pooled COPOOL_LEARN=1 ./contexts reserved 7000
+	[[ $status -eq 0 && $output == *', 0 wrong' ]]
+}
+
 @test "boost: a life of a proven stack makes no system call" {
 	requires strace
 	build gcc -O2

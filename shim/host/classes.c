@@ -171,7 +171,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	class->object = program_object(request->caller);
 	see(class, unload_is_settled(now) ? now : 0);
 	class->is_pooled_above = sites_is_pooled(request->caller, site_bytes);
-	if (request_may_be_proven(request))
+	if (request_may_be_proven(request) && request->protection != PROT_NONE)
 		contexts_learn(&class->roots, request->caller);
 	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
 	class->slots->is_guard_kept = sites_is_guard_kept(request->caller, site_bytes);

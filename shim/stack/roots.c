@@ -49,7 +49,8 @@ void roots_note_return(struct roots *roots, const struct arena_place *place)
 
 	if (roots->high == 0 || proofs == ROOTS_ENDED)
 		return;
-	if (bytes < ROOTS_TOP_BYTES + place->slot->guard_bytes || !has_root(roots, place->base + bytes))
+	if (!place->slot->is_open || place->slot->is_sealed ||
+	        bytes < ROOTS_TOP_BYTES + place->slot->guard_bytes || !has_root(roots, place->base + bytes))
 		roots_end(roots);
 	else if (proofs < ROOTS_PROOFS)
 		/* [roots.proofs] release: the depth; pairs with roots_are_proven. Not over what another thread has seen. */

@@ -18,7 +18,7 @@
 
 enum { ROOTS_PROOFS = 1024, ROOTS_ENDED = -1, ROOTS_TOP_BYTES = 4096 };
 
-/* A class's; all zero: its stacks are never proven. */
+/* A class's; all zero: its stacks are never proven. Not for slots that the program opens itself: their top may be closed. */
 struct roots {
 	uintptr_t low,
 	        high; /* the code that has the roots, without its first byte; written before its first use */

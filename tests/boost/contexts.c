@@ -129,6 +129,24 @@ __attribute__((noinline)) static void in_halves(long life)
 	munmap(low, life == 100 ? BYTES / 2 : BYTES);
 }
 
+/* Reserved, and opened above the guard; now and then two at once, of which one is given back as it is. */
+__attribute__((noinline)) static void from_reserved(long life)
+{
+	int count = life % 3000 == 2999 ? 2 : 1;
+	char *low[2];
+
+	for (int i = 0; i < count; i++) {
+		low[i] = mmap(NULL, BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (low[i] == MAP_FAILED)
+			abort();
+	}
+	mprotect(low[0] + PAGE, BYTES - PAGE, PROT_READ | PROT_WRITE);
+	look_at_stack(low[0]);
+	jump_fcontext(make_fcontext(low[0] + BYTES - ABOVE, BYTES - ABOVE, body), NULL);
+	while (count-- > 0)
+		munmap(low[count], BYTES);
+}
+
 int main(int count, char **argument)
 {
 	const char *way = count == 3 ? argument[1] : "";
@@ -147,6 +165,8 @@ int main(int count, char **argument)
 			on_part();
 		else if (strcmp(way, "halves") == 0)
 			in_halves(i);
+		else if (strcmp(way, "reserved") == 0)
+			from_reserved(i);
 		else
 			return 2;
 	}

@@ -98,6 +98,22 @@ static void test_exceptions(void)
 	tap_ok(!roots_are_proven(&roots), "roots: what is told of a slot that does not come back ends it");
 }
 
+/* One that the program has not opened cannot be read. */
+static void test_closed(void)
+{
+	struct arena_place place = make();
+	struct roots roots = fresh();
+
+	live(&roots, &place, 9, DEPTH, CODE + 8);
+	mprotect((void *)place.base, BYTES, PROT_NONE);
+	place.slot->is_open = false;
+	roots_note_return(&roots, &place);
+	mprotect((void *)place.base, BYTES, RW);
+	place.slot->is_open = true;
+	live(&roots, &place, ROOTS_PROOFS, DEPTH, CODE + 8);
+	tap_ok(!roots_are_proven(&roots), "roots: one that is closed is not looked at, and an exception");
+}
+
 static void test_cleared(void)
 {
 	struct arena_place place = make();
@@ -124,6 +140,7 @@ int main(void)
 	class = arena_class_start(&arena, 5, BYTES, RW);
 	test_proofs();
 	test_exceptions();
+	test_closed();
 	test_cleared();
 	return tap_done();
 }
