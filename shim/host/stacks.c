@@ -214,10 +214,9 @@ static bool has_no_huge_pages(const void *address, size_t bytes, int advice, int
 	        slot_state(place.slot) != SLOT_LIVE)
 		return false;
 	*error = arena_no_huge(&stacks.arena);
-	if (*error == ARENA_ASK)
-		return false;
-	classes_count_saved(place.class);
-	return true;
+	if (*error != ARENA_ASK)
+		classes_count_saved(place.class);
+	return *error != ARENA_ASK;
 }
 
 int hook_madvise(void *address, size_t bytes, int advice)
