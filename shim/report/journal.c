@@ -34,7 +34,6 @@ enum { STEPS = 20, NOTICE_BYTES = 1024 };
 static struct {
 	const struct config *config; /* written by journal_know, as `host` */
 	const struct report_host *host;
-	struct log log;
 	bool has_announced;  /* `open` has been said, or could not be */
 	bool has_begun;      /* samples are written */
 	bool has_log;        /* wanted, and could be opened */
@@ -47,6 +46,7 @@ static struct {
 	uint64_t sample_ms;  /* when the next samples are due */
 	uint64_t written_ms; /* when samples were last written to the log */
 	unsigned dropped;    /* warnings that the queue had no room for, as last said */
+	struct log log;      /* here, as all before is written by a fork's child, and may lie in one page */
 	struct line line;
 } journal;
 
