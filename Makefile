@@ -28,9 +28,9 @@ SHIM := shim.c exports.c config.c \
 	host/ceiling.c host/classes.c host/contexts.c host/label.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
 	host/qemu_code.c host/qemu_symbols.c \
 	host/request.c host/sites.c host/stacks.c \
-	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
+	report/bell.c report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
-	report/quiet.c report/report.c report/utf8.c report/watch.c \
+	report/quiet.c report/report.c report/user.c report/utf8.c report/watch.c \
 	report/worker.c
 
 COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \

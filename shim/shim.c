@@ -55,6 +55,7 @@ enum { HOSTS = sizeof hosts / sizeof *hosts };
 
 static void before_fork(void)
 {
+	report_fork_prepare();
 	origin_fork_prepare();
 	pool_fork_prepare();
 	poison_fork_prepare();
@@ -65,6 +66,7 @@ static void after_fork_in_parent(void)
 	poison_fork_parent();
 	pool_fork_parent();
 	origin_fork_parent();
+	report_fork_parent();
 }
 
 static void after_fork_in_child(void)

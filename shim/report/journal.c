@@ -185,7 +185,7 @@ static const char *why_no_log(int error)
 	case -ELOOP:
 		return "a symbolic link at its end is not followed";
 	case -PATH_PLANTED:
-		return "in a folder that all may write to, it is somebody else's or has a second name";
+		return "in a folder that others may write to, it is somebody else's or has a second name";
 	default:
 		return warn_reason(-error);
 	}

@@ -25,6 +25,7 @@
 #include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
+#include "report/bell.h"
 #include "report/block.h"
 #include "report/crash.h"
 #include "report/first.h"
@@ -35,14 +36,13 @@
 #include "report/pressure.h"
 #include "report/quiet.h"
 #include "report/record.h"
+#include "report/user.h"
 #include "report/worker.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/close_range.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -56,7 +56,6 @@ enum {
 	STOP_WAIT_MS = 2000,
 	CHILD_WAIT_MS = 20,
 	CONFINED_WAIT_MS = 1000, /* at most, where the bell may not be rung */
-	FIRST_FD = 3,
 };
 
 #define FIRST_HAS_ENDED "the program's first thread has ended"
@@ -86,43 +85,13 @@ static struct {
 	size_t stack_bytes;          /* of the thread */
 	pid_t pid;                   /* the process that all this is about */
 	bool is_child;               /* of a fork that went on without exec */
+	bool is_hurried;             /* it is about to lose the right to open files */
 	const char *why;             /* the thread was never started; NULL: for want of one */
 	pthread_key_t first_thread;  /* has a value in the thread that began the process */
 	bool has_key;                /* the one above is there */
 	struct life life;            /* of the statistics thread, from its first step on */
 	struct pressure pressure;    /* the thread's */
 } report;
-
-static void futex_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
-{
-	struct timespec timeout = {wait_ms / 1000, (long)(wait_ms % 1000) * 1000000};
-
-	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, wait_ms == UINT_MAX ? NULL : &timeout);
-}
-
-static void ring(_Atomic uint32_t *word)
-{
-	/* [bell, step] release: what was done before is seen by who wakes; pairs with the acquire loads. */
-	atomic_fetch_add_explicit(word, 1, memory_order_release);
-	if (!sandbox_is_tight())
-		syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
-}
-
-/* Waits until the thread has come to `step`, at most `wait_ms`; false: it has not. */
-static bool await(uint32_t step, unsigned wait_ms)
-{
-	uint64_t now = clock_now_ms(), deadline = now + wait_ms;
-
-	for (; now < deadline; now = clock_now_ms()) {
-		/* [step] acquire: pairs with ring. */
-		uint32_t seen = atomic_load_explicit(&shared.step, memory_order_acquire);
-
-		if (seen >= step)
-			return true;
-		futex_wait(&shared.step, seen, deadline - now);
-	}
-	return false;
-}
 
 /* Where it is from now on: when there is no thread yet, or none any more. */
 static void set_out(int phase)
@@ -134,29 +103,11 @@ static void set_out(int phase)
 
 /* ---- the thread ---- */
 
-/*
- * Makes our table of descriptors private and empties it, but for the standard ones that are still needed: the
- * host's files and pipes are its own business. False where the kernel cannot: the table stays the host's.
- */
-static bool leave_host_files(void)
-{
-	const char *log = report.config->log;
-	bool is_private = close_range(FIRST_FD, ~0U, CLOSE_RANGE_UNSHARE) == 0;
-
-	real_unshare(CLONE_FS);
-	if (!is_private)
-		return false;
-	close(STDIN_FILENO);
-	if (strcmp(log, "stdout") != 0)
-		close(STDOUT_FILENO);
-	return true;
-}
-
 /* What is due, until the bell says stop. */
 static void serve(void)
 {
 	for (;;) {
-		/* [bell] acquire: sees what was done before it was rung; pairs with ring. */
+		/* [bell] acquire: sees what was done before it was rung; pairs with bell_ring. */
 		uint32_t seen = atomic_load_explicit(&shared.bell, memory_order_acquire);
 		unsigned wait;
 
@@ -189,7 +140,7 @@ static void serve(void)
 
 static void *run(void *unused)
 {
-	bool is_private = leave_host_files();
+	bool is_private = worker_leave_files(strcmp(report.config->log, "stdout") == 0);
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
@@ -197,8 +148,8 @@ static void *run(void *unused)
 	crash_know_thread();
 	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
 	 * briefly. */
-	if (report.is_child)
-		futex_wait(&shared.bell, 0, CHILD_WAIT_MS);
+	if (report.is_child && !report.is_hurried)
+		bell_wait(&shared.bell, 0, CHILD_WAIT_MS);
 	journal_begin(is_private);
 	report.pressure = (struct pressure)PRESSURE_INIT;
 	/* In the program's own table no descriptor of ours shall be. */
@@ -206,7 +157,7 @@ static void *run(void *unused)
 		pressure_open(&report.pressure, "");
 	if (is_private && strcmp(report.config->log, "stderr") != 0)
 		close(STDERR_FILENO);
-	ring(&shared.step);
+	bell_ring(&shared.step);
 	serve();
 	/* [is_aside] relaxed: set before the bell was rung. */
 	if (atomic_load_explicit(&shared.is_aside, memory_order_relaxed) && !first_has_ended())
@@ -214,7 +165,7 @@ static void *run(void *unused)
 	else
 		journal_end();
 	set_out(PHASE_DONE);
-	ring(&shared.step);
+	bell_ring(&shared.step);
 	first_follow();
 	return NULL;
 }
@@ -242,8 +193,8 @@ static void start(void)
 	journal_start_clock();
 	error = worker_start(run, report.stack_bytes);
 	if (error == 0) {
-		if (wants_files(report.config) && !report.is_child)
-			await(1, START_WAIT_MS);
+		if (wants_files(report.config) && (!report.is_child || report.is_hurried))
+			bell_await(&shared.step, 1, START_WAIT_MS);
 		return;
 	}
 	warn_later(
@@ -306,7 +257,7 @@ void report_start(const struct config *config, const struct report_host *host, b
 	set_out(!wants_thread(config) ? PHASE_LATENT : at_once ? PHASE_RUNNING : PHASE_ARMED);
 	if (wants_thread(config) && at_once) {
 		start();
-		await(1, START_WAIT_MS);
+		bell_await(&shared.step, 1, START_WAIT_MS);
 	}
 }
 
@@ -348,8 +299,8 @@ static bool stop(void)
 		return false;
 	/* [is_stopping] relaxed: published by the bell. */
 	atomic_store_explicit(&shared.is_stopping, true, memory_order_relaxed);
-	ring(&shared.bell);
-	is_done = await(2, STOP_WAIT_MS);
+	bell_ring(&shared.bell);
+	is_done = bell_await(&shared.step, 2, STOP_WAIT_MS);
 	atomic_store_explicit(&shared.phase, PHASE_DONE, memory_order_relaxed);
 	return is_done;
 }
@@ -403,14 +354,15 @@ void report_confine(void)
 	/* [is_confined] relaxed: published by the bell. */
 	atomic_store_explicit(&shared.is_confined, true, memory_order_relaxed);
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
-		ring(&shared.bell);
+		bell_ring(&shared.bell);
 	errno = saved;
 }
 
+/* What is known by now, in a fork's child its `open` record first: nothing may follow, or only what gets lost. */
 static void tell_now(void *unused)
 {
 	(void)unused;
-	quietly(journal_tell);
+	quietly(report.is_child ? journal_announce : journal_tell);
 }
 
 void report_expect_filter(void)
@@ -440,10 +392,53 @@ void report_withdraw(const char *why)
 			life_await(&report.life, STOP_WAIT_MS);
 	} else if (change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
 		report.why = why;
+		if (report.is_child && report.config->log[0] != '\0') {
+			warn_later("%s: " NO_MORE, why);
+			elsewhere_run(tell_now, NULL);
+		}
 	} else {
 		change(PHASE_LATENT, PHASE_DONE);
 	}
 	errno = saved;
+}
+
+void report_leave_root(uid_t user)
+{
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
+
+	if (phase == PHASE_NONE || phase == PHASE_LATENT || report.pid != clock_pid() || sandbox_is_tight() ||
+	        report.config->log[0] == '\0' || !user_leaves_root(user))
+		return;
+	if (phase == PHASE_ARMED && report.is_child && !user_was_alone()) {
+		user_warn_of_child(user);
+		elsewhere_run(tell_now, NULL);
+	} else if (phase == PHASE_ARMED && !moment_is_handler() && change(PHASE_ARMED, PHASE_RUNNING)) {
+		report.is_hurried = true;
+		start();
+	}
+	user_has_changed();
+	errno = saved;
+}
+
+static bool has_thread(void)
+{
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+
+	return phase == PHASE_RUNNING || phase == PHASE_ASLEEP;
+}
+
+void report_fork_prepare(void)
+{
+	if (report.config != NULL && report.config->log[0] != '\0' && !sandbox_is_tight())
+		user_fork_prepare(has_thread());
+}
+
+void report_fork_parent(void)
+{
+	if (has_thread() && report.config->log[0] != '\0' && !sandbox_is_tight())
+		user_fork_parent(report.config);
 }
 
 void report_fork_child(void)
@@ -469,6 +464,7 @@ void report_fork_child(void)
 	journal_reset(report.pid);
 	know_first_thread();
 	report.is_child = true;
+	report.is_hurried = false;
 	report.pid = clock_pid();
 }
 
@@ -491,6 +487,6 @@ void report_wake(void)
 	         change(PHASE_LATENT, PHASE_RUNNING))
 		start();
 	else if (phase == PHASE_ASLEEP && change(PHASE_ASLEEP, PHASE_RUNNING))
-		ring(&shared.bell);
+		bell_ring(&shared.bell);
 	errno = saved;
 }

@@ -7,6 +7,7 @@
 #define COPOOL_REPORT_REPORT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct config;
 
@@ -67,6 +68,16 @@ void report_expect_filter(void);
 
 /* The program is about to confine itself: it may be the last time that the thread can be woken. */
 void report_confine(void);
+
+/*
+ * Root is about to become `user`, who may have no right to open the log; (uid_t)-1: no, it stays. Starts the thread, if
+ * it has not, to open it now; a child of a fork in a process of several threads, which cannot, says so. errno survives.
+ */
+void report_leave_root(uid_t user);
+
+/* Around a fork, in the parent. errno survives. */
+void report_fork_prepare(void);
+void report_fork_parent(void);
 
 /*
  * In a fork's child: the thread is gone. Forgets it, and has the next report_wake() start another; a child

@@ -2,6 +2,7 @@
 #ifndef COPOOL_REPORT_WORKER_H
 #define COPOOL_REPORT_WORKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -12,5 +13,12 @@ size_t worker_stack_bytes(void);
 
 /* Starts it, detached, where no signal of the host's reaches it. 0 or -errno. */
 int worker_start(void *(*run)(void *), size_t stack_bytes);
+
+/*
+ * In the thread: makes its table of descriptors private and empties it, but for the standard error, and the standard
+ * output, if it `keeps_output`: the host's files and pipes are its own business. False where the kernel cannot: the
+ * table stays the host's.
+ */
+bool worker_leave_files(bool keeps_output);
 
 #endif
