@@ -18,6 +18,7 @@
 #include "report/path.h"
 #include "report/prometheus.h"
 #include "report/report.h"
+#include "report/user.h"
 #include "report/watch.h"
 
 #include <errno.h>
@@ -148,6 +149,8 @@ static void write_warnings(void)
 
 	while (warn_next(text))
 		tell(text);
+	if (journal.has_log && user_take_word(text, sizeof text))
+		write_warning(text);
 	if (dropped != journal.dropped) {
 		snprintf(text, sizeof text, "%u warnings came too fast and were lost",
 		        dropped - journal.dropped);
@@ -201,6 +204,8 @@ static bool open_log(bool is_private, const char *consequence)
 		error = log_open(&journal.log);
 	if (error != 0)
 		warn_of_log(why_no_log(error), consequence);
+	if (error != 0 && journal.parent != 0)
+		user_leave_word(-error);
 	return error == 0;
 }
 

@@ -280,6 +280,34 @@ void report_wait(
 	set_out(wants_thread(config) ? PHASE_ARMED : PHASE_LATENT);
 }
 
+/* What is known by now, in a fork's child its `open` record first: nothing may follow, or only what gets lost. */
+static void tell_now(void *unused)
+{
+	(void)unused;
+	quietly(report.is_child ? journal_announce : journal_tell);
+}
+
+static void take_word(void *unused)
+{
+	char text[WARN_BYTES];
+
+	if (!user_take_word(text, sizeof text))
+		return;
+	log_complain(text);
+	warn("%s", text);
+	tell_now(unused);
+}
+
+/* A child has left word, and there may be no thread to tell it. */
+void report_fork_parent(void)
+{
+	if (user_has_word() && report.pid == clock_pid() && !sandbox_is_tight() &&
+	        change(PHASE_ARMED, PHASE_ALONE)) {
+		elsewhere_run(take_word, NULL);
+		change(PHASE_ALONE, PHASE_ARMED);
+	}
+}
+
 /* Stops the thread; whether it is done, and perhaps still on its way out. */
 static bool stop(void)
 {
@@ -310,6 +338,7 @@ void report_stop(void)
 	/* [phase] relaxed: as in stop. */
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
+	report_fork_parent();
 	/* Pools that were used in signal handlers alone. */
 	if (phase == PHASE_ARMED && pool_count() > 0 && !report.is_child && change(PHASE_ARMED, PHASE_ALONE))
 		journal_start_clock();
@@ -358,13 +387,6 @@ void report_confine(void)
 	errno = saved;
 }
 
-/* What is known by now, in a fork's child its `open` record first: nothing may follow, or only what gets lost. */
-static void tell_now(void *unused)
-{
-	(void)unused;
-	quietly(report.is_child ? journal_announce : journal_tell);
-}
-
 void report_expect_filter(void)
 {
 	int saved = errno;
@@ -407,38 +429,22 @@ void report_leave_root(uid_t user)
 	/* [phase] relaxed: as in stop. */
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
 
-	if (phase == PHASE_NONE || phase == PHASE_LATENT || report.pid != clock_pid() || sandbox_is_tight() ||
-	        report.config->log[0] == '\0' || !user_leaves_root(user))
-		return;
-	if (phase == PHASE_ARMED && report.is_child && !user_was_alone()) {
-		user_warn_of_child(user);
-		elsewhere_run(tell_now, NULL);
-	} else if (phase == PHASE_ARMED && !moment_is_handler() && change(PHASE_ARMED, PHASE_RUNNING)) {
+	if (phase == PHASE_ARMED && report.config->log[0] != '\0' && report.pid == clock_pid() &&
+	        !sandbox_is_tight() && user_leaves_root(user) && (!report.is_child || user_was_alone()) &&
+	        !moment_is_handler() && change(PHASE_ARMED, PHASE_RUNNING)) {
 		report.is_hurried = true;
 		start();
 	}
-	user_has_changed();
 	errno = saved;
-}
-
-static bool has_thread(void)
-{
-	/* [phase] relaxed: as in stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
-
-	return phase == PHASE_RUNNING || phase == PHASE_ASLEEP;
 }
 
 void report_fork_prepare(void)
 {
-	if (report.config != NULL && report.config->log[0] != '\0' && !sandbox_is_tight())
-		user_fork_prepare(has_thread());
-}
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
-void report_fork_parent(void)
-{
-	if (has_thread() && report.config->log[0] != '\0' && !sandbox_is_tight())
-		user_fork_parent(report.config);
+	if (report.config != NULL && report.config->log[0] != '\0' && !sandbox_is_tight())
+		user_fork_prepare(phase == PHASE_RUNNING || phase == PHASE_ASLEEP);
 }
 
 void report_fork_child(void)

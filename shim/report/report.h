@@ -71,11 +71,11 @@ void report_confine(void);
 
 /*
  * Root is about to become `user`, who may have no right to open the log; (uid_t)-1: no, it stays. Starts the thread, if
- * it has not, to open it now; a child of a fork in a process of several threads, which cannot, says so. errno survives.
+ * it has not, to open it now; not in a child of a fork in a process of several threads (report/user.h). errno survives.
  */
 void report_leave_root(uid_t user);
 
-/* Around a fork, in the parent. errno survives. */
+/* Around a fork, in the parent; the second tells what children have left word of. errno survives. */
 void report_fork_prepare(void);
 void report_fork_parent(void);
 

@@ -1,31 +1,57 @@
-/* The words are written by who forks or changes the user, and read by the same thread, in the child as well. */
+/* `was_alone` is written by who forks, and read by that thread's child; the page by whoever may come. */
 #include "report/user.h"
 
-#include "config.h"
-#include "libc/elsewhere.h"
+#include "libc/clock.h"
+#include "libc/real.h"
 #include "libc/warn.h"
-#include "report/path.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <string.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <sys/single_threaded.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { NOT_THREADS = 2 }; /* of the links that the folder of threads has */
 
-static struct {
-	_Atomic bool was_alone;   /* see user_was_alone */
-	_Atomic bool has_changed; /* with the log open */
-	_Atomic bool is_known;    /* and whether children may open it */
-} user;
+/* Steps of the word, in this order; none is taken twice. */
+enum { WORD_NONE, WORD_BEGUN, WORD_THERE, WORD_TOLD };
+
+struct word {
+	_Atomic uint32_t step;
+	uint32_t process, user; /* written by who has taken it to WORD_BEGUN */
+	int error;
+};
+
+static _Atomic bool was_alone;
+static struct word *_Atomic word; /* set once; NULL: no fork yet, or no memory for it */
+
+static struct word *here(void)
+{
+	/* [user.word] acquire: its zeroes, where another thread has mapped it. */
+	return atomic_load_explicit(&word, memory_order_acquire);
+}
 
 bool user_leaves_root(uid_t to)
 {
 	return to != 0 && to != (uid_t)-1 && geteuid() == 0;
+}
+
+static void share(void)
+{
+	struct word *made, *expected = NULL;
+
+	if (here() != NULL)
+		return;
+	made = real_mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (made == MAP_FAILED)
+		return;
+	/* [user.word] acq_rel: publishes its zeroes, or sees another thread's. */
+	if (!atomic_compare_exchange_strong_explicit(
+	            &word, &expected, made, memory_order_acq_rel, memory_order_acquire))
+		real_munmap(made, sizeof *made);
 }
 
 void user_fork_prepare(bool has_ours)
@@ -37,57 +63,51 @@ void user_fork_prepare(bool has_ours)
 	        __libc_single_threaded || (stat("/proc/self/task", &threads) == 0 &&
 	                                          threads.st_nlink == (nlink_t)NOT_THREADS + 1 + has_ours);
 
-	/* [user] relaxed: read by this thread. Two that fork at once are not alone, and both find that. */
-	atomic_store_explicit(&user.was_alone, is_alone, memory_order_relaxed);
+	share();
+	/* [user.was_alone] relaxed: the child's one thread reads it. Two that fork at once both find no. */
+	atomic_store_explicit(&was_alone, is_alone, memory_order_relaxed);
 	errno = saved;
 }
 
 bool user_was_alone(void)
 {
-	/* [user] relaxed: as above. */
-	return atomic_load_explicit(&user.was_alone, memory_order_relaxed);
+	/* [user.was_alone] relaxed: as above. */
+	return atomic_load_explicit(&was_alone, memory_order_relaxed);
 }
 
-void user_has_changed(void)
+static bool advance(uint32_t from)
 {
-	/* [user] relaxed: a word that means something by itself. */
-	atomic_store_explicit(&user.has_changed, true, memory_order_relaxed);
+	uint32_t expected = from;
+
+	/* [word.step] acq_rel: what was written before the step is seen by who takes the next one. */
+	return here() != NULL && atomic_compare_exchange_strong_explicit(&here()->step, &expected, from + 1,
+	                                 memory_order_acq_rel, memory_order_relaxed);
 }
 
-/* Whether a child could open it: with %p one of its own, else this very file. */
-static void ask(void *argument)
+void user_leave_word(int error)
 {
-	const struct config *config = argument;
-	bool is_own = path_names_process(config->log);
-	char path[PATH_MAX];
-
-	if (strcmp(config->log, "stderr") == 0 || strcmp(config->log, "stdout") == 0 ||
-	        path_expand(path, config->log, config->start_dir) != 0)
+	if (!advance(WORD_NONE))
 		return;
-	if (is_own)
-		*(strrchr(path, '/') + 1) = '\0';
-	if (syscall(SYS_faccessat2, AT_FDCWD, path, is_own ? W_OK | X_OK : W_OK, AT_EACCESS) != 0 &&
-	        errno == EACCES)
-		warn("COPOOL_LOG=%.300s: the user who this process has become may not open it: children that "
-		     "it "
-		     "forks have no log; a log with %%p in a folder of that user's would do",
-		        config->log);
+	here()->process = (uint32_t)clock_pid();
+	here()->user = geteuid();
+	here()->error = error;
+	advance(WORD_BEGUN);
 }
 
-void user_fork_parent(const struct config *config)
+bool user_has_word(void)
 {
-	int saved = errno;
-
-	/* [user] relaxed: as above; once is enough. */
-	if (atomic_load_explicit(&user.has_changed, memory_order_relaxed) &&
-	        !atomic_exchange_explicit(&user.is_known, true, memory_order_relaxed))
-		elsewhere_run(ask, (void *)config);
-	errno = saved;
+	/* [word.step] relaxed: who takes it looks again. */
+	return here() != NULL && atomic_load_explicit(&here()->step, memory_order_relaxed) == WORD_THERE;
 }
 
-void user_warn_of_child(uid_t to)
+bool user_take_word(char *text, size_t bytes)
 {
-	warn_later("this process was forked by one of several threads, so it can open no log for good before "
-	           "its user changes: it has one only if COPOOL_LOG is a file that user %u may write to",
-	        to);
+	if (!user_has_word() || !advance(WORD_THERE))
+		return false;
+	snprintf(text, bytes,
+	        "process %u, a fork's child, cannot open this log as user %u (%s): its records are lost, as "
+	        "are "
+	        "those of others like it; with %%p in COPOOL_LOG, in a folder of that user's, they are not",
+	        here()->process, here()->user, warn_reason(here()->error));
+	return true;
 }

@@ -1,19 +1,21 @@
 /*
- * The program's user changes, and forks before or after: what that means for the log. A service's master is root, and
- * may write everywhere; its workers are forked off, and become somebody who may not.
+ * The program forks, and its user changes: what that means for the log. A service's master is root, and may write
+ * everywhere; its workers are forked off, and become somebody who may not.
+ *
+ * A child that cannot open the log can say so nowhere. It leaves word in a page that it shares with its parent, and with
+ * all that descend from that; one of them that has the log open, or can open it, tells, once for all of them.
  */
 #ifndef COPOOL_REPORT_USER_H
 #define COPOOL_REPORT_USER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
-
-struct config;
 
 /* Whether root is about to become `user`; (uid_t)-1 stands for no change. */
 bool user_leaves_root(uid_t user);
 
-/* Before a fork: whether there are threads beside the calling one, and ours, if it `has_ours`. */
+/* Before a fork: makes the page, and sees whether there are threads beside the calling one, and ours, if it `has_ours`. */
 void user_fork_prepare(bool has_ours);
 
 /*
@@ -22,13 +24,13 @@ void user_fork_prepare(bool has_ours);
  */
 bool user_was_alone(void);
 
-/* The user has changed, with the log open. */
-void user_has_changed(void);
+/* This process, a fork's child, could not open the log, for that errno value. */
+void user_leave_word(int error);
 
-/* After a fork, in the parent: warns once if its children, unlike itself, could not open the log. */
-void user_fork_parent(const struct config *config);
+/* Whether there is word of such a child that nobody has told. */
+bool user_has_word(void);
 
-/* In a child that could make no thread: what is to be done for its records to arrive. `user`: who it becomes. */
-void user_warn_of_child(uid_t user);
+/* The word as a sentence, for who is to tell it now; false: there is none, or another process tells it. */
+bool user_take_word(char *text, size_t bytes);
 
 #endif
