@@ -110,15 +110,15 @@ fpm_twin() {
 	# stock, pooled: KiB a worker that is idle, and that has served
 	fpm_configure
 	fpm_start stock
-	stock=($(fpm_private_kb))
+	stock=("$(fpm_private_kb)")
 	fpm_load_all
-	stock+=($(fpm_private_kb))
+	stock+=("$(fpm_private_kb)")
 	fpm_stop
 	LOG=$PWD/logs/log.jsonl
 	fpm_start pooled COPOOL_DECAY_MS=400
-	pooled=($(fpm_private_kb))
+	pooled=("$(fpm_private_kb)")
 	fpm_load_all
-	pooled+=($(fpm_private_kb))
+	pooled+=("$(fpm_private_kb)")
 	echo "stock ${stock[*]}, pooled ${pooled[*]} KiB a worker"
 	# Version 0.1.0: 316 KiB more without a log, and 1100 after such a load.
 	((pooled[0] - stock[0] < 158 && pooled[1] - stock[1] < 700))

@@ -128,6 +128,7 @@ static void serve(void)
 		if (atomic_load_explicit(&shared.is_confined, memory_order_relaxed) &&
 		        wait > CONFINED_WAIT_MS)
 			wait = CONFINED_WAIT_MS;
+		worker_rest(wait);
 		first_wait(&shared.bell, seen, wait);
 		if (first_has_ended()) {
 			warn(FIRST_HAS_ENDED ": " NO_MORE);

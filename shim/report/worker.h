@@ -21,4 +21,7 @@ int worker_start(void *(*run)(void *), size_t stack_bytes);
  */
 bool worker_leave_files(bool keeps_output);
 
+/* In the thread, which is to sleep for `wait_ms`: if that is long, gives back what it has used of its stack, and uses no more. */
+void worker_rest(unsigned wait_ms);
+
 #endif
