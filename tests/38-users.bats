@@ -78,11 +78,11 @@ lost() {
 	lost 1
 }
 
-@test "users: and of what children fork in their turn, which the child that has the log tells" {
+# By the child, or by the first process, should it come out of its fork so late.
+@test "users: and of what children fork in their turn, which one that has the log tells" {
 	run_pooled "$GUESTS/becomes" grandchild
-	[[ $status -eq 0 && $output == 'grandchild: 0' ]]
+	[[ $status -eq 0 && $output == *'grandchild: 0' ]]
 	lost 1
-	[[ $(log_records warning .pid) -ne $(log_open pid) ]]
 }
 
 @test "users: where the user may write, such children have their records, as the warning says" {
