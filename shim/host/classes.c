@@ -2,8 +2,10 @@
 #include "host/classes.h"
 
 #include "host/contexts.h"
+#include "host/program.h"
 #include "host/request.h"
 #include "host/sites.h"
+#include "host/unload.h"
 #include "libc/elsewhere.h"
 #include "libc/sandbox.h"
 #include "libc/warn.h"
@@ -18,6 +20,8 @@
 
 enum { WARM_LINES = 8, LINE_BYTES = 64 };
 
+#define GONE UINT64_MAX
+
 struct stack_class {
 	struct request request;
 	struct arena_class *slots;
@@ -26,6 +30,9 @@ struct stack_class {
 	struct trust trust;
 	struct roots roots;   /* of stacks that are zeroed for want of knowledge */
 	bool is_pooled_above; /* see sites_is_pooled: the pool only counts, as long as that is so */
+	/* The call is in the object `object` (program_object), if it is what it was when unload_now() was `seen`. */
+	uint64_t object;
+	_Atomic uint64_t seen; /* GONE: it is not any more, and nothing else is asked of this class */
 	char name[REQUEST_NAME_BYTES];
 };
 
@@ -121,12 +128,35 @@ static void given_back(void *owner, void *stack)
 		arena_reclaim(&place);
 }
 
+/* [class.seen] relaxed: who finds it old looks himself. */
+static void see(struct stack_class *class, uint64_t now)
+{
+	atomic_store_explicit(&class->seen, now, memory_order_relaxed);
+}
+
+/* Something was unloaded. What another library does where the class's was is another class's: nothing is known of it. */
+static bool is_still_there(struct stack_class *class, uint64_t seen, uint64_t now)
+{
+	bool is_there = seen != GONE && program_object(class->request.caller) == class->object;
+
+	if (!is_there)
+		see(class, GONE);
+	else if (unload_is_settled(now))
+		see(class, now);
+	return is_there;
+}
+
 static struct stack_class *find_class(const struct request *request)
 {
 	unsigned started = roster_count(&classes.started);
+	uint64_t now = unload_now(), seen;
 
 	for (unsigned i = 0; i < started; i++) {
-		if (request_is_alike(&classes.class[i].request, request))
+		if (!request_is_alike(&classes.class[i].request, request))
+			continue;
+		/* [class.seen] relaxed: as in see. */
+		seen = atomic_load_explicit(&classes.class[i].seen, memory_order_relaxed);
+		if (__builtin_expect(seen == now, 1) || is_still_there(&classes.class[i], seen, now))
 			return &classes.class[i];
 	}
 	return NULL;
@@ -134,14 +164,19 @@ static struct stack_class *find_class(const struct request *request)
 
 static void start_class(struct stack_class *class, unsigned number, const struct request *request)
 {
+	size_t site_bytes = request_site_bytes(request);
+	uint64_t now = unload_now();
+
 	class->request = *request;
-	class->is_pooled_above = sites_is_pooled(request->caller, request_site_bytes(request));
-	class->trust.is_sure = request->protection == PROT_NONE ||
-	                       sites_is_guarded(request->caller, request_site_bytes(request));
+	class->object = program_object(request->caller);
+	see(class, unload_is_settled(now) ? now : 0);
+	class->is_pooled_above = sites_is_pooled(request->caller, site_bytes);
 	if (request_may_be_proven(request))
 		contexts_learn(&class->roots, request->caller);
 	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
-	class->slots->is_guard_kept = sites_is_guard_kept(request->caller, request_site_bytes(request));
+	class->slots->is_guard_kept = sites_is_guard_kept(request->caller, site_bytes);
+	class->slots->is_guarded_at_once = sites_is_guarded(request->caller, site_bytes);
+	class->trust.is_sure = class->slots->is_guarded_at_once || request->protection == PROT_NONE;
 	request_name(request, class->name);
 	class->kind = (struct pool_kind){
 	        .name = class->name,

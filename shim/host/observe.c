@@ -44,10 +44,12 @@ static bool is_on(void)
 int observe_start(void)
 {
 	observe.present = handles_make();
-	if (observe.present == NULL)
-		return -ENOMEM;
+	return observe.present != NULL ? 0 : -ENOMEM;
+}
+
+void observe_open(void)
+{
 	roster_end(&observe.attached, 1);
-	return 0;
 }
 
 void observe_fork_child(void)

@@ -1,7 +1,7 @@
 /*
  * The host `stacks` when it only observes: mmap and its kin are called as the program calls them, and what is
  * a coroutine stack is counted when it is mapped and when it is unmapped. Results and errno are the system
- * calls'. All threads, at any time; until observe_start() these pass on.
+ * calls'. All threads, at any time; until observe_open() these pass on.
  */
 #ifndef COPOOL_HOST_OBSERVE_H
 #define COPOOL_HOST_OBSERVE_H
@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Begins to count; after request_init() and sites_init(). 0, or -ENOMEM. */
+/* Prepares to count; after request_init() and sites_init(). 0, or -ENOMEM. Then begins. */
 int observe_start(void);
+void observe_open(void);
 
 void *observe_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);

@@ -3,6 +3,7 @@
 
 #include "host/contexts.h"
 #include "host/program.h"
+#include "host/unload.h"
 #include "libc/warn.h"
 #include "patch/elf.h"
 
@@ -46,6 +47,7 @@ struct site {
 	_Atomic uint64_t key;
 	_Atomic uint32_t state; /* see above; from OWNER_SHIFT on the number in `known`, counted from 1 */
 	_Atomic int32_t open;   /* its mappings that still lack a guard page */
+	_Atomic uint64_t seen;  /* unload_now(), when the owner was looked for; 0 at first */
 };
 
 enum { RANGES_MAX = 4 };
@@ -127,10 +129,40 @@ static uint32_t find_owner(const void *caller, bool is_reserved)
 	return 0;
 }
 
+bool sites_is_known(const void *caller)
+{
+	return find_owner(caller, false) != 0;
+}
+
 /* Fibonacci hashing (Knuth 6.4): the highest bits depend on all of the key, also on a size in its own highest. */
 static uint64_t hash(uint64_t key, uint64_t places)
 {
 	return (key * 0x9e3779b97f4a7c15 >> 32) * places >> 32;
+}
+
+static bool site_is_reserved(const struct site *site)
+{
+	return LOAD(site->key) >> RESERVED_SHIFT != 0;
+}
+
+/* Something was unloaded: the owner may be another, or none. What was learned does no harm. */
+static void renew_owner(struct site *site, const void *caller, uint64_t now)
+{
+	uint32_t owner = find_owner(caller, site_is_reserved(site)) << OWNER_SHIFT, state = LOAD(site->state);
+
+	while (!atomic_compare_exchange_weak_explicit(&site->state, &state,
+	        (state & (((uint32_t)1 << OWNER_SHIFT) - 1)) | owner, memory_order_relaxed,
+	        memory_order_relaxed))
+		continue;
+	/* [site.seen] release: after the owner; pairs with is_current. */
+	if (unload_is_settled(now))
+		atomic_store_explicit(&site->seen, now, memory_order_release);
+}
+
+static bool is_current(struct site *site, uint64_t now)
+{
+	/* [site.seen] acquire: pairs with renew_owner. */
+	return atomic_load_explicit(&site->seen, memory_order_acquire) == now;
 }
 
 /* The site's entry, made if it is new; NULL: its corner of the table is full. */
@@ -139,13 +171,17 @@ static struct site *site_of(const void *caller, size_t bytes)
 	bool is_reserved = bytes & SITES_RESERVED;
 	uint64_t key = (uintptr_t)caller | (uint64_t)(bytes >> PAGE_SHIFT) << SIZE_SHIFT |
 	               (uint64_t)is_reserved << RESERVED_SHIFT;
+	uint64_t now = unload_now();
 
 	for (uint64_t i = hash(key, SITES_MAX), end = i + PROBES; i < end; i++) {
 		struct site *site = &sites.site[i % SITES_MAX];
 		uint64_t found = LOAD(site->key);
 
-		if (found == key)
+		if (found == key) {
+			if (!is_current(site, now))
+				renew_owner(site, caller, now);
 			return site;
+		}
 		if (found != 0)
 			continue;
 		/* Who finds the key before the owner is there takes it for another site, once. */
@@ -252,11 +288,6 @@ static bool is_taught(const void *caller, size_t bytes)
 	return sites.only_bytes == 0 && makes_contexts(caller, bytes);
 }
 
-static bool is_reserved(const struct site *site)
-{
-	return LOAD(site->key) >> RESERVED_SHIFT != 0;
-}
-
 /* A pending mapping in one word: the number of its first page, and of its site from SIZE_SHIFT on. */
 static uint64_t pending_word(const void *address, const struct site *site)
 {
@@ -271,11 +302,11 @@ void sites_note_mapping(const void *caller, const void *address, size_t bytes)
 		return;
 	/* Much is reserved for good by other programs, and shall not fill the table. */
 	if (atomic_fetch_add_explicit(&site->open, 1, memory_order_relaxed) >= SITES_RESERVED_MAX &&
-	        is_reserved(site)) {
+	        site_is_reserved(site)) {
 		spoil(site);
 		return;
 	}
-	if (is_reserved(site))
+	if (site_is_reserved(site))
 		atomic_fetch_add_explicit(&sites.reserved, 1, memory_order_relaxed);
 	for (uint64_t i = hash((uintptr_t)address, SITES_PENDING), end = i + PROBES; i < end; i++) {
 		uint64_t expected = 0;
@@ -284,7 +315,7 @@ void sites_note_mapping(const void *caller, const void *address, size_t bytes)
 		            pending_word(address, site), memory_order_relaxed, memory_order_relaxed))
 			return;
 	}
-	if (is_reserved(site))
+	if (site_is_reserved(site))
 		atomic_fetch_sub_explicit(&sites.reserved, 1, memory_order_relaxed);
 	spoil(site); /* so many without a guard page */
 }
@@ -297,7 +328,7 @@ static struct site *take(_Atomic uint64_t *place, uint64_t word)
 	if (!atomic_compare_exchange_strong_explicit(
 	            place, &word, 0, memory_order_relaxed, memory_order_relaxed))
 		return NULL;
-	if (is_reserved(site))
+	if (site_is_reserved(site))
 		atomic_fetch_sub_explicit(&sites.reserved, 1, memory_order_relaxed);
 	return site;
 }
@@ -330,7 +361,7 @@ static struct site *take_reserved(uintptr_t low, size_t bytes)
 	for (unsigned i = 0; i < SITES_PENDING && LOAD(sites.reserved) > 0; i++) {
 		uint64_t word = LOAD(sites.pending[i]), first = word & page_mask, key;
 
-		if (word == 0 || page <= first || !is_reserved(&sites.site[word >> SIZE_SHIFT]))
+		if (word == 0 || page <= first || !site_is_reserved(&sites.site[word >> SIZE_SHIFT]))
 			continue;
 		key = LOAD(sites.site[word >> SIZE_SHIFT].key);
 		if (end <= first + (key >> SIZE_SHIFT & pages_mask))
@@ -350,7 +381,7 @@ void sites_note_guard(const void *address)
 {
 	struct site *site = sites.learning != SITES_NEVER ? take_pending(address) : NULL;
 
-	if (site != NULL && is_reserved(site))
+	if (site != NULL && site_is_reserved(site))
 		spoil(site); /* what cannot be touched anyway */
 	else if (site != NULL)
 		prove(site);

@@ -46,6 +46,9 @@ bool sites_are_pooled_above(void);
 /* What is known of the mappings of `bytes` (whole pages) that the call at `caller` makes. */
 enum site_standing sites_ask(const void *caller, size_t bytes);
 
+/* Whether the call at `caller` is in a known allocator. For seldom use: nothing is remembered. At any time. */
+bool sites_is_known(const void *caller);
+
 /* Whether one of the known allocators is there: whether `has` says so of its name. Boost's is not asked for. */
 bool sites_any_known(bool (*has)(const char *function));
 

@@ -22,13 +22,13 @@
 #include "host/contexts.h"
 #include "host/host.h"
 #include "host/label.h"
+#include "host/late.h"
 #include "host/mappings.h"
 #include "host/observe.h"
 #include "host/placing.h"
 #include "host/request.h"
 #include "host/sites.h"
 #include "libc/real.h"
-#include "libc/self.h"
 #include "patch/symbols.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
@@ -54,6 +54,8 @@
 static struct {
 	struct roster attached; /* holds one entry, the arena, once it is ready */
 	struct arena arena;
+	bool is_observing;
+	bool (*come)(void); /* written by wait_for */
 } stacks;
 
 static bool is_on(void)
@@ -78,6 +80,8 @@ void *hook_mmap(
 	int saved = errno;
 	void *mapped;
 
+	if (!is_on() && late_is_waiting() && request_is_candidate(address, bytes, protection, flags))
+		late_look(caller);
 	if (!is_on())
 		return observe_mmap(address, bytes, protection, flags, fd, offset, caller);
 	if (request_is_candidate(address, bytes, protection, flags)) {
@@ -200,10 +204,31 @@ int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key)
 	return real_pkey_mprotect(address, bytes, protection, key);
 }
 
+/* What PHP does to each of its stacks from 8.4 on. In the arena it has been done: the answer is the one that it had. */
+static bool has_no_huge_pages(const void *address, size_t bytes, int advice, int *error)
+{
+	struct arena_place place;
+
+	if (advice != MADV_NOHUGEPAGE || bytes == 0 || !arena_find(&stacks.arena, address, &place) ||
+	        place.offset % stacks.arena.page_bytes != 0 || bytes > place.class->bytes - place.offset ||
+	        slot_state(place.slot) != SLOT_LIVE)
+		return false;
+	*error = arena_no_huge(&stacks.arena);
+	if (*error == ARENA_ASK)
+		return false;
+	classes_count_saved(place.class);
+	return true;
+}
+
 int hook_madvise(void *address, size_t bytes, int advice)
 {
-	int result;
+	int result, error;
 
+	if (is_on() && has_no_huge_pages(address, bytes, advice, &error)) {
+		if (error != 0)
+			errno = error;
+		return error == 0 ? 0 : -1;
+	}
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		return mappings_advise(&stacks.arena, address, bytes, advice);
 	result = real_madvise(address, bytes, advice);
@@ -337,22 +362,10 @@ static bool has_function(const char *name)
 	return symbols_find_loaded(name, ELF_FUNCTION, &symbol) == 0;
 }
 
-/* perl loads Coro when its script says so, long after us. */
-static bool is_perl(void)
-{
-	return strncmp(self_name(), "perl", 4) == 0;
-}
-
-/* Whether stacks are to be expected now, not only some day. */
-static bool is_expected(const struct config *config)
+static bool is_here(const struct config *config)
 {
 	return config->host == CONFIG_HOST_STACKS || config->stack_bytes != 0 || config->learn ||
 	       has_boost() || sites_any_known(has_function);
-}
-
-static bool is_here(const struct config *config)
-{
-	return is_perl() || is_expected(config);
 }
 
 static const char *learning_text(const struct config *config, bool boost)
@@ -401,10 +414,22 @@ static void say_how(const struct config *config, bool boost, struct host_outcome
 		        learning);
 }
 
+/* From now on they see what has been prepared. */
+static void open_hooks(void)
+{
+	if (stacks.is_observing)
+		observe_open();
+	else
+		roster_end(&stacks.attached, 1);
+}
+
 static int attach_observer(const char *learning, struct host_outcome *outcome)
 {
 	int error = observe_start();
 
+	stacks.is_observing = error == 0;
+	if (error == 0 && !outcome->is_late)
+		open_hooks();
 	outcome->mode = error == 0 ? "observe" : "none";
 	host_say(outcome, "coroutine stacks are %s%s",
 	        error == 0 ? "counted, and left to the program" : "not counted: there is no memory",
@@ -422,9 +447,9 @@ static void know_boost(void)
 
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
-	bool boost = has_boost();
+	bool boost = !outcome->is_late && has_boost();
 
-	outcome->is_waiting = !is_expected(config) && (!outcome->has_stacks || outcome->learn_bytes != 0);
+	outcome->is_waiting = outcome->has_stacks && outcome->learn_bytes != 0 && !is_here(config);
 	outcome->way = "stacks";
 	label_init();
 	request_init(config->stack_bytes, config->zero);
@@ -441,18 +466,36 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	classes_init(
 	        &stacks.arena, config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches);
 	outcome->cap = config->max_batches == CONFIG_DERIVED ? classes_cap_bearable() : config->max_batches;
-	roster_end(&stacks.attached, 1);
+	if (!outcome->is_late)
+		open_hooks();
 	outcome->mode = "pool";
 	say_how(config, boost, outcome);
 	return 0;
 }
 
+static bool come(void)
+{
+	bool is_come = stacks.come();
+
+	/* Last: then other threads come in, and a fork's child need do nothing of it again. */
+	if (is_come)
+		open_hooks();
+	return is_come;
+}
+
+static void wait_for(bool (*come_late)(void))
+{
+	stacks.come = come_late;
+	late_wait(come);
+}
+
 static void fork_child(void)
 {
+	late_fork_child();
 	arena_fork_child(&stacks.arena);
 	classes_fork_child();
 	observe_fork_child();
 }
 
 const struct host host_stacks = {
-        .name = "stacks", .is_here = is_here, .attach = attach, .fork_child = fork_child};
+        .name = "stacks", .is_here = is_here, .attach = attach, .wait = wait_for, .fork_child = fork_child};

@@ -1,4 +1,4 @@
-/* The kernel's futex by itself; no libc call that another preload may have changed. */
+/* A futex. */
 #include "report/bell.h"
 
 #include "libc/clock.h"
@@ -11,32 +11,32 @@
 #include <time.h>
 #include <unistd.h>
 
-void bell_wait(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_ms)
+void bell_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
 {
 	struct timespec timeout = {wait_ms / 1000, (long)(wait_ms % 1000) * 1000000};
 
-	syscall(SYS_futex, bell, FUTEX_WAIT_PRIVATE, seen, wait_ms == UINT_MAX ? NULL : &timeout);
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, wait_ms == UINT_MAX ? NULL : &timeout);
 }
 
-void bell_ring(_Atomic uint32_t *bell)
+void bell_ring(_Atomic uint32_t *word)
 {
 	/* [bell, step] release: what was done before is seen by who wakes; pairs with the acquire loads. */
-	atomic_fetch_add_explicit(bell, 1, memory_order_release);
+	atomic_fetch_add_explicit(word, 1, memory_order_release);
 	if (!sandbox_is_tight())
-		syscall(SYS_futex, bell, FUTEX_WAKE_PRIVATE, INT_MAX);
+		syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }
 
-bool bell_await(_Atomic uint32_t *bell, uint32_t value, unsigned wait_ms)
+bool bell_await(_Atomic uint32_t *word, uint32_t times, unsigned wait_ms)
 {
 	uint64_t now = clock_now_ms(), deadline = now + wait_ms;
 
 	for (; now < deadline; now = clock_now_ms()) {
 		/* [step] acquire: pairs with bell_ring. */
-		uint32_t seen = atomic_load_explicit(bell, memory_order_acquire);
+		uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
 
-		if (seen >= value)
+		if (seen >= times)
 			return true;
-		bell_wait(bell, seen, deadline - now);
+		bell_wait(word, seen, deadline - now);
 	}
 	return false;
 }

@@ -1,4 +1,7 @@
-/* Words that threads wait for: to ring one is to add one to it. Neither the ringing nor a wait takes a lock. */
+/*
+ * A word that anybody may ring without waiting, by adding one, and that others wait for. What was done before it was rung is
+ * seen by who wakes.
+ */
 #ifndef COPOOL_REPORT_BELL_H
 #define COPOOL_REPORT_BELL_H
 
@@ -6,13 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Waits while the word is `seen`, at most `wait_ms`; UINT_MAX: as long as that is. May return early. */
-void bell_wait(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_ms);
+/* Any thread; in a sandbox that would kill for it nobody is woken. */
+void bell_ring(_Atomic uint32_t *word);
 
-/* Where a sandbox might kill for it nobody is woken: who waits has to look. */
-void bell_ring(_Atomic uint32_t *bell);
+/* Waits until it is no longer `seen` and is rung, at most `wait_ms`; UINT_MAX: for ever. May come back early. */
+void bell_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms);
 
-/* Waits until it has been rung up to `value`, at most `wait_ms`; false: it has not. */
-bool bell_await(_Atomic uint32_t *bell, uint32_t value, unsigned wait_ms);
+/* Waits until it has been rung `times` times, at most `wait_ms`; false: it has not. */
+bool bell_await(_Atomic uint32_t *word, uint32_t times, unsigned wait_ms);
 
 #endif

@@ -36,6 +36,7 @@ static struct {
 	const struct config *config; /* written by journal_know, as `host` */
 	const struct report_host *host;
 	bool has_announced;  /* `open` has been said, or could not be */
+	bool is_again;       /* it has been before, by this process: its host came later */
 	bool has_begun;      /* samples are written */
 	bool has_log;        /* wanted, and could be opened */
 	bool has_series;     /* for Prometheus */
@@ -70,6 +71,7 @@ void journal_reset(pid_t parent)
 {
 	/* A log's descriptor, if there was one, is not in this table. */
 	journal.log.fd = -1;
+	journal.is_again = parent == 0 && journal.has_log;
 	journal.has_announced = journal.has_begun = false;
 	journal.has_log = journal.has_series = journal.complains = false;
 	journal.start_ms = 0;
@@ -219,6 +221,8 @@ static void announce(bool is_private)
 	journal.has_log = journal.config->log[0] != '\0' && open_log(is_private, "there will be no log");
 	if (journal.has_log) {
 		line_open(&journal.line, journal.config, journal.host, journal.parent);
+		if (journal.is_again)
+			line_number(&journal.line, "again", 1);
 		error = write_line();
 		journal.complains = journal.complains && error != 0;
 		if (error != 0)

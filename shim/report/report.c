@@ -10,7 +10,7 @@
  *	       fork           |     no thread to be had  |  DONE <------------------+ report_step_aside
  *	ALONE ----------------+ <------------------------+                            report_withdraw, report_stop
  *
- * Where there is nothing for the thread to do, LATENT takes the place of ARMED, until somebody asks for a change from
+ * In a program that only waits for what it may load it stays NONE until report_arrive(). Where there is nothing for the thread to do, LATENT takes the place of ARMED, until somebody asks for a change from
  * outside (pool_is_asked). The constructor writes the `open` record itself, and so has a program that pools nothing no
  * thread. ALONE: the destructor writes what it can.
  * `shared` is written as its comments say; everything else belongs to the thread, or, while there is none, to
@@ -21,7 +21,6 @@
 #include "config.h"
 #include "libc/clock.h"
 #include "libc/elsewhere.h"
-#include "libc/real.h"
 #include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
@@ -41,14 +40,11 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -78,6 +74,7 @@ static struct {
 	_Atomic bool is_stopping;
 	_Atomic bool is_aside;    /* it stops for a moment only; of who has set it, the rest below */
 	_Atomic bool is_confined; /* the bell may not be rung any more: the thread looks by itself */
+	_Atomic bool is_barred;   /* what has not begun to be pooled shall not be */
 } shared;
 
 static struct {
@@ -89,6 +86,7 @@ static struct {
 	const char *why;             /* the thread was never started; NULL: for want of one */
 	pthread_key_t first_thread;  /* has a value in the thread that began the process */
 	bool has_key;                /* the one above is there */
+	bool is_waiting;             /* report_arrive() may be called, or has been */
 	struct life life;            /* of the statistics thread, from its first step on */
 	struct pressure pressure;    /* the thread's */
 } report;
@@ -96,8 +94,7 @@ static struct {
 /* Where it is from now on: when there is no thread yet, or none any more. */
 static void set_out(int phase)
 {
-	/* [phase] relaxed: nobody uses a pool before the constructor is done, or there is one thread; or it
-	 * ends. */
+	/* [phase] relaxed: nobody uses a pool yet, or there is one thread; or it ends. */
 	atomic_store_explicit(&shared.phase, phase, memory_order_relaxed);
 }
 
@@ -233,13 +230,17 @@ static void leave(void *unused)
 	report_withdraw(FIRST_HAS_ENDED);
 }
 
-/* Called in the thread that began the process, to hear of its end. */
-static void know_first_thread(void)
+/* In the thread that began the process, to hear of its end. */
+static void hear_of_first_thread(void)
 {
 	if (report.has_key || pthread_key_create(&report.first_thread, leave) == 0) {
 		report.has_key = true;
 		pthread_setspecific(report.first_thread, &report);
 	}
+}
+
+static void know_first_thread(void)
+{
 	first_know();
 	moment_know();
 }
@@ -248,6 +249,7 @@ void report_start(const struct config *config, const struct report_host *host, b
 {
 	know(config, host);
 	know_first_thread();
+	hear_of_first_thread();
 	report.stack_bytes = worker_stack_bytes();
 	journal_start_clock();
 	/* Also where there is nothing to say: what comes later is not for the standard error any more. */
@@ -269,16 +271,49 @@ void report_inert(const struct config *config, const struct report_host *host)
 		quietly(journal_announce);
 }
 
-void report_wait(
-        const struct config *config, const struct report_host *until_then, const struct report_host *host)
+void report_wait(const struct config *config, const struct report_host *host)
 {
-	report_inert(config, until_then);
+	report_inert(config, host);
 	know_first_thread();
-	journal_know(config, host);
-	block_know(config, host, &shared.phase);
 	journal_reset(0);
 	report.stack_bytes = worker_stack_bytes();
-	set_out(wants_thread(config) ? PHASE_ARMED : PHASE_LATENT);
+	report.is_waiting = true;
+}
+
+bool report_may_arrive(void)
+{
+	/* [is_barred] relaxed: a word by itself. */
+	return !sandbox_is_tight() && !atomic_load_explicit(&shared.is_barred, memory_order_relaxed);
+}
+
+static void become_child(pid_t parent)
+{
+	journal_reset(parent);
+	report.is_child = true;
+	report.is_hurried = false;
+	report.pid = clock_pid();
+}
+
+void report_arrive(const struct report_host *host, pid_t parent)
+{
+	if (report.pid != clock_pid()) {
+		warn_fork_child();
+		block_fork_child(parent != 0 ? parent : getppid());
+		if (parent != 0)
+			know_first_thread();
+		else
+			first_forget();
+		become_child(parent != 0 ? parent : getppid());
+	}
+	journal_know(report.config, host);
+	block_tell_host(host);
+	/* Of pthread_exit() in the first thread others cannot hear; first_wait() does. */
+	if (gettid() == report.pid)
+		hear_of_first_thread();
+	if (report.why != NULL)
+		set_out(report.is_child ? PHASE_DONE : PHASE_ALONE);
+	else
+		set_out(wants_thread(report.config) ? PHASE_ARMED : PHASE_LATENT);
 }
 
 /* What is known by now, in a fork's child its `open` record first: nothing may follow, or only what gets lost. */
@@ -397,8 +432,9 @@ void report_expect_filter(void)
 		warn_later("the program confined itself before it pooled anything: " NO_MORE);
 		if (wants_files(report.config))
 			elsewhere_run(tell_now, NULL);
-	} else {
-		change(PHASE_LATENT, PHASE_DONE);
+	} else if (!change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+		/* [is_barred] relaxed: a word by itself. */
+		atomic_store_explicit(&shared.is_barred, true, memory_order_relaxed);
 	}
 	errno = saved;
 }
@@ -419,8 +455,8 @@ void report_withdraw(const char *why)
 			warn_later("%s: " NO_MORE, why);
 			elsewhere_run(tell_now, NULL);
 		}
-	} else {
-		change(PHASE_LATENT, PHASE_DONE);
+	} else if (!change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+		report.why = why;
 	}
 	errno = saved;
 }
@@ -468,11 +504,9 @@ void report_fork_child(void)
 	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
 	atomic_store_explicit(&shared.is_aside, false, memory_order_relaxed);
 	set_out(phase == PHASE_LATENT ? PHASE_LATENT : PHASE_ARMED);
-	journal_reset(report.pid);
 	know_first_thread();
-	report.is_child = true;
-	report.is_hurried = false;
-	report.pid = clock_pid();
+	hear_of_first_thread();
+	become_child(report.pid);
 }
 
 void report_wake(void)

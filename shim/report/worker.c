@@ -79,7 +79,7 @@ int worker_start(void *(*run)(void *), size_t stack_bytes)
 	return -making.error;
 }
 
-bool worker_leave_files(bool keeps_output)
+bool worker_leave_files(bool is_wanted)
 {
 	bool is_private;
 
@@ -90,7 +90,7 @@ bool worker_leave_files(bool keeps_output)
 	if (!is_private)
 		return false;
 	close(STDIN_FILENO);
-	if (!keeps_output)
+	if (!is_wanted)
 		close(STDOUT_FILENO);
 	return true;
 }

@@ -11,15 +11,15 @@
  */
 size_t worker_stack_bytes(void);
 
+/*
+ * Called in it: makes its table of descriptors private and empties it, but for the standard error, and the standard output
+ * if that `is_wanted`: the host's files and pipes are its own business. False where the kernel cannot: the table stays
+ * the host's.
+ */
+bool worker_leave_files(bool is_wanted);
+
 /* Starts it, detached, where no signal of the host's reaches it. 0 or -errno. */
 int worker_start(void *(*run)(void *), size_t stack_bytes);
-
-/*
- * In the thread: makes its table of descriptors private and empties it, but for the standard error, and the standard
- * output, if it `keeps_output`: the host's files and pipes are its own business. False where the kernel cannot: the
- * table stays the host's.
- */
-bool worker_leave_files(bool keeps_output);
 
 /* In the thread, which is to sleep for `wait_ms`: if that is long, gives back what it has used of its stack, and uses no more. */
 void worker_rest(unsigned wait_ms);

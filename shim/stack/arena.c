@@ -26,8 +26,20 @@ void arena_init(struct arena *arena, enum guard_means means)
 {
 	arena->page_bytes = sysconf(_SC_PAGESIZE);
 	arena->means = guard_probe(means, &arena->can_drop);
-	/* [arena.low] relaxed: nobody looks yet. */
+	/* [arena.low, arena.no_huge] relaxed: nobody looks yet. */
 	atomic_store_explicit(&arena->low, UINTPTR_MAX, memory_order_relaxed);
+	atomic_store_explicit(&arena->no_huge, ARENA_NOT_ADVISED, memory_order_relaxed);
+}
+
+void arena_note_no_huge(struct arena *arena, int error)
+{
+	int known = ARENA_NOT_ADVISED;
+
+	/* [arena.no_huge] relaxed: the memory is handed out by [class.chunks] or [slot.state], which order it. */
+	if (!atomic_compare_exchange_strong_explicit(
+	            &arena->no_huge, &known, error, memory_order_relaxed, memory_order_relaxed) &&
+	        known != error)
+		atomic_store_explicit(&arena->no_huge, ARENA_ASK, memory_order_relaxed);
 }
 
 struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_t bytes, int protection)
@@ -145,12 +157,17 @@ static bool is_empty(uintptr_t low, size_t bytes)
 	return word == end;
 }
 
-/* How pages are to become a guard: what is in them must outlive it. */
+/*
+ * How pages are to become a guard: what is in them must outlive it. To look at one that was never touched costs a fault,
+ * so that is left out where the slot's first guard comes at once.
+ */
 static enum guard_means means_for(const struct arena_place *place, size_t bytes)
 {
 	enum guard_means means = place->class->arena->means;
+	bool is_untouched = place->class->is_guarded_at_once && place->slot->guard_means == GUARD_AUTO;
 
-	return means == GUARD_MPROTECT || is_empty(place->base, bytes) ? means : GUARD_MPROTECT;
+	return means == GUARD_MPROTECT || is_untouched || is_empty(place->base, bytes) ? means
+	                                                                               : GUARD_MPROTECT;
 }
 
 /* Some word that nobody writes by chance. */
@@ -400,7 +417,8 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, saved = errno, error = 0;
 
 	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) != MAP_FAILED)
-		real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
+		arena_note_no_huge(place->class->arena,
+		        real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE) == 0 ? 0 : errno);
 	/* Where nothing may be mapped any more, in a sandbox or at the limit on maps. Guards would survive that. */
 	else if (place->slot->guard_bytes != 0 || real_mprotect((void *)low, bytes, PROT_NONE) != 0)
 		error = -errno;

@@ -16,6 +16,7 @@
 #include "stack/guard.h"
 #include "stack/slot.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,8 @@ enum {
 #endif
 	ARENA_LEAF_SHIFT = 13, /* grains in a leaf of the table of grains */
 	ARENA_LEAVES = 1 << (ARENA_ADDRESS_BITS - ARENA_GRAIN_SHIFT - ARENA_LEAF_SHIFT),
+	ARENA_NOT_ADVISED = -1, /* see arena.no_huge */
+	ARENA_ASK = -2,
 };
 
 /* What arena_find needs comes first, in one line of the processor's cache. */
@@ -53,9 +56,10 @@ struct arena_chunk {
 struct arena_class {
 	size_t bytes; /* of a slot, whole pages; set once, as the next two */
 	int protection;
-	bool is_reserved;       /* handed out as PROT_NONE, for the program to open above its guard */
-	bool is_guard_kept;     /* a guard that is opened again stays: the slot is unmapped next */
-	_Atomic uint32_t upper; /* of those: the guard at the high end, see stack/upper.h */
+	bool is_reserved;        /* handed out as PROT_NONE, for the program to open above its guard */
+	bool is_guard_kept;      /* a guard that is opened again stays: the slot is unmapped next */
+	bool is_guarded_at_once; /* by its allocator, before anybody writes; set before the first slot */
+	_Atomic uint32_t upper;  /* the guard at the high end of what was reserved, see stack/upper.h */
 	struct arena *arena;
 	_Atomic uint64_t free;   /* tag 32 | chunk number 6 | slot 26, see arena.c */
 	_Atomic uint32_t chunks; /* of them complete; grows only */
@@ -78,6 +82,7 @@ struct arena {
 	_Atomic uintptr_t low, high;                   /* all chunks lie in between */
 	_Atomic uint64_t reserved;                     /* bytes */
 	_Atomic bool is_refused;                       /* the system once had no room for a slot */
+	_Atomic int no_huge; /* the answer to MADV_NOHUGEPAGE for all of it: 0, an errno, ARENA_… */
 	struct depth_watch watch;
 	/* A stack is no more that never comes back to a pool: it was retired. NULL: nobody wants to know. */
 	void (*note_end)(const struct arena_place *place);
@@ -109,6 +114,9 @@ void *arena_make(struct arena_class *class);
 
 /* Whether the system once had no room for a slot: the caller maps such stacks as if there were no arena. */
 bool arena_is_refused(const struct arena *arena);
+
+/* Memory of the arena's got this answer to MADV_NOHUGEPAGE, 0 or an errno. The caller has not handed it out yet. */
+void arena_note_no_huge(struct arena *arena, int error);
 
 /* Gives a slot that is the caller's its class's protection. False: out of maps. */
 bool arena_open_slot(const struct arena_place *place);
@@ -203,6 +211,18 @@ int arena_renew(const struct arena_place *place);
 
 /* Drops what is at these addresses, all in one slot, so that nobody can touch them; no hole appears. */
 int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes);
+
+/*
+ * What the kernel says to MADV_NOHUGEPAGE for stacks that are as they were handed out: 0 or an errno, where that is known
+ * and will stay so; else ARENA_ASK.
+ */
+static inline int arena_no_huge(const struct arena *arena)
+{
+	/* [arena.no_huge] relaxed: written before the memory in question was handed out. */
+	int error = atomic_load_explicit((_Atomic int *)&arena->no_huge, memory_order_relaxed);
+
+	return error == 0 || error == EINVAL ? error : ARENA_ASK;
+}
 
 /* Whether the range reaches into what lies between our lowest and our highest byte. For most ranges one
  * comparison. */

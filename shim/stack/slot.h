@@ -35,7 +35,7 @@ struct slot {
 	bool is_sealed : 1;      /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
 	bool is_marked : 1;      /* its low end was handed out with a mark; see stack/trust.h */
 	bool is_proof : 1;       /* which was found whole when a guard was asked for */
-	uint8_t guard_means : 2; /* an enum guard_means */
+	uint8_t guard_means : 2; /* an enum guard_means, of its last guard; GUARD_AUTO: it never had one */
 	_Atomic uint8_t fate;    /* of SLOT_SPENT and SLOT_ENDED */
 };
 
