@@ -30,7 +30,7 @@ SHIM := shim.c exports.c config.c \
 	host/request.c host/sites.c host/stacks.c host/unload.c \
 	report/bell.c report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
-	report/quiet.c report/report.c report/utf8.c report/watch.c \
+	report/quiet.c report/report.c report/user.c report/utf8.c report/watch.c \
 	report/worker.c
 
 COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
@@ -61,7 +61,7 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
 FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := advises.c aside.c calls.c count_contexts.c crashes.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
+GUESTS := advises.c aside.c becomes.c calls.c count_contexts.c crashes.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
 	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
@@ -74,7 +74,7 @@ SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint 10-run 11-observe 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
-	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
+	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
 	60-install 61-boost 70-baseline 71-model 72-aarch64 90-bootstrap
 

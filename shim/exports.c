@@ -137,6 +137,31 @@ EXPORT int capset(void *header, const void *data)
 	return result;
 }
 
+/* A service's worker becomes somebody who may not open what its master may. */
+EXPORT int setuid(uid_t user)
+{
+	report_leave_root(user);
+	return real_setuid(user);
+}
+
+EXPORT int seteuid(uid_t user)
+{
+	report_leave_root(user);
+	return real_seteuid(user);
+}
+
+EXPORT int setreuid(uid_t real, uid_t effective)
+{
+	report_leave_root(effective);
+	return real_setreuid(real, effective);
+}
+
+EXPORT int setresuid(uid_t real, uid_t effective, uid_t saved)
+{
+	report_leave_root(effective);
+	return real_setresuid(real, effective, saved);
+}
+
 /*
  * Whether a call failed that only a process of one thread may make, perhaps because of ours; then ours is gone, until
  * report_come_back(). errno stays the call's.

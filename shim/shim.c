@@ -72,6 +72,7 @@ static void before_fork(void)
 	own_fork.is_prepared = !late_is_waiting();
 	if (!own_fork.is_prepared)
 		return;
+	report_fork_prepare();
 	origin_fork_prepare();
 	pool_fork_prepare();
 	poison_fork_prepare();
@@ -84,6 +85,7 @@ static void after_fork_in_parent(void)
 	poison_fork_parent();
 	pool_fork_parent();
 	origin_fork_parent();
+	report_fork_parent();
 }
 
 static void after_fork_in_child(void)

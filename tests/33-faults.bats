@@ -28,7 +28,7 @@ CANNOT_FAIL='
 	dl_iterate_phdr dlclose dlerror secure_getenv	nothing that is missing is an error
 	dup2	of a descriptor that is there, in a process that dies
 	exit	is compared with, and not called
-	capset ioctl mlock mlock2 mlockall pkey_mprotect process_madvise setns signal sigset sysv_signal	what the program asks for is passed on, and nothing else
+	capset ioctl mlock mlock2 mlockall pkey_mprotect process_madvise seteuid setns setresuid setreuid setuid signal sigset sysv_signal	what the program asks for is passed on, and nothing else
 	mremap	only after mprotect has failed
 '
 

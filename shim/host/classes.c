@@ -41,7 +41,7 @@ static struct {
 	unsigned max_batches;
 	struct stack_class class[POOL_MAX];
 	struct roster started;
-} classes = {.started = ROSTER_INIT};
+} classes;
 
 static struct stack_class *class_of(const struct arena_class *slots)
 {

@@ -52,7 +52,7 @@ static struct {
 
 	struct named_class class[POOL_MAX];
 	struct roster classes;
-} named = {.classes = ROSTER_INIT};
+} named;
 
 static void *make(void *owner)
 {

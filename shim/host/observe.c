@@ -34,7 +34,7 @@ static struct {
 	struct handles *present; /* the stacks that exist; numbers are those of their classes */
 	struct observed_class class[POOL_MAX];
 	struct roster classes;
-} observe = {.classes = ROSTER_INIT};
+} observe;
 
 static bool is_on(void)
 {

@@ -29,6 +29,10 @@ typedef int(ioctl_function)(int, unsigned long, ...);
 typedef ssize_t(process_madvise_function)(int, const struct iovec *, size_t, int, unsigned);
 typedef int(dlclose_function)(void *);
 typedef int(capset_function)(void *, const void *);
+typedef int(setuid_function)(uid_t);
+typedef int(seteuid_function)(uid_t);
+typedef int(setreuid_function)(uid_t, uid_t);
+typedef int(setresuid_function)(uid_t, uid_t, uid_t);
 typedef int(sigaction_function)(int, const struct sigaction *, struct sigaction *);
 typedef sighandler_t(signal_function)(int, sighandler_t);
 typedef signal_function sysv_signal_function, sigset_function;
@@ -55,6 +59,10 @@ static struct {
 	process_madvise_function *_Atomic process_madvise;
 	capset_function *_Atomic capset;
 	dlclose_function *_Atomic dlclose;
+	setuid_function *_Atomic setuid;
+	seteuid_function *_Atomic seteuid;
+	setreuid_function *_Atomic setreuid;
+	setresuid_function *_Atomic setresuid;
 	sigaction_function *_Atomic sigaction;
 	signal_function *_Atomic signal;
 	sysv_signal_function *_Atomic sysv_signal;
@@ -107,6 +115,10 @@ void real_init(void)
 	FIND_NEXT(process_madvise);
 	FIND_NEXT(capset);
 	FIND_NEXT(dlclose);
+	FIND_NEXT(setuid);
+	FIND_NEXT(seteuid);
+	FIND_NEXT(setreuid);
+	FIND_NEXT(setresuid);
 	FIND_NEXT(sigaction);
 	FIND_NEXT(signal);
 	FIND_NEXT(sysv_signal);
@@ -283,6 +295,27 @@ sighandler_t real_sysv_signal(int signal, sighandler_t handler)
 sighandler_t real_sigset(int signal, sighandler_t handler)
 {
 	return FIND_IN_TIME(sigset)(signal, handler);
+}
+
+/* Nor would it here: libc has all threads change. */
+int real_setuid(uid_t user)
+{
+	return FIND_IN_TIME(setuid)(user);
+}
+
+int real_seteuid(uid_t user)
+{
+	return FIND_IN_TIME(seteuid)(user);
+}
+
+int real_setreuid(uid_t real, uid_t effective)
+{
+	return FIND_IN_TIME(setreuid)(real, effective);
+}
+
+int real_setresuid(uid_t real, uid_t effective, uid_t saved)
+{
+	return FIND_IN_TIME(setresuid)(real, effective, saved);
 }
 
 void *real_table(size_t bytes)

@@ -40,6 +40,10 @@ int real_setns(int fd, int type);
 
 /* As in capset(2): a struct __user_cap_header_struct, and two __user_cap_data_struct in its third version. */
 int real_capset(void *header, const void *data);
+int real_setuid(uid_t user);
+int real_seteuid(uid_t user);
+int real_setreuid(uid_t real, uid_t effective);
+int real_setresuid(uid_t real, uid_t effective, uid_t saved);
 
 /* As in ioctl(2), with what lies where its argument would; process_madvise(2). */
 int real_ioctl(int fd, unsigned long request, void *argument);

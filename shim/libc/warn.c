@@ -138,13 +138,14 @@ void warn_fork_child(void)
 		unsigned position = tail - WARN_CELLS + i;
 		struct cell *cell = cell_at(position);
 		bool is_read = (int)(position - ring.head) < 0;
-		bool is_whole =
-		        atomic_load_explicit(&cell->turn, memory_order_relaxed) == turn_of(position, 1);
+		unsigned turn = turn_of(position, is_read ? WARN_CELLS : 1);
 
-		if (!is_read && !is_whole)
+		/* What is as it should be is not written: the page would be the child's own. */
+		if (atomic_load_explicit(&cell->turn, memory_order_relaxed) == turn)
+			continue;
+		if (!is_read)
 			cell->format = "a warning was lost in a fork";
-		atomic_store_explicit(
-		        &cell->turn, turn_of(position, is_read ? WARN_CELLS : 1), memory_order_relaxed);
+		atomic_store_explicit(&cell->turn, turn, memory_order_relaxed);
 	}
 }
 

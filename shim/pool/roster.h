@@ -8,14 +8,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* Zeroed, it is empty. */
 struct roster {
 	_Atomic unsigned count;
-	atomic_flag is_growing; /* held from roster_begin to roster_end */
+	_Atomic bool is_growing; /* held from roster_begin to roster_end */
 };
-
-/* clang-format off */
-#define ROSTER_INIT { .is_growing = ATOMIC_FLAG_INIT }
-/* clang-format on */
 
 /* How many entries are complete. */
 static inline unsigned roster_count(const struct roster *roster)
@@ -28,7 +25,7 @@ static inline unsigned roster_count(const struct roster *roster)
 static inline bool roster_begin(struct roster *roster)
 {
 	/* [roster.is_growing] acquire: pairs with the release in roster_end. */
-	return !atomic_flag_test_and_set_explicit(&roster->is_growing, memory_order_acquire);
+	return !atomic_exchange_explicit(&roster->is_growing, true, memory_order_acquire);
 }
 
 /* Ends it; there are `count` complete entries now. */
@@ -37,13 +34,15 @@ static inline void roster_end(struct roster *roster, unsigned count)
 	/* [roster.count] release: publishes the entries to roster_count. */
 	atomic_store_explicit(&roster->count, count, memory_order_release);
 	/* [roster.is_growing] release: pairs with roster_begin. */
-	atomic_flag_clear_explicit(&roster->is_growing, memory_order_release);
+	atomic_store_explicit(&roster->is_growing, false, memory_order_release);
 }
 
 /* In a fork's child: who was adding is not there. */
 static inline void roster_fork_child(struct roster *roster)
 {
-	atomic_flag_clear_explicit(&roster->is_growing, memory_order_relaxed);
+	/* [roster.is_growing] relaxed: the child has one thread. Most often nothing is written, and the page stays shared. */
+	if (atomic_load_explicit(&roster->is_growing, memory_order_relaxed))
+		atomic_store_explicit(&roster->is_growing, false, memory_order_relaxed);
 }
 
 #endif

@@ -51,6 +51,12 @@ static struct thread *thread_of(uint16_t index)
 	return &chunk_of(index)->thread[index % THREAD_CHUNK];
 }
 
+static uint16_t thread_index(const struct thread *thread)
+{
+	/* [thread.index] relaxed: of a block that registry.blocks, or its thread, has led to. */
+	return atomic_load_explicit((_Atomic uint16_t *)&thread->index, memory_order_relaxed);
+}
+
 static _Atomic uint16_t *next_of(void *table, uint16_t index)
 {
 	(void)table;
@@ -66,8 +72,6 @@ static bool chunk_map(uint16_t index)
 	chunk = real_table(sizeof *chunk);
 	if (chunk == NULL)
 		return false;
-	for (unsigned i = 0; i < THREAD_CHUNK; i++)
-		chunk->thread[i].index = index - index % THREAD_CHUNK + i;
 	/* [registry.chunk] release: publishes the zeroed blocks to chunk_of. */
 	if (!atomic_compare_exchange_strong_explicit(&registry.chunk[index / THREAD_CHUNK], &expected, chunk,
 	            memory_order_release, memory_order_relaxed))
@@ -84,7 +88,13 @@ static uint16_t block_make(void)
 	do {
 		if (used >= LIFO_MAX_INDEX || !chunk_map(used + 1))
 			return LIFO_NONE;
-		/* [registry.blocks] release: the chunk is mapped; pairs with the acquire in thread_next. */
+		/*
+		 * Not for a whole chunk at once: a page of each block would be touched, used or not.
+		 * [thread.index] relaxed: whoever is here writes the same; published by the next.
+		 */
+		atomic_store_explicit(&thread_of(used + 1)->index, used + 1, memory_order_relaxed);
+		/* [registry.blocks] release: the chunk is mapped, and the block's number there; pairs with the acquire
+		 * in thread_next. */
 	} while (!atomic_compare_exchange_weak_explicit(
 	        &registry.blocks, &used, used + 1, memory_order_release, memory_order_relaxed));
 	return used + 1;
@@ -121,7 +131,7 @@ static void block_retire(struct thread *thread, bool is_own)
 	if (is_own)
 		own = NULL; /* before somebody else has it */
 	/* Not barred by the gate: it is one whole operation, whenever a fork comes. */
-	lifo_push(&registry.free, next_of, NULL, thread->index, LIFO_MAX_INDEX, NULL, &retries);
+	lifo_push(&registry.free, next_of, NULL, thread_index(thread), LIFO_MAX_INDEX, NULL, &retries);
 }
 
 /* The key's destructor. Later destructors of the host that destroy objects go without a cache. */
@@ -182,7 +192,7 @@ struct thread *thread_current(void)
 
 struct thread *thread_next(const struct thread *after)
 {
-	unsigned index = after != NULL ? after->index + 1u : 1;
+	unsigned index = after != NULL ? thread_index(after) + 1u : 1;
 
 	/* [registry.blocks] acquire: pairs with block_make. */
 	if (index > atomic_load_explicit(&registry.blocks, memory_order_acquire))

@@ -17,7 +17,7 @@ enum { POOL_MAX = 40 };
 
 struct thread {
 	_Atomic uint32_t inside; /* gate.h: in a slow path now */
-	uint16_t index;          /* its own in the tables, from 1; never changes */
+	_Atomic uint16_t index;  /* its own in the tables, from 1; never changes once it is there */
 	_Atomic bool in_use;     /* a living thread has it */
 	struct cache cache[POOL_MAX];
 };

@@ -18,6 +18,7 @@
 #include "report/path.h"
 #include "report/prometheus.h"
 #include "report/report.h"
+#include "report/user.h"
 #include "report/watch.h"
 
 #include <errno.h>
@@ -34,7 +35,6 @@ enum { STEPS = 20, NOTICE_BYTES = 1024 };
 static struct {
 	const struct config *config; /* written by journal_know, as `host` */
 	const struct report_host *host;
-	struct log log;
 	bool has_announced;  /* `open` has been said, or could not be */
 	bool is_again;       /* it has been before, by this process: its host came later */
 	bool has_begun;      /* samples are written */
@@ -48,6 +48,7 @@ static struct {
 	uint64_t sample_ms;  /* when the next samples are due */
 	uint64_t written_ms; /* when samples were last written to the log */
 	unsigned dropped;    /* warnings that the queue had no room for, as last said */
+	struct log log;      /* here, as all before is written by a fork's child, and may lie in one page */
 	struct line line;
 } journal;
 
@@ -150,6 +151,8 @@ static void write_warnings(void)
 
 	while (warn_next(text))
 		tell(text);
+	if (journal.has_log && user_take_word(text, sizeof text))
+		write_warning(text);
 	if (dropped != journal.dropped) {
 		snprintf(text, sizeof text, "%u warnings came too fast and were lost",
 		        dropped - journal.dropped);
@@ -187,7 +190,7 @@ static const char *why_no_log(int error)
 	case -ELOOP:
 		return "a symbolic link at its end is not followed";
 	case -PATH_PLANTED:
-		return "in a folder that all may write to, it is somebody else's or has a second name";
+		return "in a folder that others may write to, it is somebody else's or has a second name";
 	default:
 		return warn_reason(-error);
 	}
@@ -203,6 +206,8 @@ static bool open_log(bool is_private, const char *consequence)
 		error = log_open(&journal.log);
 	if (error != 0)
 		warn_of_log(why_no_log(error), consequence);
+	if (error != 0 && journal.parent != 0)
+		user_leave_word(-error);
 	return error == 0;
 }
 

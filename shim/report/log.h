@@ -16,8 +16,7 @@
 #include <sys/types.h>
 
 struct log {
-	char path[PATH_MAX]; /* absolute and expanded; "" for a standard descriptor */
-	int standard;        /* 1 or 2 for the words stdout and stderr, else -1 */
+	int standard; /* 1 or 2 for the words stdout and stderr, else -1 */
 	bool is_private;
 	int fd; /* -1: not open */
 	dev_t device;
@@ -25,6 +24,8 @@ struct log {
 	uint64_t written; /* bytes, to whatever file */
 	unsigned lost;    /* lines that could not be written since one could */
 	bool is_mid_line; /* the last line was cut off in the middle */
+	/* Absolute and expanded; "" for a standard descriptor. Last: a fork's child writes what comes before. */
+	char path[PATH_MAX];
 };
 
 /*

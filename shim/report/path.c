@@ -110,6 +110,16 @@ int path_open(const char *path, int flags, unsigned mode)
 	return moved;
 }
 
+/* Whether somebody else may put files there, and then take us for a fool. */
+static bool is_others(const struct stat *folder)
+{
+	uid_t user = geteuid();
+
+	/* What root writes to, its owner or group could not have written to without us. */
+	return (folder->st_mode & S_IWOTH) != 0 || (folder->st_uid != 0 && folder->st_uid != user) ||
+	       (user == 0 && folder->st_gid != 0 && (folder->st_mode & S_IWGRP) != 0);
+}
+
 int path_check_owner(const char *path, const struct stat *file)
 {
 	size_t bytes = (size_t)(strrchr(path, '/') - path) + 1;
@@ -120,7 +130,7 @@ int path_check_owner(const char *path, const struct stat *file)
 	folder[bytes] = '\0';
 	if (stat(folder, &status) != 0)
 		return -errno;
-	if ((status.st_mode & S_IWOTH) == 0)
+	if (!is_others(&status))
 		return 0;
 	if (file->st_uid != geteuid() && file->st_uid != status.st_uid)
 		return -PATH_PLANTED;

@@ -23,9 +23,10 @@ bool path_names_process(const char *setting);
 int path_open(const char *path, int flags, unsigned mode);
 
 /*
- * Whether an opened file may be written to. In a folder that all may write to, anybody may have put it there:
- * it must be the user's own, or the folder's owner's, and a regular file must have no second name. 0, or
- * -PATH_PLANTED, or what stat() said of the folder. `path` is absolute.
+ * Whether an opened file may be written to. In a folder that others may write to (all, or an owner who is neither root
+ * nor the user, or, for root, a group), one of them may have put it there: it must be the user's own, or the folder's
+ * owner's, and a regular file must have no second name. 0, or -PATH_PLANTED, or what stat() said of the folder. `path`
+ * is absolute.
  */
 int path_check_owner(const char *path, const struct stat *file);
 

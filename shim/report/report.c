@@ -35,6 +35,7 @@
 #include "report/pressure.h"
 #include "report/quiet.h"
 #include "report/record.h"
+#include "report/user.h"
 #include "report/worker.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ static struct {
 	size_t stack_bytes;          /* of the thread */
 	pid_t pid;                   /* the process that all this is about */
 	bool is_child;               /* of a fork that went on without exec */
+	bool is_hurried;             /* it is about to lose the right to open files */
 	const char *why;             /* the thread was never started; NULL: for want of one */
 	pthread_key_t first_thread;  /* has a value in the thread that began the process */
 	bool has_key;                /* the one above is there */
@@ -123,6 +125,7 @@ static void serve(void)
 		if (atomic_load_explicit(&shared.is_confined, memory_order_relaxed) &&
 		        wait > CONFINED_WAIT_MS)
 			wait = CONFINED_WAIT_MS;
+		worker_rest(wait);
 		first_wait(&shared.bell, seen, wait);
 		if (first_has_ended()) {
 			warn(FIRST_HAS_ENDED ": " NO_MORE);
@@ -141,8 +144,9 @@ static void *run(void *unused)
 	pthread_setname_np(pthread_self(), "copool");
 	life_know(&report.life);
 	crash_know_thread();
-	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live briefly. */
-	if (report.is_child)
+	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
+	 * briefly. */
+	if (report.is_child && !report.is_hurried)
 		bell_wait(&shared.bell, 0, CHILD_WAIT_MS);
 	journal_begin(is_private);
 	report.pressure = (struct pressure)PRESSURE_INIT;
@@ -187,7 +191,7 @@ static void start(void)
 	journal_start_clock();
 	error = worker_start(run, report.stack_bytes);
 	if (error == 0) {
-		if (wants_files(report.config) && !report.is_child)
+		if (wants_files(report.config) && (!report.is_child || report.is_hurried))
 			bell_await(&shared.step, 1, START_WAIT_MS);
 		return;
 	}
@@ -286,6 +290,7 @@ static void become_child(pid_t parent)
 {
 	journal_reset(parent);
 	report.is_child = true;
+	report.is_hurried = false;
 	report.pid = clock_pid();
 }
 
@@ -309,6 +314,34 @@ void report_arrive(const struct report_host *host, pid_t parent)
 		set_out(report.is_child ? PHASE_DONE : PHASE_ALONE);
 	else
 		set_out(wants_thread(report.config) ? PHASE_ARMED : PHASE_LATENT);
+}
+
+/* What is known by now, in a fork's child its `open` record first: nothing may follow, or only what gets lost. */
+static void tell_now(void *unused)
+{
+	(void)unused;
+	quietly(report.is_child ? journal_announce : journal_tell);
+}
+
+static void take_word(void *unused)
+{
+	char text[WARN_BYTES];
+
+	if (!user_take_word(text, sizeof text))
+		return;
+	log_complain(text);
+	warn("%s", text);
+	tell_now(unused);
+}
+
+/* A child has left word, and there may be no thread to tell it. */
+void report_fork_parent(void)
+{
+	if (user_has_word() && report.pid == clock_pid() && !sandbox_is_tight() &&
+	        change(PHASE_ARMED, PHASE_ALONE)) {
+		elsewhere_run(take_word, NULL);
+		change(PHASE_ALONE, PHASE_ARMED);
+	}
 }
 
 /* Stops the thread; whether it is done, and perhaps still on its way out. */
@@ -341,6 +374,7 @@ void report_stop(void)
 	/* [phase] relaxed: as in stop. */
 	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
 
+	report_fork_parent();
 	/* Pools that were used in signal handlers alone. */
 	if (phase == PHASE_ARMED && pool_count() > 0 && !report.is_child && change(PHASE_ARMED, PHASE_ALONE))
 		journal_start_clock();
@@ -389,12 +423,6 @@ void report_confine(void)
 	errno = saved;
 }
 
-static void tell_now(void *unused)
-{
-	(void)unused;
-	quietly(journal_tell);
-}
-
 void report_expect_filter(void)
 {
 	int saved = errno;
@@ -423,10 +451,37 @@ void report_withdraw(const char *why)
 			life_await(&report.life, STOP_WAIT_MS);
 	} else if (change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
 		report.why = why;
+		if (report.is_child && report.config->log[0] != '\0') {
+			warn_later("%s: " NO_MORE, why);
+			elsewhere_run(tell_now, NULL);
+		}
 	} else if (!change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
 		report.why = why;
 	}
 	errno = saved;
+}
+
+void report_leave_root(uid_t user)
+{
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
+
+	if (phase == PHASE_ARMED && report.config->log[0] != '\0' && report.pid == clock_pid() &&
+	        !sandbox_is_tight() && user_leaves_root(user) && (!report.is_child || user_was_alone()) &&
+	        !moment_is_handler() && change(PHASE_ARMED, PHASE_RUNNING)) {
+		report.is_hurried = true;
+		start();
+	}
+	errno = saved;
+}
+
+void report_fork_prepare(void)
+{
+	/* [phase] relaxed: as in stop. */
+	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+
+	if (report.config != NULL && report.config->log[0] != '\0' && !sandbox_is_tight())
+		user_fork_prepare(phase == PHASE_RUNNING || phase == PHASE_ASLEEP);
 }
 
 void report_fork_child(void)

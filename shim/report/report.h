@@ -74,6 +74,16 @@ void report_expect_filter(void);
 void report_confine(void);
 
 /*
+ * Root is about to become `user`, who may have no right to open the log; (uid_t)-1: no, it stays. Starts the thread, if
+ * it has not, to open it now; not in a child of a fork in a process of several threads (report/user.h). errno survives.
+ */
+void report_leave_root(uid_t user);
+
+/* Around a fork, in the parent; the second tells what children have left word of. errno survives. */
+void report_fork_prepare(void);
+void report_fork_parent(void);
+
+/*
  * In a fork's child: the thread is gone. Forgets it, and has the next report_wake() start another; a child
  * that only execs thus never gets a thread.
  */

@@ -3,15 +3,28 @@
 
 #include "libc/elsewhere.h"
 #include "libc/real.h"
+#include "libc/sandbox.h"
 
 #include <link.h>
 #include <linux/close_range.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STACK_BYTES = 128 << 10, PAGE_BYTES_MAX = 64 << 10, FIRST_FD = 3 };
+enum {
+	STACK_BYTES = 128 << 10, /* beside what lies above the thread's first frame */
+	PAGE_BYTES_MAX = 64 << 10,
+	REST_BYTES = 96 << 10,  /* of it, below the first frame, that are given back */
+	FRAMES_BYTES = 4 << 10, /* more than worker_rest, and what it calls, take */
+	REST_MS = 500,          /* a sleep that is worth some faults of pages */
+	FIRST_FD = 3,
+};
+
+static uintptr_t first_frame; /* written by the thread, as it begins */
 
 static int add_storage(struct dl_phdr_info *object, size_t size, void *bytes)
 {
@@ -68,7 +81,10 @@ int worker_start(void *(*run)(void *), size_t stack_bytes)
 
 bool worker_leave_files(bool is_wanted)
 {
-	bool is_private = close_range(FIRST_FD, ~0U, CLOSE_RANGE_UNSHARE) == 0;
+	bool is_private;
+
+	first_frame = (uintptr_t)__builtin_frame_address(0);
+	is_private = close_range(FIRST_FD, ~0U, CLOSE_RANGE_UNSHARE) == 0;
 
 	real_unshare(CLONE_FS);
 	if (!is_private)
@@ -77,4 +93,15 @@ bool worker_leave_files(bool is_wanted)
 	if (!is_wanted)
 		close(STDOUT_FILENO);
 	return true;
+}
+
+void worker_rest(unsigned wait_ms)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t low = (first_frame - REST_BYTES + page - 1) & ~(page - 1);
+	uintptr_t high = ((uintptr_t)__builtin_frame_address(0) - FRAMES_BYTES) & ~(page - 1);
+
+	/* Not by a function that another preload may have replaced, which could take more than that. */
+	if (wait_ms >= REST_MS && low < high && high < first_frame && !sandbox_is_tight())
+		syscall(SYS_madvise, low, high - low, MADV_DONTNEED);
 }

@@ -21,4 +21,7 @@ bool worker_leave_files(bool is_wanted);
 /* Starts it, detached, where no signal of the host's reaches it. 0 or -errno. */
 int worker_start(void *(*run)(void *), size_t stack_bytes);
 
+/* In the thread, which is to sleep for `wait_ms`: if that is long, gives back what it has used of its stack, and uses no more. */
+void worker_rest(unsigned wait_ms);
+
 #endif

@@ -93,8 +93,10 @@ void arena_fork_child(struct arena *arena)
 	int saved = errno;
 
 	/* [watch.thread] relaxed: the watcher is not here, and another thread may come to have its name. */
-	atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
-	for (unsigned i = 0; i < ARENA_CLASSES; i++) {
+	if (atomic_load_explicit(&arena->watch.thread, memory_order_relaxed) != 0)
+		atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
+	/* Classes are set up in order; the pages of those that are not stay shared with the parent. */
+	for (unsigned i = 0; i < ARENA_CLASSES && arena->class[i].bytes != 0; i++) {
 		struct arena_class *class = &arena->class[i];
 		/* [class.chunks] relaxed: the child has one thread. */
 		uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_relaxed);

@@ -237,6 +237,14 @@ static char *unterminated(void)
 	CALL(setns, "its own users", join("/proc/self/ns/user", CLONE_NEWUSER))                              \
 	CALL(setns, "its own network", join("/proc/self/ns/net", 0))                                         \
 	CALL(setns, "what is no namespace", join("/dev/null", 0))                                            \
+	CALL(setuid, "another user", setuid(65534))                                                          \
+	CALL(setuid, "root", setuid(0))                                                                      \
+	CALL(seteuid, "another user", seteuid(65534))                                                        \
+	CALL(seteuid, "no user that there is", seteuid((uid_t)-1))                                           \
+	CALL(setreuid, "another user", setreuid(65534, 65534))                                               \
+	CALL(setreuid, "no change", setreuid((uid_t)-1, (uid_t)-1))                                          \
+	CALL(setresuid, "another user", setresuid(65534, 65534, 65534))                                      \
+	CALL(setresuid, "another and back", setresuid((uid_t)-1, 65534, 0) ?: setresuid(0, 0, 0))            \
 	CALL(sigaction, "a handler", sigaction(SIGUSR1, &(struct sigaction){.sa_handler = nothing}, NULL))   \
 	CALL(sigaction, "nothing that there is",                                                             \
 	        sigaction(SIGKILL, &(struct sigaction){{0}, {{0}}, 0, 0}, NULL))                             \
