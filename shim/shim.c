@@ -30,6 +30,7 @@
 static struct {
 	struct config config;
 	struct host_outcome outcome;
+	bool has_failed;                  /* a host that knows the program could not be attached */
 	struct report_host report, later; /* the second once a pool was withdrawn */
 	const struct host *host;          /* the one that is attached; NULL: none */
 } shim;
@@ -161,15 +162,19 @@ static const struct host *start_first(void)
 
 		if (is_wanted && (checker = sanitizer()) != NULL) {
 			host_say(&shim.outcome, "left alone: the program checks itself with %s", checker);
+			shim.has_failed = shim.config.host == CONFIG_HOST_AUTO;
 			return NULL;
 		}
 		if (is_wanted && !is_ready && pools_init(shim.config.decay_ms, report_wake) != 0) {
 			host_say(&shim.outcome, "no thread-specific key was left");
+			shim.has_failed = true;
 			return NULL;
 		}
 		is_ready |= is_wanted;
+		shim.outcome.is_another = false;
 		if (is_wanted && start(hosts[i].host) == 0)
 			return hosts[i].host;
+		shim.has_failed |= is_wanted && !shim.outcome.is_another;
 		/* What the user named may be meant for another program of those that inherit the settings. */
 		if (is_wanted && hosts[i].host != &host_named)
 			return NULL;
@@ -199,6 +204,7 @@ __attribute__((constructor)) static void shim_start(void)
 	        .mode = shim.outcome.mode,
 	        .way = shim.outcome.way,
 	        .detail = shim.outcome.detail,
+	        .has_failed = shim.has_failed,
 	        .cap = shim.outcome.cap,
 	};
 	if (shim.host != NULL && shim.host->withdrawn != NULL) {

@@ -276,6 +276,15 @@ static int plan(const struct symbols *symbols, const char *name, void *hook, voi
 	return error;
 }
 
+/* Whether neither function is there. One without the other is a mistake of the user's. */
+static bool is_another(const struct symbols *symbols, const char *destroy_name)
+{
+	struct symbol symbol;
+
+	return symbols_find(symbols, create_name, ELF_FUNCTION, &symbol) == -ENOENT &&
+	       symbols_find(symbols, destroy_name, ELF_FUNCTION, &symbol) == -ENOENT;
+}
+
 static int plan_all(const char *destroy_name, struct host_outcome *outcome)
 {
 	struct symbols symbols;
@@ -289,6 +298,7 @@ static int plan_all(const char *destroy_name, struct host_outcome *outcome)
 	if (error == 0)
 		error = plan(&symbols, destroy_name, named.is_observing ? observe_destroy : hook_destroy,
 		        &named.original_destroy, outcome);
+	outcome->is_another = error == -ENOENT && is_another(&symbols, destroy_name);
 	symbols_close(&symbols);
 	return error;
 }

@@ -473,6 +473,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 
 	/* Where the user insists, nobody has asked whether it is here. */
 	if (!qemu_symbols_open(&qemu.symbols, config->host == CONFIG_HOST_QEMU)) {
+		outcome->is_another = true;
 		host_say(outcome, "this is not QEMU: it has none of its functions");
 		return -ENOENT;
 	}

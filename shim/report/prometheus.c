@@ -234,7 +234,9 @@ static int write_file(void)
 static void warn_of_file(int error, const char *consequence)
 {
 	warn("COPOOL_PROMETHEUS=%.300s: %s; %s", prometheus.config->prometheus,
-	        error == -EDOM ? "after % comes p, n or %" : warn_reason(-error), consequence);
+	        error == -EDOM ? "after % comes p, n, % or {, and in braces pid or name"
+	                       : warn_reason(-error),
+	        consequence);
 }
 
 bool prometheus_begin(const struct config *config, const struct report_host *host, bool is_child)

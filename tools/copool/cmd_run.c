@@ -61,23 +61,27 @@ static const struct argp argp = {
                "Example: copool run --log=/tmp/%n.%p.jsonl -- qemu-img bench -d 1024 disk.img",
 };
 
-/* Whether the log can be written, as far as that is known before %p and %n are. 0, or -errno. */
+/* Whether the log can be written, as far as that is known before %p, {name} and the like are. 0, or -errno. */
 static int check_log(const char *log)
 {
+	static const char *const standard[] = {"stderr", "stdout", "/dev/stderr", "/dev/stdout", "/dev/fd/1",
+	        "/dev/fd/2", "/proc/self/fd/1", "/proc/self/fd/2"};
 	char folder[PATH_MAX];
 	struct stat status;
 
-	if (strcmp(log, "stderr") == 0 || strcmp(log, "stdout") == 0)
-		return 0;
+	for (size_t i = 0; i < sizeof(standard) / sizeof(standard[0]); i++) {
+		if (strcmp(log, standard[i]) == 0)
+			return 0;
+	}
 	if ((size_t)snprintf(folder, sizeof(folder), "%s", log) >= sizeof(folder))
 		return -ENAMETOOLONG;
-	if (!strchr(log, '%') && stat(log, &status) == 0) {
+	if (!strpbrk(log, "%{") && stat(log, &status) == 0) {
 		if (S_ISDIR(status.st_mode))
 			return -EISDIR;
 		return access(log, W_OK) == 0 ? 0 : -errno;
 	}
 	const char *parent = dirname(folder);
-	if (strchr(parent, '%'))
+	if (strpbrk(parent, "%{"))
 		return 0;
 	if (stat(parent, &status) != 0)
 		return -errno;
@@ -102,6 +106,10 @@ int cmd_run(int argc, char **argv)
 		fprintf(stderr, "copool run: cannot write the log %s: %s\n", clean(log), strerror(-error));
 		return EXIT_OURS;
 	}
+	/* The program that was asked for tells why nothing is pooled; its children do not. */
+	char pid[16];
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("COPOOL_TELL", pid, 0);
 	/* Who takes copool by the hand is told when it falls; a value that is there already counts more. */
 	setenv("COPOOL_CRASH_NOTE", "1", 0);
 	status = launch_prepare(&launch, "run", program);
