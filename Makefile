@@ -34,7 +34,7 @@ SHIM := shim.c exports.c config.c \
 	report/worker.c
 
 COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
-	cmd_show.c cmd_top.c advice.c board.c book.c book_json.c clean.c demand.c depth.c ending.c figure.c follow.c glibc.c launch.c logs.c \
+	cmd_show.c cmd_top.c advice.c amount.c board.c book.c book_json.c clean.c cost.c demand.c depth.c ending.c figure.c follow.c glibc.c judge.c launch.c logs.c \
 	origins.c outlook.c output.c page.c peek.c permission.c places.c probes.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
 	target.c trial.c verdict.c
 

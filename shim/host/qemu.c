@@ -350,7 +350,6 @@ static int plan_observer(struct host_outcome *outcome)
 		return refuse("qemu_coroutine_delete",
 		        "nothing calls it: a compiler has put copies of it elsewhere");
 	error = plan("qemu_coroutine_create", &qemu.symbols.create, observe_create, &qemu.original_create);
-
 	if (error == 0)
 		error = plan("qemu_coroutine_new", &qemu.symbols.new, observe_new, &qemu.original_new);
 	if (error == 0)

@@ -32,8 +32,10 @@
 enum { STEPS = 20, NOTICE_BYTES = 1024 };
 
 static struct {
-	const struct config *config; /* written by journal_know, as `host` */
+	const struct config *config; /* written by journal_know, as the next two */
 	const struct report_host *host;
+	const struct report_host *attached; /* the same, less that it may be switched off now */
+	struct report_host off;             /* what is said of it then */
 	struct log log;
 	bool has_announced;  /* `open` has been said, or could not be */
 	bool has_begun;      /* samples are written */
@@ -53,7 +55,7 @@ static struct {
 void journal_know(const struct config *config, const struct report_host *host)
 {
 	journal.config = config;
-	journal.host = host;
+	journal.host = journal.attached = host;
 }
 
 void journal_start_clock(void)
@@ -224,6 +226,17 @@ static void announce(bool is_private)
 	journal.complains = false;
 }
 
+bool journal_is_told(void)
+{
+	const struct config *config = journal.config;
+	bool is_standard = strcmp(config->log, "stderr") == 0 || strcmp(config->log, "stdout") == 0;
+
+	if (config->log[0] == '\0')
+		return false;
+	return journal.host->has_failed || config->tell == 1 || path_names_process(config->log) ||
+	       (config->tell == (unsigned)clock_pid() && !is_standard);
+}
+
 void journal_announce(void)
 {
 	announce(false);
@@ -275,13 +288,32 @@ static bool is_log_due(uint64_t now)
 	return now - journal.written_ms + interval / 2 >= wait;
 }
 
-/* What is pooled was found not to come back: all that says how the program is served says so from now on. */
+/* How the program is served now. */
+static const struct report_host *present_host(void)
+{
+	if (journal.attached->later != NULL && pool_any_withdrawn())
+		journal.attached = journal.attached->later;
+	if (!pool_is_off() || strcmp(journal.attached->mode, "pool") != 0)
+		return journal.attached;
+	journal.off = *journal.attached;
+	journal.off.mode = "off";
+	journal.off.detail = "switched off while it runs (copool off): what is given back is not kept";
+	return &journal.off;
+}
+
+/*
+ * What is pooled was found not to come back, or it was switched off or on again: all that says how the program is served
+ * says so from now on.
+ */
 static void note_way(void)
 {
-	if (journal.host->later == NULL || !pool_any_withdrawn())
+	const struct report_host *now = present_host();
+
+	if (now == journal.host)
 		return;
-	journal.host = journal.host->later;
-	block_tell_way(journal.host);
+	journal.host = now;
+	/* The block has a word of its own that it is off. */
+	block_tell_way(journal.attached);
 	prometheus_tell_way(journal.host);
 	if (journal.has_log) {
 		line_way(&journal.line, journal.host);

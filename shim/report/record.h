@@ -8,7 +8,8 @@
  *   open     the process began to report. One for each process, also for one that has nothing to pool.
  *   sample   one pool's counters, once an interval
  *   final    one pool's counters at exit; the last word on that pool
- *   way      how the program is served has changed: what of it is pooled was found not to come back
+ *   way      how the program is served has changed: what of it is pooled was found not to come back, or it was
+ *            switched off (mode "off") or on again
  *   warning  something the user should know: a bad setting, a patch refused, statistics lost
  *   depth    how deep one pool's stacks were used: at exit, and when there is news of it
  *   origin   one call stack that caused misses, or created what is alive, at exit (COPOOL_ORIGINS,

@@ -32,7 +32,6 @@
 #include "report/life.h"
 #include "report/log.h"
 #include "report/moment.h"
-#include "report/path.h"
 #include "report/pressure.h"
 #include "report/quiet.h"
 #include "report/record.h"
@@ -311,21 +310,10 @@ void report_start(const struct config *config, const struct report_host *host, b
 	}
 }
 
-/* Whether a program that has nothing to pool says so. */
-static bool is_told(const struct config *config, const struct report_host *host)
-{
-	bool is_standard = strcmp(config->log, "stderr") == 0 || strcmp(config->log, "stdout") == 0;
-
-	if (config->log[0] == '\0')
-		return false;
-	return host->has_failed || config->tell == 1 || path_names_process(config->log) ||
-	       (config->tell == (unsigned)report.pid && !is_standard);
-}
-
 void report_inert(const struct config *config, const struct report_host *host)
 {
 	know(config, host);
-	if (is_told(config, host))
+	if (journal_is_told())
 		quietly(journal_announce);
 }
 
