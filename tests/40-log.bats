@@ -329,7 +329,7 @@ reads_fifo() {
 	[[ $(jq -r 'select(.type == "final") | .pid' "{A-1}{pid}.steps.$output.jsonl") -eq $output ]]
 	run env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG='{proc}.jsonl' "$steps" use 1
 	[[ $output == "copool: COPOOL_LOG={proc}.jsonl: after % comes p, n, % or {, and in braces pid or name; there will be no log" ]]
-	[[ ! -e {proc}.jsonl ]]
+	[[ ! -e "{proc}.jsonl" ]]
 }
 
 @test "log: /dev/stderr and /proc/self/fd/1 mean the words" {
