@@ -402,6 +402,14 @@ has_threads() { # PID NUMBER
 	[[ $status -eq 1 && $output == *"none: No such file"* ]]
 	run "$COPOOL" top -n 1 .
 	[[ $status -eq 1 && $output == *"Is a directory"* ]]
+	echo "no log" >text
+	: >empty
+	run "$COPOOL" top -n 1 text
+	[[ $status -eq 1 && $output == *"copool top: text: this is no log of copool: none of its lines is a record" ]]
+	run "$COPOOL" top -n 1 empty
+	[[ $status -eq 1 && $output == *"copool top: empty: there is no record in it" ]]
+	run "$COPOOL" top -n 1 - <text
+	[[ $status -eq 1 && $output == *"copool top: standard input: this is no log"* ]]
 	# A name that begins with digits is a name.
 	cp log 1.jsonl
 	run "$COPOOL" top -n 1 1.jsonl

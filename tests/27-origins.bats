@@ -115,6 +115,11 @@ check_misses() {
 	told=$(counted miss qemu-coroutine) new=$(log_final create_new qemu-coroutine)
 	echo "$told of $new"
 	((new >= 1000 && told % 7 == 0 && told >= new && told < new + 7))
+	# Which is an estimate, and is said to be one.
+	[[ $(log_records origin .every | sort -u) -eq 7 ]]
+	run "$COPOOL" origins "$LOG"
+	[[ $output == "qemu_like, qemu-coroutine: about $told misses, from "*"; estimated: one miss in 7 was recorded"* ]]
+	"$COPOOL" origins --json "$LOG" | jq -e 'all(.origins[]; .is_estimate)'
 }
 
 @test "origins: a C++ program that throws keeps its own unwinder" {

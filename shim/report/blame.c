@@ -8,6 +8,8 @@
 #include "report/names.h"
 #include "report/watch.h"
 
+#include <string.h>
+
 /* What is only needed at the end. */
 struct blame {
 	struct names names;
@@ -29,6 +31,8 @@ static void write_stack(const struct blame *blame, const struct call_stack *stac
 	line_text(line, "pool", pool_name(pool_at(stack->pool)));
 	line_text(line, "kind", kind);
 	line_number(line, "count", count);
+	if (strcmp(kind, "miss") == 0 && watch_every() > 1)
+		line_number(line, "every", watch_every());
 	line_list_begin(line, "frames");
 	if (stack->frames == 0)
 		line_list_add(line, "?");

@@ -73,7 +73,8 @@ void journal_reset(pid_t parent)
 	journal.log.fd = -1;
 	journal.has_announced = journal.has_begun = false;
 	journal.has_log = journal.has_series = journal.complains = false;
-	journal.start_ms = 0;
+	/* From now on, as for who looks at the process from outside, not from its first use of a pool. */
+	journal.start_ms = journal.written_ms = clock_now_ms();
 	journal.parent = parent;
 	journal.is_silent = true;
 	depths_forget();

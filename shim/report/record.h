@@ -63,6 +63,7 @@
  *   pool    the pool's name
  *   kind    "miss"; or "leak": objects that were created there and are alive at exit
  *   count   how many; of misses of which only every N-th is recorded, each counts as N
+ *   every   N, where only every N-th miss is recorded, so that count is an estimate
  *   frames  the call stack, a list of strings, innermost first: "module+0xoffset function", the offset
  *           being that of the call; without the function where it has no name; "0xaddress" outside of
  *           all modules; ["?"] for what is not known

@@ -125,7 +125,7 @@ function showOrigins({ process, pool }) {
 	if (all.length > ORIGINS_SHOWN)
 		rows.push({ cells: ["and " + count(all.length - ORIGINS_SHOWN) + " more", "", ""] });
 	root.querySelector(".scroll").replaceChildren(
-		table([{ name: "call stack", text: true }, { name: "misses" }, { name: "share" }], rows));
+		table([{ name: "call stack", text: true }, { name: all.some((origin) => origin.every > 1) ? "misses, estimated" : "misses" }, { name: "share" }], rows));
 }
 
 function showPools() {
