@@ -13,6 +13,7 @@
 #include "libc/self.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
+#include "report/blame.h"
 #include "report/crash.h"
 #include "report/origin.h"
 #include "report/report.h"
@@ -25,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Written by the constructor, and read by the statistics thread as long as the process lives. */
 static struct {
@@ -56,6 +58,7 @@ enum { HOSTS = sizeof hosts / sizeof *hosts };
 
 static void before_fork(void)
 {
+	blame_fork_prepare();
 	origin_fork_prepare();
 	pool_fork_prepare();
 	poison_fork_prepare();
@@ -66,6 +69,7 @@ static void after_fork_in_parent(void)
 	poison_fork_parent();
 	pool_fork_parent();
 	origin_fork_parent();
+	blame_fork_parent();
 }
 
 static void after_fork_in_child(void)
@@ -74,6 +78,7 @@ static void after_fork_in_child(void)
 	poison_fork_child();
 	pool_fork_child();
 	origin_fork_child();
+	blame_fork_child();
 	watch_fork_child();
 	for (size_t i = 0; i < HOSTS; i++) {
 		if (hosts[i].host->fork_child != NULL)
@@ -110,11 +115,35 @@ static int start_stacks(int error)
 	return 0;
 }
 
+/* Whether the reason is the user's to mend: a library that is missing, or code that may not be changed. */
+static bool is_mendable(int error)
+{
+	return error == -ELIBACC || error == -ELIBBAD || error == -EACCES || error == -EPERM;
+}
+
+/*
+ * Where no log says why a host could not be attached, the standard error does; but not in each of the programs that inherit
+ * what the user has named, only in that which has it, or which `copool run` has started for it.
+ */
+static void note_failure(const struct host *host, int error)
+{
+	bool is_meant =
+	        !shim.outcome.is_another || (host == &host_named && shim.config.tell == (unsigned)getpid());
+
+	shim.has_failed |= is_meant;
+	if (is_meant && shim.config.log[0] == '\0' && (host == &host_named || is_mendable(error)))
+		warn("%s", shim.outcome.detail);
+}
+
 /* Takes the program over for a host. 0; or -errno, and all is as it was. */
 static int start(const struct host *host)
 {
-	int error = host->attach(&shim.config, &shim.outcome);
+	int error;
 
+	shim.outcome.is_another = false;
+	error = host->attach(&shim.config, &shim.outcome);
+	if (error != 0)
+		note_failure(host, error);
 	if (shim.outcome.has_stacks)
 		error = start_stacks(error);
 	if (error != 0)
@@ -171,10 +200,8 @@ static const struct host *start_first(void)
 			return NULL;
 		}
 		is_ready |= is_wanted;
-		shim.outcome.is_another = false;
 		if (is_wanted && start(hosts[i].host) == 0)
 			return hosts[i].host;
-		shim.has_failed |= is_wanted && !shim.outcome.is_another;
 		/* What the user named may be meant for another program of those that inherit the settings. */
 		if (is_wanted && hosts[i].host != &host_named)
 			return NULL;

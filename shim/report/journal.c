@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "libc/clock.h"
+#include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/doubt.h"
 #include "pool/pool.h"
@@ -29,7 +30,7 @@
  * often. So it never fills up in the life of a machine: 64 MiB last for a day at full resolution, and for a
  * week at one sample in a minute.
  */
-enum { STEPS = 20, NOTICE_BYTES = 1024 };
+enum { STEPS = 20, NOTICE_BYTES = 1024, ORIGINS_MS = 1000 };
 
 static struct {
 	const struct config *config; /* written by journal_know, as the next two */
@@ -48,6 +49,7 @@ static struct {
 	uint64_t start_ms;   /* CLOCK_MONOTONIC, as all times here */
 	uint64_t sample_ms;  /* when the next samples are due */
 	uint64_t written_ms; /* when samples were last written to the log */
+	uint64_t blamed_ms;  /* when origins were last written */
 	unsigned dropped;    /* warnings that the queue had no room for, as last said */
 	struct line line;
 } journal;
@@ -322,6 +324,15 @@ static void note_way(void)
 	}
 }
 
+/* Seldom, as it costs more than counters do. */
+static void write_origins(uint64_t now)
+{
+	if (now - journal.blamed_ms < ORIGINS_MS || sandbox_is_tight())
+		return;
+	blame_write(&journal.line, write_line, false);
+	journal.blamed_ms = now;
+}
+
 void journal_sample(void)
 {
 	uint64_t now = clock_now_ms();
@@ -339,6 +350,7 @@ void journal_sample(void)
 	if (journal.has_log && is_log_due(now)) {
 		write_pools(RECORD_SAMPLE, now);
 		journal.written_ms = now;
+		write_origins(now);
 	}
 	journal.sample_ms = now + journal.config->interval_ms;
 }
@@ -361,7 +373,7 @@ void journal_end(void)
 	log_refresh(&journal.log);
 	note_way();
 	write_pools(RECORD_FINAL, clock_now_ms());
-	blame_write(&journal.line, write_line);
+	blame_write(&journal.line, write_line, true);
 	write_warnings();
 	depths_end();
 	log_close(&journal.log);

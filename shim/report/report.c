@@ -313,7 +313,7 @@ void report_start(const struct config *config, const struct report_host *host, b
 void report_inert(const struct config *config, const struct report_host *host)
 {
 	know(config, host);
-	if (journal_is_told())
+	if (journal_is_told() || (config->log[0] == '\0' && warn_is_any() && host->has_failed))
 		quietly(journal_announce);
 }
 

@@ -151,7 +151,9 @@ static void gather(struct places *places, const struct origins *origins, const s
 		        .every = book_counter(record, "every"),
 		};
 
-		add_place(places, &place);
+		/* What was alive at an interval may be gone. */
+		if (place.count > 0)
+			add_place(places, &place);
 	}
 }
 

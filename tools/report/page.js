@@ -109,7 +109,7 @@ function showSamples(c) {
 const ORIGINS_SHOWN = 100;
 
 function showOrigins({ process, pool }) {
-	const all = data.origins.filter((origin) => origin.pid === process.pid && origin.pool === pool.pool)
+	const all = data.origins.filter((origin) => origin.pid === process.pid && origin.pool === pool.pool && origin.count > 0)
 		.sort((a, b) => b.count - a.count);
 	const total = all.reduce((sum, origin) => sum + origin.count, 0);
 	const root = byId("origins");
