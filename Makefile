@@ -30,7 +30,7 @@ SHIM := shim.c exports.c config.c \
 	host/request.c host/sites.c host/stacks.c \
 	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
-	report/quiet.c report/report.c report/utf8.c report/watch.c \
+	report/quiet.c report/report.c report/summary.c report/utf8.c report/watch.c \
 	report/worker.c
 
 COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \

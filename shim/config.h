@@ -26,6 +26,7 @@ struct config {
 	unsigned mode;       /* COPOOL_MODE: an enum config_mode */
 	char log[PATH_MAX];  /* COPOOL_LOG as given, "" when none: see report/path.h for %p, %n */
 	unsigned tell;       /* COPOOL_TELL: see report_inert; 1 = every process, else the one of this id */
+	unsigned summary;    /* COPOOL_SUMMARY: as tell, a line at the end */
 	unsigned log_max_kb; /* COPOOL_LOG_MAX_KB; 0 = no limit */
 	char prometheus[PATH_MAX];         /* COPOOL_PROMETHEUS as given, "" when none: see report/path.h */
 	unsigned interval_ms;              /* COPOOL_INTERVAL_MS */

@@ -17,6 +17,7 @@
 #include "report/crash.h"
 #include "report/origin.h"
 #include "report/report.h"
+#include "report/summary.h"
 #include "report/watch.h"
 #include "stack/poison.h"
 
@@ -256,5 +257,6 @@ __attribute__((destructor)) static void shim_stop(void)
 
 	if (shim.host != NULL)
 		report_stop();
+	summary_say(&shim.config, &shim.report);
 	errno = saved;
 }

@@ -17,12 +17,24 @@
 #include "launch.h"
 #include "settings.h"
 
-enum { KEY_OBSERVE = SETTINGS_LAST };
+enum { KEY_OBSERVE = SETTINGS_LAST, KEY_SUMMARY };
 
 static const struct argp_option options[] = {
         {"observe", KEY_OBSERVE, NULL, 0, "Only count: the program's own pool, if it has one, serves it", 0},
+        {"summary", KEY_SUMMARY, NULL, 0,
+                "Have PROGRAM say in one line on standard error, at its end, what was pooled, or why nothing",
+                0},
         {0},
 };
+
+/* A setting that means this process, and so the program that it becomes. */
+static int set_to_pid(const char *name, int overwrite)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	return setenv(name, pid, overwrite) == 0 ? 0 : errno;
+}
 
 static const struct argp_child children[] = {
         {&settings_report, 0, NULL, 0}, {&settings_pool, 0, NULL, 0}, {0}};
@@ -35,6 +47,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	switch (key) {
 	case KEY_OBSERVE:
 		return setenv("COPOOL_MODE", "observe", 1) == 0 ? 0 : errno;
+	case KEY_SUMMARY:
+		return set_to_pid("COPOOL_SUMMARY", 1);
 	case ARGP_KEY_ARGS:
 		*program = state->argv + state->next;
 		return 0;
@@ -107,9 +121,7 @@ int cmd_run(int argc, char **argv)
 		return EXIT_OURS;
 	}
 	/* The program that was asked for tells why nothing is pooled; its children do not. */
-	char pid[16];
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	setenv("COPOOL_TELL", pid, 0);
+	set_to_pid("COPOOL_TELL", 0);
 	/* Who takes copool by the hand is told when it falls; a value that is there already counts more. */
 	setenv("COPOOL_CRASH_NOTE", "1", 0);
 	status = launch_prepare(&launch, "run", program);
