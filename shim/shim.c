@@ -8,6 +8,7 @@
  */
 #include "config.h"
 #include "host/host.h"
+#include "libc/clock.h"
 #include "libc/elsewhere.h"
 #include "libc/real.h"
 #include "libc/self.h"
@@ -27,7 +28,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Written by the constructor, and read by the statistics thread as long as the process lives. */
 static struct {
@@ -129,7 +129,7 @@ static bool is_mendable(int error)
 static void note_failure(const struct host *host, int error)
 {
 	bool is_meant =
-	        !shim.outcome.is_another || (host == &host_named && shim.config.tell == (unsigned)getpid());
+	        !shim.outcome.is_another || (host == &host_named && shim.config.tell == (unsigned)clock_pid());
 
 	shim.has_failed |= is_meant;
 	if (is_meant && shim.config.log[0] == '\0' && (host == &host_named || is_mendable(error)))

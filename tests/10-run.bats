@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # copool run: what the program gets, and which programs are refused, with which words and status.
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand
+# shellcheck disable=SC2054 # the commas belong to QEMU's options
 
 load lib/helper
 load lib/qemu

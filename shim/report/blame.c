@@ -4,6 +4,7 @@
  */
 #include "report/blame.h"
 
+#include "libc/clock.h"
 #include "libc/real.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
@@ -13,7 +14,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 enum { FORK_WAITS = 2000 }; /* of a ms each */
 
@@ -140,7 +140,7 @@ void blame_fork_prepare(void)
 	for (int i = 0; watch_callers() != NULL && !is_forking && i < FORK_WAITS; i++) {
 		is_forking = pthread_mutex_trylock(&naming) == 0;
 		if (!is_forking)
-			nanosleep(&(struct timespec){0, 1000000}, NULL);
+			clock_sleep_us(1000);
 	}
 }
 
