@@ -128,8 +128,8 @@ static bool is_mendable(int error)
  */
 static void note_failure(const struct host *host, int error)
 {
-	bool is_meant =
-	        !shim.outcome.is_another || (host == &host_named && shim.config.tell == (unsigned)clock_pid());
+	bool is_meant = !shim.outcome.is_another ||
+	                (host == &host_named && shim.config.tell == (unsigned)clock_pid());
 
 	shim.has_failed |= is_meant;
 	if (is_meant && shim.config.log[0] == '\0' && (host == &host_named || is_mendable(error)))

@@ -64,7 +64,7 @@ without_time() {
 # ---- show PID ----
 
 @test "show PID: what is counted from outside is what the final records say of a process at rest" {
-	start_pooled COPOOL_DECAY_MS=0 "$steps" use 1000 use 100 touch used wait go
+	start_pooled COPOOL_DECAY_MS=0 COPOOL_INTERVAL_MS=3600000 "$steps" use 1000 use 100 touch used wait go
 	wait_until 10 test -e used
 	"$COPOOL" show --json "$pid" | jq -c '.processes[0].pools[]' | without_time >outside
 	touch go

@@ -154,7 +154,8 @@ burst() {
 	watch_over "$child"
 	# Its log says the time as who looks at it from outside, although it uses its pool only now.
 	uptime() { "$COPOOL" show --json "$child" | jq '.processes[0].pools[0].uptime_ms'; }
-	wait_until 10 eval '(($(uptime) > 1000))'
+	is_old() { (($(uptime) > 1000)); }
+	wait_until 10 is_old
 	early=$(uptime)
 	burst
 	wait_until 10 sample_is "$child" '.create_local > 1000'

@@ -82,6 +82,7 @@ hands_through() {
 	[[ $status -eq 0 && $output == "copool: nothing is pooled: the function box_crop was not found"$'\n'"boxes "* ]]
 	run env LD_PRELOAD="$COPOOL_SO" COPOOL_CREATE=box_cake/0 COPOOL_DESTROY=box_drop "$GUESTS/named" plain 10
 	[[ $output == "copool: nothing is pooled: the function box_cake was not found"$'\n'"boxes "* ]]
+	# shellcheck disable=SC2016 # for the other shell to expand
 	run "$COPOOL" run --create=box_cake/0 --destroy=box_crop sh -c 'ls -d /; "$0" plain 10' "$GUESTS/named"
 	[[ $output == "copool: nothing is pooled: the function box_cake was not found"$'\n/\n'"boxes "* ]]
 	run env LD_PRELOAD="$COPOOL_SO" COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop ls -d /

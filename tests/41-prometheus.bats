@@ -116,7 +116,7 @@ has_creates() { # FILE
 
 @test "prometheus: without a log, a folder that is not there is told at the start" {
 	run --separate-stderr env LD_PRELOAD="$COPOOL_SO" COPOOL_PROMETHEUS="$PWD/nowhere/a.prom" \
-		php -n -r '$f = new Fiber(fn() => 1); $f->start(); echo "fine";'
+		php -n -r "\$f = new Fiber(fn() => 1); \$f->start(); echo \"fine\";"
 	# shellcheck disable=SC2154 # run sets it
 	[[ $status -eq 0 && $output == fine && $(wc -l <<<"$stderr") -eq 1 ]]
 	[[ $stderr == "copool: COPOOL_PROMETHEUS=$PWD/nowhere/a.prom: No such file or directory; it is tried again at each interval" ]]
