@@ -242,9 +242,11 @@ __attribute__((constructor)) static void shim_start(void)
 		shim.later.detail = shim.host->withdrawn;
 		shim.report.later = &shim.later;
 	}
-	if (shim.host == NULL)
+	if (shim.host == NULL) {
 		report_inert(&shim.config, &shim.report);
-	else if (shim.outcome.is_waiting)
+		/* Many a program closes its standard error before it is our turn at the end. */
+		summary_say(&shim.config, &shim.report);
+	} else if (shim.outcome.is_waiting)
 		report_wait(&shim.config, &waiting, &shim.report);
 	else
 		report_start(&shim.config, &shim.report, shim.host == &host_qemu);
@@ -255,8 +257,9 @@ __attribute__((destructor)) static void shim_stop(void)
 {
 	int saved = errno;
 
-	if (shim.host != NULL)
+	if (shim.host != NULL) {
 		report_stop();
-	summary_say(&shim.config, &shim.report);
+		summary_say(&shim.config, &shim.report);
+	}
 	errno = saved;
 }

@@ -5,7 +5,9 @@
 struct config;
 struct report_host;
 
-/* Says on the standard error what was pooled, or why nothing, if that is asked for. In the destructor, after report_stop. */
+/*
+ * Says on the standard error what was pooled, or why nothing, if that is asked for. In the destructor, after
+ * report_stop; or in the constructor, where nothing will be. */
 void summary_say(const struct config *config, const struct report_host *host);
 
 #endif
