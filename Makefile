@@ -23,12 +23,12 @@ SHIM := shim.c exports.c config.c \
 	pool/census.c pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
 	pool/remainder.c pool/retire.c pool/serve.c pool/stock.c pool/tally.c pool/thread.c pool/trim.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/locked.c stack/orphans.c stack/poison.c \
-	stack/reclaim.c stack/trust.c \
-	patch/access.c patch/decode.c patch/elf.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
-	host/ceiling.c host/classes.c host/label.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
+	stack/reclaim.c stack/roots.c stack/trust.c stack/upper.c \
+	patch/access.c patch/decode.c patch/elf.c patch/extent.c patch/imports.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
+	host/ceiling.c host/classes.c host/contexts.c host/label.c host/late.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
 	host/qemu_code.c host/qemu_symbols.c \
-	host/request.c host/sites.c host/stacks.c \
-	report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
+	host/request.c host/sites.c host/stacks.c host/unload.c \
+	report/bell.c report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
 	report/quiet.c report/report.c report/summary.c report/utf8.c report/watch.c \
 	report/worker.c
@@ -43,8 +43,8 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
-	decode_test elf_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
-	callers_test origin_test guard_test arena_test classes_test depth_test locked_test reclaim_test trust_test mappings_test sites_test \
+	decode_test elf_test imports_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
+	callers_test origin_test guard_test arena_test classes_test depth_test late_test locked_test reclaim_test roots_test trust_test upper_test mappings_test sites_test \
 	pool_test depot_stress_test front_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
 	readers_test
 
@@ -61,7 +61,7 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
 FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := aside.c calls.c count_contexts.c crashes.c deep.c faults.c handler.c hostile.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
+GUESTS := advises.c aside.c calls.c count_contexts.c crashes.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
 	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
@@ -74,14 +74,15 @@ SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint 10-run 11-observe 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
-	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
+	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
-	60-install 70-baseline 71-model 72-aarch64 90-bootstrap
+	60-install 61-boost 70-baseline 71-model 72-aarch64 90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
 READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)
 
 # What one program needs beyond the rest.
+UNIT_FLAGS_late_test       := -rdynamic
 UNIT_FLAGS_origin_test     := -rdynamic
 UNIT_FLAGS_patch_test      := -rdynamic
 UNIT_FLAGS_readers_test     = $(READERS)
@@ -94,6 +95,8 @@ GUEST_FLAGS_calls          := -Wl,-z,now
 GUEST_FLAGS_count_contexts := -shared -fPIC
 GUEST_FLAGS_crashes        := -rdynamic
 GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
+GUEST_FLAGS_late_known     := -shared -fPIC
+GUEST_FLAGS_late_other     := -shared -fPIC
 GUEST_FLAGS_liar           := -shared -fPIC
 # Of functions that call no others, callers shall not know which registers survive them.
 GUEST_FLAGS_named          := -fno-ipa-ra
@@ -307,7 +310,7 @@ bench-scaling: all pools  ## how it grows with processors, objects, threads, pro
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/scaling/run
 
 bench: all bench-pools  ## the pools compared, on this machine
-	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run
+	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/run $(BENCH_ARGS)
 
 bench-vm: all  ## a virtual machine with busy disks: how many coroutines, how many of them new; a quarter of an hour
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/bench/vm/run $(VM_ARGS)

@@ -3,11 +3,13 @@
  * real_… in libc/real.c, so that nothing recurses by accident. Those about signals hide a handler of ours.
  */
 #include "host/stacks.h"
+#include "host/unload.h"
 #include "libc/real.h"
 #include "libc/sandbox.h"
 #include "report/crash.h"
 #include "report/report.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
@@ -62,6 +64,11 @@ EXPORT int mlock(const void *address, size_t bytes)
 EXPORT int mlock2(const void *address, size_t bytes, unsigned flags)
 {
 	return hook_mlock2(address, bytes, flags);
+}
+
+EXPORT int dlclose(void *library)
+{
+	return hook_dlclose(library);
 }
 
 /* The filter can be looked at when the kernel has been able to. */

@@ -2,12 +2,14 @@
  * The order of start, and its reverse:
  *
  *	constructor: settings -> libc beneath us -> which host -> attach it -> fork handlers -> statistics
+ *	later:       where there was none, and a library brings it: attach it -> statistics
  *	destructor:  statistics. Patches stay: threads may still be inside a hook, and the program is ending.
  *
- * Runs before the program's own initialisers, and changes nothing in a program that has nothing to pool.
+ * The constructor runs before the program's own initialisers, and changes nothing in a program that has nothing to pool.
  */
 #include "config.h"
 #include "host/host.h"
+#include "host/late.h"
 #include "libc/clock.h"
 #include "libc/elsewhere.h"
 #include "libc/real.h"
@@ -28,14 +30,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Written by the constructor, and read by the statistics thread as long as the process lives. */
 static struct {
 	struct config config;
 	struct host_outcome outcome;
 	bool has_failed;                  /* a host that knows the program could not be attached */
-	struct report_host report, later; /* the second once a pool was withdrawn */
+	struct host_outcome late_outcome; /* of a host that is attached in the midst of the program */
+	struct report_host report, later; /* the second once a pool was withdrawn, or a host has come late */
 	const struct host *host;          /* the one that is attached; NULL: none */
+	bool is_claimed;                  /* a host was wanted, attached or not */
 } shim;
 
 static const struct report_host waiting = {
@@ -57,8 +62,20 @@ static const struct {
 
 enum { HOSTS = sizeof hosts / sizeof *hosts };
 
+/*
+ * Where nothing has come yet there is nothing to be done: whatever is written costs a page of memory on both sides, and
+ * most children become another program. Of what the thread that forks has done it tells itself.
+ */
+static __thread struct {
+	bool is_prepared;
+	pid_t forked_by; /* the process began with this thread, and a fork by that one; 0: it did not */
+} own_fork;
+
 static void before_fork(void)
 {
+	own_fork.is_prepared = !late_is_waiting();
+	if (!own_fork.is_prepared)
+		return;
 	blame_fork_prepare();
 	origin_fork_prepare();
 	pool_fork_prepare();
@@ -67,6 +84,8 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
+	if (!own_fork.is_prepared)
+		return;
 	poison_fork_parent();
 	pool_fork_parent();
 	origin_fork_parent();
@@ -75,6 +94,11 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
+	/* Where nothing can come any more there is not even a system call. */
+	own_fork.forked_by = late_is_waiting() && report_may_arrive() ? getppid() : 0;
+	/* What has come meanwhile, in another thread, was not at rest: pool_fork_child() takes it so. */
+	if (!own_fork.is_prepared && late_is_waiting())
+		return;
 	elsewhere_fork_child();
 	poison_fork_child();
 	pool_fork_child();
@@ -136,6 +160,11 @@ static void note_failure(const struct host *host, int error)
 		warn("%s", shim.outcome.detail);
 }
 
+static bool hear_of_forks(void)
+{
+	return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+}
+
 /* Takes the program over for a host. 0; or -errno, and all is as it was. */
 static int start(const struct host *host)
 {
@@ -149,10 +178,17 @@ static int start(const struct host *host)
 		error = start_stacks(error);
 	if (error != 0)
 		return error;
-	if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0)
+	if (!hear_of_forks())
 		warn("there was no memory to hear of forks: children write no statistics");
 	return 0;
 }
+
+/* The sanitizers' own functions, where a program has them: the loader has looked for them already. */
+#define SANITIZER(function) extern void function(void) __attribute__((weak))
+SANITIZER(__asan_init);
+SANITIZER(__hwasan_init);
+SANITIZER(__msan_init);
+SANITIZER(__tsan_init);
 
 /*
  * What a program is checked by that was built with a sanitizer: it follows stacks from mmap to munmap, and
@@ -160,23 +196,14 @@ static int start(const struct host *host)
  */
 static const char *sanitizer(void)
 {
-	static const struct {
-		const char *function, *name;
-	} known[] = {
-	        {"__asan_init", "AddressSanitizer"},
-	        {"__hwasan_init", "HWAddressSanitizer"},
-	        {"__msan_init", "MemorySanitizer"},
-	        {"__tsan_init", "ThreadSanitizer"},
-	};
-
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	return NULL; /* it is ourselves who are checked */
 #endif
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-		if (real_has(known[i].function))
-			return known[i].name;
-	}
-	return NULL;
+	return __asan_init != NULL     ? "AddressSanitizer"
+	       : __hwasan_init != NULL ? "HWAddressSanitizer"
+	       : __msan_init != NULL   ? "MemorySanitizer"
+	       : __tsan_init != NULL   ? "ThreadSanitizer"
+	                               : NULL;
 }
 
 /* The first host that the program, or the user, wants and that can be had; NULL: none. */
@@ -201,6 +228,7 @@ static const struct host *start_first(void)
 			return NULL;
 		}
 		is_ready |= is_wanted;
+		shim.is_claimed |= is_wanted;
 		if (is_wanted && start(hosts[i].host) == 0)
 			return hosts[i].host;
 		/* What the user named may be meant for another program of those that inherit the settings. */
@@ -208,6 +236,43 @@ static const struct host *start_first(void)
 			return NULL;
 	}
 	return NULL;
+}
+
+/*
+ * In the midst of the program, with other threads, perhaps in a signal handler, or under the loader's lock: nothing here
+ * takes a lock of libc's, or memory.
+ */
+static bool come_late(void)
+{
+	shim.late_outcome.is_late = true;
+	if (!report_may_arrive() || pools_init(shim.config.decay_ms, report_wake) != 0 ||
+	        host_stacks.attach(&shim.config, &shim.late_outcome) != 0)
+		return false;
+	shim.host = &host_stacks;
+	if (shim.config.crash_note)
+		crash_start(is_moved_code);
+	shim.later = (struct report_host){
+	        .name = shim.host->name,
+	        .mode = shim.late_outcome.mode,
+	        .way = shim.late_outcome.way,
+	        .detail = shim.late_outcome.detail,
+	        .cap = shim.late_outcome.cap,
+	};
+	report_arrive(&shim.later, own_fork.forked_by);
+	return true;
+}
+
+/* Nothing was found: a library that the program loads may bring it. Only the program's own start can prepare for that. */
+static void wait_for_more(void)
+{
+	if (shim.is_claimed || shim.config.host != CONFIG_HOST_AUTO || sanitizer() != NULL ||
+	        !hear_of_forks()) {
+		report_inert(&shim.config, &shim.report);
+		return;
+	}
+	watch_start();
+	report_wait(&shim.config, &shim.report);
+	host_stacks.wait(come_late);
 }
 
 __attribute__((constructor)) static void shim_start(void)
@@ -243,13 +308,15 @@ __attribute__((constructor)) static void shim_start(void)
 		shim.report.later = &shim.later;
 	}
 	if (shim.host == NULL) {
-		report_inert(&shim.config, &shim.report);
+		wait_for_more();
 		/* Many a program closes its standard error before it is our turn at the end. */
 		summary_say(&shim.config, &shim.report);
-	} else if (shim.outcome.is_waiting)
-		report_wait(&shim.config, &waiting, &shim.report);
-	else
+	} else if (shim.outcome.is_waiting) {
+		report_wait(&shim.config, &waiting);
+		report_arrive(&shim.report, 0);
+	} else {
 		report_start(&shim.config, &shim.report, shim.host == &host_qemu);
+	}
 	errno = saved;
 }
 
@@ -257,6 +324,7 @@ __attribute__((destructor)) static void shim_stop(void)
 {
 	int saved = errno;
 
+	/* Else not a system call: one could be death, in a sandbox. */
 	if (shim.host != NULL) {
 		report_stop();
 		summary_say(&shim.config, &shim.report);

@@ -17,11 +17,12 @@ setup() {
 # What libcopool.so takes from libc, and has no way to fail as it is used.
 CANNOT_FAIL='
 	_ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__	not called
+	__asan_init __hwasan_init __msan_init __tsan_init	not called
 	__environ environ __progname program_invocation_short_name __libc_single_threaded	data
 	__errno_location __stack_chk_fail gnu_get_libc_version strerrordesc_np
 	__memcpy_chk __snprintf_chk __sprintf_chk __vsnprintf_chk memcmp memcpy memmove memrchr memset sigabbrev_np
 	snprintf strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr strtol strtoul strtoull	neither allocate nor call the system as used
-	geteuid getauxval gettid pthread_self sched_yield sysconf uname	always known
+	geteuid getauxval getppid gettid pthread_self sched_yield sysconf uname	always known
 	pthread_attr_destroy pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_setcancelstate pthread_sigmask sigaddset sigemptyset sigfillset sigismember	of good arguments
 	makecontext swapcontext	make no system call that may fail
 	dl_iterate_phdr dlclose dlerror secure_getenv	nothing that is missing is an error
@@ -120,6 +121,12 @@ all_faults() {
 
 @test "faults: a program with nothing to pool does what it did, whatever fails" {
 	each_fault "$(all_faults)" /bin/echo fine
+	check_fault_logs
+}
+
+@test "faults: a program whose coroutines come with a library does what it did, whatever fails" {
+	requires_guest late late_known
+	each_fault "$(all_faults)" "$GUESTS/late" fork "$GUESTS/late_known"
 	check_fault_logs
 }
 

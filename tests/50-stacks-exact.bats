@@ -187,21 +187,110 @@ same_mappings() {
 	(($(du -k core* | cut -f 1) < 32 << 10))
 }
 
-@test "reserved: stacks that are opened above their guard behave the same, and recycled ones make no system call" {
+# calls_of COMMAND...: how many system calls that concern mappings it makes.
+calls_of() {
+	strace -f -o "$BATS_TEST_TMPDIR/strace" -e trace=mmap,munmap,mprotect,madvise "$@" >/dev/null
+	grep -c '(' "$BATS_TEST_TMPDIR/strace"
+}
+
+# few_calls MOST WORD...: of a guest's lives of stacks, 10,000 more cost MOST calls at most; # stands for the rounds.
+few_calls() {
+	local most=$1 few many
+	shift
+	requires strace
+	few=$(calls_of env LD_PRELOAD="$COPOOL_SO" "${@//#/100}") many=$(calls_of env LD_PRELOAD="$COPOOL_SO" "${@//#/600}")
+	echo "$few calls for 2000 stacks, $many for 12000: ${*}"
+	((many - few <= most))
+}
+
+@test "reserved: stacks that are opened above their guard or between two behave the same, and recycled ones make no system call" {
 	requires_guest reserved
+	local means kind
+	for means in auto poison mprotect; do
+		for kind in 300 '300 between' odd; do
+			# shellcheck disable=SC2086 # several words
+			same_twin COPOOL_GUARD=$means "$GUESTS/reserved" $kind
+			# shellcheck disable=SC2086
+			same_twin COPOOL_GUARD=$means COPOOL_ZERO=1 "$GUESTS/reserved" $kind
+		done
+	done
+	few_calls 20 "$GUESTS/reserved" '#'
+	few_calls 20 "$GUESTS/reserved" '#' between
+	few_calls 20 COPOOL_GUARD=mprotect "$GUESTS/reserved" '#' between
+}
+
+@test "reserved: without MAP_STACK they are learned on request, come zeroed, and are unlearned by the first that is treated otherwise" {
+	requires_guest reserved
+	local means kind
+	unset COPOOL_HOST
+	for means in auto poison mprotect; do
+		rm -f "$LOG"
+		same_twin COPOOL_LEARN=1 COPOOL_GUARD=$means "$GUESTS/reserved" 100 plain between zero
+		(($(log_final create_local) + $(log_final create_depot) > 1900))
+		check_balance
+		for kind in never bottom reading parts; do
+			rm "$LOG"
+			same_twin COPOOL_LEARN=1 COPOOL_GUARD=$means "$GUESTS/reserved" exception $kind plain between zero
+			(($(log_final create_local) + $(log_final create_depot) + $(log_final create_new) < 250)) # of 600
+			check_balance
+		done
+	done
+	rm "$LOG"
+	same_twin COPOOL_STACK_SIZE=262144 "$GUESTS/reserved" 100 plain zero
+	(($(log_final create_local) + $(log_final create_depot) > 1900))
+	rm "$LOG"
+	same_twin COPOOL_LEARN=1 COPOOL_MODE=observe "$GUESTS/reserved" 100 plain between
+	(($(log_final create_new) > 1900))
+	few_calls 10020 COPOOL_LEARN=1 "$GUESTS/reserved" '#' plain between # to clear it; without us three
+}
+
+@test "reserved: an overflow into the guard below or above a recycled one kills by SIGSEGV" {
+	requires_guest reserved
+	local means side
+	for means in auto mprotect; do
+		for side in below above; do
+			run_pooled COPOOL_GUARD=$means "$GUESTS/reserved" overflow $side
+			[[ $status -eq 139 && $output == *'at the edge'* && $output != *beyond* ]]
+		done
+	done
+}
+
+@test "guards: those that are opened again before munmap unlearn no call, and cost two system calls a life" {
+	requires_guest guards
 	local means
 	for means in auto poison mprotect; do
-		same_twin COPOOL_HOST=stacks COPOOL_GUARD=$means "$GUESTS/reserved" 300
-		same_twin COPOOL_HOST=stacks COPOOL_GUARD=$means "$GUESTS/reserved" odd
+		same_twin COPOOL_GUARD=$means "$GUESTS/guards" opened 100
+		rm "$LOG"
+		same_twin COPOOL_LEARN=1 COPOOL_GUARD=$means "$GUESTS/guards" opened 100 plain
+		(($(log_final create_local) + $(log_final create_depot) > 1900))
+		check_balance
 	done
-	requires strace
-	calls_of() {
-		strace -f -o "$BATS_TEST_TMPDIR/strace" -e trace=mmap,munmap,mprotect,madvise \
-			env COPOOL_HOST=stacks LD_PRELOAD="$COPOOL_SO" "$GUESTS/reserved" "$1" >/dev/null
-		grep -c '(' "$BATS_TEST_TMPDIR/strace"
-	}
-	local few many
-	few=$(calls_of 10) many=$(calls_of 510)
-	echo "$few calls for 200 stacks, $many for 10200"
-	((many - few < 20))
+	few_calls 20020 "$GUESTS/guards" opened '#' # without us four
+}
+
+@test "guards: those that a program installs by madvise are recycled, cost nothing, and are not there for who installs none" {
+	requires_guest guards
+	local kind variables
+	for variables in A=1 COPOOL_GUARD=poison COPOOL_GUARD=mprotect COPOOL_ZERO=1 COPOOL_STACK_SIZE=65536 \
+		COPOOL_LEARN=1; do
+		for kind in 'advised 100' 'some 10' 'some 100' 'other 10' 'other 100' 'other 100 plain'; do
+			# shellcheck disable=SC2086 # several words
+			same_twin "$variables" "$GUESTS/guards" $kind
+			check_balance
+		done
+	done
+	if "$GUESTS/guards" can; then
+		few_calls 20 "$GUESTS/guards" advised '#'
+	fi
+}
+
+@test "guards: an overflow into one that the program installed kills by SIGSEGV, on a first stack and on a recycled one" {
+	requires_guest guards
+	local means rounds
+	for means in auto mprotect; do
+		for rounds in 0 10 100; do
+			run_pooled COPOOL_GUARD=$means "$GUESTS/guards" overflow $rounds
+			[[ $status -eq 139 && $output == *'at the edge'* && $output != *beyond* ]]
+		done
+	done
 }

@@ -125,6 +125,89 @@ served() {
 	(($(served coro) > 100))
 }
 
+@test "systemc: threads are pooled by themselves, and recycled ones cost no system call" {
+	requires g++ strace
+	requires_package libsystemc-dev
+	cat >simulation.cc <<-'END'
+		#define SC_INCLUDE_DYNAMIC_PROCESSES
+		#include <systemc>
+		#include <cstdio>
+		#include <cstdlib>
+		using namespace sc_core;
+		SC_MODULE(Top)
+		{
+			long rounds, sum = 0;
+			SC_HAS_PROCESS(Top);
+			Top(sc_module_name name, long rounds) : sc_module(name), rounds(rounds) { SC_THREAD(run); }
+			void child(int number)
+			{
+				volatile char kept[500];
+				for (int i = 0; i < 500; i++)
+					kept[i] = char(i + number);
+				wait(1, SC_NS);
+				for (int i = 0; i < 500; i++)
+					sum += kept[i] == char(i + number);
+			}
+			void run()
+			{
+				for (long round = 0; round < rounds; round++) {
+					for (int i = 0; i < 20; i++)
+						sc_spawn(sc_bind(&Top::child, this, i));
+					wait(2, SC_NS);
+				}
+			}
+		};
+		int sc_main(int count, char **argument)
+		{
+			Top top("top", count > 1 ? std::atol(argument[1]) : 100);
+			sc_start();
+			std::printf("%ld at %s\n", top.sum, sc_time_stamp().to_string().c_str());
+			return 0;
+		}
+	END
+	g++ -O1 -o simulation simulation.cc -lsystemc
+	export SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1
+	same_twin ./simulation
+	[[ $status -eq 0 && $output == '1000000 at 200 ns' ]]
+	(($(served 'stack 262144 systemc') > 1900))
+	check_balance
+	calls() {
+		strace -f -o calls -e trace=mmap,munmap,mprotect,madvise env LD_PRELOAD="$COPOOL_SO" ./simulation "$1" >/dev/null
+		grep -c '(' calls
+	}
+	local few many
+	few=$(calls 100) many=$(calls 600)
+	echo "$few calls for 2000 threads, $many for 12000"
+	((many - few < 100))
+}
+
+@test "nix: files go into a store, through its streams, and come out as they were" {
+	requires nix-store nix-instantiate
+	mkdir -p files/folder home store/etc
+	for i in {1..60}; do
+		head -c $((i * i * 97)) /dev/zero | tr '\0' "$i" >"files/folder/$i"
+	done
+	printf 'sandbox = false\nbuild-users-group =\n' >store/etc/nix.conf
+	cat >load.sh <<-'END'
+		set -e
+		export HOME=$PWD/home NIX_REMOTE= NIX_STORE_DIR=$PWD/store/store NIX_STATE_DIR=$PWD/store/var
+		export NIX_LOG_DIR=$PWD/store/log NIX_CONF_DIR=$PWD/store/etc
+		chmod -R u+w store/store back 2>/dev/null && rm -r store/store store/var back || :
+		path=$(nix-store --add "$PWD/files")
+		nix-store --export "$path" >exported
+		nix-store --delete "$path" >/dev/null 2>&1
+		nix-store --import <exported
+		nix-store --dump "$path" | nix-store --restore back
+		diff -r files back && echo same
+		nix-store --verify --check-contents 2>&1 | tail -n 1
+		nix-instantiate --eval --strict -E 'builtins.foldl'"'"' (sum: n: sum + n) 0 (builtins.genList (n: n) 1000)'
+	END
+	same_twin COPOOL_HOST=auto bash load.sh
+	[[ $status -eq 0 && $output == *same*499500* ]]
+	same_twin COPOOL_LEARN=1 COPOOL_HOST=stacks bash load.sh
+	[[ $status -eq 0 && $output == *same*499500* ]]
+}
+
 @test "python: greenlet's frame chunks are pooled when their size is named, and come zeroed" {
 	requires_package python3-greenlet
 	cat >greenlets.py <<-'END'

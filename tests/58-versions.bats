@@ -150,7 +150,13 @@ check_qemu() { # RELEASE
 	check_servers
 }
 
-check_php() { # PROGRAM RELEASE
+# Under strace, which sees from outside what is done inside.
+strace_inside() { # strace -f -o FILE COMMAND...
+	variables pooled
+	run_shown "${@:1:4}" "${enter[@]}" "$root" "$PWD" "$(realpath "$COPOOL_BUILD")" "${variables[@]}" "${@:5}"
+}
+
+check_php() { # PROGRAM RELEASE CALLS: that it makes for each fiber without copool
 	fibers_php
 	same_inside "$bin/$1" -n fibers.php
 	rm "$LOG"
@@ -160,6 +166,7 @@ check_php() { # PROGRAM RELEASE
 	[[ $(log_open mode) == pool ]]
 	(($(log_final create_local) > 19000))
 	note "$1" "$2"
+	no_calls strace_inside "$bin/$1" "$3"
 }
 
 # elsewhere NAME SUITE PACKAGE...: programs of another release that run with this machine's libc; what else they need
@@ -179,13 +186,13 @@ elsewhere() {
 }
 
 @test "QEMU and PHP of this machine's release" {
-	requires qemu-img qemu-system-x86_64 php socat
+	requires qemu-img qemu-system-x86_64 php socat strace
 	root=/
 	# shellcheck source=/dev/null
 	release=$(. /etc/os-release && echo "$VERSION_ID")
 	check_qemu "$release"
 	rm "$LOG"
-	check_php php "$release"
+	check_php php "$release" 4
 }
 
 QEMU_PACKAGES=(base-files coreutils libc-bin qemu-utils qemu-system-x86)
@@ -206,22 +213,71 @@ QEMU_PACKAGES=(base-files coreutils libc-bin qemu-utils qemu-system-x86)
 
 @test "QEMU of Debian 13, with its libc and decoder" {
 	requires socat
-	requires_release debian-13 trixie "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
+	requires_release debian-13 trixie "${QEMU_PACKAGES[@]}" libzydis4.1
 	check_qemu 13
 }
 
+PHP_PACKAGES=(base-files coreutils libc-bin)
+
 @test "PHP of Debian 13, with its libc" {
-	requires_release debian-13 trixie "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
-	check_php php8.4 13
+	requires strace
+	requires_release php-13 trixie "${PHP_PACKAGES[@]}" php8.4-cli
+	check_php php8.4 13 5
 }
 
 @test "QEMU of Debian sid, with its libc and decoder" {
 	requires socat
-	requires_release debian-sid sid "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
+	requires_release debian-sid sid "${QEMU_PACKAGES[@]}" libzydis4.1
 	check_qemu sid
 }
 
 @test "PHP of Debian sid, with its libc" {
-	requires_release debian-sid sid "${QEMU_PACKAGES[@]}" libzydis4.1 php8.4-cli
-	check_php php8.4 sid
+	requires strace
+	requires_release php-sid sid "${PHP_PACKAGES[@]}" php8.4-cli
+	check_php php8.4 sid 5
+}
+
+@test "PHP as new as Debian experimental has it, with its libc" {
+	local newest
+	requires strace
+	newest=$(under_lock newest_php experimental) || skip "Debian's experimental cannot be had here"
+	requires_release "$newest-experimental" experimental "${PHP_PACKAGES[@]}" "$newest-cli"
+	check_php "$newest" experimental 5
+}
+
+# The recursor keeps 100 stacks a thread, and resolves 400 names at once here.
+@test "PowerDNS's recursor of Debian 13: answers as it did, and its stacks are pooled by themselves" {
+	local mode port from count=20000 root=$CACHE/pdns-13
+	requires_guest dns
+	requires_release pdns-13 trixie pdns-recursor base-files coreutils
+	for mode in stock pooled; do
+		port=$("$GUESTS/dns" port) from=$("$GUESTS/dns" port)
+		start_stock "$GUESTS/dns" serve "$from" 20
+		cat >recursor.yml <<-END
+			incoming: {listen: ['127.0.0.1:$port']}
+			outgoing: {dont_query: []}
+			recursor:
+			  threads: 2
+			  write_pid: false
+			  socket_dir: '$PWD'
+			  forward_zones: [{zone: test, forwarders: ['127.0.0.1:$from']}]
+			dnssec: {validation: off}
+			packetcache: {disable: true}
+		END
+		variables "$mode"
+		start "${enter[@]}" "$root" "$PWD" "$(realpath "$COPOOL_BUILD")" "${variables[@]}" \
+			/usr/sbin/pdns_recursor --config-dir="$PWD"
+		wait_until 20 grep -q 'Enabled multiplexer' "$BATS_TEST_TMPDIR/output.$pid"
+		run_stock "$GUESTS/dns" ask "$port" "$count" 400
+		[[ $output == "$count answered, $count rightly" ]]
+		if [[ $mode == pooled ]]; then
+			# It gives up capabilities at its start, so there are no samples; but its counters can be read.
+			run_shown "$COPOOL" show "$pid"
+			[[ $output == *'stack 208896 pdns '* ]]
+		fi
+		inside stock /usr/bin/rec_control --socket-dir="$PWD" quit-nicely
+		ended "$pid"
+	done
+	(($(log_final create_local) + $(log_final create_depot) > 10 * $(log_final create_new)))
+	check_balance
 }

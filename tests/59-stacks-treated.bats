@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Stacks that a program treats in ways of its own: what it may do next is what it may do without the shim, what it
 # has unmapped does not count as alive, and no stack comes to lie in what is not one.
+# shellcheck disable=SC2030,SC2031 # bats runs each test in a shell of its own
 
 load lib/helper
 
@@ -26,6 +27,55 @@ setup() {
 	same_twin COPOOL_PROMETHEUS="$PWD/stacks.prom" "$treats" end closed 200
 	[[ $status -eq 0 ]]
 	[[ $(log_final live) -eq 0 && $(log_final pooled) -le 1 ]]
+}
+
+@test "treated: advice about huge pages says and does what it did, on all of a stack and on parts" {
+	requires_guest advises
+	[[ -e /sys/kernel/mm/transparent_hugepage ]] || skip "this kernel has no huge pages"
+	for guard in auto mprotect poison; do
+		same_twin COPOOL_GUARD=$guard "$GUESTS/advises" ranges
+		[[ $status -eq 0 && $output == *'all but a byte: 0 untouched'*'now no huge pages' ]]
+		same_twin COPOOL_GUARD=$guard "$GUESTS/advises" minds
+		[[ $status -eq 0 && $output == *'there huge pages'*'none again: 0 untouched'*'there no huge pages'* ]]
+	done
+}
+
+@test "treated: where the kernel refuses that advice, it refuses it here" {
+	requires_guest advises
+	FILTER='/^(there|now) /d' # what they are without it is not the advice's
+	for error in 22 1 11; do # EINVAL, as one without huge pages; EPERM; EAGAIN
+		same_twin "$GUESTS/advises" refused $error ranges
+		[[ $status -eq 0 && $output == *'all: -1'* ]]
+	done
+}
+
+# advices PRELOAD COMMAND...: how often it makes a system call for advice, in $advices.
+advices() {
+	rm -f "$LOG"
+	run_shown strace -f -c -e trace=madvise -o counts -E LD_PRELOAD="$1" -E COPOOL_LOG="$LOG" "${@:2}"
+	[[ $status -eq 0 ]]
+	advices=$(awk '$NF == "madvise" { print $4 }' counts)
+}
+
+@test "treated: stacks that are told to have no huge pages cost no system call for it, but where it was refused" {
+	requires_guest advises
+	requires strace
+	strace -c -o works true 2>/dev/null || lacks "strace may not trace here"
+	local few
+	# The first thousand show that each has a guard page: see trust.h.
+	for kernel in '' 'refused 22'; do
+		# shellcheck disable=SC2086 # several words
+		advices "$COPOOL_SO" "$GUESTS/advises" $kernel lives 2000
+		few=$advices
+		# shellcheck disable=SC2086 # several words
+		advices "$COPOOL_SO" "$GUESTS/advises" $kernel lives 6000
+		((advices - few <= 10))
+		(($(log_final calls_saved) > 15000)) # of four in each life
+	done
+	advices "$COPOOL_SO" "$GUESTS/advises" refused 1 lives 6000
+	((advices >= 6000))
+	COPOOL_MODE=observe advices "$COPOOL_SO" "$GUESTS/advises" lives 6000
+	((advices >= 6000 && advices <= 6005)) # and at most a few of libc's own
 }
 
 @test "treated: room around stacks is found by MAP_FIXED_NOREPLACE once, and is a mapping like any other" {

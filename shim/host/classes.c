@@ -1,8 +1,11 @@
 /* `classes` is written by classes_init, but for its classes: each by who adds it. */
 #include "host/classes.h"
 
+#include "host/contexts.h"
+#include "host/program.h"
 #include "host/request.h"
 #include "host/sites.h"
+#include "host/unload.h"
 #include "libc/elsewhere.h"
 #include "libc/sandbox.h"
 #include "libc/warn.h"
@@ -10,11 +13,14 @@
 #include "pool/roster.h"
 #include "pool/tally.h"
 #include "stack/reclaim.h"
+#include "stack/roots.h"
 #include "stack/trust.h"
 
 #include <sys/mman.h>
 
 enum { WARM_LINES = 8, LINE_BYTES = 64 };
+
+#define GONE UINT64_MAX
 
 struct stack_class {
 	struct request request;
@@ -22,7 +28,11 @@ struct stack_class {
 	struct pool pool;
 	struct pool_kind kind;
 	struct trust trust;
+	struct roots roots;   /* of stacks that are zeroed for want of knowledge */
 	bool is_pooled_above; /* see sites_is_pooled: the pool only counts, as long as that is so */
+	/* The call is in the object `object` (program_object), if it is what it was when unload_now() was `seen`. */
+	uint64_t object;
+	_Atomic uint64_t seen; /* GONE: it is not any more, and nothing else is asked of this class */
 	char name[REQUEST_NAME_BYTES];
 };
 
@@ -38,10 +48,27 @@ static struct stack_class *class_of(const struct arena_class *slots)
 	return &classes.class[slots - classes.arena->class];
 }
 
+/* Its call is not what was learned. */
+static void unlearn(const struct stack_class *class)
+{
+	sites_spoil(class->request.caller, request_site_bytes(&class->request));
+}
+
+/* Whether a slot was treated in its last use as learned ones are. */
+static bool has_been_guarded(const struct slot *slot)
+{
+	return !slot->is_guard_old && !slot->is_sealed;
+}
+
 /* It was made, or came out of the pool, and is neither idle nor given to `destroy`. */
 static void note_end(const struct arena_place *place)
 {
-	tally_gone(&class_of(place->class)->pool, (void *)place->base);
+	struct stack_class *class = class_of(place->class);
+
+	roots_end(&class->roots);
+	if (class->request.is_learned && class->slots->is_reserved)
+		unlearn(class);
+	tally_gone(&class->pool, (void *)place->base);
 }
 
 void classes_init(struct arena *arena, unsigned max_batches)
@@ -101,12 +128,35 @@ static void given_back(void *owner, void *stack)
 		arena_reclaim(&place);
 }
 
+/* [class.seen] relaxed: who finds it old looks himself. */
+static void see(struct stack_class *class, uint64_t now)
+{
+	atomic_store_explicit(&class->seen, now, memory_order_relaxed);
+}
+
+/* Something was unloaded. What another library does where the class's was is another class's: nothing is known of it. */
+static bool is_still_there(struct stack_class *class, uint64_t seen, uint64_t now)
+{
+	bool is_there = seen != GONE && program_object(class->request.caller) == class->object;
+
+	if (!is_there)
+		see(class, GONE);
+	else if (unload_is_settled(now))
+		see(class, now);
+	return is_there;
+}
+
 static struct stack_class *find_class(const struct request *request)
 {
 	unsigned started = roster_count(&classes.started);
+	uint64_t now = unload_now(), seen;
 
 	for (unsigned i = 0; i < started; i++) {
-		if (request_is_alike(&classes.class[i].request, request))
+		if (!request_is_alike(&classes.class[i].request, request))
+			continue;
+		/* [class.seen] relaxed: as in see. */
+		seen = atomic_load_explicit(&classes.class[i].seen, memory_order_relaxed);
+		if (__builtin_expect(seen == now, 1) || is_still_there(&classes.class[i], seen, now))
 			return &classes.class[i];
 	}
 	return NULL;
@@ -114,11 +164,19 @@ static struct stack_class *find_class(const struct request *request)
 
 static void start_class(struct stack_class *class, unsigned number, const struct request *request)
 {
+	size_t site_bytes = request_site_bytes(request);
+	uint64_t now = unload_now();
+
 	class->request = *request;
-	class->is_pooled_above = sites_is_pooled(request->caller, request->bytes);
-	class->trust.is_sure =
-	        request->protection == PROT_NONE || sites_is_guarded(request->caller, request->bytes);
+	class->object = program_object(request->caller);
+	see(class, unload_is_settled(now) ? now : 0);
+	class->is_pooled_above = sites_is_pooled(request->caller, site_bytes);
+	if (request_may_be_proven(request))
+		contexts_learn(&class->roots, request->caller);
 	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
+	class->slots->is_guard_kept = sites_is_guard_kept(request->caller, site_bytes);
+	class->slots->is_guarded_at_once = sites_is_guarded(request->caller, site_bytes);
+	class->trust.is_sure = class->slots->is_guarded_at_once || request->protection == PROT_NONE;
 	request_name(request, class->name);
 	class->kind = (struct pool_kind){
 	        .name = class->name,
@@ -206,10 +264,13 @@ static bool hand_out(struct stack_class *class, void *stack)
 		return false;
 	arena_seal(&place);
 	ready = arena_ready(&place);
-	if (ready && class->request.is_clean)
-		ready = (idle ? arena_renew(&place) : arena_unguard(&place)) == 0;
-	else if (ready)
+	if (ready && class->request.is_clean && !roots_are_proven(&class->roots)) {
+		ready = (idle ? arena_renew(&place) : place.slot->is_sealed ? 0 : arena_unguard(&place)) == 0;
+	} else if (ready) {
+		if (class->request.is_clean)
+			roots_clear(&class->roots, &place);
 		ready = trust_hand_out(&class->trust, &place, thread_self);
+	}
 	slot_settle(place.slot, ready ? SLOT_LIVE : SLOT_IDLE);
 	return ready;
 }
@@ -240,7 +301,7 @@ void *classes_get(struct request *request)
 		return NULL;
 	stack = take_stack(class);
 	if (stack != NULL)
-		warm_up(stack, request->bytes);
+		warm_up(stack, request->bytes - arena_upper(class->slots));
 	else if (arena_is_refused(classes.arena))
 		warn_once("the system had no room for another stack of %zu bytes: when that happens, the "
 		          "program maps its stacks itself, and they are not pooled",
@@ -252,8 +313,10 @@ void classes_put(const struct arena_place *place)
 {
 	struct stack_class *class = class_of(place->class);
 
-	if (class->request.is_clean && place->slot->guard_bytes == 0)
-		sites_spoil(class->request.caller, class->request.bytes);
+	if (class->request.is_clean && !has_been_guarded(place->slot))
+		unlearn(class);
+	if (class->roots.high != 0)
+		roots_note_return(&class->roots, place);
 	trust_note_return(&class->trust, place->slot);
 	if (only_counts(class))
 		pool_destroy(&class->pool, (void *)place->base);

@@ -1,6 +1,6 @@
 /*
  * A host: the adapter for one kind of program. It knows the program's symbols and objects, owns its pools,
- * and is attached once, at program start, by shim.c. Hosts never include each other.
+ * and is attached once by shim.c, at program start, or when what it knows comes later. Hosts never include each other.
  */
 #ifndef COPOOL_HOST_HOST_H
 #define COPOOL_HOST_HOST_H
@@ -17,6 +17,7 @@ enum { HOST_DETAIL_BYTES = 384 };
 struct host_outcome {
 	bool is_another;                /* not attached, as the program is none of the host's kind */
 	bool is_waiting;                /* nothing is pooled yet, and may never be: so no thread */
+	bool is_late;                   /* the host's: it is attached in the midst of the program */
 	const char *mode;               /* RECORD's words: "pool", "observe", or "none" when not attached */
 	const char *way;                /* RECORD's words for how that is done */
 	char detail[HOST_DETAIL_BYTES]; /* a sentence on what was found and done, or why not */
@@ -34,6 +35,13 @@ struct host {
 
 	/* Takes over. 0; or -errno, and the program is as it was. Says how it went in both cases. */
 	int (*attach)(const struct config *config, struct host_outcome *outcome);
+
+	/*
+	 * For a program in which nothing is found at start: calls `come` when something is, once, from any thread, with
+	 * signals blocked and no lock held that is ours; `come` attaches this host, and says whether it has. NULL: it
+	 * does not wait.
+	 */
+	void (*wait)(bool (*come)(void));
 
 	/* In a fork's child, after the pools, attached or not; NULL when there is nothing to do. */
 	void (*fork_child)(void);

@@ -10,6 +10,11 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
+
 int mappings_retire(struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, bytes);
@@ -96,19 +101,33 @@ int mappings_unmap(
 
 /* ---- mprotect ---- */
 
+/* The same of one that the program takes for PROT_NONE: it is opened above its guard, or between two. */
+static int protect_sealed(const struct piece *piece, int protection)
+{
+	const struct arena_place *place = &piece->place;
+	size_t offset = piece->low - place->base;
+	size_t upper = place->class->bytes - offset - piece->bytes;
+
+	if (protection == PROT_NONE)
+		return 0;
+	if (protection != place->class->protection || (offset == 0 && upper > 0))
+		return -ENOTSUP;
+	return arena_open(place, offset, upper);
+}
+
 /* A protection after which the slot is like its class, guard aside; -ENOTSUP for any other. */
 static int protect_live(const struct piece *piece, int protection)
 {
 	const struct arena_place *place = &piece->place;
 	size_t offset = piece->low - place->base, guard = place->slot->guard_bytes;
+	size_t high = place->class->bytes - arena_upper(place->class);
 
-	if (place->slot->is_sealed && protection == PROT_NONE)
-		return 0;
-	if (place->slot->is_sealed && protection == place->class->protection &&
-	        offset + piece->bytes == place->class->bytes)
-		return arena_open(place, offset);
 	if (place->slot->is_sealed)
-		return -ENOTSUP;
+		return protect_sealed(piece, protection);
+	if (offset + piece->bytes > high)
+		return protection == PROT_NONE && offset >= high ? 0 : -ENOTSUP;
+	if (arena_is_advised(place->slot))
+		return protection == place->class->protection ? 0 : -ENOTSUP;
 	if (protection == PROT_NONE && offset == 0 && !piece_is_whole(piece))
 		return arena_guard(place, piece->bytes);
 	if (protection == place->class->protection && offset >= guard)
@@ -194,6 +213,25 @@ static int advise_piece(const struct piece *piece, int advice)
 	return real_madvise((void *)reached.low, reached.bytes, advice) == 0 ? 0 : -errno;
 }
 
+/* A guard that the program sets up, or takes away, itself. -ENOTSUP: for the kernel to judge. */
+static int advise_guard(struct arena *arena, const void *address, size_t bytes, int advice)
+{
+	int error = -ENOTSUP;
+	struct piece piece;
+
+	if (advice != MADV_GUARD_INSTALL && advice != MADV_GUARD_REMOVE)
+		return error;
+	piece = piece_at(arena, (uintptr_t)address, piece_end(arena, address, bytes));
+	if (!piece.is_slot || piece.low != piece.place.base || piece_is_whole(&piece) ||
+	        piece.low + piece.bytes != piece_end(arena, address, bytes) ||
+	        !slot_move(piece.place.slot, SLOT_LIVE, SLOT_TREATED))
+		return error;
+	error = advice == MADV_GUARD_INSTALL ? arena_advise_guard(&piece.place, piece.bytes)
+	                                     : arena_advise_away(&piece.place, piece.bytes);
+	arena_end_treatment(&piece.place, SLOT_LIVE);
+	return error;
+}
+
 int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice)
 {
 	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, bytes);
@@ -201,6 +239,12 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 
 	if (!piece_is_range(arena, address, bytes))
 		return real_madvise(address, bytes, advice);
+	error = advise_guard(arena, address, bytes, advice);
+	if (error != -ENOTSUP) {
+		errno = error == 0 ? saved : -error;
+		return error == 0 ? 0 : -1;
+	}
+	error = 0;
 	if (!is_passing(advice) && (error = mappings_retire(arena, address, bytes)) != 0) {
 		errno = -error;
 		return -1;

@@ -44,10 +44,12 @@ static bool is_on(void)
 int observe_start(void)
 {
 	observe.present = handles_make();
-	if (observe.present == NULL)
-		return -ENOMEM;
+	return observe.present != NULL ? 0 : -ENOMEM;
+}
+
+void observe_open(void)
+{
 	roster_end(&observe.attached, 1);
-	return 0;
 }
 
 void observe_fork_child(void)
@@ -82,7 +84,7 @@ static int add_class(const struct request *request)
 		request_name(request, class->name);
 		class->kind = (struct pool_kind){.name = class->name,
 		        .is_observed = true,
-		        .is_part = sites_is_pooled(request->caller, request->bytes)};
+		        .is_part = sites_is_pooled(request->caller, request_site_bytes(request))};
 		if (pool_start(&class->pool, &class->kind, NULL, 0) >= 0)
 			number = classes++;
 	}
@@ -130,7 +132,7 @@ static void count_end(void *stack, int number)
 		return;
 	class = &observe.class[number % GUARDED];
 	if (class->request.is_clean && number < GUARDED)
-		sites_spoil(class->request.caller, class->request.bytes);
+		sites_spoil(class->request.caller, request_site_bytes(&class->request));
 	tally_gone(&class->pool, stack);
 }
 
@@ -143,18 +145,18 @@ static void put_back(const void *address, int number)
 
 static void note_mapping(struct request *request, void *mapped)
 {
-	int number;
+	/* What is opened later is not told by its lowest address. */
+	int number, mark = request->protection == PROT_NONE ? GUARDED : 0;
 
 	if (!request_is_stack(request)) {
-		if (request->protection != PROT_NONE)
-			sites_note_mapping(request->caller, mapped, request->bytes);
+		sites_note_mapping(request->caller, mapped, request_site_bytes(request));
 		return;
 	}
 	number = find_class(request);
 	if (number < 0)
 		number = add_elsewhere(request);
 	/* What the table has no room for is not counted, as its end could not be. */
-	if (number < 0 || !handles_add(observe.present, mapped, (unsigned)number))
+	if (number < 0 || !handles_add(observe.present, mapped, (unsigned)(number + mark)))
 		return;
 	tally_made(&observe.class[number].pool, mapped);
 	tally_create(&observe.class[number].pool);
@@ -195,20 +197,29 @@ int observe_munmap(void *address, size_t bytes)
 	return result;
 }
 
+void observe_guard(const void *address)
+{
+	int number = HANDLES_ABSENT;
+
+	if (is_on()) {
+		sites_note_guard(address);
+		number = take(address);
+	}
+	if (number != HANDLES_ABSENT)
+		put_back(address, number | GUARDED);
+}
+
 int observe_mprotect(void *address, size_t bytes, int protection)
 {
-	int result = real_mprotect(address, bytes, protection), number;
+	int result = real_mprotect(address, bytes, protection);
 
 	if (result != 0 || !is_on())
 		return result;
 	if (protection != PROT_NONE) {
-		sites_note_end(address);
+		sites_note_open(address, bytes, protection);
 		return result;
 	}
-	sites_note_guard(address);
-	number = take(address);
-	if (number != HANDLES_ABSENT)
-		put_back(address, number | GUARDED);
+	observe_guard(address);
 	return result;
 }
 

@@ -44,12 +44,10 @@ bool request_is_candidate(const void *address, size_t bytes, int protection, int
 
 bool request_is_stack(struct request *request)
 {
-	enum site_standing standing = sites_ask(request->caller, request->bytes);
+	enum site_standing standing = sites_ask(request->caller, request_site_bytes(request));
 
 	request->is_clean = false;
 	request->is_learned = false;
-	if (request->protection == PROT_NONE)
-		standing = SITE_OTHER; /* what is known of a call is known of what it maps for use at once */
 	if (standing != SITE_KNOWN && (request->flags & MAP_STACK) == 0) {
 		if (standing != SITE_LEARNED && request->bytes != requests.named_bytes)
 			return false;
@@ -58,6 +56,11 @@ bool request_is_stack(struct request *request)
 	}
 	request->is_clean |= requests.is_every_clean;
 	return true;
+}
+
+bool request_may_be_proven(const struct request *request)
+{
+	return request->is_learned && !requests.is_every_clean;
 }
 
 /*
@@ -86,7 +89,7 @@ static bool find_place(const void *caller, char place[PLACE_BYTES])
 
 void request_name(const struct request *request, char *name)
 {
-	const char *owner = sites_owner(request->caller, request->bytes);
+	const char *owner = sites_owner(request->caller, request_site_bytes(request));
 	char place[PLACE_BYTES];
 	int used = snprintf(name, REQUEST_NAME_BYTES, "stack %zu%s%s", request->bytes,
 	        owner[0] != '\0' ? " " : "", owner);

@@ -5,8 +5,11 @@
 #ifndef COPOOL_HOST_REQUEST_H
 #define COPOOL_HOST_REQUEST_H
 
+#include "host/sites.h"
+
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
 enum { REQUEST_NAME_BYTES = 96 };
 
@@ -32,8 +35,17 @@ size_t request_pages(size_t bytes);
 /* Whether a mapping may be a coroutine stack at all, whoever asks for it. */
 bool request_is_candidate(const void *address, size_t bytes, int protection, int flags);
 
+/* Its bytes, as host/sites.h has them. */
+static inline size_t request_site_bytes(const struct request *request)
+{
+	return request->bytes | (request->protection == PROT_NONE ? SITES_RESERVED : 0);
+}
+
 /* Whether such a mapping is one; fills in the request's last two. */
 bool request_is_stack(struct request *request);
+
+/* Whether such a stack is zeroed for want of knowledge only, not because the user wants that. */
+bool request_may_be_proven(const struct request *request);
 
 static inline bool request_is_alike(const struct request *a, const struct request *b)
 {

@@ -1,7 +1,9 @@
 /* Two open-addressed tables of words: sites, which stay, and mappings that still lack their guard page. */
 #include "host/sites.h"
 
+#include "host/contexts.h"
 #include "host/program.h"
+#include "host/unload.h"
 #include "libc/warn.h"
 #include "patch/elf.h"
 
@@ -11,29 +13,41 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 
-enum { PROBES = 8, PAGE_SHIFT = 12, SIZE_SHIFT = 48, OWNER_SHIFT = 16 };
+enum { PROBES = 8, PAGE_SHIFT = 12, SIZE_SHIFT = 48, RESERVED_SHIFT = 63, OWNER_SHIFT = 16 };
 
-/* The bits of site.state below OWNER_SHIFT: proofs so far, and whether one failed. */
-enum { PROOFS_MASK = 0xff, SPOILED = 0x100 };
+/* The bits of site.state below OWNER_SHIFT: proofs so far, whether one failed; see makes_contexts. */
+enum { PROOFS_MASK = 0xff, SPOILED = 0x100, LOOKED_AT = 0x200, MAKES_CONTEXTS = 0x400 };
 
 /* Functions that allocate coroutine stacks and nothing else. */
 static const struct {
 	const char *function;
 	const char *owner;
-	bool is_pooled;  /* where another host of ours has a pool above them: see sites_pool_above */
-	bool is_guarded; /* each gets its guard page at once, as its code has no choice */
+	bool is_pooled;     /* where another host of ours has a pool above them: see sites_pool_above */
+	bool is_guarded;    /* each gets its guard page at once, as its code has no choice */
+	bool is_guard_kept; /* whose guard is opened again right before it is unmapped, and never else */
+	bool is_told;       /* its programs are told by something else: see sites_any_known */
+	/* All of a program that has this function: what it reserves, to be opened above a guard, are such stacks. */
+	bool is_reserving;
 } known[] = {
-        {"zend_fiber_init_context", "php", false, true},
-        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", false, false},
-        {"coro_stack_alloc", "coro", false, true},
-        {"qemu_alloc_stack", "qemu", true, true},
+        {"zend_fiber_init_context", "php", .is_guarded = true},
+        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", .is_guarded = false},
+        {"coro_stack_alloc", "coro", .is_guarded = true},
+        {"qemu_alloc_stack", "qemu", .is_pooled = true, .is_guarded = true},
+        {CONTEXTS_ALLOCATE, "boost", .is_guarded = true, .is_told = true},
+        {"_ZN7sc_core13sc_cor_pkg_qt6createEmPFvPvES1_", "systemc", .is_guarded = true,
+                .is_guard_kept = true},
+        /* PowerDNS's recursor has it for its Lua scripts. Its lazy_allocator, which is inlined, reserves nothing else. */
+        {"pdns_ffi_param_get_qname", "pdns", .is_reserving = true},
 };
 
 struct site {
-	_Atomic uint64_t key;   /* return address, and pages from SIZE_SHIFT on; 0: free. Set once */
+	/* Return address, pages from SIZE_SHIFT on, whether reserved in RESERVED_SHIFT; 0: free. Set once. */
+	_Atomic uint64_t key;
 	_Atomic uint32_t state; /* see above; from OWNER_SHIFT on the number in `known`, counted from 1 */
 	_Atomic int32_t open;   /* its mappings that still lack a guard page */
+	_Atomic uint64_t seen;  /* unload_now(), when the owner was looked for; 0 at first */
 };
 
 enum { RANGES_MAX = 4 };
@@ -47,6 +61,7 @@ static struct {
 		uint32_t owner; /* as in site.state */
 	} range[RANGES_MAX];    /* written by sites_know, as their number */
 	unsigned ranges;
+	_Atomic int32_t reserved;         /* mappings among the pending that are; never less than there are */
 	_Atomic uint32_t is_pooled_above; /* 1: another host of ours has a pool above the stacks */
 	struct site site[SITES_MAX];
 	_Atomic uint64_t
@@ -92,13 +107,13 @@ void sites_init(enum sites_learning learning, size_t only_bytes)
 }
 
 /* Which of the known functions `caller` lies in, counted from 1; 0: none. Takes no lock of the loader's. */
-static uint32_t find_owner(const void *caller)
+static uint32_t find_owner(const void *caller, bool is_reserved)
 {
 	struct elf_symbol symbol;
 	struct elf_image image;
 	uintptr_t address = (uintptr_t)caller;
 
-	for (unsigned i = 0; i < sites.ranges; i++) {
+	for (unsigned i = 0; i < sites.ranges && !is_reserved; i++) {
 		if (address > sites.range[i].low && address <= sites.range[i].high)
 			return sites.range[i].owner;
 	}
@@ -106,11 +121,17 @@ static uint32_t find_owner(const void *caller)
 		return 0;
 	address = (uintptr_t)caller - image.bias;
 	for (uint32_t i = 0; i < sizeof known / sizeof *known; i++) {
-		if (elf_find_dynamic(&image, known[i].function, ELF_FUNCTION, &symbol) == 0 &&
-		        address > symbol.value && address <= symbol.value + symbol.size)
+		if (known[i].is_reserving == is_reserved &&
+		        elf_find_dynamic(&image, known[i].function, ELF_FUNCTION, &symbol) == 0 &&
+		        (is_reserved || (address > symbol.value && address <= symbol.value + symbol.size)))
 			return i + 1;
 	}
 	return 0;
+}
+
+bool sites_is_known(const void *caller)
+{
+	return find_owner(caller, false) != 0;
 }
 
 /* Fibonacci hashing (Knuth 6.4): the highest bits depend on all of the key, also on a size in its own highest. */
@@ -119,21 +140,52 @@ static uint64_t hash(uint64_t key, uint64_t places)
 	return (key * 0x9e3779b97f4a7c15 >> 32) * places >> 32;
 }
 
+static bool site_is_reserved(const struct site *site)
+{
+	return LOAD(site->key) >> RESERVED_SHIFT != 0;
+}
+
+/* Something was unloaded: the owner may be another, or none. What was learned does no harm. */
+static void renew_owner(struct site *site, const void *caller, uint64_t now)
+{
+	uint32_t owner = find_owner(caller, site_is_reserved(site)) << OWNER_SHIFT, state = LOAD(site->state);
+
+	while (!atomic_compare_exchange_weak_explicit(&site->state, &state,
+	        (state & (((uint32_t)1 << OWNER_SHIFT) - 1)) | owner, memory_order_relaxed,
+	        memory_order_relaxed))
+		continue;
+	/* [site.seen] release: after the owner; pairs with is_current. */
+	if (unload_is_settled(now))
+		atomic_store_explicit(&site->seen, now, memory_order_release);
+}
+
+static bool is_current(struct site *site, uint64_t now)
+{
+	/* [site.seen] acquire: pairs with renew_owner. */
+	return atomic_load_explicit(&site->seen, memory_order_acquire) == now;
+}
+
 /* The site's entry, made if it is new; NULL: its corner of the table is full. */
 static struct site *site_of(const void *caller, size_t bytes)
 {
-	uint64_t key = (uintptr_t)caller | (uint64_t)(bytes >> PAGE_SHIFT) << SIZE_SHIFT;
+	bool is_reserved = bytes & SITES_RESERVED;
+	uint64_t key = (uintptr_t)caller | (uint64_t)(bytes >> PAGE_SHIFT) << SIZE_SHIFT |
+	               (uint64_t)is_reserved << RESERVED_SHIFT;
+	uint64_t now = unload_now();
 
 	for (uint64_t i = hash(key, SITES_MAX), end = i + PROBES; i < end; i++) {
 		struct site *site = &sites.site[i % SITES_MAX];
 		uint64_t found = LOAD(site->key);
 
-		if (found == key)
+		if (found == key) {
+			if (!is_current(site, now))
+				renew_owner(site, caller, now);
 			return site;
+		}
 		if (found != 0)
 			continue;
 		/* Who finds the key before the owner is there takes it for another site, once. */
-		uint32_t owner = find_owner(caller);
+		uint32_t owner = find_owner(caller, is_reserved);
 		if (atomic_compare_exchange_strong_explicit(
 		            &site->key, &found, key, memory_order_relaxed, memory_order_relaxed))
 			atomic_fetch_or_explicit(&site->state, owner << OWNER_SHIFT, memory_order_relaxed);
@@ -148,9 +200,11 @@ static struct site *site_of(const void *caller, size_t bytes)
 }
 
 /* The number in `known` of the allocator that the call is in, counted from 1; 0: none. */
-static uint32_t owner_of(const struct site *site, const void *caller)
+static uint32_t owner_of(const void *caller, size_t bytes)
 {
-	return site != NULL ? LOAD(site->state) >> OWNER_SHIFT : find_owner(caller);
+	const struct site *site = site_of(caller, bytes);
+
+	return site != NULL ? LOAD(site->state) >> OWNER_SHIFT : find_owner(caller, bytes & SITES_RESERVED);
 }
 
 enum site_standing sites_ask(const void *caller, size_t bytes)
@@ -158,7 +212,7 @@ enum site_standing sites_ask(const void *caller, size_t bytes)
 	struct site *site = site_of(caller, bytes);
 	uint32_t state = site != NULL ? LOAD(site->state) : SPOILED;
 
-	if (owner_of(site, caller) != 0)
+	if (site != NULL ? state >> OWNER_SHIFT != 0 : find_owner(caller, bytes & SITES_RESERVED) != 0)
 		return SITE_KNOWN;
 	if ((state & SPOILED) != 0 || (state & PROOFS_MASK) < SITES_PROOFS || LOAD(site->open) > 0)
 		return SITE_OTHER;
@@ -167,7 +221,7 @@ enum site_standing sites_ask(const void *caller, size_t bytes)
 
 bool sites_is_pooled(const void *caller, size_t bytes)
 {
-	uint32_t owner = owner_of(site_of(caller, bytes), caller);
+	uint32_t owner = owner_of(caller, bytes);
 
 	return owner != 0 && known[owner - 1].is_pooled && sites_are_pooled_above();
 }
@@ -180,9 +234,16 @@ bool sites_is_guarded(const void *caller, size_t bytes)
 	return owner != 0 && known[owner - 1].is_guarded;
 }
 
+bool sites_is_guard_kept(const void *caller, size_t bytes)
+{
+	uint32_t owner = owner_of(caller, bytes);
+
+	return owner != 0 && known[owner - 1].is_guard_kept;
+}
+
 const char *sites_owner(const void *caller, size_t bytes)
 {
-	uint32_t owner = owner_of(site_of(caller, bytes), caller);
+	uint32_t owner = owner_of(caller, bytes);
 
 	return owner != 0 ? known[owner - 1].owner : "";
 }
@@ -190,7 +251,7 @@ const char *sites_owner(const void *caller, size_t bytes)
 bool sites_any_known(bool (*has)(const char *function))
 {
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-		if (has(known[i].function))
+		if (!known[i].is_told && has(known[i].function))
 			return true;
 	}
 	return false;
@@ -201,15 +262,30 @@ static void spoil(struct site *site)
 	atomic_fetch_or_explicit(&site->state, SPOILED, memory_order_relaxed);
 }
 
+/* Whether a library's function makes contexts on what it maps, as far as its code says. It is looked at once. */
+static bool makes_contexts(const void *caller, size_t bytes)
+{
+	struct site *site = site_of(caller, bytes);
+	uint32_t state = site != NULL ? LOAD(site->state) : LOOKED_AT;
+
+	if ((state & LOOKED_AT) == 0) {
+		state = LOOKED_AT | (contexts_are_made(caller) ? MAKES_CONTEXTS : 0);
+		atomic_fetch_or_explicit(&site->state, state, memory_order_relaxed);
+	}
+	return (state & MAKES_CONTEXTS) != 0;
+}
+
 static bool is_taught(const void *caller, size_t bytes)
 {
 	uintptr_t address = (uintptr_t)caller;
 
-	if (sites.only_bytes != 0 && bytes != sites.only_bytes)
+	if (sites.only_bytes != 0 && (bytes & ~(size_t)SITES_RESERVED) != sites.only_bytes)
 		return false;
-	return sites.learning == SITES_EVERYWHERE ||
-	       (sites.learning == SITES_IN_PROGRAM && address >= sites.program_low &&
-	               address < sites.program_high);
+	if (sites.learning != SITES_IN_PROGRAM)
+		return sites.learning == SITES_EVERYWHERE;
+	if (address >= sites.program_low && address < sites.program_high)
+		return true;
+	return sites.only_bytes == 0 && makes_contexts(caller, bytes);
 }
 
 /* A pending mapping in one word: the number of its first page, and of its site from SIZE_SHIFT on. */
@@ -224,7 +300,14 @@ void sites_note_mapping(const void *caller, const void *address, size_t bytes)
 
 	if (site == NULL || (LOAD(site->state) & SPOILED) != 0)
 		return;
-	atomic_fetch_add_explicit(&site->open, 1, memory_order_relaxed);
+	/* Much is reserved for good by other programs, and shall not fill the table. */
+	if (atomic_fetch_add_explicit(&site->open, 1, memory_order_relaxed) >= SITES_RESERVED_MAX &&
+	        site_is_reserved(site)) {
+		spoil(site);
+		return;
+	}
+	if (site_is_reserved(site))
+		atomic_fetch_add_explicit(&sites.reserved, 1, memory_order_relaxed);
 	for (uint64_t i = hash((uintptr_t)address, SITES_PENDING), end = i + PROBES; i < end; i++) {
 		uint64_t expected = 0;
 
@@ -232,7 +315,22 @@ void sites_note_mapping(const void *caller, const void *address, size_t bytes)
 		            pending_word(address, site), memory_order_relaxed, memory_order_relaxed))
 			return;
 	}
+	if (site_is_reserved(site))
+		atomic_fetch_sub_explicit(&sites.reserved, 1, memory_order_relaxed);
 	spoil(site); /* so many without a guard page */
+}
+
+/* Takes the mapping out of its place in the table; its site, or NULL when another thread has done so. */
+static struct site *take(_Atomic uint64_t *place, uint64_t word)
+{
+	struct site *site = &sites.site[word >> SIZE_SHIFT];
+
+	if (!atomic_compare_exchange_strong_explicit(
+	            place, &word, 0, memory_order_relaxed, memory_order_relaxed))
+		return NULL;
+	if (site_is_reserved(site))
+		atomic_fetch_sub_explicit(&sites.reserved, 1, memory_order_relaxed);
+	return site;
 }
 
 /* Takes a mapping out of the table; its site, or NULL when it is not there. */
@@ -243,25 +341,50 @@ static struct site *take_pending(const void *address)
 	for (uint64_t i = hash((uintptr_t)address, SITES_PENDING), end = i + PROBES; i < end; i++) {
 		_Atomic uint64_t *place = &sites.pending[i % SITES_PENDING];
 		uint64_t word = LOAD(*place);
+		struct site *site;
 
 		if (word == 0 || (word & page_mask) != (uintptr_t)address >> PAGE_SHIFT)
 			continue;
-		if (atomic_compare_exchange_strong_explicit(
-		            place, &word, 0, memory_order_relaxed, memory_order_relaxed))
-			return &sites.site[word >> SIZE_SHIFT];
+		site = take(place, word);
+		if (site != NULL)
+			return site;
 	}
 	return NULL;
+}
+
+/* The same for a mapping that was reserved, of which the range is a part above its low end. */
+static struct site *take_reserved(uintptr_t low, size_t bytes)
+{
+	uint64_t page_mask = ((uint64_t)1 << SIZE_SHIFT) - 1, pages_mask = ((uint64_t)1 << 15) - 1;
+	uint64_t page = low >> PAGE_SHIFT, end = (low + bytes + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT;
+
+	for (unsigned i = 0; i < SITES_PENDING && LOAD(sites.reserved) > 0; i++) {
+		uint64_t word = LOAD(sites.pending[i]), first = word & page_mask, key;
+
+		if (word == 0 || page <= first || !site_is_reserved(&sites.site[word >> SIZE_SHIFT]))
+			continue;
+		key = LOAD(sites.site[word >> SIZE_SHIFT].key);
+		if (end <= first + (key >> SIZE_SHIFT & pages_mask))
+			return take(&sites.pending[i], word);
+	}
+	return NULL;
+}
+
+static void prove(struct site *site)
+{
+	atomic_fetch_sub_explicit(&site->open, 1, memory_order_relaxed);
+	if ((LOAD(site->state) & PROOFS_MASK) < SITES_PROOFS)
+		atomic_fetch_add_explicit(&site->state, 1, memory_order_relaxed);
 }
 
 void sites_note_guard(const void *address)
 {
 	struct site *site = sites.learning != SITES_NEVER ? take_pending(address) : NULL;
 
-	if (site == NULL)
-		return;
-	atomic_fetch_sub_explicit(&site->open, 1, memory_order_relaxed);
-	if ((LOAD(site->state) & PROOFS_MASK) < SITES_PROOFS)
-		atomic_fetch_add_explicit(&site->state, 1, memory_order_relaxed);
+	if (site != NULL && site_is_reserved(site))
+		spoil(site); /* what cannot be touched anyway */
+	else if (site != NULL)
+		prove(site);
 }
 
 void sites_note_end(const void *address)
@@ -270,6 +393,18 @@ void sites_note_end(const void *address)
 
 	if (site != NULL)
 		spoil(site);
+}
+
+void sites_note_open(const void *address, size_t bytes, int protection)
+{
+	struct site *site = NULL;
+
+	if (sites.learning != SITES_NEVER && protection == (PROT_READ | PROT_WRITE))
+		site = take_reserved((uintptr_t)address, bytes);
+	if (site != NULL)
+		prove(site);
+	else
+		sites_note_end(address);
 }
 
 void sites_spoil(const void *caller, size_t bytes)

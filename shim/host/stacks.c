@@ -8,7 +8,8 @@
  *	it says MAP_STACK			as it was left
  *	 (or PROT_NONE, to be opened above its guard)
  *	its call is in a known allocator	as it was left
- *	its call was learned (host/sites.h)	zeroed, without guard
+ *	its call was learned (host/sites.h)	zeroed, without guard; as it was left, once it is proven
+ *						 to be a stack (host/contexts.h, stack/roots.h)
  *	its size was named by the user		zeroed, without guard
  *
  * `stacks` is written by attach. Every thread enters, at any time.
@@ -18,15 +19,16 @@
 #include "config.h"
 #include "host/ceiling.h"
 #include "host/classes.h"
+#include "host/contexts.h"
 #include "host/host.h"
 #include "host/label.h"
+#include "host/late.h"
 #include "host/mappings.h"
 #include "host/observe.h"
 #include "host/placing.h"
 #include "host/request.h"
 #include "host/sites.h"
 #include "libc/real.h"
-#include "libc/self.h"
 #include "patch/symbols.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
@@ -45,9 +47,15 @@
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
 static struct {
 	struct roster attached; /* holds one entry, the arena, once it is ready */
 	struct arena arena;
+	bool is_observing;
+	bool (*come)(void); /* written by wait_for */
 } stacks;
 
 static bool is_on(void)
@@ -72,6 +80,8 @@ void *hook_mmap(
 	int saved = errno;
 	void *mapped;
 
+	if (!is_on() && late_is_waiting() && request_is_candidate(address, bytes, protection, flags))
+		late_look(caller);
 	if (!is_on())
 		return observe_mmap(address, bytes, protection, flags, fd, offset, caller);
 	if (request_is_candidate(address, bytes, protection, flags)) {
@@ -88,8 +98,8 @@ void *hook_mmap(
 		}
 		errno = saved;
 		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
-		if (mapped != MAP_FAILED && protection != PROT_NONE)
-			sites_note_mapping(caller, mapped, request.bytes);
+		if (mapped != MAP_FAILED)
+			sites_note_mapping(caller, mapped, request_site_bytes(&request));
 		return admitted(mapped, bytes);
 	}
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 && arena_touches(&stacks.arena, address, bytes))
@@ -134,17 +144,33 @@ int hook_munmap(void *address, size_t bytes)
 
 /* ---- what else a program does to its mappings ---- */
 
-/* What a recycled stack's program does first: ask for the guard page that is still there. */
+/*
+ * What a recycled stack's program does first: ask for the guard page that is still there. Some do the reverse last; then
+ * the guard is as one of the last use, which is what it will be.
+ */
 static bool is_guarded_already(const void *address, size_t bytes, int protection)
 {
 	struct arena_place place;
 
-	if (protection != PROT_NONE || !arena_find(&stacks.arena, address, &place) || place.offset != 0 ||
+	if (!arena_find(&stacks.arena, address, &place) || place.offset != 0 ||
+	        (protection != PROT_NONE &&
+	                (!place.class->is_guard_kept || protection != place.class->protection)) ||
 	        slot_state(place.slot) != SLOT_LIVE || place.slot->guard_bytes == 0 ||
-	        place.slot->guard_bytes !=
-	                ((bytes + stacks.arena.page_bytes - 1) & ~(stacks.arena.page_bytes - 1)))
+	        place.slot->is_advised || place.slot->guard_bytes != request_pages(bytes))
 		return false;
-	place.slot->is_guard_old = false;
+	place.slot->is_guard_old = protection != PROT_NONE;
+	classes_count_saved(place.class);
+	return true;
+}
+
+/* The same of one that was reserved: it asks to open what is open. */
+static bool is_open_already(const void *address, size_t bytes, int protection)
+{
+	struct arena_place place;
+
+	if (protection == PROT_NONE || !arena_find(&stacks.arena, address, &place) ||
+	        !arena_open_again(&place, request_pages(bytes), protection))
+		return false;
 	classes_count_saved(place.class);
 	return true;
 }
@@ -155,7 +181,7 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 
 	if (!is_on())
 		return observe_mprotect(address, bytes, protection);
-	if (is_guarded_already(address, bytes, protection))
+	if (is_guarded_already(address, bytes, protection) || is_open_already(address, bytes, protection))
 		return 0;
 	if (arena_touches(&stacks.arena, address, bytes))
 		return mappings_protect(&stacks.arena, address, bytes, protection, -1);
@@ -164,7 +190,7 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 		if (protection == PROT_NONE)
 			sites_note_guard(address);
 		else
-			sites_note_end(address);
+			sites_note_open(address, bytes, protection);
 	}
 	return result;
 }
@@ -178,11 +204,37 @@ int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key)
 	return real_pkey_mprotect(address, bytes, protection, key);
 }
 
+/* What PHP does to each of its stacks from 8.4 on. In the arena it has been done: the answer is the one that it had. */
+static bool has_no_huge_pages(const void *address, size_t bytes, int advice, int *error)
+{
+	struct arena_place place;
+
+	if (advice != MADV_NOHUGEPAGE || bytes == 0 || !arena_find(&stacks.arena, address, &place) ||
+	        place.offset % stacks.arena.page_bytes != 0 || bytes > place.class->bytes - place.offset ||
+	        slot_state(place.slot) != SLOT_LIVE)
+		return false;
+	*error = arena_no_huge(&stacks.arena);
+	if (*error == ARENA_ASK)
+		return false;
+	classes_count_saved(place.class);
+	return true;
+}
+
 int hook_madvise(void *address, size_t bytes, int advice)
 {
+	int result, error;
+
+	if (is_on() && has_no_huge_pages(address, bytes, advice, &error)) {
+		if (error != 0)
+			errno = error;
+		return error == 0 ? 0 : -1;
+	}
 	if (is_on() && arena_touches(&stacks.arena, address, bytes))
 		return mappings_advise(&stacks.arena, address, bytes, advice);
-	return real_madvise(address, bytes, advice);
+	result = real_madvise(address, bytes, advice);
+	if (__builtin_expect(advice == MADV_GUARD_INSTALL, 0) && result == 0)
+		is_on() ? sites_note_guard(address) : observe_guard(address);
+	return result;
 }
 
 void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
@@ -310,22 +362,10 @@ static bool has_function(const char *name)
 	return symbols_find_loaded(name, ELF_FUNCTION, &symbol) == 0;
 }
 
-/* perl loads Coro when its script says so, long after us. */
-static bool is_perl(void)
-{
-	return strncmp(self_name(), "perl", 4) == 0;
-}
-
-/* Whether stacks are to be expected now, not only some day. */
-static bool is_expected(const struct config *config)
+static bool is_here(const struct config *config)
 {
 	return config->host == CONFIG_HOST_STACKS || config->stack_bytes != 0 || config->learn ||
 	       has_boost() || sites_any_known(has_function);
-}
-
-static bool is_here(const struct config *config)
-{
-	return is_perl() || is_expected(config);
 }
 
 static const char *learning_text(const struct config *config, bool boost)
@@ -374,10 +414,22 @@ static void say_how(const struct config *config, bool boost, struct host_outcome
 		        learning);
 }
 
+/* From now on they see what has been prepared. */
+static void open_hooks(void)
+{
+	if (stacks.is_observing)
+		observe_open();
+	else
+		roster_end(&stacks.attached, 1);
+}
+
 static int attach_observer(const char *learning, struct host_outcome *outcome)
 {
 	int error = observe_start();
 
+	stacks.is_observing = error == 0;
+	if (error == 0 && !outcome->is_late)
+		open_hooks();
 	outcome->mode = error == 0 ? "observe" : "none";
 	host_say(outcome, "coroutine stacks are %s%s",
 	        error == 0 ? "counted, and left to the program" : "not counted: there is no memory",
@@ -385,14 +437,24 @@ static int attach_observer(const char *learning, struct host_outcome *outcome)
 	return error;
 }
 
+static void know_boost(void)
+{
+	struct extent allocate;
+
+	if (contexts_find_allocate(&allocate))
+		sites_know("boost", allocate.low, allocate.high);
+}
+
 static int attach(const struct config *config, struct host_outcome *outcome)
 {
-	bool boost = has_boost();
+	bool boost = !outcome->is_late && has_boost();
 
-	outcome->is_waiting = !is_expected(config) && (!outcome->has_stacks || outcome->learn_bytes != 0);
+	outcome->is_waiting = outcome->has_stacks && outcome->learn_bytes != 0 && !is_here(config);
 	outcome->way = "stacks";
 	label_init();
 	request_init(config->stack_bytes, config->zero);
+	if (boost)
+		know_boost();
 	sites_init(config->learn                        ? SITES_EVERYWHERE
 	           : boost || outcome->learn_bytes != 0 ? SITES_IN_PROGRAM
 	                                                : SITES_NEVER,
@@ -404,18 +466,36 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	classes_init(
 	        &stacks.arena, config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches);
 	outcome->cap = config->max_batches == CONFIG_DERIVED ? classes_cap_bearable() : config->max_batches;
-	roster_end(&stacks.attached, 1);
+	if (!outcome->is_late)
+		open_hooks();
 	outcome->mode = "pool";
 	say_how(config, boost, outcome);
 	return 0;
 }
 
+static bool come(void)
+{
+	bool is_come = stacks.come();
+
+	/* Last: then other threads come in, and a fork's child need do nothing of it again. */
+	if (is_come)
+		open_hooks();
+	return is_come;
+}
+
+static void wait_for(bool (*come_late)(void))
+{
+	stacks.come = come_late;
+	late_wait(come);
+}
+
 static void fork_child(void)
 {
+	late_fork_child();
 	arena_fork_child(&stacks.arena);
 	classes_fork_child();
 	observe_fork_child();
 }
 
 const struct host host_stacks = {
-        .name = "stacks", .is_here = is_here, .attach = attach, .fork_child = fork_child};
+        .name = "stacks", .is_here = is_here, .attach = attach, .wait = wait_for, .fork_child = fork_child};

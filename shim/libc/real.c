@@ -27,6 +27,7 @@ typedef int(unshare_function)(int);
 typedef int(setns_function)(int, int);
 typedef int(ioctl_function)(int, unsigned long, ...);
 typedef ssize_t(process_madvise_function)(int, const struct iovec *, size_t, int, unsigned);
+typedef int(dlclose_function)(void *);
 typedef int(capset_function)(void *, const void *);
 typedef int(sigaction_function)(int, const struct sigaction *, struct sigaction *);
 typedef sighandler_t(signal_function)(int, sighandler_t);
@@ -53,6 +54,7 @@ static struct {
 	ioctl_function *_Atomic ioctl;
 	process_madvise_function *_Atomic process_madvise;
 	capset_function *_Atomic capset;
+	dlclose_function *_Atomic dlclose;
 	sigaction_function *_Atomic sigaction;
 	signal_function *_Atomic signal;
 	sysv_signal_function *_Atomic sysv_signal;
@@ -104,6 +106,7 @@ void real_init(void)
 	FIND_NEXT(ioctl);
 	FIND_NEXT(process_madvise);
 	FIND_NEXT(capset);
+	FIND_NEXT(dlclose);
 	FIND_NEXT(sigaction);
 	FIND_NEXT(signal);
 	FIND_NEXT(sysv_signal);
@@ -245,8 +248,22 @@ bool real_has(const char *function)
 	return found;
 }
 
-/* A system call would not do: libc knows how a handler returns. Libraries that start before us may call. */
+/* A system call would not do, and libc knows how a handler returns. Libraries that start before us may call. */
 #define FIND_IN_TIME(name) (NEXT(name) != NULL ? NEXT(name) : (FIND_NEXT(name), NEXT(name)))
+
+/* Another preload's dlsym may call it, while it is looked for: then what was to be closed stays open. */
+int real_dlclose(void *library)
+{
+	static __thread bool is_finding;
+	dlclose_function *function = NEXT(dlclose);
+
+	if (function == NULL && !is_finding) {
+		is_finding = true;
+		function = FIND_IN_TIME(dlclose);
+		is_finding = false;
+	}
+	return function != NULL ? function(library) : 0;
+}
 
 int real_sigaction(int signal, const struct sigaction *action, struct sigaction *old)
 {

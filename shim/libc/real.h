@@ -52,6 +52,9 @@ int real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 /* Whether the program, or a library that it was started with, has such a function for all to see. */
 bool real_has(const char *function);
 
+/* As in dlclose(3). */
+int real_dlclose(void *library);
+
 /* As in sigaction(2), signal(2), sysv_signal(3), sigset(3). */
 int real_sigaction(int signal, const struct sigaction *action, struct sigaction *old);
 sighandler_t real_signal(int signal, sighandler_t handler);

@@ -1,5 +1,5 @@
 /*
- * Every read goes through file_at() or image_at(), which know how many bytes there are, and copies what it
+ * Every read goes through file_at() or elf_at(), which know how many bytes there are, and copies what it
  * reads, so that nothing depends on the alignment a file claims. Look-ups are walks with an end: chains are
  * bounded by their table or by the segment that it lies in.
  *
@@ -55,8 +55,7 @@ static uint64_t segment_bytes(const struct elf_image *image, const Elf64_Phdr *s
 	return image->file.bytes != NULL ? segment->p_filesz : segment->p_memsz;
 }
 
-/* The `bytes` bytes at a link-time address, or NULL when no one segment has them all. */
-static const uint8_t *image_at(const struct elf_image *image, uint64_t address, uint64_t bytes)
+const uint8_t *elf_at(const struct elf_image *image, uint64_t address, uint64_t bytes)
 {
 	for (size_t i = 0; i < image->count; i++) {
 		const Elf64_Phdr *segment = &image->headers[i];
@@ -76,7 +75,7 @@ static const uint8_t *image_at(const struct elf_image *image, uint64_t address, 
 
 static bool image_read(const struct elf_image *image, uint64_t address, void *to, size_t bytes)
 {
-	const uint8_t *from = image_at(image, address, bytes);
+	const uint8_t *from = elf_at(image, address, bytes);
 
 	if (from != NULL)
 		memcpy(to, from, bytes);
@@ -212,7 +211,7 @@ static bool match_dynamic(struct match *match, const struct dynamic *dynamic, ui
 	if (symbol.st_name >= dynamic->strings_bytes)
 		return false;
 	left = dynamic->strings_bytes - symbol.st_name;
-	name = image_at(image, dynamic->strings + symbol.st_name, match->name_bytes);
+	name = elf_at(image, dynamic->strings + symbol.st_name, match->name_bytes);
 	if (left < match->name_bytes || name == NULL || memcmp(name, match->name, match->name_bytes) != 0)
 		return true;
 	if (dynamic->versions != 0 &&
@@ -267,7 +266,7 @@ static int find_hash(struct match *match, const struct dynamic *dynamic)
 	if (!image_read(image, dynamic->hash, header, sizeof(header)) || header[0] == 0)
 		return -EBADMSG;
 	/* A circle is only noticed after as many links as the table claims to have. */
-	if (image_at(image, links + header[0] * 4ull, header[1] * 4ull) == NULL)
+	if (elf_at(image, links + header[0] * 4ull, header[1] * 4ull) == NULL)
 		return -EBADMSG;
 	if (!image_read(image, links + hash % header[0] * sizeof(index), &index, sizeof(index)))
 		return -EBADMSG;
@@ -411,7 +410,7 @@ int elf_each_dynamic(const struct elf_image *image, elf_visit *visit, void *to)
 
 	if (!read_dynamic(image, &dynamic))
 		return -ENOENT;
-	strings = image_at(image, dynamic.strings, dynamic.strings_bytes);
+	strings = elf_at(image, dynamic.strings, dynamic.strings_bytes);
 	count = count_dynamic(image, &dynamic);
 	if (strings == NULL || count == 0)
 		return -EBADMSG;
@@ -460,7 +459,7 @@ int elf_build_id(const struct elf_image *image, uint8_t id[ELF_BUILD_ID_MAX])
 
 		if (segment->p_type != PT_NOTE)
 			continue;
-		notes = image_at(image, segment->p_vaddr, bytes);
+		notes = elf_at(image, segment->p_vaddr, bytes);
 		if (notes != NULL)
 			length = find_build_id(notes, bytes, segment->p_align, id);
 		if (length > 0)

@@ -37,6 +37,9 @@ struct elf_symbol {
 	const Elf64_Phdr *segment; /* the LOAD segment of the image that holds it */
 };
 
+/* The `bytes` bytes at a link-time address, or NULL when no one segment that can be read has them all. */
+const uint8_t *elf_at(const struct elf_image *image, uint64_t address, uint64_t bytes);
+
 /* Makes an image of a file's own bytes, with bias 0. 0, or -ENOEXEC. */
 int elf_image_of_file(struct elf_image *image, struct elf_file file);
 

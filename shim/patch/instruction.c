@@ -1,6 +1,8 @@
 /* Zydis, and what is taken from it. The table of its functions is the only state. */
 #include "patch/instruction.h"
 
+#include "libc/real.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
@@ -157,7 +159,7 @@ int decode_open(void)
 			zydis.library = library;
 			return 0;
 		}
-		dlclose(library);
+		real_dlclose(library);
 		error = -ELIBBAD;
 	}
 	return error;
@@ -166,7 +168,7 @@ int decode_open(void)
 void decode_close(void)
 {
 	if (zydis.library != NULL)
-		dlclose(zydis.library);
+		real_dlclose(zydis.library);
 	zydis.library = NULL;
 }
 

@@ -108,6 +108,12 @@ static uint64_t address(const volatile void *of)
 	return (uintptr_t)of;
 }
 
+void block_tell_host(const struct report_host *host)
+{
+	copool_block.host = address(host->name);
+	block_tell_way(host);
+}
+
 void block_tell_way(const struct report_host *host)
 {
 	copool_block.mode = address(host->mode);
@@ -123,8 +129,7 @@ void block_know(const struct config *config, const struct report_host *host, con
 
 	block->version = address(COPOOL_VERSION);
 	block->program = address(self_name());
-	block->host = address(host->name);
-	block_tell_way(host);
+	block_tell_host(host);
 	block->interval_ms = config->interval_ms;
 	block->decay_ms = config->decay_ms;
 	block->max_batches = config->max_batches;

@@ -13,7 +13,8 @@ struct report_host;
 /* Makes it known; `thread` holds an enum record_thread. All of them must stay valid. May be called again. */
 void block_know(const struct config *config, const struct report_host *host, const _Atomic int *thread);
 
-/* How the program is served has changed. */
+/* How the program is served has changed; or also by whom. */
+void block_tell_host(const struct report_host *host);
 void block_tell_way(const struct report_host *host);
 
 /* In a fork's child: it begins now, and has that parent. */

@@ -39,6 +39,11 @@ void first_know(void)
 	life_know(&first.life);
 }
 
+void first_forget(void)
+{
+	first.life.word = NULL;
+}
+
 bool first_has_ended(void)
 {
 	/* [life.word] acquire: the kernel's; what the thread did is done. */

@@ -11,6 +11,9 @@
 /* Called in that thread: in the constructor, and in a fork's child. */
 void first_know(void);
 
+/* Nobody knows which one it is. */
+void first_forget(void);
+
 /* Whether it has ended; false where that cannot be known. */
 bool first_has_ended(void);
 

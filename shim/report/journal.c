@@ -39,6 +39,7 @@ static struct {
 	struct report_host off;             /* what is said of it then */
 	struct log log;
 	bool has_announced;  /* `open` has been said, or could not be */
+	bool is_again;       /* it has been before, by this process: its host came later */
 	bool has_begun;      /* samples are written */
 	bool has_log;        /* wanted, and could be opened */
 	bool has_series;     /* for Prometheus */
@@ -73,6 +74,7 @@ void journal_reset(pid_t parent)
 {
 	/* A log's descriptor, if there was one, is not in this table. */
 	journal.log.fd = -1;
+	journal.is_again = parent == 0 && journal.has_log;
 	journal.has_announced = journal.has_begun = false;
 	journal.has_log = journal.has_series = journal.complains = false;
 	/* From now on, as for who looks at the process from outside, not from its first use of a pool. */
@@ -219,6 +221,8 @@ static void announce(bool is_private)
 	journal.has_log = journal.config->log[0] != '\0' && open_log(is_private, "there will be no log");
 	if (journal.has_log) {
 		line_open(&journal.line, journal.config, journal.host, journal.parent);
+		if (journal.is_again)
+			line_number(&journal.line, "again", 1);
 		error = write_line();
 		journal.complains = journal.complains && error != 0;
 		if (error != 0)

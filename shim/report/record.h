@@ -54,6 +54,7 @@
  *   interval_ms  between samples
  *   max_batches  cap on the depot, in batches of RECORD_BATCH_SIZE objects
  *   decay_ms     the window after which unneeded idle objects are given back; 0 = never
+ *   again        1: in the place of the record that this process has written when it had nothing to pool
  *
  * Keys of `way`: mode, way and detail, which take the place of those in `open`.
  *

@@ -10,7 +10,7 @@
  *	       fork           |     no thread to be had  |  DONE <------------------+ report_step_aside
  *	ALONE ----------------+ <------------------------+                            report_withdraw, report_stop
  *
- * Where there is nothing for the thread to do, LATENT takes the place of ARMED, until somebody asks for a change from
+ * In a program that only waits for what it may load it stays NONE until report_arrive(). Where there is nothing for the thread to do, LATENT takes the place of ARMED, until somebody asks for a change from
  * outside (pool_is_asked). The constructor writes the `open` record itself, and so has a program that pools nothing no
  * thread. ALONE: the destructor writes what it can.
  * `shared` is written as its comments say; everything else belongs to the thread, or, while there is none, to
@@ -21,10 +21,10 @@
 #include "config.h"
 #include "libc/clock.h"
 #include "libc/elsewhere.h"
-#include "libc/real.h"
 #include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
+#include "report/bell.h"
 #include "report/block.h"
 #include "report/crash.h"
 #include "report/first.h"
@@ -39,16 +39,11 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/close_range.h>
-#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -56,7 +51,6 @@ enum {
 	STOP_WAIT_MS = 2000,
 	CHILD_WAIT_MS = 20,
 	CONFINED_WAIT_MS = 1000, /* at most, where the bell may not be rung */
-	FIRST_FD = 3,
 };
 
 #define FIRST_HAS_ENDED "the program's first thread has ended"
@@ -79,6 +73,7 @@ static struct {
 	_Atomic bool is_stopping;
 	_Atomic bool is_aside;    /* it stops for a moment only; of who has set it, the rest below */
 	_Atomic bool is_confined; /* the bell may not be rung any more: the thread looks by itself */
+	_Atomic bool is_barred;   /* what has not begun to be pooled shall not be */
 } shared;
 
 static struct {
@@ -89,74 +84,25 @@ static struct {
 	const char *why;             /* the thread was never started; NULL: for want of one */
 	pthread_key_t first_thread;  /* has a value in the thread that began the process */
 	bool has_key;                /* the one above is there */
+	bool is_waiting;             /* report_arrive() may be called, or has been */
 	struct life life;            /* of the statistics thread, from its first step on */
 	struct pressure pressure;    /* the thread's */
 } report;
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
-{
-	struct timespec timeout = {wait_ms / 1000, (long)(wait_ms % 1000) * 1000000};
-
-	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, wait_ms == UINT_MAX ? NULL : &timeout);
-}
-
-static void ring(_Atomic uint32_t *word)
-{
-	/* [bell, step] release: what was done before is seen by who wakes; pairs with the acquire loads. */
-	atomic_fetch_add_explicit(word, 1, memory_order_release);
-	if (!sandbox_is_tight())
-		syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
-}
-
-/* Waits until the thread has come to `step`, at most `wait_ms`; false: it has not. */
-static bool await(uint32_t step, unsigned wait_ms)
-{
-	uint64_t now = clock_now_ms(), deadline = now + wait_ms;
-
-	for (; now < deadline; now = clock_now_ms()) {
-		/* [step] acquire: pairs with ring. */
-		uint32_t seen = atomic_load_explicit(&shared.step, memory_order_acquire);
-
-		if (seen >= step)
-			return true;
-		futex_wait(&shared.step, seen, deadline - now);
-	}
-	return false;
-}
-
 /* Where it is from now on: when there is no thread yet, or none any more. */
 static void set_out(int phase)
 {
-	/* [phase] relaxed: nobody uses a pool before the constructor is done, or there is one thread; or it
-	 * ends. */
+	/* [phase] relaxed: nobody uses a pool yet, or there is one thread; or it ends. */
 	atomic_store_explicit(&shared.phase, phase, memory_order_relaxed);
 }
 
 /* ---- the thread ---- */
 
-/*
- * Makes our table of descriptors private and empties it, but for the standard ones that are still needed: the
- * host's files and pipes are its own business. False where the kernel cannot: the table stays the host's.
- */
-static bool leave_host_files(void)
-{
-	const char *log = report.config->log;
-	bool is_private = close_range(FIRST_FD, ~0U, CLOSE_RANGE_UNSHARE) == 0;
-
-	real_unshare(CLONE_FS);
-	if (!is_private)
-		return false;
-	close(STDIN_FILENO);
-	if (strcmp(log, "stdout") != 0)
-		close(STDOUT_FILENO);
-	return true;
-}
-
 /* What is due, until the bell says stop. */
 static void serve(void)
 {
 	for (;;) {
-		/* [bell] acquire: sees what was done before it was rung; pairs with ring. */
+		/* [bell] acquire: sees what was done before it was rung; pairs with bell_ring. */
 		uint32_t seen = atomic_load_explicit(&shared.bell, memory_order_acquire);
 		unsigned wait;
 
@@ -189,16 +135,15 @@ static void serve(void)
 
 static void *run(void *unused)
 {
-	bool is_private = leave_host_files();
+	bool is_private = worker_leave_files(strcmp(report.config->log, "stdout") == 0);
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
 	life_know(&report.life);
 	crash_know_thread();
-	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
-	 * briefly. */
+	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live briefly. */
 	if (report.is_child)
-		futex_wait(&shared.bell, 0, CHILD_WAIT_MS);
+		bell_wait(&shared.bell, 0, CHILD_WAIT_MS);
 	journal_begin(is_private);
 	report.pressure = (struct pressure)PRESSURE_INIT;
 	/* In the program's own table no descriptor of ours shall be. */
@@ -206,7 +151,7 @@ static void *run(void *unused)
 		pressure_open(&report.pressure, "");
 	if (is_private && strcmp(report.config->log, "stderr") != 0)
 		close(STDERR_FILENO);
-	ring(&shared.step);
+	bell_ring(&shared.step);
 	serve();
 	/* [is_aside] relaxed: set before the bell was rung. */
 	if (atomic_load_explicit(&shared.is_aside, memory_order_relaxed) && !first_has_ended())
@@ -214,7 +159,7 @@ static void *run(void *unused)
 	else
 		journal_end();
 	set_out(PHASE_DONE);
-	ring(&shared.step);
+	bell_ring(&shared.step);
 	first_follow();
 	return NULL;
 }
@@ -243,7 +188,7 @@ static void start(void)
 	error = worker_start(run, report.stack_bytes);
 	if (error == 0) {
 		if (wants_files(report.config) && !report.is_child)
-			await(1, START_WAIT_MS);
+			bell_await(&shared.step, 1, START_WAIT_MS);
 		return;
 	}
 	warn_later(
@@ -281,13 +226,17 @@ static void leave(void *unused)
 	report_withdraw(FIRST_HAS_ENDED);
 }
 
-/* Called in the thread that began the process, to hear of its end. */
-static void know_first_thread(void)
+/* In the thread that began the process, to hear of its end. */
+static void hear_of_first_thread(void)
 {
 	if (report.has_key || pthread_key_create(&report.first_thread, leave) == 0) {
 		report.has_key = true;
 		pthread_setspecific(report.first_thread, &report);
 	}
+}
+
+static void know_first_thread(void)
+{
 	first_know();
 	moment_know();
 }
@@ -296,6 +245,7 @@ void report_start(const struct config *config, const struct report_host *host, b
 {
 	know(config, host);
 	know_first_thread();
+	hear_of_first_thread();
 	report.stack_bytes = worker_stack_bytes();
 	journal_start_clock();
 	/* Also where there is nothing to say: what comes later is not for the standard error any more. */
@@ -306,7 +256,7 @@ void report_start(const struct config *config, const struct report_host *host, b
 	set_out(!wants_thread(config) ? PHASE_LATENT : at_once ? PHASE_RUNNING : PHASE_ARMED);
 	if (wants_thread(config) && at_once) {
 		start();
-		await(1, START_WAIT_MS);
+		bell_await(&shared.step, 1, START_WAIT_MS);
 	}
 }
 
@@ -317,16 +267,48 @@ void report_inert(const struct config *config, const struct report_host *host)
 		quietly(journal_announce);
 }
 
-void report_wait(
-        const struct config *config, const struct report_host *until_then, const struct report_host *host)
+void report_wait(const struct config *config, const struct report_host *host)
 {
-	report_inert(config, until_then);
+	report_inert(config, host);
 	know_first_thread();
-	journal_know(config, host);
-	block_know(config, host, &shared.phase);
 	journal_reset(0);
 	report.stack_bytes = worker_stack_bytes();
-	set_out(wants_thread(config) ? PHASE_ARMED : PHASE_LATENT);
+	report.is_waiting = true;
+}
+
+bool report_may_arrive(void)
+{
+	/* [is_barred] relaxed: a word by itself. */
+	return !sandbox_is_tight() && !atomic_load_explicit(&shared.is_barred, memory_order_relaxed);
+}
+
+static void become_child(pid_t parent)
+{
+	journal_reset(parent);
+	report.is_child = true;
+	report.pid = clock_pid();
+}
+
+void report_arrive(const struct report_host *host, pid_t parent)
+{
+	if (report.pid != clock_pid()) {
+		warn_fork_child();
+		block_fork_child(parent != 0 ? parent : getppid());
+		if (parent != 0)
+			know_first_thread();
+		else
+			first_forget();
+		become_child(parent != 0 ? parent : getppid());
+	}
+	journal_know(report.config, host);
+	block_tell_host(host);
+	/* Of pthread_exit() in the first thread others cannot hear; first_wait() does. */
+	if (gettid() == report.pid)
+		hear_of_first_thread();
+	if (report.why != NULL)
+		set_out(report.is_child ? PHASE_DONE : PHASE_ALONE);
+	else
+		set_out(wants_thread(report.config) ? PHASE_ARMED : PHASE_LATENT);
 }
 
 /* Stops the thread; whether it is done, and perhaps still on its way out. */
@@ -348,8 +330,8 @@ static bool stop(void)
 		return false;
 	/* [is_stopping] relaxed: published by the bell. */
 	atomic_store_explicit(&shared.is_stopping, true, memory_order_relaxed);
-	ring(&shared.bell);
-	is_done = await(2, STOP_WAIT_MS);
+	bell_ring(&shared.bell);
+	is_done = bell_await(&shared.step, 2, STOP_WAIT_MS);
 	atomic_store_explicit(&shared.phase, PHASE_DONE, memory_order_relaxed);
 	return is_done;
 }
@@ -403,7 +385,7 @@ void report_confine(void)
 	/* [is_confined] relaxed: published by the bell. */
 	atomic_store_explicit(&shared.is_confined, true, memory_order_relaxed);
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
-		ring(&shared.bell);
+		bell_ring(&shared.bell);
 	errno = saved;
 }
 
@@ -422,8 +404,9 @@ void report_expect_filter(void)
 		warn_later("the program confined itself before it pooled anything: " NO_MORE);
 		if (wants_files(report.config))
 			elsewhere_run(tell_now, NULL);
-	} else {
-		change(PHASE_LATENT, PHASE_DONE);
+	} else if (!change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+		/* [is_barred] relaxed: a word by itself. */
+		atomic_store_explicit(&shared.is_barred, true, memory_order_relaxed);
 	}
 	errno = saved;
 }
@@ -440,8 +423,8 @@ void report_withdraw(const char *why)
 			life_await(&report.life, STOP_WAIT_MS);
 	} else if (change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
 		report.why = why;
-	} else {
-		change(PHASE_LATENT, PHASE_DONE);
+	} else if (!change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+		report.why = why;
 	}
 	errno = saved;
 }
@@ -466,10 +449,9 @@ void report_fork_child(void)
 	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
 	atomic_store_explicit(&shared.is_aside, false, memory_order_relaxed);
 	set_out(phase == PHASE_LATENT ? PHASE_LATENT : PHASE_ARMED);
-	journal_reset(report.pid);
 	know_first_thread();
-	report.is_child = true;
-	report.pid = clock_pid();
+	hear_of_first_thread();
+	become_child(report.pid);
 }
 
 void report_wake(void)
@@ -491,6 +473,6 @@ void report_wake(void)
 	         change(PHASE_LATENT, PHASE_RUNNING))
 		start();
 	else if (phase == PHASE_ASLEEP && change(PHASE_ASLEEP, PHASE_RUNNING))
-		ring(&shared.bell);
+		bell_ring(&shared.bell);
 	errno = saved;
 }

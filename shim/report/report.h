@@ -7,6 +7,7 @@
 #define COPOOL_REPORT_REPORT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct config;
 
@@ -39,11 +40,15 @@ void report_start(const struct config *config, const struct report_host *host, b
 void report_inert(const struct config *config, const struct report_host *host);
 
 /*
- * For a program that may come to pool something: as report_inert with `until_then`, and the statistics begin,
- * with an `open` record of `host`, when report_wake() is called for the first time.
+ * For a program that may come to pool something: as report_inert. Should it, report_arrive() has the statistics begin,
+ * with an `open` record of its `host`, when report_wake() is called for the first time; from any thread, once in
+ * a process. report_may_arrive() says whether it shall be: the program may have confined itself meanwhile. Where
+ * report_fork_child() was not called for a fork's child, that one began with the calling thread, and was forked by `parent`; 0:
+ * nobody knows.
  */
-void report_wait(
-        const struct config *config, const struct report_host *until_then, const struct report_host *host);
+void report_wait(const struct config *config, const struct report_host *host);
+bool report_may_arrive(void);
+void report_arrive(const struct report_host *host, pid_t parent);
 
 /* Writes the `final` records and ends the thread; waits at most two seconds. Called from the destructor. */
 void report_stop(void);

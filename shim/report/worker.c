@@ -2,12 +2,16 @@
 #include "report/worker.h"
 
 #include "libc/elsewhere.h"
+#include "libc/real.h"
 
 #include <link.h>
+#include <linux/close_range.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
-enum { STACK_BYTES = 128 << 10, PAGE_BYTES_MAX = 64 << 10 };
+enum { STACK_BYTES = 128 << 10, PAGE_BYTES_MAX = 64 << 10, FIRST_FD = 3 };
 
 static int add_storage(struct dl_phdr_info *object, size_t size, void *bytes)
 {
@@ -60,4 +64,17 @@ int worker_start(void *(*run)(void *), size_t stack_bytes)
 
 	elsewhere_run(make, &making);
 	return -making.error;
+}
+
+bool worker_leave_files(bool is_wanted)
+{
+	bool is_private = close_range(FIRST_FD, ~0U, CLOSE_RANGE_UNSHARE) == 0;
+
+	real_unshare(CLONE_FS);
+	if (!is_private)
+		return false;
+	close(STDIN_FILENO);
+	if (!is_wanted)
+		close(STDOUT_FILENO);
+	return true;
 }

@@ -2,6 +2,7 @@
 #ifndef COPOOL_REPORT_WORKER_H
 #define COPOOL_REPORT_WORKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -9,6 +10,13 @@
  * what the thread runs. For the constructor: in a fork's child the loader's lock may be held for ever.
  */
 size_t worker_stack_bytes(void);
+
+/*
+ * Called in it: makes its table of descriptors private and empties it, but for the standard error, and the standard output
+ * if that `is_wanted`: the host's files and pipes are its own business. False where the kernel cannot: the table stays
+ * the host's.
+ */
+bool worker_leave_files(bool is_wanted);
 
 /* Starts it, detached, where no signal of the host's reaches it. 0 or -errno. */
 int worker_start(void *(*run)(void *), size_t stack_bytes);

@@ -4,6 +4,7 @@
 #include "libc/real.h"
 #include "stack/chunk.h"
 #include "stack/holes.h"
+#include "stack/upper.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,14 +16,30 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
 enum { CLEARED_PAGES = 2 };
 
 void arena_init(struct arena *arena, enum guard_means means)
 {
 	arena->page_bytes = sysconf(_SC_PAGESIZE);
 	arena->means = guard_probe(means, &arena->can_drop);
-	/* [arena.low] relaxed: nobody looks yet. */
+	/* [arena.low, arena.no_huge] relaxed: nobody looks yet. */
 	atomic_store_explicit(&arena->low, UINTPTR_MAX, memory_order_relaxed);
+	atomic_store_explicit(&arena->no_huge, ARENA_NOT_ADVISED, memory_order_relaxed);
+}
+
+void arena_note_no_huge(struct arena *arena, int error)
+{
+	int known = ARENA_NOT_ADVISED;
+
+	/* [arena.no_huge] relaxed: the memory is handed out by [class.chunks] or [slot.state], which order it. */
+	if (!atomic_compare_exchange_strong_explicit(
+	            &arena->no_huge, &known, error, memory_order_relaxed, memory_order_relaxed) &&
+	        known != error)
+		atomic_store_explicit(&arena->no_huge, ARENA_ASK, memory_order_relaxed);
 }
 
 struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_t bytes, int protection)
@@ -50,11 +67,7 @@ static bool take(struct slot *slot, enum slot_state from, enum slot_state to)
 
 bool arena_open_slot(const struct arena_place *place)
 {
-	int saved = errno;
-
-	place->slot->is_open =
-	        real_mprotect((void *)place->base, place->class->bytes, place->class->protection) == 0;
-	errno = saved;
+	place->slot->is_open = upper_open(place) == 0;
 	return place->slot->is_open;
 }
 
@@ -144,12 +157,17 @@ static bool is_empty(uintptr_t low, size_t bytes)
 	return word == end;
 }
 
-/* How pages are to become a guard: what is in them must outlive it. */
+/*
+ * How pages are to become a guard: what is in them must outlive it. To look at one that was never touched costs a fault,
+ * so that is left out where the slot's first guard comes at once.
+ */
 static enum guard_means means_for(const struct arena_place *place, size_t bytes)
 {
 	enum guard_means means = place->class->arena->means;
+	bool is_untouched = place->class->is_guarded_at_once && place->slot->guard_means == GUARD_AUTO;
 
-	return means == GUARD_MPROTECT || is_empty(place->base, bytes) ? means : GUARD_MPROTECT;
+	return means == GUARD_MPROTECT || is_untouched || is_empty(place->base, bytes) ? means
+	                                                                               : GUARD_MPROTECT;
 }
 
 /* Some word that nobody writes by chance. */
@@ -189,6 +207,7 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 		return means;
 	look_at_mark(place, bytes);
 	/* In writing before it is there: this thread may never come back, see stack/orphans.h. */
+	slot->is_advised = false;
 	slot->guard_means = wanted = means_for(place, bytes);
 	slot->guard_bytes = bytes;
 	count_guard(place->class, wanted, 1);
@@ -204,19 +223,88 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 	return 0;
 }
 
-int arena_open(const struct arena_place *place, size_t guard_bytes)
+int arena_advise_guard(const struct arena_place *place, size_t bytes)
 {
 	struct slot *slot = place->slot;
-	int error;
+	int saved = errno, error;
 
-	if (!slot->is_open &&
-	        real_mprotect((void *)place->base, place->class->bytes, place->class->protection) != 0)
-		return -errno;
-	slot->is_open = true;
+	if (slot->is_sealed || bytes > place->class->bytes - arena_upper(place->class) ||
+	        (slot->guard_bytes != 0 && !slot->is_guard_old))
+		return -ENOTSUP;
+	if (slot->guard_bytes == bytes && slot->guard_means == GUARD_MADVISE) {
+		slot->is_advised = true;
+		slot->is_guard_old = false;
+		return 0;
+	}
+	error = arena_unguard(place);
+	if (error != 0)
+		return error;
+	look_at_mark(place, bytes);
+	slot->is_advised = true;
+	slot->guard_means = GUARD_MADVISE;
+	slot->guard_bytes = bytes;
+	count_guard(place->class, GUARD_MADVISE, 1);
+	slot->is_guard_old = false;
+	if (real_madvise((void *)place->base, bytes, MADV_GUARD_INSTALL) == 0) {
+		errno = saved;
+		return 0;
+	}
+	error = -errno;
+	count_guard(place->class, GUARD_MADVISE, -1);
+	slot->guard_bytes = 0;
+	slot->is_guard_old = true;
+	slot->is_advised = false;
+	return error;
+}
+
+int arena_advise_away(const struct arena_place *place, size_t bytes)
+{
+	int error = -ENOTSUP;
+
+	if (arena_is_advised(place->slot) && place->slot->guard_bytes == bytes)
+		error = arena_unguard(place);
+	if (error == 0)
+		place->slot->is_advised = false;
+	return error;
+}
+
+int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper_bytes)
+{
+	struct slot *slot = place->slot;
+	int error = upper_agree(place->class, upper_bytes);
+
+	if (error != 0)
+		return error;
+	if (!slot->is_open) {
+		/* In writing before it is so, as a guard. */
+		slot->is_open = true;
+		error = upper_open(place);
+		slot->is_open = error == 0;
+	}
+	if (error != 0)
+		return error;
 	error = guard_bytes > 0 ? arena_guard(place, guard_bytes) : arena_unguard(place);
 	if (error == 0)
 		slot->is_sealed = false;
 	return error;
+}
+
+bool arena_open_again(const struct arena_place *place, size_t bytes, int protection)
+{
+	const struct arena_class *class = place->class;
+	struct slot *slot = place->slot;
+	bool is_same;
+
+	/* A look that costs little; who holds the slot looks again. */
+	if (protection != class->protection || !slot->is_sealed || !slot_move(slot, SLOT_LIVE, SLOT_TREATED))
+		return false;
+	is_same = slot->is_sealed && slot->is_open && place->offset != 0 &&
+	          place->offset == slot->guard_bytes &&
+	          place->offset + bytes == class->bytes - arena_upper(class);
+	if (is_same)
+		slot->is_sealed = slot->is_guard_old = false;
+	arena_end_treatment(place, SLOT_LIVE);
+	return is_same;
 }
 
 int arena_settle(const struct arena_place *place)
@@ -227,13 +315,16 @@ int arena_settle(const struct arena_place *place)
 	if (slot->is_sealed && slot->is_open &&
 	        real_mprotect((void *)place->base, place->class->bytes, PROT_NONE) != 0)
 		return -errno;
-	if (slot->guard_bytes == 0)
-		return 0;
-	error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
+	error = upper_settle(place);
+	if (error == 0 && slot->guard_bytes != 0 && !slot->is_advised)
+		error = guard_settle(slot->guard_means, (void *)place->base, slot->guard_bytes);
 	if (error != 0)
 		return error;
-	count_guard(place->class, slot->guard_means, -1);
+	if (slot->guard_bytes != 0)
+		count_guard(place->class, slot->guard_means, -1);
 	slot->guard_bytes = 0;
+	/* Another thread may settle it once more, when the program has gone on: see arena_end_treatment. */
+	slot->is_open &= !place->class->is_reserved;
 	return 0;
 }
 
@@ -291,23 +382,29 @@ static int drop_slot(const struct arena_place *place)
 static int clear(const struct arena_place *place)
 {
 	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest;
+	size_t high = place->class->bytes - arena_upper(place->class), guard = place->slot->guard_bytes;
 
 	if (!place->slot->is_open)
 		return 0; /* nobody could touch it */
-	if (!place->class->arena->can_drop)
-		return arena_close(place) == 0 && arena_open_slot(place) ? 0 : -ENOMEM;
+	if (!place->class->arena->can_drop) {
+		if (arena_close(place) != 0)
+			return -ENOMEM;
+		place->slot->is_sealed = place->class->is_reserved;
+		return arena_ready(place) ? 0 : -ENOMEM;
+	}
 	if ((place->class->protection & PROT_WRITE) == 0)
 		return drop(place->class->arena, place->base, place->class->bytes);
-	if (top > place->class->bytes)
-		top = place->class->bytes;
-	rest = place->class->bytes - top;
+	if (top > high - guard)
+		top = high - guard;
+	rest = high - top;
 	memset((void *)(place->base + rest), 0, top);
 	return drop(place->class->arena, place->base, rest);
 }
 
 int arena_renew(const struct arena_place *place)
 {
-	int saved = errno, error = arena_unguard(place);
+	bool keeps_guard = place->slot->is_sealed && place->slot->guard_means != GUARD_POISON;
+	int saved = errno, error = keeps_guard ? 0 : arena_unguard(place);
 
 	if (error == 0)
 		error = clear(place);
@@ -320,7 +417,8 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, saved = errno, error = 0;
 
 	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) != MAP_FAILED)
-		real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE);
+		arena_note_no_huge(place->class->arena,
+		        real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE) == 0 ? 0 : errno);
 	/* Where nothing may be mapped any more, in a sandbox or at the limit on maps. Guards would survive that. */
 	else if (place->slot->guard_bytes != 0 || real_mprotect((void *)low, bytes, PROT_NONE) != 0)
 		error = -errno;
@@ -366,7 +464,7 @@ void arena_free(const struct arena_place *place)
 	if (held == SLOT_LOST || held == SLOT_GONE)
 		return;
 	/* A guard that splits the mapping is given up with the memory: idle slots shall cost no maps. */
-	if ((held == SLOT_LEAVING || drop_slot(place) != 0 ||
+	if ((held == SLOT_LEAVING || upper_splits(place) || drop_slot(place) != 0 ||
 	            (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) &&
 	        arena_close(place) != 0) {
 		drop(place->class->arena, place->base, place->class->bytes);

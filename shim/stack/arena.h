@@ -16,6 +16,7 @@
 #include "stack/guard.h"
 #include "stack/slot.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,8 @@ enum {
 #endif
 	ARENA_LEAF_SHIFT = 13, /* grains in a leaf of the table of grains */
 	ARENA_LEAVES = 1 << (ARENA_ADDRESS_BITS - ARENA_GRAIN_SHIFT - ARENA_LEAF_SHIFT),
+	ARENA_NOT_ADVISED = -1, /* see arena.no_huge */
+	ARENA_ASK = -2,
 };
 
 /* What arena_find needs comes first, in one line of the processor's cache. */
@@ -53,7 +56,10 @@ struct arena_chunk {
 struct arena_class {
 	size_t bytes; /* of a slot, whole pages; set once, as the next two */
 	int protection;
-	bool is_reserved; /* handed out as PROT_NONE, for the program to open above its guard */
+	bool is_reserved;        /* handed out as PROT_NONE, for the program to open above its guard */
+	bool is_guard_kept;      /* a guard that is opened again stays: the slot is unmapped next */
+	bool is_guarded_at_once; /* by its allocator, before anybody writes; set before the first slot */
+	_Atomic uint32_t upper;  /* the guard at the high end of what was reserved, see stack/upper.h */
 	struct arena *arena;
 	_Atomic uint64_t free;   /* tag 32 | chunk number 6 | slot 26, see arena.c */
 	_Atomic uint32_t chunks; /* of them complete; grows only */
@@ -76,6 +82,7 @@ struct arena {
 	_Atomic uintptr_t low, high;                   /* all chunks lie in between */
 	_Atomic uint64_t reserved;                     /* bytes */
 	_Atomic bool is_refused;                       /* the system once had no room for a slot */
+	_Atomic int no_huge; /* the answer to MADV_NOHUGEPAGE for all of it: 0, an errno, ARENA_… */
 	struct depth_watch watch;
 	/* A stack is no more that never comes back to a pool: it was retired. NULL: nobody wants to know. */
 	void (*note_end)(const struct arena_place *place);
@@ -107,6 +114,9 @@ void *arena_make(struct arena_class *class);
 
 /* Whether the system once had no room for a slot: the caller maps such stacks as if there were no arena. */
 bool arena_is_refused(const struct arena *arena);
+
+/* Memory of the arena's got this answer to MADV_NOHUGEPAGE, 0 or an errno. The caller has not handed it out yet. */
+void arena_note_no_huge(struct arena *arena, int error);
 
 /* Gives a slot that is the caller's its class's protection. False: out of maps. */
 bool arena_open_slot(const struct arena_place *place);
@@ -147,11 +157,33 @@ bool arena_holds(const struct arena *arena, const void *address, size_t bytes);
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
 
+/*
+ * The program advises the kernel itself to make the lowest `bytes` of a slot a guard (MADV_GUARD_INSTALL, Linux 6.13), or
+ * only sees that they are. Such a guard is the pages', not the mapping's: it stays whatever protection they are given.
+ * 0 or -errno: -ENOTSUP where the slot is not as it was handed out.
+ */
+int arena_advise_guard(const struct arena_place *place, size_t bytes);
+
+/* And advises it to take that guard away, all of it. 0 or -errno: -ENOTSUP where there is no such guard. */
+int arena_advise_away(const struct arena_place *place, size_t bytes);
+
+/* Whether the program has such a guard. */
+static inline bool arena_is_advised(const struct slot *slot)
+{
+	return slot->guard_bytes != 0 && slot->is_advised;
+}
+
 /* Writes a word to the low end of a slot that is about to be handed out without guard; see stack/trust.h. */
 void arena_mark(const struct arena_place *place);
 
-/* Opens a sealed slot from `guard_bytes` on, what is below being its guard. 0 or -errno. */
-int arena_open(const struct arena_place *place, size_t guard_bytes);
+/*
+ * Opens a sealed slot between `guard_bytes` at its low end and `upper_bytes` at its high end. 0 or -errno: -ENOTSUP where
+ * the class's slots have another guard at their high end.
+ */
+int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper_bytes);
+
+/* The same of a live slot, with a guard, where that changes nothing: false where it would. */
+bool arena_open_again(const struct arena_place *place, size_t bytes, int protection);
 
 /*
  * A slot in the program's hands will be treated in some way that outlives its use: SLOT_RETIRED, its guard a
@@ -159,17 +191,38 @@ int arena_open(const struct arena_place *place, size_t guard_bytes);
  */
 int arena_retire(const struct arena_place *place);
 
+/* Slots of a class that is handed out as PROT_NONE have so many bytes of guard at their high end, as far as is known. */
+static inline size_t arena_upper(const struct arena_class *class)
+{
+	/* [class.upper] relaxed: set before the first slot is opened that has one, and [slot.state] hands that on. */
+	uint32_t upper = atomic_load_explicit((_Atomic uint32_t *)&class->upper, memory_order_relaxed);
+
+	return upper > 0 ? upper - 1 : 0;
+}
+
 /* How many slots have a guard that takes no memory map of its own. */
 uint64_t arena_guards(const struct arena_class *class);
 
 /* Takes the slot's guard away, if it has one. 0 or -errno. */
 int arena_unguard(const struct arena_place *place);
 
-/* Makes a slot what mmap returns: no guard, all zero. 0 or -errno. */
+/* Makes a slot what mmap returns: no guard, unless the program takes it for PROT_NONE anyway; all zero. 0 or -errno. */
 int arena_renew(const struct arena_place *place);
 
 /* Drops what is at these addresses, all in one slot, so that nobody can touch them; no hole appears. */
 int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes);
+
+/*
+ * What the kernel says to MADV_NOHUGEPAGE for stacks that are as they were handed out: 0 or an errno, where that is known
+ * and will stay so; else ARENA_ASK.
+ */
+static inline int arena_no_huge(const struct arena *arena)
+{
+	/* [arena.no_huge] relaxed: written before the memory in question was handed out. */
+	int error = atomic_load_explicit((_Atomic int *)&arena->no_huge, memory_order_relaxed);
+
+	return error == 0 || error == EINVAL ? error : ARENA_ASK;
+}
 
 /* Whether the range reaches into what lies between our lowest and our highest byte. For most ranges one
  * comparison. */
@@ -232,7 +285,7 @@ static inline void arena_seal(const struct arena_place *place)
 {
 	place->slot->is_sealed = place->class->is_reserved;
 	place->slot->is_guard_old = true;
-	place->slot->is_marked = place->slot->is_proof = false;
+	place->slot->is_marked = place->slot->is_proof = place->slot->is_advised = false;
 }
 
 /* Opens a slot that is the caller's, unless it is open or the program is to do that. False: out of maps. */

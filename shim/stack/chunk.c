@@ -7,6 +7,7 @@
 #include "libc/real.h"
 #include "libc/sandbox.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -109,7 +110,7 @@ static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t numbe
  * Reserves addresses, aligned to a grain. 0: there are none. Of what lies behind them, up to the end of a grain,
  * nothing is kept: there are no slots in it, so it would be nobody's.
  */
-static uintptr_t reserve(const struct arena *arena, uint64_t bytes)
+static uintptr_t reserve(struct arena *arena, uint64_t bytes)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	void *range = real_mmap(NULL, bytes + GRAIN_BYTES, PROT_NONE, flags, -1, 0);
@@ -131,7 +132,7 @@ static uintptr_t reserve(const struct arena *arena, uint64_t bytes)
 		real_munmap(range, base - low);
 	real_munmap((void *)(base + bytes), end - base - bytes);
 	/* A stack of which a page is touched shall not cost a huge page. */
-	real_own_madvise((void *)base, bytes, MADV_NOHUGEPAGE);
+	arena_note_no_huge(arena, real_own_madvise((void *)base, bytes, MADV_NOHUGEPAGE) == 0 ? 0 : errno);
 	return base;
 }
 

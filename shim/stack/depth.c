@@ -80,7 +80,8 @@ static size_t untouched_by_mincore(uintptr_t low, size_t pages, size_t page_byte
 static size_t used_pages(const struct arena_class *class, uintptr_t base, size_t guard_bytes)
 {
 	size_t page_bytes = class->arena->page_bytes;
-	size_t pages = guard_bytes < class->bytes ? (class->bytes - guard_bytes) / page_bytes : 0;
+	size_t high = class->bytes - arena_upper(class);
+	size_t pages = guard_bytes < high ? (high - guard_bytes) / page_bytes : 0;
 	uintptr_t low = base + guard_bytes;
 	int pagemap = class->arena->watch.pagemap;
 
@@ -245,7 +246,7 @@ bool depth_summarize(const struct arena_class *class, struct depth_summary *summ
 	*summary = (struct depth_summary){
 	        .stacks = depth->slots,
 	        .live = depth->live,
-	        .stack_bytes = class->bytes - depth->guard_bytes,
+	        .stack_bytes = class->bytes - arena_upper(class) - depth->guard_bytes,
 	        .mean = depth->pages * page_bytes / depth->slots,
 	        .p50 = percentile(depth, 50, 100) * page_bytes,
 	        .p90 = percentile(depth, 90, 100) * page_bytes,

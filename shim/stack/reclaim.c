@@ -56,6 +56,8 @@ void arena_reclaim(const struct arena_place *place)
 	uintptr_t low = place->base & ~(span - 1);
 	int saved = errno;
 
+	if (arena_upper(class) > 0)
+		return; /* its tables hold guards at the high ends as well, which stay */
 	for (; class->bytes >= span / SPAN_SHARE && low < place->base + class->bytes; low += span)
 		reclaim_span(class->arena, low, span);
 	errno = saved;

@@ -27,14 +27,15 @@ struct slot {
 	_Atomic uint32_t state; /* an enum slot_state; changed by who owns the slot */
 	_Atomic uint32_t next;  /* of the free slots; see arena_class.free */
 	uint32_t guard_bytes;   /* at the low end, 0: none; the owner's, as all below */
-	uint16_t name;          /* a hash of the mapping's name; 0: none that we know */
+	uint16_t name : 15;     /* a hash of the mapping's name; 0: none that we know */
+	bool is_advised : 1; /* the program has set its guard up by MADV_GUARD_INSTALL: see arena_advise_guard */
 	bool is_name_refused : 1;
 	bool is_guard_old : 1;   /* left by the last use, not asked for in this one */
 	bool is_open : 1;        /* has its class's protection (but for the guard) */
 	bool is_sealed : 1;      /* the program takes it for PROT_NONE still; see arena_class.is_reserved */
 	bool is_marked : 1;      /* its low end was handed out with a mark; see stack/trust.h */
 	bool is_proof : 1;       /* which was found whole when a guard was asked for */
-	uint8_t guard_means : 2; /* an enum guard_means */
+	uint8_t guard_means : 2; /* an enum guard_means, of its last guard; GUARD_AUTO: it never had one */
 	_Atomic uint8_t fate;    /* of SLOT_SPENT and SLOT_ENDED */
 };
 

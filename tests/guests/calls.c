@@ -7,6 +7,7 @@
  *
  * Before each of them, but for those that say `first`, some stacks have come and gone.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
@@ -41,6 +42,7 @@ sighandler_t __sysv_signal(int number, sighandler_t handler);
 
 static char *stack, *plain; /* of the call to come */
 static volatile long result;
+static char no_library[PAGE];
 
 /* One call for all, and no jump: that is what makes them alike. */
 __attribute__((noinline)) static char *map(void)
@@ -250,6 +252,8 @@ static char *unterminated(void)
 	CALL(__sysv_signal, "nothing that there is", of_handler(__sysv_signal(999, nothing)))                \
 	CALL(sigset, "a handler", of_handler(sigset(SIGUSR1, nothing)))                                      \
 	CALL(sigset, "nothing that there is", of_handler(sigset(SIGKILL, nothing)))                          \
+	CALL(dlclose, "the program", dlclose(dlopen(NULL, RTLD_NOW)))                                        \
+	CALL(dlclose, "nothing that was loaded", dlclose(no_library))                                        \
 	CALL(fork, "once", fork_once())
 
 #define ROW(name, asked, call) {#name, asked},

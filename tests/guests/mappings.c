@@ -153,6 +153,22 @@ static void forget(struct region *region)
 	region->is_patched = false;
 }
 
+/* Mapped for use at once, and guarded by mprotect or by advice; or reserved, and opened above a guard or between two. */
+static void map_and_guard(struct region *region, int flags, int guard)
+{
+	int kind = pick(4), upper = pick(2);
+	size_t bytes = region->pages * PAGE - pick(2) * 100;
+
+	region->base = mmap(NULL, bytes, kind == 0 ? PROT_NONE : RW, flags, -1, 0);
+	if (kind == 0)
+		say("open",
+		        mprotect(region->base + guard * PAGE, (region->pages - guard - upper) * PAGE, RW));
+	else if (kind == 1)
+		say("guard by advice", madvise(region->base, guard * PAGE, MADV_GUARD_INSTALL));
+	else
+		say("guard", mprotect(region->base, guard * PAGE, PROT_NONE));
+}
+
 static void map_stack(struct region *region)
 {
 	static const int sizes[] = {4, 5, 16, 33};
@@ -160,8 +176,7 @@ static void map_stack(struct region *region)
 
 	forget(region);
 	region->pages = sizes[pick(4)];
-	region->base = mmap(NULL, region->pages * PAGE - pick(2) * 100, RW, flags, -1, 0);
-	say("guard", mprotect(region->base, guard * PAGE, PROT_NONE));
+	map_and_guard(region, flags, guard);
 	mark(region, 0, region->pages, true, false);
 	if (pick(3) == 0)
 		say("unguard", mprotect(region->base, region->pages * PAGE, RW));

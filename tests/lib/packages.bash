@@ -43,6 +43,8 @@ fetch_suite() { # SUITE
 	[[ ! -e $folder/complete ]] || return 0
 	mkdir -p "$folder"/{lists,cache/archives}/partial
 	source_line "$1" | head -n 1 >"$folder/sources.list"
+	# Experimental has only what differs from sid.
+	[[ $1 != experimental ]] || source_line sid | head -n 1 >>"$folder/sources.list"
 	[[ -s $folder/sources.list ]] && apt_of "$1" apt-get update && touch "$folder/complete"
 }
 
@@ -66,6 +68,12 @@ fetch_packages() { # NAME SUITE PACKAGE...
 	done
 	rm -r "$root/packages"
 	touch "$root/complete"
+}
+
+# The newest PHP that a suite has, as php8.4.
+newest_php() { # SUITE
+	fetch_suite "$1" || return
+	apt_of "$1" apt-cache pkgnames php | sed -nE 's/^(php[0-9]+\.[0-9]+)-cli$/\1/p' | sort -V | tail -n 1 | grep .
 }
 
 # The packages and all that they depend on, libc too: a root folder to chroot into, in which nothing was configured.

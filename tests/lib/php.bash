@@ -1,5 +1,6 @@
 # PHP scripts that more than one file runs.
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # run sets status
 
 # Fibers in all the ways that PHP has, and what came of them.
 fibers_php() {
@@ -71,4 +72,49 @@ many_php() {
 small_fibers_php() {
 	fibers_php
 	sed -i 's/3000/300/; s/< 1000/< 40/; s/nest(200)/nest(20)/' fibers.php
+}
+
+# quiet.php ALIVE: lives of fibers, so many at once; then 2000 and 4000 of them between calls that can be found in a trace.
+quiet_php() {
+	cat >quiet.php <<-'END'
+		<?php
+		function lives(int $fibers, int $alive) {
+			$body = static function (): void { Fiber::suspend(); };
+			for ($done = 0; $done < $fibers; $done += $alive) {
+				$held = [];
+				for ($i = 0; $i < $alive; $i++) { $held[$i] = new Fiber($body); $held[$i]->start(); }
+				foreach ($held as $fiber) $fiber->resume();
+			}
+		}
+		lives(8000, (int)$argv[1]);
+		file_exists('/mark-1'); lives(2000, (int)$argv[1]);
+		file_exists('/mark-2'); lives(4000, (int)$argv[1]);
+		file_exists('/mark-3');
+	END
+}
+
+# calls_between_marks TRACE: how many system calls the thread that runs PHP made for the 2000 fibers, and how many for the 4000.
+calls_between_marks() {
+	awk 'NR == 1 { main = $1 }
+		$1 != main || / resumed>/ { next }
+		/"\/mark-[0-9]"/ { part = substr($0, index($0, "/mark-") + 6, 1); next }
+		part == 1 || part == 2 { calls[part]++; print >"/dev/stderr" }
+		END { print calls[1] + 0, part == 3 ? calls[2] + 0 : "cut off" }' "$1"
+}
+
+# no_calls RUN PROGRAM CALLS: once there are stacks no fiber makes a system call, and the log says how many that saved, of
+# CALLS that PHP makes for each. RUN runs a command under the shim.
+no_calls() {
+	local alive calls
+	quiet_php
+	for alive in 1 100 1000; do
+		rm -f "$LOG"
+		"$1" strace -f -o trace "$2" -n quiet.php $alive
+		[[ $status -eq 0 ]] || return
+		calls=$(calls_between_marks trace)
+		echo "$2, $alive alive: $calls system calls"
+		[[ $calls == '0 0' ]] || return
+		(($(log_final calls_saved) >= 14000 * $3 - 10 * alive)) || return # the first ones take some
+		[[ $(log_records final .pool) == 'stack 2101248 php' ]] || return
+	done
 }

@@ -387,9 +387,30 @@ static void test_fork(void)
 	give_back(made);
 }
 
+/* Of an arena of its own. */
+static void test_no_huge(void)
+{
+	static struct arena other;
+
+	arena_init(&other, GUARD_MPROTECT);
+	tap_is(arena_no_huge(&other), ARENA_ASK,
+	        "arena: what is said to advice against huge pages is not known first");
+	arena_note_no_huge(&other, EINVAL);
+	arena_note_no_huge(&other, EINVAL);
+	tap_is(arena_no_huge(&other), EINVAL, "arena: then it is what the kernel has said each time");
+	arena_note_no_huge(&other, 0);
+	tap_is(arena_no_huge(&other), ARENA_ASK, "arena: and where that was not the same, it is to be asked");
+	arena_note_no_huge(&other, 0);
+	tap_is(arena_no_huge(&other), ARENA_ASK, "arena: for good");
+	arena_init(&other, GUARD_MPROTECT);
+	arena_note_no_huge(&other, EPERM);
+	tap_is(arena_no_huge(&other), ARENA_ASK, "arena: as where it was refused, as in a sandbox");
+}
+
 int main(void)
 {
 	arena_init(&arena, GUARD_AUTO);
+	test_no_huge();
 	small = arena_class_start(&arena, 0, SMALL, RW);
 	large = arena_class_start(&arena, 63, BYTES, RW);
 	test_find();

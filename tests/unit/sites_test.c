@@ -6,8 +6,9 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
-enum { BYTES = 64 << 10, THREADS = 4 };
+enum { BYTES = 64 << 10, PAGE = 4096, THREADS = 4, RW = PROT_READ | PROT_WRITE };
 
 /* Calls are told apart by where they return to: these lie in this program. */
 static char code[4096];
@@ -176,6 +177,82 @@ static void test_sizes(void)
 	tap_is(learned, SIZES, "sites: of one call any number of sizes is learned");
 }
 
+/* A life of a mapping that is reserved, opened above its first page, and goes. */
+static void reserved_life(const void *caller, unsigned number)
+{
+	sites_note_mapping(caller, address(number), BYTES | SITES_RESERVED);
+	sites_note_open((char *)address(number) + PAGE, BYTES - PAGE, RW);
+	sites_note_end(address(number));
+}
+
+static void learn_reserved(const void *caller)
+{
+	for (unsigned i = 0; i < SITES_PROOFS; i++)
+		reserved_life(caller, i);
+}
+
+static enum site_standing ask_reserved(const void *caller)
+{
+	return sites_ask(caller, BYTES | SITES_RESERVED);
+}
+
+static void test_reserved(void)
+{
+	const char *caller = code + 500;
+
+	learn_reserved(caller);
+	tap_is(ask_reserved(caller), SITE_LEARNED,
+	        "sites: what is opened above its low end 16 times is learned");
+	tap_is(sites_ask(caller, BYTES), SITE_OTHER,
+	        "sites: but not what the same call maps for use at once");
+	sites_note_mapping(caller, address(1), BYTES);
+	sites_note_end(address(1));
+	tap_is(ask_reserved(caller), SITE_LEARNED, "sites: which does not spoil it");
+	sites_spoil(caller, BYTES | SITES_RESERVED);
+	tap_is(ask_reserved(caller), SITE_OTHER, "sites: what is not opened so does");
+	for (unsigned i = 0; i < SITES_PROOFS; i++) {
+		sites_note_mapping(code + 510, address(i), BYTES | SITES_RESERVED);
+		sites_note_open((char *)address(i) + 2 * PAGE, BYTES - 4 * PAGE, RW);
+	}
+	tap_is(ask_reserved(code + 510), SITE_LEARNED, "sites: it may be opened between two guards");
+}
+
+/* One that is treated so after 15 that are as they should be, and one more. */
+static void test_reserved_exception(
+        unsigned number, size_t offset, size_t bytes, int protection, const char *what)
+{
+	const char *caller = code + 600 + number;
+
+	for (unsigned i = 0; i < SITES_PROOFS - 1; i++)
+		reserved_life(caller, i);
+	sites_note_mapping(caller, address(20), BYTES | SITES_RESERVED);
+	sites_note_open((char *)address(20) + offset, bytes, protection);
+	sites_note_end(address(20));
+	reserved_life(caller, 21);
+	tap_is(ask_reserved(caller), SITE_OTHER, "sites: one that is %s spoils what is reserved", what);
+}
+
+static void test_reserved_exceptions(void)
+{
+	unsigned learned = 0;
+
+	test_reserved_exception(0, 0, BYTES, RW, "opened as a whole");
+	test_reserved_exception(1, 0, PAGE, RW, "opened from its low end on");
+	test_reserved_exception(2, PAGE, BYTES, RW, "opened beyond its end");
+	test_reserved_exception(3, PAGE, PAGE, PROT_READ, "opened for reading");
+	test_reserved_exception(4, BYTES, PAGE, RW, "never opened");
+	for (unsigned i = 0; i < 2 * SITES_RESERVED_MAX; i++)
+		sites_note_mapping(code + 700, address(3000 + i), BYTES | SITES_RESERVED);
+	learn_reserved(code + 700);
+	tap_is(ask_reserved(code + 700), SITE_OTHER,
+	        "sites: much that is reserved and left so spoils its call");
+	for (unsigned call = 710; call < 720; call++) {
+		learn_reserved(code + call);
+		learned += ask_reserved(code + call) == SITE_LEARNED;
+	}
+	tap_is(learned, 10, "sites: and no other's");
+}
+
 /* Last: nothing can be learned afterwards. */
 static void test_full(void)
 {
@@ -199,6 +276,8 @@ int main(void)
 	test_known();
 	test_only_bytes();
 	test_sizes();
+	test_reserved();
+	test_reserved_exceptions();
 	test_full();
 	return tap_done();
 }

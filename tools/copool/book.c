@@ -124,6 +124,15 @@ static struct book_process *add_process(struct book *book, const struct place *p
 	return process;
 }
 
+/* A process that had nothing to pool when it began has by now. */
+static void forget_idle(struct book *book)
+{
+	if (book->idle == 0 || --book->idle > 0)
+		return;
+	json_decref(book->idle_open);
+	book->idle_open = NULL;
+}
+
 static const char *note_open(struct book *book, const struct place *place, json_t *record)
 {
 	json_t *format = json_object_get(record, "format");
@@ -137,6 +146,8 @@ static const char *note_open(struct book *book, const struct place *place, json_
 		if (book->idle++ == 0)
 			book->idle_open = json_incref(record);
 	} else {
+		if (json_integer_value(json_object_get(record, "again")) == 1)
+			forget_idle(book);
 		add_process(book, place, record);
 	}
 	return NULL;

@@ -1,0 +1,207 @@
+/*
+ *	call rel32 -> stub: [endbr64] [bnd] jmp *word	or	call *word
+ *
+ * Instructions begin anywhere, so every byte is tried. What looks like a call and is none would have to hit the very
+ * four bytes that lead to the word.
+ */
+#include "patch/imports.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum {
+	CALL = 0xe8,
+	INDIRECT = 0xff,
+	INDIRECT_CALL = 0x15,
+	INDIRECT_JUMP = 0x25,
+	BOUND = 0xf2,
+	DISTANCE_BYTES = sizeof(int32_t),
+	STUB_BYTES = 11, /* as long as the longest that is read */
+	WORDS_MOST = 4   /* for one name: usually one, or two */
+};
+
+static const uint8_t ENDBR64[4] = {0xf3, 0x0f, 0x1e, 0xfa};
+
+/* Link-time addresses of tables; 0: there is none. */
+struct tables {
+	uint64_t symbols, strings, strings_bytes;
+	struct {
+		uint64_t at, bytes;
+	} relocations[2];
+};
+
+/* The words of a name: link-time addresses. */
+struct words {
+	uint64_t at[WORDS_MOST];
+	size_t count;
+};
+
+static void note_table(struct tables *tables, int64_t tag, uint64_t value, uint64_t address)
+{
+	switch (tag) {
+	case DT_SYMTAB:
+		tables->symbols = address;
+		break;
+	case DT_STRTAB:
+		tables->strings = address;
+		break;
+	case DT_STRSZ:
+		tables->strings_bytes = value;
+		break;
+	case DT_JMPREL:
+		tables->relocations[0].at = address;
+		break;
+	case DT_PLTRELSZ:
+		tables->relocations[0].bytes = value;
+		break;
+	case DT_RELA:
+		tables->relocations[1].at = address;
+		break;
+	case DT_RELASZ:
+		tables->relocations[1].bytes = value;
+		break;
+	default:
+		break;
+	}
+}
+
+static bool read_tables(const struct elf_image *image, struct tables *tables)
+{
+	Elf64_Dyn entry;
+
+	*tables = (struct tables){0};
+	for (size_t i = 0; i < image->count; i++) {
+		const Elf64_Phdr *segment = &image->headers[i];
+
+		if (segment->p_type != PT_DYNAMIC)
+			continue;
+		for (uint64_t at = 0; at + sizeof entry <= segment->p_memsz; at += sizeof entry) {
+			const uint8_t *from = elf_at(image, segment->p_vaddr + at, sizeof entry);
+			uint64_t value;
+
+			if (from == NULL)
+				break;
+			memcpy(&entry, from, sizeof entry);
+			value = entry.d_un.d_val;
+			if (entry.d_tag == DT_NULL)
+				break;
+			note_table(tables, entry.d_tag, value,
+			        value >= image->bias ? value - image->bias : value);
+		}
+	}
+	return tables->symbols != 0 && tables->strings != 0;
+}
+
+static bool is_named(
+        const struct elf_image *image, const struct tables *tables, uint32_t index, const char *name)
+{
+	const uint8_t *from =
+	        elf_at(image, tables->symbols + (uint64_t)index * sizeof(Elf64_Sym), sizeof(Elf64_Sym));
+	size_t bytes = strlen(name) + 1;
+	const uint8_t *found;
+	Elf64_Sym symbol;
+
+	if (from == NULL)
+		return false;
+	memcpy(&symbol, from, sizeof symbol);
+	if (symbol.st_name >= tables->strings_bytes || tables->strings_bytes - symbol.st_name < bytes)
+		return false;
+	found = elf_at(image, tables->strings + symbol.st_name, bytes);
+	return found != NULL && memcmp(found, name, bytes) == 0;
+}
+
+static void find_words(
+        const struct elf_image *image, const struct tables *tables, const char *name, struct words *words)
+{
+	words->count = 0;
+	for (size_t t = 0; t < 2; t++) {
+		uint64_t bytes = tables->relocations[t].bytes;
+		const uint8_t *from = tables->relocations[t].at != 0
+		                              ? elf_at(image, tables->relocations[t].at, bytes)
+		                              : NULL;
+		Elf64_Rela relocation;
+
+		for (uint64_t at = 0; from != NULL && at + sizeof relocation <= bytes;
+		        at += sizeof relocation) {
+			uint32_t type;
+
+			memcpy(&relocation, from + at, sizeof relocation);
+			type = ELF64_R_TYPE(relocation.r_info);
+			if ((type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT) &&
+			        words->count < WORDS_MOST &&
+			        is_named(image, tables, ELF64_R_SYM(relocation.r_info), name))
+				words->at[words->count++] = relocation.r_offset;
+		}
+	}
+}
+
+bool imports_has(const struct elf_image *image, const char *name)
+{
+	struct tables tables;
+	struct words words = {.count = 0};
+
+	if (read_tables(image, &tables))
+		find_words(image, &tables, name, &words);
+	return words.count > 0;
+}
+
+/* Where the distance at `from` leads, which is the one at the link-time address `at`. */
+static uint64_t follow(const uint8_t *from, uint64_t at)
+{
+	int32_t distance;
+
+	memcpy(&distance, from, sizeof distance);
+	return at + DISTANCE_BYTES + (uint64_t)(int64_t)distance;
+}
+
+/* The word that a stub at a link-time address jumps through; 0: it is no stub. */
+static uint64_t word_of_stub(const struct elf_image *image, uint64_t at)
+{
+	const uint8_t *stub = elf_at(image, at, STUB_BYTES);
+	size_t used = 0;
+
+	if (stub == NULL)
+		return 0;
+	if (memcmp(stub, ENDBR64, sizeof ENDBR64) == 0)
+		used += sizeof ENDBR64;
+	used += stub[used] == BOUND;
+	if (stub[used] != INDIRECT || stub[used + 1] != INDIRECT_JUMP)
+		return 0;
+	return follow(stub + used + 2, at + used + 2);
+}
+
+/* The word that the call at `from` goes through, whose link-time address is `at`; 0: it is none that is looked for. */
+static uint64_t word_of_call(const struct elf_image *image, const uint8_t *from, uint64_t at, uint64_t left)
+{
+	if (left >= 1 + DISTANCE_BYTES && from[0] == CALL)
+		return word_of_stub(image, follow(from + 1, at + 1));
+	if (left >= 2 + DISTANCE_BYTES && from[0] == INDIRECT && from[1] == INDIRECT_CALL)
+		return follow(from + 2, at + 2);
+	return 0;
+}
+
+bool imports_are_called(
+        const struct elf_image *image, const struct extent *code, const char *name, uintptr_t *target)
+{
+	uint64_t low = code->low - image->bias, bytes = code->high - code->low;
+	const uint8_t *from = elf_at(image, low, bytes), *word;
+	struct tables tables;
+	struct words words;
+
+	if (from == NULL || !read_tables(image, &tables))
+		return false;
+	find_words(image, &tables, name, &words);
+	for (uint64_t i = 0; i < bytes && words.count > 0; i++) {
+		uint64_t through = word_of_call(image, from + i, low + i, bytes - i);
+
+		for (size_t w = 0; through != 0 && w < words.count; w++) {
+			word = elf_at(image, through, sizeof *target);
+			if (words.at[w] != through || word == NULL)
+				continue;
+			if (target != NULL)
+				memcpy(target, word, sizeof *target);
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,3 @@
+/* perl Coro's name for it. */
+#define MAKER coro_stack_alloc
+#include "late_maker.h"
