@@ -30,11 +30,11 @@ SHIM := shim.c exports.c config.c \
 	host/request.c host/sites.c host/stacks.c host/unload.c \
 	report/bell.c report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
-	report/quiet.c report/report.c report/user.c report/utf8.c report/watch.c \
+	report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c report/watch.c \
 	report/worker.c
 
 COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
-	cmd_show.c cmd_top.c advice.c board.c book.c book_json.c clean.c demand.c depth.c ending.c figure.c follow.c glibc.c launch.c logs.c \
+	cmd_show.c cmd_top.c advice.c amount.c board.c book.c book_json.c clean.c cost.c demand.c depth.c ending.c figure.c follow.c glibc.c judge.c launch.c logs.c \
 	origins.c outlook.c output.c page.c peek.c permission.c places.c probes.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
 	target.c trial.c verdict.c
 

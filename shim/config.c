@@ -49,6 +49,8 @@ static const struct setting settings[] = {
         {"COPOOL_HOST", "auto, off, qemu, stacks or named", WORD(host, host_words)},
         {"COPOOL_MODE", "pool or observe", WORD(mode, mode_words)},
         {"COPOOL_LOG", "a path, stderr or stdout", TEXT(log)},
+        {"COPOOL_TELL", "0, 1 or a process id", NUMBER(tell, .low = 0, .high = 1 << 22)},
+        {"COPOOL_SUMMARY", "0, 1 or a process id", NUMBER(summary, .low = 0, .high = 1 << 22)},
         {"COPOOL_LOG_MAX_KB", "0 (no limit) or 64 to 1073741824 KiB",
                 NUMBER(log_max_kb, .low = 64, .high = 1 << 30, .standard = 65536, .may_be_zero = true)},
         {"COPOOL_PROMETHEUS", "a path that ends in .prom", TEXT(prometheus)},
@@ -175,12 +177,31 @@ static bool is_ours(const char *variable)
 	       strncmp(variable, "COPOOL_BUILD", 12) != 0;
 }
 
+/* What is a path to the standard output or error is meant as the word. */
+static void name_standard(char *log)
+{
+	static const char *const folders[] = {"/dev/std", "/dev/fd/", "/proc/self/fd/"};
+	static const char *const out[] = {"out", "1"}, *const err[] = {"err", "2"};
+
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		size_t bytes = strlen(folders[i]);
+
+		if (strncmp(log, folders[i], bytes) != 0)
+			continue;
+		if (strcmp(log + bytes, out[i != 0]) == 0)
+			strcpy(log, "stdout");
+		else if (strcmp(log + bytes, err[i != 0]) == 0)
+			strcpy(log, "stderr");
+	}
+}
+
 void config_read(struct config *config)
 {
 	memset(config, 0, sizeof *config);
 	mistakes = 0;
 	for (size_t i = 0; i < SETTINGS; i++)
 		read_setting(&settings[i], config);
+	name_standard(config->log);
 	/* Where nothing is kept, nothing is given back. */
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		config->max_batches = config->decay_ms = 0;

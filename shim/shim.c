@@ -10,14 +10,17 @@
 #include "config.h"
 #include "host/host.h"
 #include "host/late.h"
+#include "libc/clock.h"
 #include "libc/elsewhere.h"
 #include "libc/real.h"
 #include "libc/self.h"
 #include "libc/warn.h"
 #include "pool/pool.h"
+#include "report/blame.h"
 #include "report/crash.h"
 #include "report/origin.h"
 #include "report/report.h"
+#include "report/summary.h"
 #include "report/watch.h"
 #include "stack/poison.h"
 
@@ -33,6 +36,7 @@
 static struct {
 	struct config config;
 	struct host_outcome outcome;
+	bool has_failed;                  /* a host that knows the program could not be attached */
 	struct host_outcome late_outcome; /* of a host that is attached in the midst of the program */
 	struct report_host report, later; /* the second once a pool was withdrawn, or a host has come late */
 	const struct host *host;          /* the one that is attached; NULL: none */
@@ -73,6 +77,7 @@ static void before_fork(void)
 	if (!own_fork.is_prepared)
 		return;
 	report_fork_prepare();
+	blame_fork_prepare();
 	origin_fork_prepare();
 	pool_fork_prepare();
 	poison_fork_prepare();
@@ -85,6 +90,7 @@ static void after_fork_in_parent(void)
 	poison_fork_parent();
 	pool_fork_parent();
 	origin_fork_parent();
+	blame_fork_parent();
 	report_fork_parent();
 }
 
@@ -99,6 +105,7 @@ static void after_fork_in_child(void)
 	poison_fork_child();
 	pool_fork_child();
 	origin_fork_child();
+	blame_fork_child();
 	watch_fork_child();
 	for (size_t i = 0; i < HOSTS; i++) {
 		if (hosts[i].host->fork_child != NULL)
@@ -135,6 +142,26 @@ static int start_stacks(int error)
 	return 0;
 }
 
+/* Whether the reason is the user's to mend: a library that is missing, or code that may not be changed. */
+static bool is_mendable(int error)
+{
+	return error == -ELIBACC || error == -ELIBBAD || error == -EACCES || error == -EPERM;
+}
+
+/*
+ * Where no log says why a host could not be attached, the standard error does; but not in each of the programs that inherit
+ * what the user has named, only in that which has it, or which `copool run` has started for it.
+ */
+static void note_failure(const struct host *host, int error)
+{
+	bool is_meant = !shim.outcome.is_another ||
+	                (host == &host_named && shim.config.tell == (unsigned)clock_pid());
+
+	shim.has_failed |= is_meant;
+	if (is_meant && shim.config.log[0] == '\0' && (host == &host_named || is_mendable(error)))
+		warn("%s", shim.outcome.detail);
+}
+
 static bool hear_of_forks(void)
 {
 	return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
@@ -143,8 +170,12 @@ static bool hear_of_forks(void)
 /* Takes the program over for a host. 0; or -errno, and all is as it was. */
 static int start(const struct host *host)
 {
-	int error = host->attach(&shim.config, &shim.outcome);
+	int error;
 
+	shim.outcome.is_another = false;
+	error = host->attach(&shim.config, &shim.outcome);
+	if (error != 0)
+		note_failure(host, error);
 	if (shim.outcome.has_stacks)
 		error = start_stacks(error);
 	if (error != 0)
@@ -190,10 +221,12 @@ static const struct host *start_first(void)
 
 		if (is_wanted && (checker = sanitizer()) != NULL) {
 			host_say(&shim.outcome, "left alone: the program checks itself with %s", checker);
+			shim.has_failed = shim.config.host == CONFIG_HOST_AUTO;
 			return NULL;
 		}
 		if (is_wanted && !is_ready && pools_init(shim.config.decay_ms, report_wake) != 0) {
 			host_say(&shim.outcome, "no thread-specific key was left");
+			shim.has_failed = true;
 			return NULL;
 		}
 		is_ready |= is_wanted;
@@ -266,6 +299,7 @@ __attribute__((constructor)) static void shim_start(void)
 	        .mode = shim.outcome.mode,
 	        .way = shim.outcome.way,
 	        .detail = shim.outcome.detail,
+	        .has_failed = shim.has_failed,
 	        .cap = shim.outcome.cap,
 	};
 	if (shim.host != NULL && shim.host->withdrawn != NULL) {
@@ -277,6 +311,8 @@ __attribute__((constructor)) static void shim_start(void)
 	}
 	if (shim.host == NULL) {
 		wait_for_more();
+		/* Many a program closes its standard error before it is our turn at the end. */
+		summary_say(&shim.config, &shim.report);
 	} else if (shim.outcome.is_waiting) {
 		report_wait(&shim.config, &waiting);
 		report_arrive(&shim.report, 0);
@@ -291,7 +327,9 @@ __attribute__((destructor)) static void shim_stop(void)
 	int saved = errno;
 
 	/* Else not a system call: one could be death, in a sandbox. */
-	if (shim.host != NULL)
+	if (shim.host != NULL) {
 		report_stop();
+		summary_say(&shim.config, &shim.report);
+	}
 	errno = saved;
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env bats
 # copool run: what the program gets, and which programs are refused, with which words and status.
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand
+# shellcheck disable=SC2054 # the commas belong to QEMU's options
 
 load lib/helper
+load lib/qemu
 
 bats_require_minimum_version 1.5.0
 
@@ -61,6 +63,37 @@ static_program() {
 	[[ $status -eq 0 && $output == *"$(realpath "$COPOOL_SO")"* ]]
 	run cat /proc/self/maps
 	[[ $output != *libcopool* ]]
+}
+
+@test "run: --summary is one line at the end, of the program alone that was started: what was pooled, or why nothing" {
+	requires_qemu qemu-img
+	local bench=(qemu-img bench -w -c 5000 -d 1024 --flush-interval=1024 --image-opts driver=null-aio,size=1G)
+	run --separate-stderr "$COPOOL" run --summary --log="$mine/log" -- bash -c '"$@"; exit 3' bash "${bench[@]}"
+	# shellcheck disable=SC2154 # run sets it
+	[[ $status -eq 3 && $stderr =~ ^copool:\ bash\ \[[0-9]+\]:\ nothing\ was\ pooled:\ the\ program\ has\ no\ known\ coroutines$ ]]
+	# Which closes its standard error before it ends.
+	run --separate-stderr "$COPOOL" run --summary -- ls -d /
+	[[ $status -eq 0 && $output == / && $stderr == "copool: ls ["*"]: nothing was pooled: the program has no known coroutines" ]]
+	run --separate-stderr "$COPOOL" run --summary -- "${bench[@]}"
+	[[ $status -eq 0 && $stderr =~ ^copool:\ qemu-img\ \[[0-9]+\]:\ 500[0-9]\ creates\ in\ 1\ pool,\ 102[0-9]\ of\ them\ misses ]]
+	[[ $stderr == *" at most 102"*" existed at once; about "*" system calls saved" && $(wc -l <<<"$stderr") -eq 1 ]]
+	run --separate-stderr "$COPOOL" run --summary --observe -- "${bench[@]}"
+	[[ $status -eq 0 && $stderr == *" creates ("*" %) had to be made, at most "*"; only observed" ]]
+	# Where the standard error is something else by now, it gets nothing of ours.
+	requires php
+	run --separate-stderr "$COPOOL" run --summary -- php -n -r 'fclose(STDERR); $f = fopen("file", "w"); (new Fiber(fn() => 1))->start();'
+	[[ $status -eq 0 && -z $stderr && -e file && ! -s file ]]
+}
+
+@test "copool: a verb that is nearly one is told which, and others are not" {
+	run "$COPOOL" shwo log
+	[[ $status -eq 2 && $output == "copool: there is no verb \`shwo'; did you mean show? See copool --help" ]]
+	run "$COPOOL" advice
+	[[ $status -eq 2 && $output == *"did you mean advise?"* ]]
+	run "$COPOOL" xyz
+	[[ $status -eq 2 && $output == "copool: there is no verb \`xyz'; see copool --help" ]]
+	run "$COPOOL" "$(printf 'show%.0s' {1..20})"
+	[[ $status -eq 2 && $output != *"did you mean"* ]]
 }
 
 @test "run: options become variables" {

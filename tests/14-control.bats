@@ -141,6 +141,26 @@ refuses() { # STATUS TEXT VERB ARGUMENT...
 	[[ $output == *" off=0" ]]
 }
 
+@test "off: the log tells when it was off, and no reader judges the pool by that" {
+	start_pooled COPOOL_INTERVAL_MS=20 "$steps" use 1000 touch used wait again use 1000 touch "done" wait go
+	wait_until 10 test -e used
+	said() { [[ $(log_records way .mode | tr '\n' ' ') == "$1" ]]; }
+	tells off "$pid"
+	wait_until 10 said "off "
+	again
+	tells on "$pid"
+	wait_until 10 said "off pool "
+	touch go
+	ended "$pid"
+	[[ $status -eq 0 ]]
+	check_balance
+	run "$COPOOL" show "$LOG"
+	[[ $output == *"host named: "*"Switched off for a time. copool off was used"* && $output != *"at its cap"* ]]
+	"$COPOOL" show --json "$LOG" | jq -e '.processes[0].verdicts[0].grade == ""'
+	run "$COPOOL" advise "$LOG"
+	[[ $status -eq 1 && $output == *"copool off was used"* ]]
+}
+
 @test "off: set off=0 brings the pool back, and what is destroyed then is kept" {
 	start_steps
 	tells set "$pid" off=1

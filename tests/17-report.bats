@@ -114,6 +114,45 @@ is_readable() {
 	sees '.verdict | test("Poor.*600 missed .*: 100 in the first 5.s, 500 after that")'
 }
 
+@test "report: as many misses as were alive at once are as good as can be, and causes are named only where they hold" {
+	{
+		open_record 10 ideal
+		counters final 10 small 100 0 50 | sed 's/"peak_objects":44/"peak_objects":50/; s/"trimmed":45/"trimmed":0/'
+		open_record 11 watched | sed 's/"mode":"pool"/"mode":"observe"/'
+		counters final 11 small 0 0 5000 | sed 's/"destroy_delete":3/"destroy_delete":4959/; s/"trimmed":45/"trimmed":0/'
+	} >"$log"
+	report "$log" -o "$page"
+	browse
+	# The busier one is shown first.
+	sees '.verdict | test("^Would help. Without copool 5,000 of 5,000 creates .* had to be made. copool would have saved 4,9..")'
+	sees '.verdict | test("depot") | not'
+	grep -v '"pid":11' "$log" >"$log.2"
+	report "$log.2" -o "$page"
+	browse
+	sees '.verdict | test("^Good. .*50 missed .* as few as can be")'
+	sees '.verdict | test("depot") | not'
+}
+
+@test "report: show and report say the same of a log" {
+	local each
+	{
+		open_record 10 first
+		counters final 10 small 1000 0 500
+		open_record 11 second | sed 's/"host":"stacks"/"host":"qemu"/'
+		counters final 11 qemu-coroutine 1000 0 50 | sed 's/}$/,"calls_saved":9}/'
+		counters final 11 "stack 1052672 qemu" 0 0 50
+	} >"$log"
+	report "$log" -o "$page"
+	browse
+	run "$COPOOL" show "$log"
+	echo "$output"
+	grep -F "  small: $(jq -r .verdict <<<"$seen" | head -n 1 | cut -c 1-60)" <<<"$output"
+	grep -F '  qemu-coroutine: Does not help. ' <<<"$output"
+	# Beneath QEMU's pool no share of hits is to be expected.
+	grep -qE '^  stack 1052672 qemu +50 +- +50 ' <<<"$output"
+	[[ $(grep -c 'stack 1052672 qemu: ' <<<"$output") -eq 0 ]]
+}
+
 @test "report: rates and states are those of the log" {
 	{
 		open_record 10 first

@@ -108,7 +108,7 @@ two_samples() {
 	plot --script --pool small --pid=20 "$log"
 	[[ $output == *"title 'second [20], small: 8 creates"* ]]
 	plot --script --pool none "$log"
-	[[ $status -eq 1 && $output == *"no two samples of such a pool"* ]]
+	[[ $status -eq 1 && $output == *"copool plot: there is no pool \`none'; there are "* && $output == *"\`small'"* ]]
 	plot --script --pid 30 "$log"
 	[[ $status -eq 1 ]]
 }

@@ -148,6 +148,9 @@ by_stacks() {
 	stock=$(awk '$NF == "total" { print $4 }' stock) mapped=$(awk '$NF == "total" { print $4 }' pooled)
 	echo "calls: $stock, pooled $mapped"
 	((stock > 10000 && mapped < stock / 10))
+	# Where there is no log, the standard error says it once.
+	run_shown "${before[@]}" env LD_PRELOAD="$COPOOL_SO" "$1" bench -c 1 -d 1 "${null_aio[@]}"
+	[[ $status -eq 0 && $(grep -c "^copool: .*own pool: .*$why" <<<"$output") -eq 1 ]]
 }
 
 bursts=(bench -w -c 15000 -d 1024 --flush-interval=1024 "${null_aio[@]}")

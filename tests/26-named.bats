@@ -76,6 +76,19 @@ hands_through() {
 	[[ $(made boxes) -eq 1000 ]]
 }
 
+@test "named: without a log, a function that is not there is told on standard error, by the program that is meant alone" {
+	unset COPOOL_LOG
+	run env LD_PRELOAD="$COPOOL_SO" COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_crop "$GUESTS/named" plain 10
+	[[ $status -eq 0 && $output == "copool: nothing is pooled: the function box_crop was not found"$'\n'"boxes "* ]]
+	run env LD_PRELOAD="$COPOOL_SO" COPOOL_CREATE=box_cake/0 COPOOL_DESTROY=box_drop "$GUESTS/named" plain 10
+	[[ $output == "copool: nothing is pooled: the function box_cake was not found"$'\n'"boxes "* ]]
+	# shellcheck disable=SC2016 # for the other shell to expand
+	run "$COPOOL" run --create=box_cake/0 --destroy=box_crop sh -c 'ls -d /; "$0" plain 10' "$GUESTS/named"
+	[[ $output == "copool: nothing is pooled: the function box_cake was not found"$'\n/\n'"boxes "* ]]
+	run env LD_PRELOAD="$COPOOL_SO" COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop ls -d /
+	[[ $output == / ]]
+}
+
 @test "named: create without destroy leaves the program alone" {
 	same_twin COPOOL_HOST=named COPOOL_CREATE=box_make/0 "$GUESTS/named" plain 10
 	[[ $(log_open host) == none && $(log_open detail) == *COPOOL_DESTROY* ]]

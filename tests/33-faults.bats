@@ -23,7 +23,7 @@ CANNOT_FAIL='
 	__memcpy_chk __snprintf_chk __sprintf_chk __vsnprintf_chk memcmp memcpy memmove memrchr memset sigabbrev_np
 	snprintf strchr strcmp strcspn strlen strncmp strnlen strrchr strspn strstr strtol strtoul strtoull	neither allocate nor call the system as used
 	geteuid getauxval getppid gettid pthread_self sched_yield sysconf uname	always known
-	pthread_attr_destroy pthread_setcancelstate pthread_sigmask sigaddset sigemptyset sigfillset sigismember	of good arguments
+	pthread_attr_destroy pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_setcancelstate pthread_sigmask sigaddset sigemptyset sigfillset sigismember	of good arguments
 	makecontext swapcontext	make no system call that may fail
 	dl_iterate_phdr dlclose dlerror secure_getenv	nothing that is missing is an error
 	dup2	of a descriptor that is there, in a process that dies

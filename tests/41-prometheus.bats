@@ -114,6 +114,17 @@ has_creates() { # FILE
 	[[ $(log_records warning .text | grep -c 'COPOOL_PROMETHEUS=.*No such file') -eq 1 ]]
 }
 
+@test "prometheus: without a log, a folder that is not there is told at the start" {
+	run --separate-stderr env LD_PRELOAD="$COPOOL_SO" COPOOL_PROMETHEUS="$PWD/nowhere/a.prom" \
+		php -n -r "\$f = new Fiber(fn() => 1); \$f->start(); echo \"fine\";"
+	# shellcheck disable=SC2154 # run sets it
+	[[ $status -eq 0 && $output == fine && $(wc -l <<<"$stderr") -eq 1 ]]
+	[[ $stderr == "copool: COPOOL_PROMETHEUS=$PWD/nowhere/a.prom: No such file or directory; it is tried again at each interval" ]]
+	# What has nothing to pool says nothing.
+	run env LD_PRELOAD="$COPOOL_SO" COPOOL_PROMETHEUS="$PWD/nowhere/a.prom" ls -d /
+	[[ $status -eq 0 && $output == / ]]
+}
+
 @test "prometheus: a child of a fork has a file of its own if the setting names the process, else none" {
 	requires_php_extension pcntl
 	cat >fork.php <<-'END'

@@ -136,7 +136,7 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 	cat >session <<-'END'
 		stty tostop
 		set -m
-		env LD_PRELOAD="$COPOOL_SO" COPOOL_HOST=off COPOOL_LOG=/nowhere/log "$steps" touch there &
+		env LD_PRELOAD="$COPOOL_SO" COPOOL_HOST=off COPOOL_TELL=1 COPOOL_LOG=/nowhere/log "$steps" touch there &
 		# Who is stopped is never waited for to the end.
 		wait -n
 		echo "status $?" >ended

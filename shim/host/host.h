@@ -15,6 +15,7 @@ enum { HOST_DETAIL_BYTES = 384 };
 
 /* How it went, for the log. */
 struct host_outcome {
+	bool is_another;                /* not attached, as the program is none of the host's kind */
 	bool is_waiting;                /* nothing is pooled yet, and may never be: so no thread */
 	bool is_late;                   /* the host's: it is attached in the midst of the program */
 	const char *mode;               /* RECORD's words: "pool", "observe", or "none" when not attached */

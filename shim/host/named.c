@@ -276,6 +276,15 @@ static int plan(const struct symbols *symbols, const char *name, void *hook, voi
 	return error;
 }
 
+/* Whether neither function is there. One without the other is a mistake of the user's. */
+static bool is_another(const struct symbols *symbols, const char *destroy_name)
+{
+	struct symbol symbol;
+
+	return symbols_find(symbols, create_name, ELF_FUNCTION, &symbol) == -ENOENT &&
+	       symbols_find(symbols, destroy_name, ELF_FUNCTION, &symbol) == -ENOENT;
+}
+
 static int plan_all(const char *destroy_name, struct host_outcome *outcome)
 {
 	struct symbols symbols;
@@ -284,11 +293,16 @@ static int plan_all(const char *destroy_name, struct host_outcome *outcome)
 	if (error != 0)
 		return error;
 	symbols_open_files(&symbols, SYMBOLS_DEBUG_ROOT);
-	error = plan(&symbols, create_name, named.is_observing ? observe_create : hook_create,
-	        &named.original_create, outcome);
+	error = decode_open();
+	if (error != 0)
+		host_say(outcome, "nothing is pooled: the library Zydis is missing or of an unknown version");
+	if (error == 0)
+		error = plan(&symbols, create_name, named.is_observing ? observe_create : hook_create,
+		        &named.original_create, outcome);
 	if (error == 0)
 		error = plan(&symbols, destroy_name, named.is_observing ? observe_destroy : hook_destroy,
 		        &named.original_destroy, outcome);
+	outcome->is_another = error != 0 && is_another(&symbols, destroy_name);
 	symbols_close(&symbols);
 	return error;
 }
@@ -312,11 +326,6 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 	named.handles = handles_make();
 	if (named.handles == NULL)
 		return -ENOMEM;
-	error = decode_open();
-	if (error != 0) {
-		host_say(outcome, "nothing is pooled: the library Zydis is missing or of an unknown version");
-		return error;
-	}
 	patch_begin(&named.patches);
 	error = plan_all(config->destroy, outcome);
 	decode_close();

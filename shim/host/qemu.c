@@ -350,7 +350,6 @@ static int plan_observer(struct host_outcome *outcome)
 		return refuse("qemu_coroutine_delete",
 		        "nothing calls it: a compiler has put copies of it elsewhere");
 	error = plan("qemu_coroutine_create", &qemu.symbols.create, observe_create, &qemu.original_create);
-
 	if (error == 0)
 		error = plan("qemu_coroutine_new", &qemu.symbols.new, observe_new, &qemu.original_new);
 	if (error == 0)
@@ -473,6 +472,7 @@ static int attach(const struct config *config, struct host_outcome *outcome)
 
 	/* Where the user insists, nobody has asked whether it is here. */
 	if (!qemu_symbols_open(&qemu.symbols, config->host == CONFIG_HOST_QEMU)) {
+		outcome->is_another = true;
 		host_say(outcome, "this is not QEMU: it has none of its functions");
 		return -ENOENT;
 	}

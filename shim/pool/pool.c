@@ -131,11 +131,16 @@ bool pool_is_asked(void)
 	return read_control(&pools.control.asked) != read_control(&pools.control.done);
 }
 
+bool pool_is_off(void)
+{
+	return read_control(&pools.control.is_off) != 0;
+}
+
 unsigned pool_limit(struct pool *pool)
 {
 	unsigned limit = read_control(&pools.control.max_batches);
 
-	if (read_control(&pools.control.is_off) != 0)
+	if (pool_is_off())
 		return 0;
 	if (limit == POOL_CAP_AUTO)
 		limit = pool->max_batches;

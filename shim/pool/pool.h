@@ -100,6 +100,9 @@ struct pool_table pool_table(void);
 /* Whether something is asked for that only pool_trim_tick() can do. Any thread. */
 bool pool_is_asked(void);
 
+/* Whether it is switched off from outside: nothing is kept. */
+bool pool_is_off(void);
+
 /*
  * Called once, before any pool is started. `wake` is called when the trimming may have to begin, after a
  * sequentially consistent change of a depot, and when a thread uses a pool for the first time, also after a

@@ -2,9 +2,19 @@
 #ifndef COPOOL_REPORT_BLAME_H
 #define COPOOL_REPORT_BLAME_H
 
+#include <stdbool.h>
+
 struct line;
 
-/* Makes each record in `line`, and has it written. At exit; the statistics thread's. */
-void blame_write(struct line *line, int (*write)(void));
+/*
+ * Makes each record that is due in `line`, and has it written; in the end those whose count has changed since, otherwise those
+ * that are new or have doubled. The statistics thread's, or of who takes its place.
+ */
+void blame_write(struct line *line, int (*write)(void), bool is_final);
+
+/* Around fork, as pool_fork_prepare and its like; before them. */
+void blame_fork_prepare(void);
+void blame_fork_parent(void);
+void blame_fork_child(void);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "libc/clock.h"
+#include "libc/sandbox.h"
 #include "libc/warn.h"
 #include "pool/doubt.h"
 #include "pool/pool.h"
@@ -30,11 +31,13 @@
  * often. So it never fills up in the life of a machine: 64 MiB last for a day at full resolution, and for a
  * week at one sample in a minute.
  */
-enum { STEPS = 20, NOTICE_BYTES = 1024 };
+enum { STEPS = 20, NOTICE_BYTES = 1024, ORIGINS_MS = 1000 };
 
 static struct {
-	const struct config *config; /* written by journal_know, as `host` */
+	const struct config *config; /* written by journal_know, as the next two */
 	const struct report_host *host;
+	const struct report_host *attached; /* the same, less that it may be switched off now */
+	struct report_host off;             /* what is said of it then */
 	bool has_announced;  /* `open` has been said, or could not be */
 	bool is_again;       /* it has been before, by this process: its host came later */
 	bool has_begun;      /* samples are written */
@@ -47,6 +50,7 @@ static struct {
 	uint64_t start_ms;   /* CLOCK_MONOTONIC, as all times here */
 	uint64_t sample_ms;  /* when the next samples are due */
 	uint64_t written_ms; /* when samples were last written to the log */
+	uint64_t blamed_ms;  /* when origins were last written */
 	unsigned dropped;    /* warnings that the queue had no room for, as last said */
 	struct log log;      /* here, as all before is written by a fork's child, and may lie in one page */
 	struct line line;
@@ -55,7 +59,7 @@ static struct {
 void journal_know(const struct config *config, const struct report_host *host)
 {
 	journal.config = config;
-	journal.host = host;
+	journal.host = journal.attached = host;
 }
 
 void journal_start_clock(void)
@@ -74,7 +78,8 @@ void journal_reset(pid_t parent)
 	journal.is_again = parent == 0 && journal.has_log;
 	journal.has_announced = journal.has_begun = false;
 	journal.has_log = journal.has_series = journal.complains = false;
-	journal.start_ms = 0;
+	/* From now on, as for who looks at the process from outside, not from its first use of a pool. */
+	journal.start_ms = journal.written_ms = clock_now_ms();
 	journal.parent = parent;
 	journal.is_silent = true;
 	depths_forget();
@@ -184,7 +189,7 @@ static const char *why_no_log(int error)
 {
 	switch (error) {
 	case -EDOM:
-		return "after % comes p, n or %";
+		return "after % comes p, n, % or {, and in braces pid or name";
 	case -ENXIO:
 		return "a FIFO that nobody reads, a socket, or no such device";
 	case -ELOOP:
@@ -231,6 +236,17 @@ static void announce(bool is_private)
 	journal.has_series = prometheus_begin(journal.config, journal.host, journal.parent != 0);
 	write_warnings();
 	journal.complains = false;
+}
+
+bool journal_is_told(void)
+{
+	const struct config *config = journal.config;
+	bool is_standard = strcmp(config->log, "stderr") == 0 || strcmp(config->log, "stdout") == 0;
+
+	if (config->log[0] == '\0')
+		return false;
+	return journal.host->has_failed || config->tell == 1 || path_names_process(config->log) ||
+	       (config->tell == (unsigned)clock_pid() && !is_standard);
 }
 
 void journal_announce(void)
@@ -284,18 +300,46 @@ static bool is_log_due(uint64_t now)
 	return now - journal.written_ms + interval / 2 >= wait;
 }
 
-/* What is pooled was found not to come back: all that says how the program is served says so from now on. */
+/* How the program is served now. */
+static const struct report_host *present_host(void)
+{
+	if (journal.attached->later != NULL && pool_any_withdrawn())
+		journal.attached = journal.attached->later;
+	if (!pool_is_off() || strcmp(journal.attached->mode, "pool") != 0)
+		return journal.attached;
+	journal.off = *journal.attached;
+	journal.off.mode = "off";
+	journal.off.detail = "switched off while it runs (copool off): what is given back is not kept";
+	return &journal.off;
+}
+
+/*
+ * What is pooled was found not to come back, or it was switched off or on again: all that says how the program is served
+ * says so from now on.
+ */
 static void note_way(void)
 {
-	if (journal.host->later == NULL || !pool_any_withdrawn())
+	const struct report_host *now = present_host();
+
+	if (now == journal.host)
 		return;
-	journal.host = journal.host->later;
-	block_tell_way(journal.host);
+	journal.host = now;
+	/* The block has a word of its own that it is off. */
+	block_tell_way(journal.attached);
 	prometheus_tell_way(journal.host);
 	if (journal.has_log) {
 		line_way(&journal.line, journal.host);
 		write_line();
 	}
+}
+
+/* Seldom, as it costs more than counters do. */
+static void write_origins(uint64_t now)
+{
+	if (now - journal.blamed_ms < ORIGINS_MS || sandbox_is_tight())
+		return;
+	blame_write(&journal.line, write_line, false);
+	journal.blamed_ms = now;
 }
 
 void journal_sample(void)
@@ -315,6 +359,7 @@ void journal_sample(void)
 	if (journal.has_log && is_log_due(now)) {
 		write_pools(RECORD_SAMPLE, now);
 		journal.written_ms = now;
+		write_origins(now);
 	}
 	journal.sample_ms = now + journal.config->interval_ms;
 }
@@ -337,7 +382,7 @@ void journal_end(void)
 	log_refresh(&journal.log);
 	note_way();
 	write_pools(RECORD_FINAL, clock_now_ms());
-	blame_write(&journal.line, write_line);
+	blame_write(&journal.line, write_line, true);
 	write_warnings();
 	depths_end();
 	log_close(&journal.log);

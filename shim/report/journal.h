@@ -30,6 +30,9 @@ void journal_reset(pid_t parent);
  */
 void journal_announce(void);
 
+/* Whether a process that has nothing to pool announces itself: see report_inert(). */
+bool journal_is_told(void);
+
 /* The same, if it has not been said yet; and from then on samples. `is_private`: the calling thread has its own table of
  * descriptors, and it goes away with that. */
 void journal_begin(bool is_private);

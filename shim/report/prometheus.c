@@ -234,7 +234,24 @@ static int write_file(void)
 static void warn_of_file(int error, const char *consequence)
 {
 	warn("COPOOL_PROMETHEUS=%.300s: %s; %s", prometheus.config->prometheus,
-	        error == -EDOM ? "after % comes p, n or %" : warn_reason(-error), consequence);
+	        error == -EDOM ? "after % comes p, n, % or {, and in braces pid or name"
+	                       : warn_reason(-error),
+	        consequence);
+}
+
+/* Whether a file can be made where it shall be. 0 or -errno. */
+static int check_folder(void)
+{
+	char *slash = strrchr(prometheus.path, '/');
+	int error;
+
+	*slash = '\0';
+	error = faccessat(AT_FDCWD, slash == prometheus.path ? "/" : prometheus.path, W_OK | X_OK,
+	                AT_EACCESS) != 0
+	                ? -errno
+	                : 0;
+	*slash = '/';
+	return error;
 }
 
 bool prometheus_begin(const struct config *config, const struct report_host *host, bool is_child)
@@ -255,6 +272,10 @@ bool prometheus_begin(const struct config *config, const struct report_host *hos
 	}
 	if (bytes < 5 || strcmp(setting + bytes - 5, ".prom") != 0)
 		warn("COPOOL_PROMETHEUS=%.300s: the collector reads files that end in .prom alone", setting);
+	error = check_folder();
+	if (error != 0)
+		warn_of_file(error, "it is tried again at each interval");
+	prometheus.has_failed = error != 0;
 	snprintf(prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path,
 	        (int)clock_pid());
 	escape(prometheus.program, self_name());

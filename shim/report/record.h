@@ -8,11 +8,12 @@
  *   open     the process began to report. One for each process, also for one that has nothing to pool.
  *   sample   one pool's counters, once an interval
  *   final    one pool's counters at exit; the last word on that pool
- *   way      how the program is served has changed: what of it is pooled was found not to come back
+ *   way      how the program is served has changed: what of it is pooled was found not to come back, or it was
+ *            switched off (mode "off") or on again
  *   warning  something the user should know: a bad setting, a patch refused, statistics lost
  *   depth    how deep one pool's stacks were used: at exit, and when there is news of it
- *   origin   one call stack that caused misses, or created what is alive, at exit (COPOOL_ORIGINS,
- *            COPOOL_LEAKS)
+ *   origin   one call stack that caused misses, or created what is alive, at exit, and before when it is new or has
+ *            doubled (COPOOL_ORIGINS, COPOOL_LEAKS)
  */
 #ifndef COPOOL_REPORT_RECORD_H
 #define COPOOL_REPORT_RECORD_H
@@ -63,6 +64,8 @@
  *   pool    the pool's name
  *   kind    "miss"; or "leak": objects that were created there and are alive at exit
  *   count   how many; of misses of which only every N-th is recorded, each counts as N
+ *   every   N, where only every N-th miss is recorded, so that count is an estimate
+ *   stack   its number in the process: a later record of the same kind, pool and number takes this one's place
  *   frames  the call stack, a list of strings, innermost first: "module+0xoffset function", the offset
  *           being that of the call; without the function where it has no name; "0xaddress" outside of
  *           all modules; ["?"] for what is not known

@@ -267,7 +267,7 @@ void report_start(const struct config *config, const struct report_host *host, b
 void report_inert(const struct config *config, const struct report_host *host)
 {
 	know(config, host);
-	if (config->log[0] != '\0')
+	if (journal_is_told() || (config->log[0] == '\0' && warn_is_any() && host->has_failed))
 		quietly(journal_announce);
 }
 

@@ -18,6 +18,7 @@ struct report_host {
 	const char
 	        *way; /* RECORD's words for how: "ending", "switch", "stacks", "named", "observe", "none" */
 	const char *detail; /* a sentence */
+	bool has_failed;    /* it found what it knows, and could not take it over */
 	unsigned cap;       /* on its depots, where it knows better than the settings; 0: it does not */
 	/* In place of this one as soon as a pool was withdrawn (pool/doubt.h); NULL: that does not happen. */
 	const struct report_host *later;
@@ -32,8 +33,9 @@ struct report_host {
 void report_start(const struct config *config, const struct report_host *host, bool at_once);
 
 /*
- * For a program that has nothing to pool: writes the one `open` line (and queued warnings) if a log was asked
- * for; starts no thread, leaves no descriptor.
+ * For a program that has nothing to pool: writes the one `open` line (and queued warnings) if a log was asked for that is its
+ * own, as its name has the process in it. Into one that others write to as well, and onto the standard output or error, it
+ * writes nothing; unless the host has failed, or COPOOL_TELL asks for it. Starts no thread, leaves no descriptor.
  */
 void report_inert(const struct config *config, const struct report_host *host);
 

@@ -102,6 +102,11 @@ void watch_fork_child(void)
 	atomic_store_explicit(&watch.misses, 0, memory_order_relaxed);
 }
 
+unsigned watch_every(void)
+{
+	return watch.every;
+}
+
 const struct callers *watch_callers(void)
 {
 	return watch.callers;

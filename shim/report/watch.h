@@ -21,6 +21,9 @@ void watch_begin(bool is_private);
 /* In a fork's child, after origin_fork_child: its counts begin anew. What is alive stays known. */
 void watch_fork_child(void);
 
+/* Each miss that was recorded stands for so many; 0: none is. */
+unsigned watch_every(void);
+
 /* What was recorded; NULL: nothing was wanted. Stays valid. */
 const struct callers *watch_callers(void);
 

@@ -87,6 +87,7 @@ static bool is_page_whole(const struct page *page)
 static const char *try_log(const struct text *text, struct book *book)
 {
 	static struct origins origins;
+	static struct demands demands;
 	struct series_set *series;
 	const char *wrong = NULL;
 	FILE *nowhere = fopen("/dev/null", "w");
@@ -96,11 +97,12 @@ static const char *try_log(const struct text *text, struct book *book)
 	        book_open(book) != 0 || series_open(&series, book) != 0 || !nowhere)
 		return "the test has no room";
 	origins_open(&origins, book);
+	demands_watch(&demands, book);
 	if (book_read(book, log_path) != 0)
 		wrong = "it was not read";
 	else if (book->records + book->mistakes + book->cut_off != count_lines(text))
 		wrong = "not every line was counted once";
-	struct page page = {book, series, &origins, json_array(), json_array()};
+	struct page page = {book, series, &demands, &origins, json_array(), json_array()};
 	if (!wrong && !is_page_whole(&page))
 		wrong = "the page is not whole";
 	for (size_t i = 0; i < book->processes; i++) {
@@ -118,6 +120,7 @@ static const char *try_log(const struct text *text, struct book *book)
 	json_decref(page.unread);
 	origins_close(&origins);
 	series_close(series);
+	demands_free(&demands);
 	book_close(book);
 	return wrong;
 }

@@ -44,7 +44,7 @@ faulty() {
 	truncate -s 8 count
 	status=0
 	timeout -s KILL 60 env LD_PRELOAD="$GUESTS/faults $COPOOL_SO" FAULT_CALL="$1" FAULT_ERRNO="$2" FAULT_AT="$3" \
-		FAULT_COUNT="$PWD/count" COPOOL_LOG="$PWD/$log" COPOOL_PROMETHEUS="$PWD/faulty.prom" COPOOL_INTERVAL_MS=10 \
+		FAULT_COUNT="$PWD/count" COPOOL_LOG="$PWD/$log" COPOOL_TELL=1 COPOOL_PROMETHEUS="$PWD/faulty.prom" COPOOL_INTERVAL_MS=10 \
 		COPOOL_DECAY_MS=100 "${@:4}" </dev/null >out 2>err || status=$?
 	reached=$(od -An -tu8 count)
 }

@@ -60,10 +60,11 @@ run_stock() {
 	run_shown env -u LD_PRELOAD "$@"
 }
 
-# run_pooled [VARIABLE=VALUE...] COMMAND...: the same under the shim, its log in $LOG.
+# run_pooled [VARIABLE=VALUE...] COMMAND...: the same under the shim, its log in $LOG, where also those tell of themselves
+# that have nothing to pool.
 run_pooled() {
 	[[ -e $COPOOL_SO ]] || lacks "there is no $COPOOL_SO (make)"
-	run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" "$@"
+	run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_TELL=1 "$@"
 }
 
 # same_twin [VARIABLE=VALUE...] COMMAND...: the shim changes neither output nor status. $FILTER, a script for
@@ -125,7 +126,7 @@ start_stock() {
 
 start_pooled() {
 	[[ -e $COPOOL_SO ]] || lacks "there is no $COPOOL_SO (make)"
-	start env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" "$@"
+	start env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_TELL=1 "$@"
 }
 
 start() {

@@ -62,7 +62,8 @@ static void test_crowd(void)
 		json_integer_set(json_object_get(record, "create_new"), i < 201 ? i : i + 499);
 		json_integer_set(json_object_get(record, "live"), i == 301 ? CROWD_PEAK : 1);
 		for (size_t process = 0; process < CROWD; process++)
-			book.watch.counters(book.watch.counters_context, process, 3, true, record);
+			book.watch.listener[0].counters(
+			        book.watch.listener[0].context, process, 3, true, record);
 		most = set->all_points > most ? set->all_points : most;
 	}
 	for (size_t process = 0; process < CROWD; process++)

@@ -329,6 +329,7 @@ static void run_unwanted(void)
 static void run_inert(void)
 {
 	facts->fds_before = count_entries("/proc/self/fd");
+	config.tell = 1;
 	report_inert(&config, &host);
 	facts->fds_after = count_entries("/proc/self/fd");
 	facts->threads = threads();

@@ -43,7 +43,7 @@ static bool finds(void)
 {
 	struct side a = {stock, runs}, b = {pooled, runs};
 
-	return verdict_find(&a, &b, text);
+	return verdict_find(&a, &b, text) == VERDICT_HELPS;
 }
 
 static void test_spread(void)
@@ -167,14 +167,28 @@ static void test_ends(void)
 {
 	begin(5, 500, 5);
 	stock[0].status = 6;
-	tap_ok(finds() && strstr(text, "SIGABRT in 1 of 5 runs") != NULL,
-	        "verdict: a program that fails now and then, and no more, is helped");
+	tap_ok(!finds() && strstr(text,
+	                           "no verdict: the program ends with SIGABRT in 1 of 5 runs without copool, "
+	                           "with 0 with it") != NULL,
+	        "verdict: of a program that fails now and then there is none");
 	pooled[0].status = 6;
-	tap_ok(finds() && strstr(text, "SIGABRT") == NULL,
-	        "verdict: one that fails as often is judged by its runs");
+	tap_ok(!finds() && strstr(text, "no verdict: the program ends with SIGABRT in 1 of 5 runs; ") != NULL,
+	        "verdict: nor of one that fails as often with copool");
+	for (unsigned i = 0; i < RUNS; i++) {
+		stock[i].status = 6;
+		pooled[i].status = 0;
+	}
+	tap_ok(finds() && strstr(text, "helps: without copool the program ends with SIGABRT") != NULL,
+	        "verdict: one that ends well only with it is helped");
+	stock[0].status = 0;
+	tap_ok(!finds(), "verdict: but not one that ends well without it now and then");
+	for (unsigned i = 0; i < RUNS; i++)
+		stock[i].status = 0;
 	pooled[1].status = 3 << 8;
-	tap_ok(!finds() && strstr(text, "with copool the program ends with SIGABRT in 1 of 5 runs") != NULL,
-	        "verdict: one that fails more often is not helped");
+	tap_ok(!finds() &&
+	                strstr(text, "does not help: with copool the program ends with 3 in 1 of 5 runs") !=
+	                        NULL,
+	        "verdict: one that fails only with it is not helped");
 }
 
 static void test_nothing(void)

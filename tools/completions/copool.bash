@@ -20,7 +20,7 @@ _copool()
 	run | compare)
 		options="--host --max-batches --decay --guard --stack-size --max-live --learn --zero --create --destroy --help --version"
 		if [[ ${COMP_WORDS[1]} == run ]]; then
-			options+=" --log --interval --log-max --prometheus --observe --origins --leaks --crash-note"
+			options+=" --log --interval --log-max --prometheus --observe --summary --origins --leaks --crash-note"
 		else
 			options+=" --runs --json --quiet"
 		fi

@@ -25,6 +25,7 @@ complete -c copool -n $run -l interval -s i -x -d 'milliseconds from sample to s
 complete -c copool -n $run -l log-max -x -d 'let the log grow to this size, in KiB'
 complete -c copool -n $run -l prometheus -r -F -d 'keep the counters in a file for node_exporter'
 complete -c copool -n $run -l observe -d 'only count'
+complete -c copool -n $run -l summary -d 'one line at the end says what was pooled'
 complete -c copool -n $run -l origins -d 'record the call stack of every Nth miss'
 complete -c copool -n $run -l leaks -d 'record who created what is alive at exit'
 complete -c copool -n $run -l crash-note -x -a '0 1' -d 'say when a fault was inside copool'

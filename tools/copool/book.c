@@ -158,7 +158,10 @@ static const char *note_way(struct book *book, const struct place *place, json_t
 {
 	static const char *const keys[] = {"mode", "way", "detail"};
 	struct book_process *process = find_process(book, place->pid);
+	const char *mode = json_string_value(json_object_get(record, "mode"));
 
+	if (process && mode && strcmp(mode, "off") == 0)
+		process->was_off = true;
 	for (size_t i = 0; process && process->open && i < sizeof(keys) / sizeof(keys[0]); i++) {
 		json_t *text = json_object_get(record, keys[i]);
 
@@ -193,9 +196,11 @@ static const char *note_counters(struct book *book, const struct place *place, j
 	process->pool_bytes[i] = (unsigned short)place->bytes;
 	if (i == process->pools)
 		process->pools++;
-	if (book->watch.counters)
-		book->watch.counters(book->watch.counters_context, (size_t)(process - book->process), i,
+	for (size_t k = 0; k < book->watch.listeners; k++) {
+		const struct book_listener *listener = &book->watch.listener[k];
+		listener->counters(listener->context, (size_t)(process - book->process), i,
 		        process->open != NULL, record);
+	}
 	return NULL;
 }
 

@@ -12,6 +12,7 @@
 enum {
 	BOOK_PROCESSES = 4096, /* with pools; further ones are counted */
 	BOOK_POOLS = 64,       /* a process; the shim has at most 16 */
+	BOOK_LISTENERS = 2,    /* to counters */
 	BOOK_WARNINGS = 1024,  /* different ones */
 	BOOK_MISTAKES = 10,    /* bad lines described */
 	BOOK_TEXT = 96,        /* bytes of a description */
@@ -26,6 +27,7 @@ struct book_process {
 	json_t *depth[BOOK_POOLS]; /* the last record of how deep its stacks were used; NULL: none */
 	unsigned short pool_bytes[BOOK_POOLS], depth_bytes[BOOK_POOLS];
 	size_t pools;
+	bool was_off; /* it was switched off while it ran */
 };
 
 struct book_warning {
@@ -44,8 +46,12 @@ struct book_mistake {
 struct book_watch {
 	/* `process` and `pool` are their indices in the book; the process' open record was seen when
 	 * `opened`. */
-	void (*counters)(void *context, size_t process, size_t pool, bool opened, const json_t *record);
-	void *counters_context;
+	struct book_listener {
+		void (*counters)(
+		        void *context, size_t process, size_t pool, bool opened, const json_t *record);
+		void *context;
+	} listener[BOOK_LISTENERS];
+	size_t listeners;
 	/* Returns what is wrong with the record, or NULL. */
 	const char *(*origin)(void *context, json_int_t pid, json_t *record);
 	void *origin_context;

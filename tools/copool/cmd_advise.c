@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "advice.h"
+#include "amount.h"
 #include "book.h"
 #include "clean.h"
 #include "copool.h"
 #include "demand.h"
 #include "depth.h"
+#include "judge.h"
 #include "logs.h"
 #include "report/record.h"
 
@@ -90,6 +92,8 @@ struct subject {
 	bool is_known;   /* the present setting, from the log */
 	double bytes;    /* of memory an idle object; 0: not known */
 	const char *why; /* there is no advice; NULL: there is */
+	struct judgement
+	        foreseen; /* of a program that was only observed: what copool would have done for it */
 	struct advice advice;
 };
 
@@ -99,8 +103,12 @@ static const char *why_not(const struct subject *subject)
 
 	if (subject->demand->is_old)
 		return "the log was written by a copool that did not say depot_low";
+	if (mode && strcmp(mode, "observe") == 0)
+		return "the program was only observed";
+	if (subject->process->was_off)
+		return "copool off was used, so that the pool was not what its settings say";
 	if (mode && strcmp(mode, "pool") != 0 && strcmp(mode, "overflow") != 0)
-		return "the program was only observed, not pooled";
+		return "the program was not pooled";
 	if (subject->demand->is_counted)
 		return "this pool keeps nothing: what it counts is pooled by another";
 	if (subject->demand->steps < ADVICE_STEPS_MIN)
@@ -146,6 +154,9 @@ static void study(const struct book *book, const struct demand *demand, const st
 	subject->process = &book->process[demand->process];
 	subject->pool = json_string_value(json_object_get(subject->process->pool[demand->pool], "pool"));
 	subject->why = why_not(subject);
+	const char *mode = json_string_value(json_object_get(subject->process->open, "mode"));
+	if (mode && strcmp(mode, "observe") == 0 && !judge_is_beneath(subject->process, demand->pool))
+		judge(&(struct judge_case){subject->process, demand->pool, NULL, demand}, &subject->foreseen);
 	if (subject->why)
 		return;
 	find_present(subject);
@@ -154,22 +165,6 @@ static void study(const struct book *book, const struct demand *demand, const st
 }
 
 /* ---- words ---- */
-
-/* A whole number with a comma before each three digits. */
-static char *grouped(double number, char text[32])
-{
-	char digits[24];
-	int length = snprintf(digits, sizeof(digits), "%.0f", number < 0 ? 0 : number);
-	char *to = text;
-
-	for (int i = 0; i < length; i++) {
-		if (i > 0 && (length - i) % 3 == 0)
-			*to++ = ',';
-		*to++ = digits[i];
-	}
-	*to = '\0';
-	return text;
-}
 
 static char *lasted(const struct subject *subject, char text[32])
 {
@@ -190,10 +185,10 @@ static char *objects(const struct subject *subject, double number, const char *w
 	char count[32], size[32];
 
 	if (subject->bytes > 0)
-		snprintf(text, room, "%s %s idle objects (about %s)", grouped(number, count), word,
+		snprintf(text, room, "%s %s idle objects (about %s)", amount_grouped(number, count), word,
 		        depth_size((json_int_t)(number * subject->bytes), size, sizeof(size)));
 	else
-		snprintf(text, room, "%s %s idle objects", grouped(number, count), word);
+		snprintf(text, room, "%s %s idle objects", amount_grouped(number, count), word);
 	return text;
 }
 
@@ -223,7 +218,7 @@ static void say(const struct subject *subject, char text[TEXT_BYTES])
 	if (advice->kind == ADVICE_NONE) {
 		snprintf(text, TEXT_BYTES,
 		        "No advice: with the present settings the replay has %s misses where there were %s.",
-		        grouped(advice->replayed, idle), grouped(advice->misses, misses));
+		        amount_grouped(advice->replayed, idle), amount_grouped(advice->misses, misses));
 		return;
 	}
 	if (advice->kind == ADVICE_FINE) {
@@ -234,12 +229,12 @@ static void say(const struct subject *subject, char text[TEXT_BYTES])
 	name_setting(subject, &better->setting, setting, sizeof(setting));
 	if (advice->kind == ADVICE_FEWER_MISSES)
 		snprintf(text, TEXT_BYTES, "%s would save %s misses in %s for %s.", setting,
-		        grouped(-more, misses), lasted(subject, time),
+		        amount_grouped(-more, misses), lasted(subject, time),
 		        objects(subject, -fewer, "more", idle, sizeof(idle)));
 	else
 		snprintf(text, TEXT_BYTES, "%s would keep %s for %s more misses in %s.", setting,
 		        objects(subject, fewer, "fewer", idle, sizeof(idle)),
-		        more >= 0.5 ? grouped(more, misses) : "no", lasted(subject, time));
+		        more >= 0.5 ? amount_grouped(more, misses) : "no", lasted(subject, time));
 }
 
 /* ---- tables ---- */
@@ -253,8 +248,8 @@ static void print_row(const struct subject *subject, const struct advice_row *ro
 	if (row->setting.decay_ms)
 		snprintf(decay, sizeof(decay), "%u", row->setting.decay_ms);
 	printf("  %c %11u %10s %10s %10s %10s %12s\n", is_present ? '*' : ' ', row->setting.max_batches,
-	        row->setting.decay_ms ? decay : "never", grouped(row->idle, idle), size,
-	        grouped(row->idle_most, most), grouped(row->misses, misses));
+	        row->setting.decay_ms ? decay : "never", amount_grouped(row->idle, idle), size,
+	        amount_grouped(row->idle_most, most), amount_grouped(row->misses, misses));
 }
 
 static void print_doubts(const struct subject *subject)
@@ -273,13 +268,17 @@ static void print_subject(const struct subject *subject)
 
 	printf("%s [%" JSON_INTEGER_FORMAT "], %s", clean(program), subject->process->pid,
 	        clean(subject->pool));
+	if (subject->why && *subject->foreseen.text) {
+		printf(": %s. %s\n", subject->foreseen.word, subject->foreseen.text);
+		return;
+	}
 	if (subject->why) {
 		printf(": no advice: %s\n", subject->why);
 		return;
 	}
 	printf(": %s creates in %s, %s misses\n",
-	        grouped(subject->demand->last.created - subject->demand->first.created, creates),
-	        lasted(subject, time), grouped(subject->advice.misses, misses));
+	        amount_grouped(subject->demand->last.created - subject->demand->first.created, creates),
+	        lasted(subject, time), amount_grouped(subject->advice.misses, misses));
 	printf("    %11s %10s %10s %10s %10s %12s\n", "max batches", "decay ms", "mean idle", "memory",
 	        "most idle", "misses");
 	for (size_t i = 0; i < subject->advice.rows; i++)
@@ -309,6 +308,12 @@ static json_t *subject_as_json(const struct subject *subject)
 	        "samples", subject->demand->samples);
 	char text[TEXT_BYTES];
 
+	if (*subject->foreseen.text) {
+		const struct judge_case which = {
+		        subject->process, subject->demand->pool, NULL, subject->demand};
+		json_object_set_new(object, "foreseen_saved", json_real(judge_foreseen(&which)));
+		json_object_set_new(object, "text", json_string(subject->foreseen.text));
+	}
 	if (subject->why) {
 		json_object_set_new(object, "why_not", json_string(subject->why));
 		return object;
@@ -341,7 +346,7 @@ static size_t print_all(const struct book *book, const struct demands *demands, 
 
 	for (size_t i = 0; i < demands->pools; i++) {
 		study(book, demands->of[i], request, &subject);
-		studied += subject.why == NULL;
+		studied += subject.why == NULL || *subject.foreseen.text;
 		if (request->json)
 			json_array_append_new(pools, subject_as_json(&subject));
 		else

@@ -219,9 +219,9 @@ static int show(const struct comparison *comparison)
 		verdict_rate(&comparison->pooled[i], creates);
 	}
 	count_saved(comparison);
-	bool helps = verdict_find(&stock, &pooled, verdict);
+	enum verdict found = verdict_find(&stock, &pooled, verdict);
 	if (comparison->json)
-		sides_print_json(comparison->program, &stock, &pooled, helps, verdict);
+		sides_print_json(comparison->program, &stock, &pooled, found, verdict);
 	else
 		sides_print_table(&stock, &pooled, verdict);
 	return exit_status(&pooled);

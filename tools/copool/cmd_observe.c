@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "clean.h"
 #include "copool.h"
+#include "cost.h"
 #include "launch.h"
 #include "outlook.h"
 #include "permission.h"
@@ -172,33 +172,6 @@ static double cpu_of(pid_t pid)
 	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0)
 		return 0;
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-/* What it costs here to map a stack, set up its guard page, use it, and unmap it: the median of a few measurements, in ns. */
-static double stack_ns(size_t bytes)
-{
-	enum { MEASURED = 7, STACKS = 200, PAGE = 4096 };
-	double ns[MEASURED];
-
-	for (size_t i = 0; i < MEASURED; i++) {
-		double start = cpu_of(getpid());
-
-		for (size_t k = 0; k < STACKS; k++) {
-			char *stack =
-			        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			if (stack == MAP_FAILED)
-				return 0;
-			mprotect(stack, PAGE, PROT_NONE);
-			((volatile char *)stack)[bytes - 1] = 1;
-			munmap(stack, bytes);
-		}
-		double each = (cpu_of(getpid()) - start) * 1e9 / STACKS;
-		size_t at = i;
-		for (; at > 0 && ns[at - 1] > each; at--)
-			ns[at] = ns[at - 1];
-		ns[at] = each;
-	}
-	return ns[MEASURED / 2];
 }
 
 /* ---- what is to be counted ---- */
@@ -467,7 +440,7 @@ int cmd_observe(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &mine);
 	if (find(&mine) != 0)
 		return 1;
-	mine.outlook.stack_ns = stack_ns(1 << 20);
+	mine.outlook.stack_ns = cost_stack_ns();
 	for (size_t i = 0; i < mine.places; i++)
 		mine.probe_ns[i] = probes_cost_ns(&mine.place[i]);
 	sigaction(SIGINT, &action, NULL);

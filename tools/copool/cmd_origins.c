@@ -27,6 +27,7 @@ struct place {
 	bool is_leak;
 	const json_t *frames;
 	json_int_t count;
+	json_int_t every; /* more than 1: the count is an estimate */
 };
 
 struct places {
@@ -132,6 +133,8 @@ static void add_place(struct places *places, const struct place *place)
 		places->place[places->count++] = *place;
 	else
 		places->place[i].count += place->count;
+	if (places->place[i].every < place->every)
+		places->place[i].every = place->every;
 }
 
 static void gather(struct places *places, const struct origins *origins, const struct book *book)
@@ -145,9 +148,12 @@ static void gather(struct places *places, const struct origins *origins, const s
 		        .is_leak = kind && strcmp(kind, "leak") == 0,
 		        .frames = json_object_get(record, "frames"),
 		        .count = book_counter(record, "count"),
+		        .every = book_counter(record, "every"),
 		};
 
-		add_place(places, &place);
+		/* What was alive at an interval may be gone. */
+		if (place.count > 0)
+			add_place(places, &place);
 	}
 }
 
@@ -218,16 +224,21 @@ static void print_place(const struct place *place, json_int_t whole)
 /* `all` places of one program's pool and kind. */
 static void print_group(const struct place *place, size_t all, size_t top)
 {
-	json_int_t whole = 0;
+	json_int_t whole = 0, every = 0;
 
-	for (size_t i = 0; i < all; i++)
+	for (size_t i = 0; i < all; i++) {
 		whole += place[i].count;
+		every = place[i].every > every ? place[i].every : every;
+	}
 	print_clean(place->program);
 	printf(", ");
 	print_clean(place->pool);
-	printf(": %" JSON_INTEGER_FORMAT " %s, from %zu %s\n", whole,
+	printf(": %s%" JSON_INTEGER_FORMAT " %s, from %zu %s", every > 1 ? "about " : "", whole,
 	        place->is_leak ? "alive at exit" : (whole == 1 ? "miss" : "misses"), all,
 	        all == 1 ? "place" : "places");
+	if (every > 1)
+		printf("; estimated: one miss in %" JSON_INTEGER_FORMAT " was recorded", every);
+	putchar('\n');
 	for (size_t i = 0; i < all && i < top; i++)
 		print_place(&place[i], whole);
 	if (all > top)
@@ -274,10 +285,10 @@ static void print_json(const struct places *places, const struct wish *wish)
 		const struct place *place = &places->place[i];
 		if (wish->leaks && !place->is_leak)
 			continue;
-		json_array_append_new(
-		        list, json_pack("{s:s, s:s, s:s, s:I, s:O}", "program", place->program, "pool",
-		                      place->pool, "kind", place->is_leak ? "leak" : "miss", "count",
-		                      place->count, "frames", place->frames));
+		json_array_append_new(list,
+		        json_pack("{s:s, s:s, s:s, s:I, s:b, s:O}", "program", place->program, "pool",
+		                place->pool, "kind", place->is_leak ? "leak" : "miss", "count", place->count,
+		                "is_estimate", place->every > 1, "frames", place->frames));
 		left--;
 	}
 	json_t *all = json_pack("{s:o}", "origins", list);

@@ -16,6 +16,8 @@
 #include "output.h"
 #include "series.h"
 
+enum { NAMED_MAX = 16 }; /* pools named where none of that name is there */
+
 struct plot {
 	const char *path;
 	const char *format;
@@ -125,6 +127,48 @@ static bool choose(
 		}
 	}
 	return most >= 0;
+}
+
+static bool is_named_before(const struct book *book, size_t process, size_t pool)
+{
+	const char *name = json_string_value(json_object_get(book->process[process].pool[pool], "pool"));
+
+	for (size_t i = 0; i <= process; i++) {
+		for (size_t j = 0; j < (i < process ? book->process[i].pools : pool); j++) {
+			if (strcmp(name, json_string_value(
+			                         json_object_get(book->process[i].pool[j], "pool"))) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Says why there is nothing to draw, and what there is. */
+static void explain(const struct book *book, const struct plot *plot)
+{
+	size_t named = 0;
+	bool is_there = false;
+
+	for (size_t i = 0; plot->pool && i < book->processes; i++) {
+		for (size_t j = 0; j < book->process[i].pools; j++)
+			is_there |= strcmp(plot->pool, json_string_value(json_object_get(
+			                                       book->process[i].pool[j], "pool"))) == 0;
+	}
+	if (!plot->pool || is_there) {
+		fprintf(stderr, "copool plot: there are no two samples of %s\n",
+		        plot->pool || plot->pid ? "such a pool" : "any pool");
+		return;
+	}
+	fprintf(stderr, "copool plot: there is no pool `%s'", clean(plot->pool));
+	for (size_t i = 0; i < book->processes; i++) {
+		for (size_t j = 0; j < book->process[i].pools && named < NAMED_MAX; j++) {
+			if (is_named_before(book, i, j))
+				continue;
+			fprintf(stderr, "%s`%s'", named++ > 0 ? ", " : "; there are ",
+			        clean(json_string_value(json_object_get(book->process[i].pool[j], "pool"))));
+		}
+	}
+	fprintf(stderr, "%s\n", named == NAMED_MAX ? " and perhaps others" : "");
 }
 
 static void become_gnuplot(FILE *script, FILE *picture)
@@ -237,8 +281,7 @@ int cmd_plot(int argc, char **argv)
 	figure.format = plot.format;
 	if (!choose(&book, series, &plot, &figure)) {
 		if (book.records > 0)
-			fprintf(stderr, "copool plot: there are no two samples of %s\n",
-			        plot.pool || plot.pid ? "such a pool" : "any pool");
+			explain(&book, &plot);
 		status = 1;
 	} else {
 		status |= plot.script ? write_script(&figure, plot.path) : write_picture(&figure, plot.path);

@@ -9,6 +9,7 @@
 #include "book_json.h"
 #include "clean.h"
 #include "copool.h"
+#include "demand.h"
 #include "logs.h"
 #include "origins.h"
 #include "output.h"
@@ -96,9 +97,14 @@ int cmd_report(int argc, char **argv)
 {
 	static struct book book;
 	static struct origins origins;
+	static struct demands demands;
 	struct series_set *series = NULL;
 	struct report report = {0};
-	struct page page = {.book = &book, .origins = &origins, .logs = json_array(), .unread = json_array()};
+	struct page page = {.book = &book,
+	        .demands = &demands,
+	        .origins = &origins,
+	        .logs = json_array(),
+	        .unread = json_array()};
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &report) != 0 || book_open(&book) != 0 ||
 	        series_open(&series, &book) != 0) {
@@ -106,6 +112,7 @@ int cmd_report(int argc, char **argv)
 		return 1;
 	}
 	origins_open(&origins, &book);
+	demands_watch(&demands, &book);
 	page.series = series;
 	for (char **log = report.logs; *log; log++)
 		json_array_append_new(page.logs, json_text(strcmp(*log, "-") == 0 ? "standard input" : *log));
@@ -117,6 +124,7 @@ int cmd_report(int argc, char **argv)
 	json_decref(page.unread);
 	origins_close(&origins);
 	series_close(series);
+	demands_free(&demands);
 	book_close(&book);
 	return status;
 }

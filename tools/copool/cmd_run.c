@@ -17,12 +17,24 @@
 #include "launch.h"
 #include "settings.h"
 
-enum { KEY_OBSERVE = SETTINGS_LAST };
+enum { KEY_OBSERVE = SETTINGS_LAST, KEY_SUMMARY };
 
 static const struct argp_option options[] = {
         {"observe", KEY_OBSERVE, NULL, 0, "Only count: the program's own pool, if it has one, serves it", 0},
+        {"summary", KEY_SUMMARY, NULL, 0,
+                "Have PROGRAM say in one line on standard error, at its end, what was pooled, or why nothing",
+                0},
         {0},
 };
+
+/* A setting that means this process, and so the program that it becomes. */
+static int set_to_pid(const char *name, int overwrite)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	return setenv(name, pid, overwrite) == 0 ? 0 : errno;
+}
 
 static const struct argp_child children[] = {
         {&settings_report, 0, NULL, 0}, {&settings_pool, 0, NULL, 0}, {0}};
@@ -35,6 +47,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	switch (key) {
 	case KEY_OBSERVE:
 		return setenv("COPOOL_MODE", "observe", 1) == 0 ? 0 : errno;
+	case KEY_SUMMARY:
+		return set_to_pid("COPOOL_SUMMARY", 1);
 	case ARGP_KEY_ARGS:
 		*program = state->argv + state->next;
 		return 0;
@@ -61,23 +75,27 @@ static const struct argp argp = {
                "Example: copool run --log=/tmp/%n.%p.jsonl -- qemu-img bench -d 1024 disk.img",
 };
 
-/* Whether the log can be written, as far as that is known before %p and %n are. 0, or -errno. */
+/* Whether the log can be written, as far as that is known before %p, {name} and the like are. 0, or -errno. */
 static int check_log(const char *log)
 {
+	static const char *const standard[] = {"stderr", "stdout", "/dev/stderr", "/dev/stdout", "/dev/fd/1",
+	        "/dev/fd/2", "/proc/self/fd/1", "/proc/self/fd/2"};
 	char folder[PATH_MAX];
 	struct stat status;
 
-	if (strcmp(log, "stderr") == 0 || strcmp(log, "stdout") == 0)
-		return 0;
+	for (size_t i = 0; i < sizeof(standard) / sizeof(standard[0]); i++) {
+		if (strcmp(log, standard[i]) == 0)
+			return 0;
+	}
 	if ((size_t)snprintf(folder, sizeof(folder), "%s", log) >= sizeof(folder))
 		return -ENAMETOOLONG;
-	if (!strchr(log, '%') && stat(log, &status) == 0) {
+	if (!strpbrk(log, "%{") && stat(log, &status) == 0) {
 		if (S_ISDIR(status.st_mode))
 			return -EISDIR;
 		return access(log, W_OK) == 0 ? 0 : -errno;
 	}
 	const char *parent = dirname(folder);
-	if (strchr(parent, '%'))
+	if (strpbrk(parent, "%{"))
 		return 0;
 	if (stat(parent, &status) != 0)
 		return -errno;
@@ -102,6 +120,8 @@ int cmd_run(int argc, char **argv)
 		fprintf(stderr, "copool run: cannot write the log %s: %s\n", clean(log), strerror(-error));
 		return EXIT_OURS;
 	}
+	/* The program that was asked for tells why nothing is pooled; its children do not. */
+	set_to_pid("COPOOL_TELL", 0);
 	/* Who takes copool by the hand is told when it falls; a value that is there already counts more. */
 	setenv("COPOOL_CRASH_NOTE", "1", 0);
 	status = launch_prepare(&launch, "run", program);

@@ -10,14 +10,19 @@
 #include "book_json.h"
 #include "clean.h"
 #include "copool.h"
+#include "demand.h"
 #include "depth.h"
+#include "judge.h"
 #include "logs.h"
 #include "remote.h"
+#include "series.h"
 #include "report/record.h"
 
 enum { SHOW_PIDS = 256, NAME_WIDTH = 18 };
 
 struct show {
+	struct series_set *series;
+	struct demands demands;
 	bool json;
 	bool csv;
 	char **logs; /* and process ids; ends with NULL */
@@ -85,13 +90,15 @@ static double percent(json_int_t part, json_int_t whole)
 	return whole > 0 ? (double)(json_int_t)((double)part / (double)whole * 10000) / 100 : 0;
 }
 
-static void print_pool(const json_t *record, int width)
+static void print_pool(const struct book_process *process, size_t pool, int width)
 {
+	const json_t *record = process->pool[pool];
 	json_int_t local = book_counter(record, "create_local"), depot = book_counter(record, "create_depot");
 	json_int_t created = local + depot + book_counter(record, "create_new");
 	char hits[16] = "-";
 
-	if (created > 0)
+	/* Coroutines keep their stacks: that few come back is no fault. */
+	if (created > 0 && !judge_is_beneath(process, pool))
 		snprintf(hits, sizeof(hits), "%.2f %%", percent(local + depot, created));
 	const char *name = clean(json_string_value(json_object_get(record, "pool")));
 	printf("  %s%*s %12" JSON_INTEGER_FORMAT " %9s", name, width - (int)clean_width(name), "", created,
@@ -132,6 +139,26 @@ static void print_savings(const struct book_process *process)
 		        book_has_own_pool(process) ? "about " : "", calls, maps);
 }
 
+static void print_verdicts(
+        const struct show *show, const struct book *book, const struct book_process *process)
+{
+	size_t index = (size_t)(process - book->process);
+	struct judgement said;
+
+	for (size_t i = 0; i < process->pools; i++) {
+		struct judge_case which = {
+		        process, i, series_of(show->series, index, i), demand_of(&show->demands, index, i)};
+		judge(&which, &said);
+		if (said.is_beneath || !*said.word)
+			continue;
+		printf("  %s: %s. %s", clean(json_string_value(json_object_get(process->pool[i], "pool"))),
+		        said.word, said.text);
+		for (size_t j = 0; j < said.mores; j++)
+			printf(" %s", said.more[j]);
+		putchar('\n');
+	}
+}
+
 static void print_depths(const struct book_process *process)
 {
 	char text[DEPTH_TEXT];
@@ -145,7 +172,8 @@ static void print_depths(const struct book_process *process)
 	}
 }
 
-static void print_process(const struct book_process *process)
+static void print_process(
+        const struct show *show, const struct book *book, const struct book_process *process)
 {
 	const char *program = json_string_value(json_object_get(process->open, "program"));
 	const char *host = json_string_value(json_object_get(process->open, "host"));
@@ -179,8 +207,9 @@ static void print_process(const struct book_process *process)
 	printf("  %-*s %12s %9s %10s %8s %8s %8s %9s %7s\n", width, "pool", "creates", "hits", "new", "live",
 	        "pooled", "peak", "trimmed", "threads");
 	for (size_t i = 0; i < process->pools; i++)
-		print_pool(process->pool[i], width);
+		print_pool(process, i, width);
 	print_savings(process);
+	print_verdicts(show, book, process);
 	print_depths(process);
 	putchar('\n');
 }
@@ -214,10 +243,11 @@ static void print_notes(const struct book *book)
 		        book->left_out);
 }
 
-static void print_json(const struct book *book)
+static void print_json(const struct show *show, const struct book *book)
 {
 	json_t *all = book_as_json(book);
 
+	judge_add(all, book, show->series, &show->demands);
 	clean_json(all, JSON_INDENT(2), stdout);
 	json_decref(all);
 }
@@ -264,10 +294,10 @@ static void print_csv(const struct book *book)
 	}
 }
 
-static void print_tables(const struct book *book)
+static void print_tables(const struct show *show, const struct book *book)
 {
 	for (size_t i = 0; i < book->processes; i++)
-		print_process(&book->process[i]);
+		print_process(show, book, &book->process[i]);
 	print_notes(book);
 }
 
@@ -287,7 +317,7 @@ static int read_process(struct book *book, const struct show *show, pid_t pid)
 		json_array_foreach(samples, i, sample) book_take(book, "process", sample);
 		const char *mode = json_string_value(json_object_get(open, "mode"));
 		if (!show->json && !show->csv && strcmp(mode, "none") == 0)
-			print_process(&(struct book_process){.pid = pid, .open = open});
+			print_process(show, book, &(struct book_process){.pid = pid, .open = open});
 	} else {
 		fprintf(stderr, "copool show: %s\n", remote.why);
 	}
@@ -312,23 +342,27 @@ int cmd_show(int argc, char **argv)
 	int status = 0;
 
 	show = (struct show){0};
-	if (argp_parse(&argp, argc, argv, 0, NULL, &show) != 0 || book_open(&book) != 0) {
+	if (argp_parse(&argp, argc, argv, 0, NULL, &show) != 0 || book_open(&book) != 0 ||
+	        series_open(&show.series, &book) != 0) {
 		fprintf(stderr, "copool show: out of memory\n");
 		return 1;
 	}
+	demands_watch(&show.demands, &book);
 	for (size_t i = 0; i < show.pids; i++)
 		status |= read_process(&book, &show, show.pid[i]);
 	for (char **name = show.logs; name && *name; name++)
 		status |= read_any(&book, &show, *name);
 	status = logs_check(&book, "show", status);
 	if (show.json)
-		print_json(&book);
+		print_json(&show, &book);
 	else if (show.csv)
 		print_csv(&book);
 	else
-		print_tables(&book);
+		print_tables(&show, &book);
 	if (show.csv)
 		logs_tell(&book, "show");
+	demands_free(&show.demands);
+	series_close(show.series);
 	book_close(&book);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "copool show: cannot write: %s\n", strerror(errno));

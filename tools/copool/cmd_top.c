@@ -215,6 +215,18 @@ static int nap_ms(double next)
 	return wait_ms < 1 ? 0 : wait_ms > NAP_MS ? NAP_MS : (int)wait_ms;
 }
 
+/* Whether what was looked at so far is no log. Says so. */
+static bool is_no_log(const struct top *top)
+{
+	if (top->pid || top->board.records > 0 || top->board.programs > 0)
+		return false;
+	fprintf(stderr, "copool top: %s: %s\n",
+	        strcmp(top->name, "-") == 0 ? "standard input" : clean(top->name),
+	        top->board.bad > 0 ? "this is no log of copool: none of its lines is a record"
+	                           : "there is no record in it");
+	return true;
+}
+
 static int run_plain(struct top *top)
 {
 	double next = now_s();
@@ -242,7 +254,7 @@ static int run_plain(struct top *top)
 			break;
 		}
 	}
-	return 0;
+	return !ending_signal() && is_no_log(top) ? 1 : 0;
 }
 
 /* ---- the terminal ---- */

@@ -203,8 +203,16 @@ void demands_watch(struct demands *demands, struct book *book)
 {
 	memset(demands, 0, sizeof(*demands));
 	demands->book = book;
-	book->watch.counters = note;
-	book->watch.counters_context = demands;
+	book->watch.listener[book->watch.listeners++] = (struct book_listener){note, demands};
+}
+
+const struct demand *demand_of(const struct demands *demands, size_t process, size_t pool)
+{
+	for (size_t i = 0; i < demands->pools; i++) {
+		if (demands->of[i]->process == process && demands->of[i]->pool == pool)
+			return demands->of[i];
+	}
+	return NULL;
 }
 
 void demands_free(struct demands *demands)

@@ -49,6 +49,9 @@ struct demands {
 
 /* Has `book` fill it as it reads. */
 void demands_watch(struct demands *demands, struct book *book);
+/* NULL when nothing is known of it. */
+const struct demand *demand_of(const struct demands *demands, size_t process, size_t pool);
+
 void demands_free(struct demands *demands);
 
 #endif

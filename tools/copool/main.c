@@ -28,7 +28,7 @@ static const struct {
         {"plot", "copool plot", cmd_plot, "plot a pool of a statistics log with gnuplot"},
 };
 
-enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]), WORD_BYTES = 16 };
 
 const char *argp_program_version = "copool " COPOOL_VERSION;
 
@@ -41,6 +41,45 @@ static void usage(FILE *out)
 	fprintf(out, "copool --help and copool --version do what they say. See also copool(1).\n");
 }
 
+/* How many letters have to be added, taken away, changed or swapped with the next one to make one word the other. */
+static size_t distance(const char *one, const char *other)
+{
+	size_t row[3][WORD_BYTES], length = strlen(other);
+
+	for (size_t j = 0; j <= length; j++)
+		row[0][j] = j;
+	for (size_t i = 1; i <= strlen(one); i++) {
+		size_t *now = row[i % 3], *before = row[(i + 2) % 3], *earlier = row[(i + 1) % 3];
+		now[0] = i;
+		for (size_t j = 1; j <= length; j++) {
+			size_t least = before[j - 1] + (one[i - 1] != other[j - 1]);
+			least = before[j] + 1 < least ? before[j] + 1 : least;
+			least = now[j - 1] + 1 < least ? now[j - 1] + 1 : least;
+			if (i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] &&
+			        earlier[j - 2] + 1 < least)
+				least = earlier[j - 2] + 1;
+			now[j] = least;
+		}
+	}
+	return row[strlen(one) % 3][length];
+}
+
+/* The verb that was meant, or NULL. */
+static const char *nearest_verb(const char *name)
+{
+	const char *nearest = NULL;
+	size_t least = strlen(name) > 3 ? 3 : 2; /* so many differences are too many */
+
+	for (size_t i = 0; i < VERBS && strlen(name) < WORD_BYTES; i++) {
+		size_t d = distance(name, verbs[i].name);
+		if (d < least) {
+			least = d;
+			nearest = verbs[i].name;
+		}
+	}
+	return nearest;
+}
+
 static int run_verb(const char *name, int argc, char **argv)
 {
 	for (size_t i = 0; i < VERBS; i++) {
@@ -49,7 +88,12 @@ static int run_verb(const char *name, int argc, char **argv)
 			return verbs[i].run(argc, argv);
 		}
 	}
-	fprintf(stderr, "copool: there is no verb `%s'; see copool --help\n", clean(name));
+	const char *nearest = nearest_verb(name);
+	if (nearest)
+		fprintf(stderr, "copool: there is no verb `%s'; did you mean %s? See copool --help\n",
+		        clean(name), nearest);
+	else
+		fprintf(stderr, "copool: there is no verb `%s'; see copool --help\n", clean(name));
 	return EXIT_USAGE;
 }
 

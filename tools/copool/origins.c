@@ -36,6 +36,25 @@ static json_t **find_place(struct origins *origins, const json_t *record)
 	return &origins->record[rarest];
 }
 
+/* The record that this one takes the place of: what was said before of the same stack; NULL: none. */
+static json_t **find_earlier(struct origins *origins, const json_t *record)
+{
+	static const char *const keys[] = {"pid", "stack", "kind", "pool"};
+	bool is_same = json_is_integer(json_object_get(record, "stack"));
+
+	for (size_t i = origins->count; is_same && i-- > 0;) {
+		size_t k = 0;
+
+		while (k < sizeof(keys) / sizeof(keys[0]) &&
+		        json_equal(json_object_get(origins->record[i], keys[k]),
+		                json_object_get(record, keys[k])))
+			k++;
+		if (k == sizeof(keys) / sizeof(keys[0]))
+			return &origins->record[i];
+	}
+	return NULL;
+}
+
 static const char *note_origin(void *context, json_int_t pid, json_t *record)
 {
 	struct origins *origins = context;
@@ -47,7 +66,9 @@ static const char *note_origin(void *context, json_int_t pid, json_t *record)
 		return "an origin without a count";
 	if (!are_frames(json_object_get(record, "frames")))
 		return "an origin whose frames are no list of names";
-	json_t **place = find_place(origins, record);
+	json_t **place = find_earlier(origins, record);
+	if (!place)
+		place = find_place(origins, record);
 	if (place) {
 		json_decref(*place);
 		*place = json_incref(record);

@@ -12,6 +12,7 @@
 
 #include "book_json.h"
 #include "clean.h"
+#include "judge.h"
 
 /* tools/report/embed.S has them. */
 extern const char report_page_html[], report_page_css[], report_words_js[], report_charts_js[],
@@ -140,6 +141,8 @@ static void complete(json_t *all)
 			json_object_set_new(plain, "time", json_real(fabs(time) < 1e12 ? time : 0));
 #define PLAIN(name, kind, help) json_object_set_new(plain, #name, json_integer(book_counter(pool, #name)));
 			RECORD_COUNTERS(PLAIN)
+			json_object_set(
+			        plain, "verdict", json_array_get(json_object_get(process, "verdicts"), j));
 #undef PLAIN
 			json_array_set_new(json_object_get(process, "pools"), j, plain);
 		}
@@ -175,6 +178,7 @@ static json_t *page_as_json(const struct page *page)
 
 	if (!all)
 		return NULL;
+	judge_add(all, page->book, page->series, page->demands);
 	complete(all);
 	add_series(page, all);
 	add_origins(page, all);

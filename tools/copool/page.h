@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "book.h"
+#include "demand.h"
 #include "origins.h"
 #include "series.h"
 
@@ -12,6 +13,7 @@
 struct page {
 	const struct book *book;
 	const struct series_set *series;
+	const struct demands *demands;
 	const struct origins *origins;
 	json_t *logs;   /* their names */
 	json_t *unread; /* sentences on those that could not be read whole */

@@ -225,7 +225,10 @@ static int find_block(struct remote *remote, FILE *maps)
 {
 	char *line = NULL;
 	size_t room = 0;
-	int error = fail(remote, -ENOENT, "there is no libcopool.so in process %d", remote->pid);
+	int error = fail(remote, -ENOENT,
+	        "there is no libcopool.so in process %d: start it with `copool run -- PROGRAM', or with "
+	        "LD_PRELOAD",
+	        remote->pid);
 	uint64_t base, offset, inode;
 	char mode[5];
 

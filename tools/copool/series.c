@@ -202,8 +202,7 @@ int series_open(struct series_set **set, struct book *book)
 	if (!*set)
 		return -ENOMEM;
 	(*set)->limit = SERIES_POINTS;
-	book->watch.counters = note_counters;
-	book->watch.counters_context = *set;
+	book->watch.listener[book->watch.listeners++] = (struct book_listener){note_counters, *set};
 	return 0;
 }
 

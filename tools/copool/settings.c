@@ -29,8 +29,8 @@ enum {
 
 static const struct argp_option report_options[] = {
         {"log", KEY_LOG, "PATH", 0,
-                "Write statistics to PATH. %p stands for the process id, %n for the program's name, %% for "
-                "a percent sign; `stderr' and `stdout' are words",
+                "Write statistics to PATH. %p or {pid} stands for the process id, %n or {name} for the "
+                "program's name, %% for a percent sign; `stderr' and `stdout' are words",
                 0},
         {"interval", KEY_INTERVAL, "MS", 0, "Milliseconds from sample to sample (10 to 3600000; 1000)", 0},
         {"log-max", KEY_LOG_MAX, "KIB", 0,

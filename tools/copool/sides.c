@@ -112,8 +112,8 @@ static json_t *side_as_json(const struct side *side)
 	return object;
 }
 
-void sides_print_json(
-        char **words, const struct side *stock, const struct side *pooled, bool helps, const char *verdict)
+void sides_print_json(char **words, const struct side *stock, const struct side *pooled, enum verdict found,
+        const char *verdict)
 {
 	json_t *program = json_array();
 
@@ -121,8 +121,10 @@ void sides_print_json(
 		json_t *word = json_string(*words);
 		json_array_append_new(program, word ? word : json_string("?")); /* not UTF-8 */
 	}
-	json_t *all = json_pack("{s:o, s:o, s:o, s:b, s:s}", "program", program, "stock", side_as_json(stock),
-	        "pooled", side_as_json(pooled), "helps", helps, "verdict", verdict);
+	json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:s}", "program", program, "stock", side_as_json(stock),
+	        "pooled", side_as_json(pooled), "helps",
+	        found == VERDICT_NONE ? json_null() : json_boolean(found == VERDICT_HELPS), "verdict",
+	        verdict);
 	clean_json(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9), stdout);
 	json_decref(all);
 }

@@ -9,7 +9,7 @@
 void sides_print_table(const struct side *stock, const struct side *pooled, const char *verdict);
 
 /* `words`: the program and its arguments, up to NULL. */
-void sides_print_json(
-        char **words, const struct side *stock, const struct side *pooled, bool helps, const char *verdict);
+void sides_print_json(char **words, const struct side *stock, const struct side *pooled, enum verdict found,
+        const char *verdict);
 
 #endif

@@ -52,14 +52,14 @@ static uint64_t milliseconds(void)
 
 /* ---- the child ---- */
 
-/* A path as COPOOL_LOG has it: a percent sign means something there. */
+/* A path as COPOOL_LOG has it: a percent sign means something there, and so may a brace. */
 static int set_log(const char *path)
 {
 	char setting[2 * PATH_MAX];
 	size_t used = 0;
 
 	for (; *path; path++) {
-		if (*path == '%')
+		if (*path == '%' || *path == '{')
 			setting[used++] = '%';
 		setting[used++] = *path;
 	}
@@ -76,7 +76,8 @@ static void become(const struct stage *stage, const char *mode, int output)
 	/* Often enough that a program which ends by a signal leaves counters. */
 	if (dup2(stage->input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	        dup2(output, STDERR_FILENO) < 0 || setenv("COPOOL_MODE", mode, 1) != 0 ||
-	        set_log(stage->log) != 0 || setenv("COPOOL_INTERVAL_MS", "100", 0) != 0)
+	        set_log(stage->log) != 0 || setenv("COPOOL_INTERVAL_MS", "100", 0) != 0 ||
+	        setenv("COPOOL_TELL", "1", 1) != 0)
 		_exit(EXIT_OURS);
 	signal(SIGPIPE, stage->broken_pipe);
 	sigprocmask(SIG_SETMASK, &stage->before, NULL);

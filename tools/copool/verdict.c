@@ -148,23 +148,44 @@ static bool is_any_host(const struct side *side)
 	return found;
 }
 
-/* Says so when the way in which the runs ended is the verdict. */
-static bool judge_ends(const struct side *stock, const struct side *pooled, bool *helps, char *text)
+/* Says so when the way in which the runs ended is the verdict: with the pool they fail, or without it. */
+static bool judge_ends(const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
 {
-	unsigned before = side_failures(stock) * pooled->runs, after = side_failures(pooled) * stock->runs;
+	unsigned before = side_failures(stock), after = side_failures(pooled);
 	char how[VERDICT_STATUS_BYTES];
 
-	if (before == after)
-		return false;
-	*helps = after == 0;
-	side_status(before > after ? stock : pooled, how);
-	if (*helps)
+	if (before == stock->runs && after == 0) {
+		*found = VERDICT_HELPS;
+		side_status(stock, how);
 		add(text, "helps: without copool the program ends with %s, with copool with 0", how);
-	else if (after > before)
+		return true;
+	}
+	if (before == 0 && after > 0) {
+		*found = VERDICT_DOES_NOT_HELP;
+		side_status(pooled, how);
 		add(text, "does not help: with copool the program ends with %s, leave it off", how);
+		return true;
+	}
+	return false;
+}
+
+/* What fails with both, or now and then, has not done its work, and is no measure. Says so. */
+static bool judge_failing(
+        const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
+{
+	char before[VERDICT_STATUS_BYTES], after[VERDICT_STATUS_BYTES];
+
+	if (side_failures(stock) == 0 && side_failures(pooled) == 0)
+		return false;
+	*found = VERDICT_NONE;
+	side_status(stock, before);
+	side_status(pooled, after);
+	if (strcmp(before, after) == 0)
+		add(text, "no verdict: the program ends with %s", before);
 	else
-		add(text, "does not help: the program fails less often with copool, but still does, leave it "
-		          "off");
+		add(text, "no verdict: the program ends with %s without copool, with %s with it", before,
+		        after);
+	add(text, "; only what ends with 0 can be compared");
 	return true;
 }
 
@@ -211,14 +232,15 @@ static void add_misses(char *text, const struct side *stock, const struct side *
 	add_share(text, after);
 }
 
-bool verdict_find(const struct side *stock, const struct side *pooled, char *text)
+enum verdict verdict_find(const struct side *stock, const struct side *pooled, char *text)
 {
 	char why[VERDICT_BYTES] = "";
-	bool helps = false;
+	enum verdict found = VERDICT_DOES_NOT_HELP;
 
 	text[0] = '\0';
-	if (judge_ends(stock, pooled, &helps, text) || judge_nothing(stock, pooled, text))
-		return helps;
+	if (judge_ends(stock, pooled, &found, text) || judge_nothing(stock, pooled, text) ||
+	        judge_failing(stock, pooled, &found, text))
+		return found;
 	bool fell = do_misses_fall(stock, pooled);
 	add_misses(why, stock, pooled, fell);
 	int wall = add_change(why, stock, pooled, TRIAL_WALL, "time");
@@ -227,7 +249,7 @@ bool verdict_find(const struct side *stock, const struct side *pooled, char *tex
 		add_change(why, stock, pooled, TRIAL_RESIDENT, "memory");
 	/* What is felt is the wall's time; CPU time decides where that says nothing. */
 	int time = wall != 0 ? wall : cpu;
-	helps = time < 0 || (fell && time == 0);
+	bool helps = time < 0 || (fell && time == 0);
 	add(text, "%s: %s%s", helps ? "helps" : "does not help", why, helps ? "" : ", leave it off");
-	return helps;
+	return helps ? VERDICT_HELPS : VERDICT_DOES_NOT_HELP;
 }

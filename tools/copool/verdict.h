@@ -33,7 +33,9 @@ void side_status(const struct side *side, char *text);
 /* Whether it is worth something that of so many creates not `before` are misses but `after`; both are shares of 1. */
 bool verdict_is_worth(double creates, double before, double after);
 
+enum verdict { VERDICT_NONE, VERDICT_DOES_NOT_HELP, VERDICT_HELPS };
+
 /* Whether the pool helps; writes the sentence that says so, and why, to `text` (VERDICT_BYTES). */
-bool verdict_find(const struct side *stock, const struct side *pooled, char *text);
+enum verdict verdict_find(const struct side *stock, const struct side *pooled, char *text);
 
 #endif

@@ -55,21 +55,21 @@ function showHeader({ process, pool, series }) {
 	document.title = nameOf(process) + " – copool report";
 }
 
-function showVerdict({ process, pool, series }) {
-	const said = verdict(process, pool, series);
+function showVerdict({ pool }) {
+	const said = pool.verdict;
 	const root = byId("verdict");
 	root.className = said.grade;
-	root.replaceChildren(node("p", {}, ...(said.word ? [node("strong", {}, said.word), " "] : []), said.text),
+	root.replaceChildren(node("p", {}, ...(said.word ? [node("strong", {}, said.word + "."), " "] : []), said.text),
 		...said.more.map((text) => node("p", {}, text)));
 }
 
-function showFigures({ pool, series }) {
+function showFigures({ pool }) {
 	const all = creates(pool);
-	const start = startOf(series);
 	const figures = [
 		["Creates", count(all), "of the program"],
-		["Hits", percent(all - pool.create_new, all), "served from the pool"],
-		["Misses", count(pool.create_new), start ? count(pool.create_new - start.misses) + " after the first " + span(start.ms) : "made by the program's own function"],
+		...(pool.verdict.beneath ? [] : [["Hits", percent(all - pool.create_new, all), "served from the pool"]]),
+		["Misses", count(pool.create_new), pool.verdict.excess ? count(pool.verdict.excess) + " more than existed at once" :
+			"made by the program's own function"],
 		["Most at once", count(pool.peak_objects), "objects that existed"],
 		["Alive", count(pool.live), "in the end; at most " + count(pool.peak_live) + " in a sample"],
 		["Idle", count(pool.pooled), "in the end, in the pool"],
@@ -109,7 +109,7 @@ function showSamples(c) {
 const ORIGINS_SHOWN = 100;
 
 function showOrigins({ process, pool }) {
-	const all = data.origins.filter((origin) => origin.pid === process.pid && origin.pool === pool.pool)
+	const all = data.origins.filter((origin) => origin.pid === process.pid && origin.pool === pool.pool && origin.count > 0)
 		.sort((a, b) => b.count - a.count);
 	const total = all.reduce((sum, origin) => sum + origin.count, 0);
 	const root = byId("origins");
@@ -125,7 +125,7 @@ function showOrigins({ process, pool }) {
 	if (all.length > ORIGINS_SHOWN)
 		rows.push({ cells: ["and " + count(all.length - ORIGINS_SHOWN) + " more", "", ""] });
 	root.querySelector(".scroll").replaceChildren(
-		table([{ name: "call stack", text: true }, { name: "misses" }, { name: "share" }], rows));
+		table([{ name: "call stack", text: true }, { name: all.some((origin) => origin.every > 1) ? "misses, estimated" : "misses" }, { name: "share" }], rows));
 }
 
 function showPools() {
@@ -142,7 +142,7 @@ function showPools() {
 		});
 		return {
 			attributes: each === chosen ? { "aria-current": "true" } : {},
-			cells: [button, count(all), percent(all - pool.create_new, all), ...["create_new", "live", "pooled",
+			cells: [button, count(all), pool.verdict.beneath ? "–" : percent(all - pool.create_new, all), ...["create_new", "live", "pooled",
 				"peak_objects", "trimmed", "threads"].map((name) => count(pool[name]))],
 		};
 	})));
@@ -184,8 +184,8 @@ function choose(i) {
 }
 
 /* Busy pools of the program's own objects first. */
-function weight({ process, pool }) {
-	return isBeneath(process, pool) ? 0 : creates(pool);
+function weight({ pool }) {
+	return pool.verdict.beneath ? 0 : creates(pool);
 }
 
 function fillChoice() {

@@ -1,8 +1,5 @@
-/* Numbers, spans of time and verdicts, in words. */
+/* Numbers and spans of time, in words. The verdicts come with the data. */
 "use strict";
-
-/* How long after a pool's first create misses count as those of the start. */
-const START_MS = 5000;
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
@@ -73,75 +70,4 @@ function moment(time) {
 
 function creates(counters) {
 	return counters.create_local + counters.create_depot + counters.create_new;
-}
-
-/* What had been counted when the start was over: {ms, creates, misses}; null when the run was too short for one. */
-function startOf(series) {
-	if (!series || !series.from_zero)
-		return null;
-	const i = series.uptime_ms.findIndex((ms) => ms - series.begin_ms >= START_MS);
-	if (i < 0 || i === series.uptime_ms.length - 1)
-		return null;
-	return {
-		ms: series.uptime_ms[i] - series.begin_ms,
-		creates: series.create_local[i] + series.create_depot[i] + series.create_new[i],
-		misses: series.create_new[i],
-	};
-}
-
-/* Stacks of coroutines that another pool keeps: they are made once for each, and that is no fault. */
-function isBeneath(process, pool) {
-	return /^stack \d+ qemu( |$)/.test(pool.pool) && process.pools.some((other) => other.pool === "qemu-coroutine");
-}
-
-/* {grade, word, text, more}: the verdict on a pool, for people who have not met the words yet. */
-function verdict(process, pool, series) {
-	const all = creates(pool);
-	const misses = pool.create_new;
-	const start = startOf(series);
-	if (!all)
-		return { grade: "", word: "", text: "Nothing was created from this pool.", more: [] };
-	if (isBeneath(process, pool))
-		return {
-			grade: "", word: "",
-			text: "These are the stacks of the pooled coroutines: " +
-				plural(misses, "was", "were") + " made by a system call, " + count(all - misses) + " recycled.",
-			more: ["A coroutine keeps its stack while it waits in the pool, so few creates are expected here; " +
-				"see the pool qemu-coroutine for what the program asked for."],
-		};
-	const text = "Of " + plural(all, "create", "creates") + ", " +
-		(misses ? count(all - misses) + " (" + percent(all - misses, all) + ")" : "all") +
-		" were served from the pool. " + (misses ? count(misses) + " missed and fell back to the program's own function" +
-			(start ? ": " + lateWords(misses, start) : "") + "." : "");
-	return { ...grade(all, misses, start), text, more: reasons(pool, misses, start) };
-}
-
-function lateWords(misses, start) {
-	const late = misses - start.misses;
-	const seconds = span(start.ms);
-	if (!late)
-		return "all of them in the first " + seconds + ", none after that";
-	return (start.misses ? count(start.misses) : "none") + " in the first " + seconds + ", " + count(late) + " after that";
-}
-
-/* By the share of misses once the start is over, where there was more than a start. */
-function grade(all, misses, start) {
-	const settled = start && all > start.creates;
-	const share = settled ? (misses - start.misses) / (all - start.creates) : misses / all;
-	if (share < 0.01)
-		return { grade: "good", word: "Good." };
-	return share < 0.1 ? { grade: "fair", word: "Fair." } : { grade: "poor", word: "Poor." };
-}
-
-function reasons(pool, misses, start) {
-	const more = [];
-	if (pool.trimmed)
-		more.push(plural(pool.trimmed, "idle object was", "idle objects were") +
-			" given back to the system in quiet times" +
-			(start && misses > start.misses ? "; a burst after that makes them anew. " +
-				"A larger COPOOL_DECAY_MS keeps them longer." : "."));
-	if (pool.destroy_delete)
-		more.push(plural(pool.destroy_delete, "object was", "objects were") +
-			" destroyed because the depot was at its cap (COPOOL_MAX_BATCHES).");
-	return more;
 }

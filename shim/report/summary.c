@@ -1,0 +1,104 @@
+/* The counters of all pools in one sentence. */
+#include "report/summary.h"
+
+#include "config.h"
+#include "libc/clock.h"
+#include "libc/sandbox.h"
+#include "libc/self.h"
+#include "pool/pool.h"
+#include "report/log.h"
+#include "report/quiet.h"
+#include "report/report.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_BYTES = 512 };
+
+static struct {
+	const struct report_host *host;
+	char text[TEXT_BYTES];
+} summary;
+
+static void add(struct pool_stats *sum, const struct pool_stats *more)
+{
+	sum->create_local += more->create_local;
+	sum->create_depot += more->create_depot;
+	sum->create_new += more->create_new;
+	sum->peak_objects += more->peak_objects;
+}
+
+static bool is_of_stacks(const struct pool *pool)
+{
+	return strncmp(pool_name(pool), "stack ", 6) == 0;
+}
+
+/* Stacks beneath a pool of coroutines are those same objects, once more. Returns how many pools were used. */
+static unsigned sum_up(struct pool_stats *sum)
+{
+	bool has_others = false;
+	unsigned used = 0;
+
+	*sum = (struct pool_stats){0};
+	for (unsigned i = 0; i < pool_count(); i++)
+		has_others |= !is_of_stacks(pool_at(i));
+	for (unsigned i = 0; i < pool_count(); i++) {
+		struct pool_stats stats;
+
+		pool_read(pool_at(i), &stats);
+		sum->calls_saved += stats.calls_saved;
+		if (has_others && is_of_stacks(pool_at(i)))
+			continue;
+		add(sum, &stats);
+		used += stats.create_local + stats.create_depot + stats.create_new > 0;
+	}
+	return used;
+}
+
+static void write_text(void)
+{
+	struct pool_stats sum;
+	unsigned used = sum_up(&sum);
+	unsigned long long creates = sum.create_local + sum.create_depot + sum.create_new,
+	                   new = sum.create_new;
+	bool is_observed = strcmp(summary.host->mode, "observe") == 0;
+	int bytes = snprintf(summary.text, TEXT_BYTES, "%.100s [%d]: ", self_name(), (int)clock_pid());
+	char *rest = summary.text + bytes;
+	size_t room = TEXT_BYTES - (size_t)bytes;
+
+	if (pool_count() == 0 && strcmp(summary.host->mode, "none") == 0)
+		snprintf(rest, room, "nothing was pooled: %s", summary.host->detail);
+	else if (used == 0)
+		snprintf(rest, room, "nothing was pooled: the program created no coroutines");
+	else if (is_observed)
+		snprintf(rest, room,
+		        "%llu of %llu creates (%.2f %%) had to be made, at most %llu existed at once; only "
+		        "observed",
+		        new, creates, (double)new * 100 / (double)creates,
+		        (unsigned long long)sum.peak_objects);
+	else
+		snprintf(rest, room,
+		        "%llu creates in %u pool%s, %llu of them misses (%.2f %%), at most %llu existed at "
+		        "once; about %llu "
+		        "system calls saved",
+		        creates, used, used == 1 ? "" : "s", new, (double)new * 100 / (double)creates,
+		        (unsigned long long)sum.peak_objects, (unsigned long long)sum.calls_saved);
+}
+
+static void say(void)
+{
+	write_text();
+	log_complain(summary.text);
+}
+
+void summary_say(const struct config *config, const struct report_host *host)
+{
+	bool is_asked =
+	        config->summary == 1 || (config->summary != 0 && config->summary == (unsigned)clock_pid());
+
+	if (!is_asked || sandbox_is_tight())
+		return;
+	summary.host = host;
+	quietly(say);
+}

@@ -1,0 +1,19 @@
+/* Numbers in words. */
+#ifndef COPOOL_TOOLS_AMOUNT_H
+#define COPOOL_TOOLS_AMOUNT_H
+
+enum { AMOUNT_BYTES = 32 };
+
+/* A whole number with a comma before each three digits. Returns `text`, of AMOUNT_BYTES. */
+char *amount_grouped(double number, char *text);
+
+/* `part` of `all` in percent, rounded down, so never 100 % when something is missing; nor 0 % when something is there. */
+char *amount_percent(double part, double all, char *text);
+
+/* A share of 1 in percent, in three digits at most. */
+char *amount_share(double share, char *text);
+
+/* A span of time: "5 s", "2 min 5 s". */
+char *amount_span(double ms, char *text);
+
+#endif
