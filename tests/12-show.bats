@@ -194,7 +194,7 @@ is_clean() {
 		assert (first["time"], first["uptime_ms"]) == ("2.500", "1250"), first
 		assert (first["create_local"], first["create_depot"], first["create_new"]) == ("700", "40", "10"), first
 		assert (first["peak_objects"], first["trimmed"], first["calls_saved"]) == ("44", "45", "0"), first
-		assert None not in first and len(first) == 27, first
+		assert None not in first and len(first) == 28 and first["label"] == "", first
 	END
 }
 

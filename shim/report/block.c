@@ -129,6 +129,7 @@ void block_know(const struct config *config, const struct report_host *host, con
 
 	block->version = address(COPOOL_VERSION);
 	block->program = address(self_name());
+	block->label = address(self_label());
 	block_tell_host(host);
 	block->interval_ms = config->interval_ms;
 	block->decay_ms = config->decay_ms;

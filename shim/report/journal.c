@@ -181,7 +181,7 @@ static const char *why_no_log(int error)
 {
 	switch (error) {
 	case -EDOM:
-		return "after % comes p, n or %";
+		return "after % comes p, n, % or {, and in braces pid, name or label";
 	case -ENXIO:
 		return "a FIFO that nobody reads, a socket, or no such device";
 	case -ELOOP:

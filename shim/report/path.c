@@ -1,4 +1,4 @@
-/* What %p, %n and %% stand for, and opening. */
+/* What %p, {pid} and the like stand for, and opening. */
 #include "report/path.h"
 
 #include "libc/clock.h"
@@ -27,12 +27,12 @@ static int append(char *path, size_t *used, const char *text)
 }
 
 /*
- * The program's name as a part of a file's: it stays in the folder that the setting names, and what has control
+ * A name from outside as a part of a file's: it stays in the folder that the setting names, and what has control
  * characters, or is not UTF-8, is nothing for listings.
  */
-static int append_name(char *path, size_t *used)
+static int append_cleaned(char *path, size_t *used, const char *text)
 {
-	const unsigned char *from = (const unsigned char *)self_name();
+	const unsigned char *from = (const unsigned char *)text;
 	char name[NAME_MAX + 1];
 	size_t bytes = 0;
 
@@ -52,9 +52,68 @@ static int append_name(char *path, size_t *used)
 	return append(path, used, name);
 }
 
+static int append_name(char *path, size_t *used)
+{
+	return append_cleaned(path, used, self_name());
+}
+
+/* Where there is no label the program's name has to do: a path does not lose a part. */
+static int append_label(char *path, size_t *used)
+{
+	return append_cleaned(path, used, self_label()[0] != '\0' ? self_label() : self_name());
+}
+
+static int append_pid(char *path, size_t *used)
+{
+	char text[16];
+
+	snprintf(text, sizeof text, "%d", (int)clock_pid());
+	return append(path, used, text);
+}
+
+/* The braces are for systemd, supervisord and others, which take the per cent sign for themselves. */
+static const struct part {
+	const char *sign, *word; /* sign may be NULL */
+	int (*append)(char *path, size_t *used);
+} parts[] = {
+        {"%n", "{name}", append_name},
+        {"%p", "{pid}", append_pid},
+        {NULL, "{label}", append_label},
+};
+
+enum { PARTS = sizeof parts / sizeof *parts };
+
+/* The part that `setting` begins with, and its `bytes`; NULL: none. */
+static const struct part *part_at(const char *setting, size_t *bytes)
+{
+	for (size_t i = 0; i < PARTS; i++) {
+		*bytes = parts[i].sign != NULL ? strlen(parts[i].sign) : 0;
+		if (*bytes > 0 && strncmp(setting, parts[i].sign, *bytes) == 0)
+			return &parts[i];
+		*bytes = strlen(parts[i].word);
+		if (strncmp(setting, parts[i].word, *bytes) == 0)
+			return &parts[i];
+	}
+	return NULL;
+}
+
+/* The bytes of what stands for its last one alone: %%, %{, or a letter. */
+static size_t literal_bytes(const char *setting)
+{
+	return strncmp(setting, "%%", 2) == 0 || strncmp(setting, "%{", 2) == 0 ? 2 : 1;
+}
+
+/* Whether a word in braces begins here. Other braces are what they are. */
+static bool is_word(const char *setting)
+{
+	size_t bytes = setting[0] == '{' ? strspn(setting + 1, "abcdefghijklmnopqrstuvwxyz") : 0;
+
+	return bytes > 0 && setting[1 + bytes] == '}';
+}
+
 int path_expand(char *path, const char *setting, const char *start_dir)
 {
-	size_t used = 0;
+	size_t used = 0, bytes;
 	int error = 0;
 
 	path[0] = '\0';
@@ -63,34 +122,32 @@ int path_expand(char *path, const char *setting, const char *start_dir)
 		if (error == 0)
 			error = append(path, &used, "/");
 	}
-	for (; *setting != '\0' && error == 0; setting++) {
-		char text[16] = {*setting};
+	for (; *setting != '\0' && error == 0; setting += bytes) {
+		const struct part *part = part_at(setting, &bytes);
 
-		if (*setting != '%') {
-			error = append(path, &used, text);
+		if (part != NULL) {
+			error = part->append(path, &used);
 			continue;
 		}
-		setting++;
-		if (*setting == 'n') {
-			error = append_name(path, &used);
-			continue;
-		}
-		if (*setting == 'p')
-			snprintf(text, sizeof text, "%d", (int)clock_pid());
-		else if (*setting != '%')
+		bytes = literal_bytes(setting);
+		if ((bytes == 1 && *setting == '%') || is_word(setting))
 			return -EDOM;
-		error = append(path, &used, text);
+		error = append(path, &used, (char[]){setting[bytes - 1], '\0'});
 	}
 	return error;
 }
 
 bool path_names_process(const char *setting)
 {
-	for (; setting[0] != '\0'; setting++) {
-		if (setting[0] == '%' && *++setting == 'p')
+	size_t bytes;
+
+	for (; *setting != '\0'; setting += bytes) {
+		const struct part *part = part_at(setting, &bytes);
+
+		if (part != NULL && part->append == append_pid)
 			return true;
-		if (setting[0] == '\0')
-			break;
+		if (part == NULL)
+			bytes = literal_bytes(setting);
 	}
 	return false;
 }

@@ -15,6 +15,22 @@ static void keep_name(char to[TRACK_NAME], const char *from)
 		*to = *to > '~' || *to < ' ' ? '?' : *to;
 }
 
+/* A program's name, and its label if it has one. */
+static void keep_program(char to[TRACK_NAME], const json_t *open)
+{
+	const char *label = json_string_value(json_object_get(open, "label"));
+	size_t used;
+
+	keep_name(to, json_string_value(json_object_get(open, "program")));
+	used = strlen(to);
+	if (label && used + 2 < TRACK_NAME) {
+		char whole[TRACK_NAME];
+
+		keep_name(whole, label);
+		snprintf(to + used, TRACK_NAME - used, " %.*s", (int)(TRACK_NAME - used - 2), whole);
+	}
+}
+
 /* A number for a text (FNV-1a). */
 static uint64_t key_of(const char *text)
 {
@@ -147,7 +163,7 @@ void board_take(struct board *board, const json_t *record)
 		/* What there was of that number has ended. */
 		board_end(board, pid);
 		board->program[at].pid = pid;
-		keep_name(board->program[at].name, json_string_value(json_object_get(record, "program")));
+		keep_program(board->program[at].name, record);
 	} else if (strcmp(type, RECORD_SAMPLE) == 0) {
 		take_sample(board, record, pid);
 	} else if (strcmp(type, RECORD_FINAL) == 0) {

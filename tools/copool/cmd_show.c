@@ -148,13 +148,15 @@ static void print_depths(const struct book_process *process)
 static void print_process(const struct book_process *process)
 {
 	const char *program = json_string_value(json_object_get(process->open, "program"));
+	const char *label = json_string_value(json_object_get(process->open, "label"));
 	const char *host = json_string_value(json_object_get(process->open, "host"));
 	const char *mode = json_string_value(json_object_get(process->open, "mode"));
 	const char *way = json_string_value(json_object_get(process->open, "way"));
 	const char *detail = json_string_value(json_object_get(process->open, "detail"));
 	json_int_t parent = json_integer_value(json_object_get(process->open, "ppid"));
 
-	printf("%s [%" JSON_INTEGER_FORMAT "]", clean(program), process->pid);
+	printf("%s%s%s [%" JSON_INTEGER_FORMAT "]", clean(program), label ? " " : "",
+	        label ? clean(label) : "", process->pid);
 	if (parent)
 		printf(", forked by [%" JSON_INTEGER_FORMAT "]", parent);
 	if (process->pools) {
@@ -227,13 +229,13 @@ static void print_field(const json_t *record, const char *name)
 {
 	const char *text = json_string_value(json_object_get(record, name));
 
-	putchar('"');
+	printf(",\"");
 	for (text = clean(text ? text : ""); *text; text++) {
 		if (*text == '"')
 			putchar('"');
 		putchar(*text);
 	}
-	printf("\",");
+	putchar('"');
 }
 
 static void print_csv(const struct book *book)
@@ -242,23 +244,24 @@ static void print_csv(const struct book *book)
 #define NAME(name, kind, help) printf("," #name);
 	RECORD_COUNTERS(NAME)
 #undef NAME
-	putchar('\n');
+	printf(",label\n");
 	for (size_t i = 0; i < book->processes; i++) {
 		const struct book_process *process = &book->process[i];
 		for (size_t j = 0; j < process->pools; j++) {
 			const json_t *last = process->pool[j];
-			printf("%" JSON_INTEGER_FORMAT ",", process->pid);
+			printf("%" JSON_INTEGER_FORMAT, process->pid);
 			print_field(process->open, "program");
 			print_field(process->open, "host");
 			print_field(process->open, "mode");
 			print_field(last, "pool");
 			print_field(last, RECORD_KEY_TYPE);
-			printf("%.3f,%" JSON_INTEGER_FORMAT,
+			printf(",%.3f,%" JSON_INTEGER_FORMAT,
 			        json_number_value(json_object_get(last, RECORD_KEY_TIME)),
 			        book_counter(last, "uptime_ms"));
 #define VALUE(name, kind, help) printf(",%" JSON_INTEGER_FORMAT, book_counter(last, #name));
 			RECORD_COUNTERS(VALUE)
 #undef VALUE
+			print_field(process->open, "label");
 			putchar('\n');
 		}
 	}

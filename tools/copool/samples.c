@@ -96,6 +96,12 @@ json_t *remote_open_record(struct remote *remote)
 	}
 	if (block->bytes > offsetof(struct record_block, way))
 		json_object_set_new(record, "way", peek_text(remote, block->way));
+	if (block->bytes > offsetof(struct record_block, label) && block->label) {
+		json_t *label = peek_text(remote, block->label);
+		if (label && json_string_length(label))
+			json_object_set(record, "label", label);
+		json_decref(label);
+	}
 	if (control.is_off)
 		json_object_set_new(record, "mode", json_string("off"));
 	json_object_set_new(record, "ppid", json_integer(block->parent));
