@@ -218,6 +218,12 @@ struct record_block {
 	uint32_t pool_calls_seen,
 	        reserved; /* offset of a uint64_t: calls_saved is not less than this; 0: none */
 	uint64_t label;   /* as in `open`; address of a string, "" when there is none */
+
+	/*
+	 * How deep stacks were seen to be used. Offsets: of the address of a pool's class of stacks in its kind (0 there:
+	 * it has none), and of two uint64_t in that class: stacks that were looked at, and their pages together.
+	 */
+	uint32_t kind_stacks, class_slots, class_pages, page_bytes;
 };
 
 #endif

@@ -13,7 +13,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top set trim off on report plot origins advise prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on report plot origins advise prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -88,6 +88,10 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "$(printf '%s\n' /proc/[0-9]* | sed 's|/proc/||')" -- "$word")
 		fi
 		;;
+	ps)
+		[[ $before == --delay || $before == -d || $before == "=" ]] ||
+			mapfile -t COMPREPLY < <(compgen -W "--all --sums --delay --json --help --version" -- "$word")
+		;;
 	origins)
 		if [[ $before == --top || $before == -n || $before == "=" ]]; then
 			return
@@ -134,11 +138,12 @@ _copool()
 		elif ((COMP_CWORD == 2)); then
 			mapfile -t COMPREPLY < <(compgen -W "$(_copool_pids)" -- "$word")
 		elif [[ ${COMP_WORDS[1]} == set && $before != "=" && $word != "=" ]]; then
-			compopt -o nospace 2>/dev/null
+			# These are no files: no = of theirs is to be quoted.
+			compopt -o nospace +o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -W "decay_ms= max_batches= off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top set trim off on report plot origins advise prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on report plot origins advise prune" -- "$word") ;;
 	esac
 }
 

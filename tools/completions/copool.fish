@@ -10,6 +10,7 @@ complete -c copool -n __fish_use_subcommand -a plot -d 'plot a pool of a statist
 complete -c copool -n __fish_use_subcommand -a observe -d 'say what copool would do for a running program'
 complete -c copool -n __fish_use_subcommand -a show -d 'show what a log, or a running process, says'
 complete -c copool -n __fish_use_subcommand -a top -d 'watch a running process, or a log'
+complete -c copool -n __fish_use_subcommand -a ps -d 'list all processes that have the library'
 complete -c copool -n __fish_use_subcommand -a set -d 'change the settings of a running process'
 complete -c copool -n __fish_use_subcommand -a trim -d 'have a running process give back what is idle'
 complete -c copool -n __fish_use_subcommand -a off -d 'have a running process pool no more'
@@ -90,6 +91,12 @@ complete -c copool -n $top -l pid -s p -x -a '(__fish_complete_pids)' -d 'look i
 complete -c copool -n $top -l plain -s b -d 'write plain lines'
 complete -c copool -n $top -F -a '(__fish_complete_pids)'
 
+set -l ps '__fish_seen_subcommand_from ps'
+complete -c copool -n $ps -l all -s a -d 'also those that have nothing to pool'
+complete -c copool -n $ps -l sums -s s -d 'one line for each program'
+complete -c copool -n $ps -l delay -s d -x -d 'look twice, so far apart, in seconds'
+complete -c copool -n $ps -l json -s j -d 'write one JSON object'
+
 complete -c copool -n '__fish_seen_subcommand_from set trim off on' -a '(__fish_complete_pids)'
 complete -c copool -n '__fish_seen_subcommand_from set' -a 'decay_ms= max_batches= off=0 off=1'
 
@@ -99,4 +106,4 @@ complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milli
 complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
 complete -c copool -n $advise -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top set trim off on report plot origins advise prune'
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set trim off on report plot origins advise prune'

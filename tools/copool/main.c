@@ -17,6 +17,7 @@ static const struct {
         {"observe", "copool observe", cmd_observe, "say what copool would do for a running program"},
         {"show", "copool show", cmd_show, "show what a statistics log, or a running process, says"},
         {"top", "copool top", cmd_top, "watch a running process, or a log that is being written"},
+        {"ps", "copool ps", cmd_ps, "list all processes that have the library"},
         {"set", "copool set", cmd_set, "change the settings of a running process"},
         {"trim", "copool trim", cmd_trim, "have a running process give back what is idle"},
         {"off", "copool off", cmd_off, "have a running process pool no more"},

@@ -19,6 +19,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "clean.h"
+
 enum { TITLE_ROWS = 3, CHART_LEAST = 4, CHART_MOST = 12, KEYS_ROWS = 1, EIGHTHS = 8, NAME_WIDTH = 18 };
 
 static const char *const measures[TRACK_MEASURES] = {"creates/s", "hits", "live"};
@@ -141,15 +143,25 @@ static int name_width(const struct board *board)
 	return width < most ? width : most;
 }
 
-/* A name in that many columns: of a longer one the middle is left out, as names differ at their ends. */
+/* Names of more than ASCII are cut as a whole, at their end. */
+void screen_fit(char *to, size_t room, const char *name, int width)
+{
+	int length = (int)strlen(name), columns = (int)clean_width(name), head = width / 2 - 1,
+	    tail = width - head - 2;
+
+	if (columns <= width)
+		snprintf(to, room, "%s", name);
+	else if (columns == length)
+		snprintf(to, room, "%.*s..%s", head, name, name + length - tail);
+	else
+		clean_copy(to, room < (size_t)width + 1 ? room : (size_t)width + 1, name);
+}
+
 static const char *fit_name(const char *name, int width)
 {
 	static char text[TRACK_NAME];
-	int length = (int)strlen(name), head = width / 2 - 1, tail = width - head - 2;
 
-	if (length <= width)
-		return name;
-	snprintf(text, sizeof(text), "%.*s..%s", head, name, name + length - tail);
+	screen_fit(text, sizeof(text), name, width);
 	return text;
 }
 

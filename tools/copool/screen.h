@@ -36,6 +36,9 @@ void screen_close(void);
 /* The same, as far as it is possible from another thread while this one is inside of any of these. */
 void screen_abandon(void);
 
+/* Copies a name, in that many columns at most: of a longer one the middle is left out, as names differ at their ends. */
+void screen_fit(char *to, size_t room, const char *name, int width);
+
 /* "12345", "1.23M": at most six columns. */
 void screen_number(char text[16], double number);
 
