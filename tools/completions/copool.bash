@@ -13,7 +13,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on report plot origins advise prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on record report plot origins advise prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -119,13 +119,26 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		fi
 		;;
+	record)
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		if [[ $before == --output || $before == -o ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		elif [[ $before == --for || $before == --interval || $before == -[fi] ]]; then
+			return
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--output --append --for --interval --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -W "$(_copool_pids)" -- "$word")
+		fi
+		;;
 	report | plot)
 		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
 		[[ $word != "=" ]] || word=
-		if [[ $before == --pool || $before == --pid || $before == -[pP] ]]; then
+		if [[ $before == --pool || $before == --pid || $before == -[pP] || $before == --for || $before == --interval || $before == -[fi] ]]; then
 			return
 		elif [[ $word == -* && ${COMP_WORDS[1]} == report ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--output --help --version" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "--output --for --interval --help --version" -- "$word")
 		elif [[ $word == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--output --pool --pid --script --help --version" -- "$word")
 		else
@@ -143,7 +156,7 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "decay_ms= max_batches= off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on report plot origins advise prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on record report plot origins advise prune" -- "$word") ;;
 	esac
 }
 

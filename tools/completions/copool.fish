@@ -5,6 +5,7 @@ complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its co
 complete -c copool -n __fish_use_subcommand -a compare -d 'run a program without and with the pool, in turn'
 complete -c copool -n __fish_use_subcommand -a prune -d 'remove the Prometheus files of processes that are gone'
 complete -c copool -n __fish_use_subcommand -a origins -d 'show who caused misses, and who created what stays'
+complete -c copool -n __fish_use_subcommand -a record -d 'write a log of a running process that writes none'
 complete -c copool -n __fish_use_subcommand -a report -d 'make a page with charts of statistics logs'
 complete -c copool -n __fish_use_subcommand -a plot -d 'plot a pool of a statistics log with gnuplot'
 complete -c copool -n __fish_use_subcommand -a observe -d 'say what copool would do for a running program'
@@ -73,6 +74,15 @@ complete -c copool -n $prune -l dry-run -s n -d 'only say what would be removed'
 complete -c copool -n $prune -l older -s o -x -d 'leave files alone that were written lately, in seconds'
 complete -c copool -n $prune -a '(__fish_complete_directories)'
 
+set -l record '__fish_seen_subcommand_from record'
+complete -c copool -n $record -l output -s o -r -F -d 'where the log goes'
+complete -c copool -n $record -l append -s a -d 'add to the log'
+complete -c copool -n $record -a '(__fish_complete_pids)'
+
+set -l watch '__fish_seen_subcommand_from record report'
+complete -c copool -n $watch -l for -s f -x -d 'end after so many seconds'
+complete -c copool -n $watch -l interval -s i -x -d 'milliseconds from sample to sample'
+
 set -l report '__fish_seen_subcommand_from report'
 complete -c copool -n $report -l output -s o -r -F -d 'where the page goes'
 complete -c copool -n $report -F
@@ -106,4 +116,4 @@ complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milli
 complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
 complete -c copool -n $advise -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set trim off on report plot origins advise prune'
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set trim off on record report plot origins advise prune'

@@ -25,6 +25,7 @@ static const struct {
         {"origins", "copool origins", cmd_origins, "show who caused misses, and who created what stays"},
         {"advise", "copool advise", cmd_advise, "say which settings would suit the demand in a log"},
         {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
+        {"record", "copool record", cmd_record, "write a log of a running process that writes none"},
         {"report", "copool report", cmd_report, "make a page with charts of statistics logs"},
         {"plot", "copool plot", cmd_plot, "plot a pool of a statistics log with gnuplot"},
 };
