@@ -124,7 +124,7 @@ static void print_line(
 	screen_number(pooled, (double)counts->pooled);
 	fleet_bytes(bytes, counts);
 	screen_fit(cut, sizeof(cut), name, width);
-	printf("%7s %s%*s %-7s %9s %7s %6s %6s %6s\n", pid, cut, width - (int)clean_width(cut), "", mode,
+	printf("%7s %s%*s %-7.7s %9s %7s %6s %6s %6s\n", pid, cut, width - (int)clean_width(cut), "", mode,
 	        rate, share, live, pooled, bytes);
 }
 

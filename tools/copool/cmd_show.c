@@ -15,7 +15,7 @@
 #include "remote.h"
 #include "report/record.h"
 
-enum { SHOW_PIDS = 256, NAME_WIDTH = 18 };
+enum { SHOW_PIDS = 256, NAME_WIDTH = 14 };
 
 struct show {
 	bool json;
@@ -85,22 +85,52 @@ static double percent(json_int_t part, json_int_t whole)
 	return whole > 0 ? (double)(json_int_t)((double)part / (double)whole * 10000) / 100 : 0;
 }
 
-static void print_pool(const json_t *record, int width)
+/* The table's columns: what is counted, in the order of the record's keys. */
+enum { SHOW_COLUMNS = 8, SHOW_CELL = 24 };
+
+static const char *const heads[SHOW_COLUMNS] = {
+        "creates", "hits", "new", "live", "pooled", "peak", "trimmed", "threads"};
+
+static void write_cells(const json_t *record, char cell[SHOW_COLUMNS][SHOW_CELL])
 {
+	static const char *const counters[SHOW_COLUMNS] = {
+	        NULL, NULL, "create_new", "live", "pooled", "peak_objects", "trimmed", "threads"};
 	json_int_t local = book_counter(record, "create_local"), depot = book_counter(record, "create_depot");
 	json_int_t created = local + depot + book_counter(record, "create_new");
-	char hits[16] = "-";
 
+	snprintf(cell[0], SHOW_CELL, "%" JSON_INTEGER_FORMAT, created);
+	snprintf(cell[1], SHOW_CELL, "-");
 	if (created > 0)
-		snprintf(hits, sizeof(hits), "%.2f %%", percent(local + depot, created));
+		snprintf(cell[1], SHOW_CELL, "%.2f %%", percent(local + depot, created));
+	for (size_t i = 2; i < SHOW_COLUMNS; i++)
+		snprintf(cell[i], SHOW_CELL, "%" JSON_INTEGER_FORMAT, book_counter(record, counters[i]));
+}
+
+/* As wide as the widest of each column, so that as much as there is fits into 80. */
+static void find_widths(const struct book_process *process, int width[SHOW_COLUMNS])
+{
+	char cell[SHOW_COLUMNS][SHOW_CELL];
+
+	for (size_t i = 0; i < SHOW_COLUMNS; i++)
+		width[i] = (int)strlen(heads[i]);
+	for (size_t i = 0; i < process->pools; i++) {
+		write_cells(process->pool[i], cell);
+		for (size_t j = 0; j < SHOW_COLUMNS; j++) {
+			int used = (int)strlen(cell[j]);
+			width[j] = used > width[j] ? used : width[j];
+		}
+	}
+}
+
+static void print_pool(const json_t *record, int name_columns, const int width[SHOW_COLUMNS])
+{
 	const char *name = clean(json_string_value(json_object_get(record, "pool")));
-	printf("  %s%*s %12" JSON_INTEGER_FORMAT " %9s", name, width - (int)clean_width(name), "", created,
-	        hits);
-	static const char *const columns[] = {
-	        "create_new", "live", "pooled", "peak_objects", "trimmed", "threads"};
-	static const int widths[] = {10, 8, 8, 8, 9, 7};
-	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-		printf(" %*" JSON_INTEGER_FORMAT, widths[i], book_counter(record, columns[i]));
+	char cell[SHOW_COLUMNS][SHOW_CELL];
+
+	write_cells(record, cell);
+	printf("  %s%*s", name, name_columns - (int)clean_width(name), "");
+	for (size_t i = 0; i < SHOW_COLUMNS; i++)
+		printf(" %*s", width[i], cell[i]);
 	putchar('\n');
 }
 
@@ -177,11 +207,14 @@ static void print_process(const struct book_process *process)
 		printf("  no counters yet\n\n");
 		return;
 	}
-	int width = name_width(process);
-	printf("  %-*s %12s %9s %10s %8s %8s %8s %9s %7s\n", width, "pool", "creates", "hits", "new", "live",
-	        "pooled", "peak", "trimmed", "threads");
+	int name_columns = name_width(process), width[SHOW_COLUMNS];
+	find_widths(process, width);
+	printf("  %-*s", name_columns, "pool");
+	for (size_t i = 0; i < SHOW_COLUMNS; i++)
+		printf(" %*s", width[i], heads[i]);
+	putchar('\n');
 	for (size_t i = 0; i < process->pools; i++)
-		print_pool(process->pool[i], width);
+		print_pool(process->pool[i], name_columns, width);
 	print_savings(process);
 	print_depths(process);
 	putchar('\n');

@@ -19,6 +19,7 @@
 #include "clean.h"
 #include "peek.h"
 #include "remote.h"
+#include "screen.h"
 
 enum {
 	PATIENCE_MS = 40,       /* that one process may take … */
@@ -409,12 +410,5 @@ void fleet_share(char text[16], const struct fleet_counts *counts)
 
 void fleet_bytes(char text[16], const struct fleet_counts *counts)
 {
-	static const char units[] = "BKMGTPE";
-	double number = (double)counts->idle_bytes;
-	size_t unit = 0;
-
-	for (; number >= 999.5 && unit + 2 < sizeof(units); unit++)
-		number /= 1024;
-	snprintf(text, 16, "%s%.*f%c", counts->is_idle_guessed && counts->idle_bytes ? "~" : "",
-	        unit > 0 && number < 9.95 ? 1 : 0, number, units[unit]);
+	screen_bytes(text, (double)counts->idle_bytes, counts->is_idle_guessed);
 }
