@@ -56,7 +56,7 @@ make_guest() {
 @test "qemu-system: each guest has its own name in records, Prometheus, the log's path and show" {
 	local names=("vm-1" "vm 2") options=("vm-1,debug-threads=on" "guest=vm 2") at
 	for at in 0 1; do
-		LOG=$PWD/{label}.jsonl start_pooled COPOOL_PROMETHEUS="$PWD/{label}.prom" COPOOL_INTERVAL_MS=50 \
+		LOG="$PWD/{label}.jsonl" start_pooled COPOOL_PROMETHEUS="$PWD/{label}.prom" COPOOL_INTERVAL_MS=50 \
 			"${machine[@]}" -name "${options[at]}" -S
 		wait_until 20 grep -q "^copool_info{program=\"qemu-system-x86_64\",label=\"${names[at]}\",pid=\"$pid\"" \
 			"${names[at]}.prom"
