@@ -28,7 +28,7 @@ def text():
     return "\n".join(line.rstrip() for line in screen.display)
 
 
-def pump(until, patience=60, quiet=0.7):
+def pump(until, patience=120, quiet=0.7):
     """Until the screen is as it should be, and then until the shell is quiet."""
     end, last = time.monotonic() + patience, None
     while time.monotonic() < end:
