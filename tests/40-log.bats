@@ -52,7 +52,7 @@ samples_at_least() {
 
 @test "log: a label tells processes of one program apart, in its record, its path and show" {
 	for name in web-1 web-2; do
-		LOG=$PWD/{label}.jsonl run_pooled COPOOL_LABEL=$name "$steps" use 1
+		LOG="$PWD/{label}.jsonl" run_pooled COPOOL_LABEL=$name "$steps" use 1
 		[[ $status -eq 0 ]]
 	done
 	[[ $(jq -r 'select(.type == "open") | .label' web-1.jsonl web-2.jsonl | xargs) == "web-1 web-2" ]]
@@ -73,7 +73,7 @@ samples_at_least() {
 
 @test "log: a label leads to no other folder, steers no terminal, and an endless one is refused" {
 	mkdir -p in/logs
-	LOG=$PWD/in/logs/{label} run_pooled COPOOL_LABEL=$'../../out/\e[31m\n' "$steps" use 1
+	LOG="$PWD/in/logs/{label}" run_pooled COPOOL_LABEL=$'../../out/\e[31m\n' "$steps" use 1
 	[[ $status -eq 0 ]]
 	[[ $(ls in/logs) == '_._.__out__[31m_' && ! -e out ]]
 	cp in/logs/* here
@@ -83,7 +83,7 @@ samples_at_least() {
 	[[ $(log_records warning .text) == *"COPOOL_LABEL=xxx"*"too long"* && $(log_open label) == null ]]
 	rm "$LOG"
 	# Where there is none, the program's name has to do.
-	LOG=$PWD/{label}.jsonl run_pooled "$steps" use 1
+	LOG="$PWD/{label}.jsonl" run_pooled "$steps" use 1
 	[[ -s steps.jsonl && $(jq 'has("label")' steps.jsonl | sort -u) == false ]]
 }
 

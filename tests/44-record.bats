@@ -25,7 +25,7 @@ start_fibers() {
 			clearstatcache();
 		}
 	END
-	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_LABEL=fibers "$@" php -n fibers.php
+	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_LABEL=fibers php -n fibers.php
 	wait_until 10 eval '"$COPOOL" show --json $pid 2>/dev/null | jq -e ".processes[0].pools[0].create_local > 1000"'
 }
 
