@@ -115,8 +115,7 @@ static void put_help(void)
 	        "?                      this page; any key leaves it",
 	        "p                      pause: what is shown stays, until p is pressed again",
 	        "up, down, tab, j, k    choose a program or a process",
-	        "enter                  into it: a program opens into its processes, a process shows its "
-	        "pools",
+	        "enter                  into it: a program opens, a process shows its pools",
 	        "esc, backspace         back",
 	        "",
 	        "CREATES/s  coroutines or stacks asked for, a second, of all pools",
