@@ -33,10 +33,10 @@ SHIM := shim.c exports.c config.c \
 	report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c report/watch.c \
 	report/worker.c
 
-COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_report.c cmd_run.c cmd_set.c \
-	cmd_show.c cmd_top.c advice.c amount.c board.c book.c book_json.c clean.c cost.c demand.c depth.c ending.c figure.c follow.c glibc.c judge.c launch.c logs.c \
-	origins.c outlook.c output.c page.c peek.c permission.c places.c probes.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
-	target.c trial.c verdict.c
+COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_ps.c cmd_record.c cmd_report.c cmd_run.c cmd_set.c \
+	cmd_show.c cmd_top.c advice.c amount.c board.c book.c book_json.c chart.c clean.c cost.c demand.c depth.c ending.c figure.c fleet.c follow.c glibc.c judge.c launch.c logs.c \
+	origins.c outlook.c output.c overview.c page.c peek.c permission.c places.c probes.c recorder.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
+	table.c target.c trial.c verdict.c
 
 # The parts of the report's page, in the order of its embed.S.
 REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
@@ -72,11 +72,11 @@ POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magaz
 # What is measured and simulated for how it grows.
 SCALING := host.c simulate.c
 
-BATS := 02-count 05-lint 10-run 11-observe 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
+BATS := 02-count 05-lint 10-run 11-observe 11-ps 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
-	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
+	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 44-record 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
-	60-install 61-boost 70-baseline 71-model 72-aarch64 90-bootstrap
+	60-install 61-boost 61-completions 70-baseline 71-model 72-aarch64 90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
 READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)

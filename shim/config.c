@@ -51,6 +51,7 @@ static const struct setting settings[] = {
         {"COPOOL_LOG", "a path, stderr or stdout", TEXT(log)},
         {"COPOOL_TELL", "0, 1 or a process id", NUMBER(tell, .low = 0, .high = 1 << 22)},
         {"COPOOL_SUMMARY", "0, 1 or a process id", NUMBER(summary, .low = 0, .high = 1 << 22)},
+        {"COPOOL_LABEL", "a name of at most 127 bytes", TEXT(label)},
         {"COPOOL_LOG_MAX_KB", "0 (no limit) or 64 to 1073741824 KiB",
                 NUMBER(log_max_kb, .low = 64, .high = 1 << 30, .standard = 65536, .may_be_zero = true)},
         {"COPOOL_PROMETHEUS", "a path that ends in .prom", TEXT(prometheus)},

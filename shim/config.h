@@ -19,12 +19,13 @@ enum config_host {
 
 enum config_mode { CONFIG_MODE_POOL, CONFIG_MODE_OBSERVE };
 
-enum { CONFIG_SYMBOL_BYTES = 256 };
+enum { CONFIG_SYMBOL_BYTES = 256, CONFIG_LABEL_BYTES = 128 };
 
 struct config {
-	unsigned host;       /* COPOOL_HOST: an enum config_host */
-	unsigned mode;       /* COPOOL_MODE: an enum config_mode */
-	char log[PATH_MAX];  /* COPOOL_LOG as given, "" when none: see report/path.h for %p, %n */
+	unsigned host;                  /* COPOOL_HOST: an enum config_host */
+	unsigned mode;                  /* COPOOL_MODE: an enum config_mode */
+	char log[PATH_MAX];             /* COPOOL_LOG as given, "" when none: see report/path.h for %p, %n */
+	char label[CONFIG_LABEL_BYTES]; /* COPOOL_LABEL, "" when none: see libc/self.h */
 	unsigned tell;       /* COPOOL_TELL: see report_inert; 1 = every process, else the one of this id */
 	unsigned summary;    /* COPOOL_SUMMARY: as tell, a line at the end */
 	unsigned log_max_kb; /* COPOOL_LOG_MAX_KB; 0 = no limit */

@@ -277,10 +277,11 @@ static void wait_for_more(void)
 	host_stacks.wait(come_late);
 }
 
-__attribute__((constructor)) static void shim_start(void)
+__attribute__((constructor)) static void shim_start(int count, char **arguments)
 {
 	int saved = errno;
 
+	(void)count;
 	self_know();
 	config_read(&shim.config);
 	real_init();
@@ -290,6 +291,7 @@ __attribute__((constructor)) static void shim_start(void)
 	                                                            : "the program has no known coroutines");
 	watch_ask(&shim.config);
 	shim.host = start_first();
+	self_know_label(shim.config.label, shim.host == &host_qemu ? arguments : NULL);
 	if (shim.host != NULL)
 		watch_start();
 	if (shim.host != NULL && shim.config.crash_note)

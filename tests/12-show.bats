@@ -174,6 +174,17 @@ is_clean() {
 	[[ $(jq -c '[.bad_lines, (.bad | length), .cut_off, .format]' <<<"$output") == '[1,1,false,1]' ]]
 }
 
+@test "show: the table fits into 80 columns, and no number is cut" {
+	{
+		open_record 10 first
+		counters final 10 'stack 2101248 php' 700000 40000 10000
+		counters final 10 'qemu-coroutine' 12345678 40 10
+	} >"$log"
+	run_stock "$COPOOL" show "$log"
+	[[ $output =~ stack\ 2101248\ php\ +750000\ +98.66\ %\ +10000 && $output =~ qemu-coroutine\ +12345728\ +99\.99\ %\ +10\  ]]
+	grep -A 2 '^  pool ' <<<"$output" | awk 'length($0) > 80 { print; exit 1 }'
+}
+
 @test "show: --csv is a table that a spreadsheet reads, with the same numbers" {
 	requires python3
 	{
@@ -194,7 +205,7 @@ is_clean() {
 		assert (first["time"], first["uptime_ms"]) == ("2.500", "1250"), first
 		assert (first["create_local"], first["create_depot"], first["create_new"]) == ("700", "40", "10"), first
 		assert (first["peak_objects"], first["trimmed"], first["calls_saved"]) == ("44", "45", "0"), first
-		assert None not in first and len(first) == 27, first
+		assert None not in first and len(first) == 28 and first["label"] == "", first
 	END
 }
 

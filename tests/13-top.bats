@@ -28,7 +28,7 @@ start_steps() {
 }
 
 # A process that makes and drops fibers until it is stopped.
-start_fibers() {
+start_fibers() { # [VARIABLE=VALUE...]
 	requires php
 	cat >fibers.php <<-'END'
 		<?php
@@ -39,7 +39,7 @@ start_fibers() {
 			usleep(2000);
 		}
 	END
-	start_unlogged php -n fibers.php
+	start_unlogged "$@" php -n fibers.php
 	wait_until 10 counts "$pid" '.create_local > 1000'
 }
 
@@ -414,8 +414,6 @@ has_threads() { # PID NUMBER
 	cp log 1.jsonl
 	run "$COPOOL" top -n 1 1.jsonl
 	[[ $status -eq 0 && ${lines[1]} == *" 9 small "* ]]
-	run "$COPOOL" top
-	[[ $status -eq 2 && $output == *"which log"* ]]
 	run "$COPOOL" top -d 0 log
 	[[ $status -eq 2 && $output == *"--delay=0: from 0.1 to 3600"* ]]
 	run "$COPOOL" top -n 0 log
@@ -433,11 +431,14 @@ has_threads() { # PID NUMBER
 		see every 0.1 s
 		see ^    PID POOL +CREATES/s +HITS +NEW/s +LIVE  POOLED   PEAK THR
 		see ^ +$pid stack \d+ php +\d+ 100.00%
-		see creates/s of stack \d+ php, php .$pid.; the scale is to \d
+		see creates/s of stack \d+ php, php .$pid.
+		see ^ *[0-9.]+k? \|
 		see [▁▂▃▄▅▆▇]██+
 		see ^q quit
 		type c
-		see ^hits of stack .*the scale is to 100%
+		see ^hits of stack
+		see ^  100% \|
+		see ^    0% \+
 		see ██+
 		type c
 		see ^live of
@@ -460,13 +461,117 @@ has_threads() { # PID NUMBER
 	END
 }
 
+@test "top: a large terminal is used: the chart takes what is free, with a scale and times that fit" {
+	start_fibers COPOOL_DECAY_MS=5000 COPOOL_MAX_BATCHES=512 COPOOL_LABEL=fleet
+	at_terminal 50 200 "$COPOOL" top -d 0.1 "$pid" <<-END
+		see ^copool top: php fleet .$pid. .*every 0.1 s
+		see ^pool by stacks; up [0-9.:]+( s)?; resident [0-9.]+M; idle memory ~[0-9.]+[KM]
+		see ^decay_ms 5000, max_batches 512
+		see ^    PID POOL +CREATES/s +HITS +NEW/s +LIVE +POOLED +PEAK THR PROGRAM
+		see ^ +$pid stack \d+ php +\d+ 100.00% .* php fleet
+		see ^creates/s of .*\n(.{7}\|.*\n){40}     0 \+-
+		see ^ *[0-9.]+k? \|.*\n(       \|.*\n){8,9} *[0-9.]+k? \|
+		see [0-9.]+ s ago +now$
+		not no room
+		type q
+		end 0
+	END
+}
+
+@test "top: what does not fit is left out whole, and said" {
+	start_fibers
+	at_terminal 24 60 "$COPOOL" top -d 0.1 "$pid" <<-END
+		see ^    PID POOL +CREATES/s +HITS   NEW/s    LIVE$
+		see ^ +$pid stack \d+ php +\d+ 100.00% +\d+ +\d+$
+		see no room for POOLED, PEAK, THR, PROGRAM
+		size 24 80
+		see ^    PID POOL .* THR *$
+		see no room for PROGRAM
+		type q
+		end 0
+	END
+}
+
+@test "top: ? helps, and any key leaves the page" {
+	start_fibers
+	at_terminal 24 80 "$COPOOL" top -d 0.1 "$pid" <<-END
+		see \? help
+		type ?
+		see CREATES/s  coroutines or stacks that the program asked for
+		not ^creates/s of
+		type x
+		see ^creates/s of
+		type q
+		end 0
+	END
+}
+
+@test "top: a terminal that cannot move its cursor gets plain lines" {
+	start_fibers
+	TERMINAL=dumb at_terminal 24 100 "$COPOOL" top -d 0.1 -n 3 "$pid" <<-END
+		see ^time +pid pool
+		see ^[0-9:]+ +$pid stack
+		end 0
+	END
+}
+
+# ---- top of all processes ----
+
+@test "top: without arguments it shows all processes, enter goes into one, esc back" {
+	# Where there are no others.
+	unshare --pid --fork --mount-proc true || skip "there are no namespaces of processes to be had"
+	cat >fleet.sh <<-'END'
+		for number in 100 200; do
+			LD_PRELOAD=$COPOOL_SO "$steps" use "$number" touch "used.$number" wait go &
+			until [ -e "used.$number" ]; do read -rt 0.05 <> <(:); done
+		done
+		exec "$COPOOL" top -d 60
+	END
+	export COPOOL COPOOL_SO steps
+	at_terminal 24 80 unshare --pid --fork --mount-proc bash fleet.sh <<-END
+		see ^copool top: 2 processes +every 60 s
+		see ^   2 of steps +pool +\\d+ +0.00% +0 +300 +~2.3M
+		not ^ +\\d+   steps
+		type \\r
+		see ^ +\\d+   steps +pool +\\d+ +0.00% +0 +100 +~800K
+		see ^ +\\d+   steps +pool +\\d+ +0.00% +0 +200 +~1.6M
+		type jj\\r
+		see ^copool top: steps .\\d+.
+		see ^ +\\d+ box_make.. +\\d+ +0.00% +\\d+ +0 +200
+		see esc back
+		type \\x1b
+		see ^copool top: 2 processes
+		type \\x1b
+		see \\A(?!(?s:.*) \\d+   steps)
+		type ?
+		see enter +into it: a program opens
+		type x
+		see ^   2 of steps
+		type q
+		end 0
+	END
+}
+
+@test "top: of all processes, plain, it is a line for each program" {
+	own=$PWD/own-$$
+	ln -s "$steps" "$own"
+	for number in 100 200; do
+		start_unlogged "$own" use "$number" touch "used.$number" wait go
+		wait_until 10 test -e "used.$number"
+	done
+	run "$COPOOL" top -d 0.1 -n 2
+	echo "$output"
+	[[ $status -eq 0 && ${lines[0]} =~ ^time\ +processes\ program\ +mode\ +creates/s ]]
+	[[ $(grep -cE "^[0-9:]{8} +2 ${own##*/} +pool +[0-9.]+ +(0\.00%|-) +[0-9.]+ +0 +300$" <<<"$output") -eq 2 ]]
+}
+
 @test "top: follows the size of its terminal, however small" {
 	start_fibers
 	at_terminal 24 80 "$COPOOL" top -d 0.1 "$pid" <<-END
 		see ^creates/s of
 		size 40 120
-		see THR  PROGRAM
-		see \d  php
+		see THR PROGRAM
+		see \d php
 		size 6 30
 		see ^copool top: php
 		size 1 5

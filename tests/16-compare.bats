@@ -57,6 +57,15 @@ tells() {
 
 # ---- real programs ----
 
+@test "compare: the table fits into 80 columns, and no number is cut" {
+	tells 123456789012 100000000000 123456789013 2
+	compares 0 -n 3 -- ./program
+	awk 'length($0) > 80 && !/^(helps|does)/ { print; exit 1 }' <<<"$output"
+	[[ $(row creates) == "123456789012 123456789013" ]]
+	# Where runs differ the range is beside the median, or below it.
+	[[ $output =~ CPU\ time\ +[0-9.]+\ s(\ \(|\ +[0-9]) ]]
+}
+
 @test "compare: qemu-img in bursts is helped, and the counters are those of observe mode and of the pool" {
 	requires_sized_pool qemu-img
 	compares 0 -n 2 -- "${bursts[@]}"

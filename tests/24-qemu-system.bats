@@ -53,6 +53,19 @@ make_guest() {
 	is_pooled_qemu
 }
 
+@test "qemu-system: each guest has its own name in records, Prometheus, the log's path and show" {
+	local names=("vm-1" "vm 2") options=("vm-1,debug-threads=on" "guest=vm 2") at
+	for at in 0 1; do
+		LOG="$PWD/{label}.jsonl" start_pooled COPOOL_PROMETHEUS="$PWD/{label}.prom" COPOOL_INTERVAL_MS=50 \
+			"${machine[@]}" -name "${options[at]}" -S
+		wait_until 20 grep -q "^copool_info{program=\"qemu-system-x86_64\",label=\"${names[at]}\",pid=\"$pid\"" \
+			"${names[at]}.prom"
+		[[ $(jq -r 'select(.type == "open") | .label' "${names[at]}.jsonl") == "${names[at]}" ]]
+		[[ $("$COPOOL" show "$pid") == "qemu-system-x86_64 ${names[at]} [$pid], "* ]]
+		stop "$pid"
+	done
+}
+
 @test "qemu-system: a disk is backed up to the byte by jobs of a stopped machine" {
 	random_file a 32
 	run_stock qemu-img create -q -f qcow2 c 32M

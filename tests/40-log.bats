@@ -50,6 +50,43 @@ samples_at_least() {
 	[[ $(jq -r 'select(.type == "final") | .pid' "steps.$output.100%.jsonl") -eq $output ]]
 }
 
+@test "log: a label tells processes of one program apart, in its record, its path and show" {
+	for name in web-1 web-2; do
+		LOG="$PWD/{label}.jsonl" run_pooled COPOOL_LABEL=$name "$steps" use 1
+		[[ $status -eq 0 ]]
+	done
+	[[ $(jq -r 'select(.type == "open") | .label' web-1.jsonl web-2.jsonl | xargs) == "web-1 web-2" ]]
+	run_stock "$COPOOL" show web-1.jsonl web-2.jsonl
+	[[ $output =~ "steps web-1 ["[0-9]+"], ended" && $output =~ "steps web-2 ["[0-9]+"], ended" ]]
+	[[ $("$COPOOL" show --csv web-2.jsonl) == *,'"web-2"'  ]]
+	[[ $("$COPOOL" show --json web-2.jsonl | jq -r '.processes[0].open.label') == web-2 ]]
+	run_pooled COPOOL_LABEL=web-3 "$steps" touch used wait go &
+	wait_until 10 test -e used
+	pid=$(jq -r 'select(.type == "open") | .pid' "$LOG")
+	[[ $("$COPOOL" show --json "$pid" | jq -r '.processes[0].open.label') == web-3 ]]
+	touch go
+	wait
+	# copool run has an option for it.
+	"$COPOOL" run --label='a b' --log="$PWD/{label}.jsonl" -- "$steps" use 1
+	[[ $(jq -r 'select(.type == "open") | .label' 'a b.jsonl') == "a b" ]]
+}
+
+@test "log: a label leads to no other folder, steers no terminal, and an endless one is refused" {
+	mkdir -p in/logs
+	LOG="$PWD/in/logs/{label}" run_pooled COPOOL_LABEL=$'../../out/\e[31m\n' "$steps" use 1
+	[[ $status -eq 0 ]]
+	[[ $(ls in/logs) == '_._.__out__[31m_' && ! -e out ]]
+	cp in/logs/* here
+	LOG=here check_log
+	[[ $("$COPOOL" show here) == "steps ../../out/?[31m? ["* ]]
+	run_pooled COPOOL_LABEL="$(printf 'x%.0s' {1..128})" "$steps" use 1
+	[[ $(log_records warning .text) == *"COPOOL_LABEL=xxx"*"too long"* && $(log_open label) == null ]]
+	rm "$LOG"
+	# Where there is none, the program's name has to do.
+	LOG="$PWD/{label}.jsonl" run_pooled "$steps" use 1
+	[[ -s steps.jsonl && $(jq 'has("label")' steps.jsonl | sort -u) == false ]]
+}
+
 @test "log: a relative path begins where the program was started, wherever it goes" {
 	mkdir elsewhere
 	LOG=log.jsonl run_pooled COPOOL_INTERVAL_MS=10 "$steps" chdir elsewhere use 1 fork use 2

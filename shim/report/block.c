@@ -7,9 +7,11 @@
 #include "pool/pool.h"
 #include "report/record.h"
 #include "report/report.h"
+#include "stack/arena.h"
 
 #include <errno.h>
 #include <stddef.h>
+#include <unistd.h>
 
 /* The note's assembly names it; nobody else outside of this file does. */
 extern struct record_block copool_block __attribute__((visibility("hidden")));
@@ -44,6 +46,9 @@ struct record_block copool_block = {
         .kind_observed = offsetof(struct pool_kind, is_observed),
         .pool_withdrawn = offsetof(struct pool, is_withdrawn),
         .pool_calls_seen = offsetof(struct pool, calls_seen),
+        .kind_stacks = offsetof(struct pool_kind, stacks),
+        .class_slots = offsetof(struct arena_class, depth.slots),
+        .class_pages = offsetof(struct arena_class, depth.pages),
         .thread_bytes = sizeof(struct thread),
         .thread_caches = offsetof(struct thread, cache),
         .cache_bytes = sizeof(struct cache),
@@ -129,7 +134,9 @@ void block_know(const struct config *config, const struct report_host *host, con
 
 	block->version = address(COPOOL_VERSION);
 	block->program = address(self_name());
+	block->label = address(self_label());
 	block_tell_host(host);
+	block->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 	block->interval_ms = config->interval_ms;
 	block->decay_ms = config->decay_ms;
 	block->max_batches = config->max_batches;

@@ -38,12 +38,12 @@ static struct {
 	const struct report_host *host;
 	const struct report_host *attached; /* the same, less that it may be switched off now */
 	struct report_host off;             /* what is said of it then */
-	bool has_announced;  /* `open` has been said, or could not be */
-	bool is_again;       /* it has been before, by this process: its host came later */
-	bool has_begun;      /* samples are written */
-	bool has_log;        /* wanted, and could be opened */
-	bool has_series;     /* for Prometheus */
-	bool is_full;        /* the log, and it says so */
+	bool has_announced;                 /* `open` has been said, or could not be */
+	bool is_again;                      /* it has been before, by this process: its host came later */
+	bool has_begun;                     /* samples are written */
+	bool has_log;                       /* wanted, and could be opened */
+	bool has_series;                    /* for Prometheus */
+	bool is_full;                       /* the log, and it says so */
 	bool is_silent;      /* no complaint on the standard error, which may be anything by now */
 	bool complains;      /* warnings go to the standard error, for want of a log */
 	pid_t parent;        /* of a fork that went on without exec; 0 else */
@@ -189,7 +189,7 @@ static const char *why_no_log(int error)
 {
 	switch (error) {
 	case -EDOM:
-		return "after % comes p, n, % or {, and in braces pid or name";
+		return "after % comes p, n, % or {, and in braces pid, name or label";
 	case -ENXIO:
 		return "a FIFO that nobody reads, a socket, or no such device";
 	case -ELOOP:

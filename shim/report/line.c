@@ -161,6 +161,8 @@ void line_open(struct line *line, const struct config *config, const struct repo
 	line_number(line, "format", RECORD_FORMAT);
 	line_text(line, "version", COPOOL_VERSION);
 	line_text(line, "program", self_name());
+	if (self_label()[0] != '\0')
+		line_text(line, "label", self_label());
 	line_text(line, "host", host->name);
 	put_way(line, host);
 	line_number(line, "ppid", (uint64_t)parent);

@@ -27,12 +27,12 @@ static int append(char *path, size_t *used, const char *text)
 }
 
 /*
- * The program's name as a part of a file's: it stays in the folder that the setting names, and what has control
+ * A name from outside as a part of a file's: it stays in the folder that the setting names, and what has control
  * characters, or is not UTF-8, is nothing for listings.
  */
-static int append_name(char *path, size_t *used)
+static int append_cleaned(char *path, size_t *used, const char *text)
 {
-	const unsigned char *from = (const unsigned char *)self_name();
+	const unsigned char *from = (const unsigned char *)text;
 	char name[NAME_MAX + 1];
 	size_t bytes = 0;
 
@@ -52,6 +52,17 @@ static int append_name(char *path, size_t *used)
 	return append(path, used, name);
 }
 
+static int append_name(char *path, size_t *used)
+{
+	return append_cleaned(path, used, self_name());
+}
+
+/* Where there is no label the program's name has to do: a path does not lose a part. */
+static int append_label(char *path, size_t *used)
+{
+	return append_cleaned(path, used, self_label()[0] != '\0' ? self_label() : self_name());
+}
+
 static int append_pid(char *path, size_t *used)
 {
 	char text[16];
@@ -62,11 +73,12 @@ static int append_pid(char *path, size_t *used)
 
 /* The braces are for systemd, supervisord and others, which take the per cent sign for themselves. */
 static const struct part {
-	const char *sign, *word;
+	const char *sign, *word; /* sign may be NULL */
 	int (*append)(char *path, size_t *used);
 } parts[] = {
         {"%n", "{name}", append_name},
         {"%p", "{pid}", append_pid},
+        {NULL, "{label}", append_label},
 };
 
 enum { PARTS = sizeof parts / sizeof *parts };
@@ -75,8 +87,8 @@ enum { PARTS = sizeof parts / sizeof *parts };
 static const struct part *part_at(const char *setting, size_t *bytes)
 {
 	for (size_t i = 0; i < PARTS; i++) {
-		*bytes = strlen(parts[i].sign);
-		if (strncmp(setting, parts[i].sign, *bytes) == 0)
+		*bytes = parts[i].sign != NULL ? strlen(parts[i].sign) : 0;
+		if (*bytes > 0 && strncmp(setting, parts[i].sign, *bytes) == 0)
 			return &parts[i];
 		*bytes = strlen(parts[i].word);
 		if (strncmp(setting, parts[i].word, *bytes) == 0)

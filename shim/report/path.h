@@ -10,7 +10,7 @@ enum { PATH_PLANTED = EKEYREJECTED }; /* path_check_owner(): no file of ours */
 
 /*
  * Writes to `path` (PATH_MAX bytes) what `setting` stands for: %p or {pid} the process, %n or {name} the program's
- * name, less what could lead elsewhere, %% a per cent sign, %{ a brace, relative to `start_dir`, "" if it has no name. 0, or -errno:
+ * name, {label} its label, or else its name, both less what could lead elsewhere, %% a per cent sign, %{ a brace, relative to `start_dir`, "" if it has no name. 0, or -errno:
  * -EDOM for another % sequence or word in braces, -ENAMETOOLONG, -ENOENT when the path is relative to a directory that has no name.
  */
 int path_expand(char *path, const char *setting, const char *start_dir);

@@ -74,7 +74,8 @@ static struct {
 	const struct config *config; /* written by prometheus_begin, as the next four */
 	const struct report_host *host;
 	char path[PATH_MAX], new_path[PATH_MAX + 24];
-	char program[LABEL_BYTES]; /* as a label's value */
+	char program[LABEL_BYTES]; /* as a label's value, as the next one */
+	char label[LABEL_BYTES];   /* "": the series have none */
 	bool has_failed;           /* and it was said */
 	bool is_there;             /* the file is ours */
 	int fd;                    /* of the new file, while it is written */
@@ -146,7 +147,10 @@ static void escape(char *value, const char *text)
 
 static void add_labels(void)
 {
-	add("{program=\"%s\",pid=\"%d\"", prometheus.program, (int)clock_pid());
+	add("{program=\"%s\"", prometheus.program);
+	if (prometheus.label[0] != '\0')
+		add(",label=\"%s\"", prometheus.label);
+	add(",pid=\"%d\"", (int)clock_pid());
 }
 
 static void add_metric(const struct metric *metric, const char *pool, const struct pool_stats *stats)
@@ -234,7 +238,7 @@ static int write_file(void)
 static void warn_of_file(int error, const char *consequence)
 {
 	warn("COPOOL_PROMETHEUS=%.300s: %s; %s", prometheus.config->prometheus,
-	        error == -EDOM ? "after % comes p, n, % or {, and in braces pid or name"
+	        error == -EDOM ? "after % comes p, n, % or {, and in braces pid, name or label"
 	                       : warn_reason(-error),
 	        consequence);
 }
@@ -279,6 +283,7 @@ bool prometheus_begin(const struct config *config, const struct report_host *hos
 	snprintf(prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path,
 	        (int)clock_pid());
 	escape(prometheus.program, self_name());
+	escape(prometheus.label, self_label());
 	return true;
 }
 

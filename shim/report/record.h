@@ -43,6 +43,7 @@
  *   format       RECORD_FORMAT
  *   version      copool's version
  *   program      the program's name (its file name), a string
+ *   label        what tells the process from others of its program, a string; left out when there is none
  *   host         "qemu", "stacks", "named", or "none" when the program has nothing to pool
  *   mode         how the host is served: "pool", "observe" when the program is left as it is and only
  *                counted, "none" when it is not served
@@ -219,6 +220,13 @@ struct record_block {
 	uint64_t way; /* as in `open`; address of a string */
 	uint32_t pool_calls_seen,
 	        reserved; /* offset of a uint64_t: calls_saved is not less than this; 0: none */
+	uint64_t label;   /* as in `open`; address of a string, "" when there is none */
+
+	/*
+	 * How deep stacks were seen to be used. Offsets: of the address of a pool's class of stacks in its kind (0 there:
+	 * it has none), and of two uint64_t in that class: stacks that were looked at, and their pages together.
+	 */
+	uint32_t kind_stacks, class_slots, class_pages, page_bytes;
 };
 
 #endif

@@ -112,6 +112,45 @@ static void test_odd_names(void)
 	tap_is(strlen(path_of(endless)), strlen("/a/.log") + NAME_MAX - 3, "log: an endless one is cut");
 }
 
+static const char *labelled(const char *setting, char *const *argv)
+{
+	self_know_label(setting, argv);
+	return self_label();
+}
+
+static const char *path_of_label(const char *label)
+{
+	called("some name");
+	self_know_label(label, NULL);
+	log_init(&log_, "/a/{label}/{name}.{pid}", "/start", true);
+	return log_.path;
+}
+
+#define GUEST(...) labelled("", (char *[]){"qemu", __VA_ARGS__, NULL})
+
+/* What QEMU's option says, as QEMU reads it. */
+static void test_labels(void)
+{
+	char wanted[PATH_MAX];
+
+	tap_is_text(labelled("web-1", (char *[]){"qemu", "-name", "guest=other", NULL}), "web-1",
+	        "label: what the user says counts");
+	tap_is_text(GUEST("-name", "guest=vm one,debug-threads=on"), "vm one", "label: the guest's name");
+	tap_is_text(GUEST("-m", "1", "--name", "vm2,process=x"), "vm2", "label: also without its key");
+	tap_is_text(GUEST("-name", "debug-threads=on,guest=vm3"), "vm3", "label: also behind another key");
+	tap_is_text(GUEST("-name", "process=a,,guest=b,guest=c,,d"), "c,d",
+	        "label: two commas are one that belongs to the value");
+	tap_is_text(GUEST("-name", "a", "-name", "guest=b"), "b", "label: the last name counts");
+	tap_is_text(GUEST("-name", "debug-threads=on"), "", "label: a guest without a name has none");
+	tap_is_text(GUEST("-name"), "", "label: nor has one whose name is missing");
+	tap_is_text(labelled("", (char *[]){NULL}), "", "label: nor a program without arguments");
+	tap_is_text(labelled("", NULL), "", "label: nor one that is no QEMU");
+	snprintf(wanted, sizeof wanted, "/a/a_.__.__b_/some name.%d", (int)getpid());
+	tap_is_text(path_of_label("a/../../b\n"), wanted, "log: a label does not lead to another folder");
+	snprintf(wanted, sizeof wanted, "/a/some name/some name.%d", (int)getpid());
+	tap_is_text(path_of_label(""), wanted, "log: where there is no label, the program's name has to do");
+}
+
 static void test_lengths(void)
 {
 	static char path[PATH_MAX];
@@ -338,6 +377,7 @@ int main(void)
 		return EXIT_FAILURE;
 	test_names();
 	test_odd_names();
+	test_labels();
 	test_lengths();
 	test_file();
 	test_not_private();

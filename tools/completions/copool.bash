@@ -13,14 +13,14 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top set trim off on report plot origins advise prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on record report plot origins advise prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
 	run | compare)
 		options="--host --max-batches --decay --guard --stack-size --max-live --learn --zero --create --destroy --help --version"
 		if [[ ${COMP_WORDS[1]} == run ]]; then
-			options+=" --log --interval --log-max --prometheus --observe --summary --origins --leaks --crash-note"
+			options+=" --log --interval --log-max --label --prometheus --observe --summary --origins --leaks --crash-note"
 		else
 			options+=" --runs --json --quiet"
 		fi
@@ -32,7 +32,7 @@ _copool()
 				break
 				;;
 			--*=*) ;;
-			--log | --interval | --log-max | --prometheus | --crash-note | --max-batches | --decay | --host | --guard | --stack-size | --max-live | --create | \
+			--log | --interval | --log-max | --label | --prometheus | --crash-note | --max-batches | --decay | --host | --guard | --stack-size | --max-live | --create | \
 				--destroy | --runs | -i | -l | -n)
 				((i++))
 				[[ ${COMP_WORDS[i]} != "=" ]] || ((i++))
@@ -56,7 +56,7 @@ _copool()
 		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise poison mprotect" -- "$word") ;;
 		--crash-note) mapfile -t COMPREPLY < <(compgen -W "0 1" -- "$word") ;;
 		--log | --prometheus | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-		--interval | --log-max | --max-batches | --decay | --stack-size | --max-live | --create | --destroy | --runs | -i | -n) ;;
+		--interval | --log-max | --label | --max-batches | --decay | --stack-size | --max-live | --create | --destroy | --runs | -i | -n) ;;
 		*)
 			mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 			;;
@@ -88,6 +88,10 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "$(printf '%s\n' /proc/[0-9]* | sed 's|/proc/||')" -- "$word")
 		fi
 		;;
+	ps)
+		[[ $before == --delay || $before == -d || $before == "=" ]] ||
+			mapfile -t COMPREPLY < <(compgen -W "--all --sums --delay --json --help --version" -- "$word")
+		;;
 	origins)
 		if [[ $before == --top || $before == -n || $before == "=" ]]; then
 			return
@@ -115,13 +119,26 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		fi
 		;;
+	record)
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		if [[ $before == --output || $before == -o ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		elif [[ $before == --for || $before == --interval || $before == -[fi] ]]; then
+			return
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--output --append --for --interval --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -W "$(_copool_pids)" -- "$word")
+		fi
+		;;
 	report | plot)
 		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
 		[[ $word != "=" ]] || word=
-		if [[ $before == --pool || $before == --pid || $before == -[pP] ]]; then
+		if [[ $before == --pool || $before == --pid || $before == -[pP] || $before == --for || $before == --interval || $before == -[fi] ]]; then
 			return
 		elif [[ $word == -* && ${COMP_WORDS[1]} == report ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--output --help --version" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "--output --for --interval --help --version" -- "$word")
 		elif [[ $word == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--output --pool --pid --script --help --version" -- "$word")
 		else
@@ -134,11 +151,12 @@ _copool()
 		elif ((COMP_CWORD == 2)); then
 			mapfile -t COMPREPLY < <(compgen -W "$(_copool_pids)" -- "$word")
 		elif [[ ${COMP_WORDS[1]} == set && $before != "=" && $word != "=" ]]; then
-			compopt -o nospace 2>/dev/null
+			# These are no files: no = of theirs is to be quoted.
+			compopt -o nospace +o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -W "decay_ms= max_batches= off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top set trim off on report plot origins advise prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on record report plot origins advise prune" -- "$word") ;;
 	esac
 }
 

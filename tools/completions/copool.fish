@@ -5,11 +5,13 @@ complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its co
 complete -c copool -n __fish_use_subcommand -a compare -d 'run a program without and with the pool, in turn'
 complete -c copool -n __fish_use_subcommand -a prune -d 'remove the Prometheus files of processes that are gone'
 complete -c copool -n __fish_use_subcommand -a origins -d 'show who caused misses, and who created what stays'
+complete -c copool -n __fish_use_subcommand -a record -d 'write a log of a running process that writes none'
 complete -c copool -n __fish_use_subcommand -a report -d 'make a page with charts of statistics logs'
 complete -c copool -n __fish_use_subcommand -a plot -d 'plot a pool of a statistics log with gnuplot'
 complete -c copool -n __fish_use_subcommand -a observe -d 'say what copool would do for a running program'
 complete -c copool -n __fish_use_subcommand -a show -d 'show what a log, or a running process, says'
 complete -c copool -n __fish_use_subcommand -a top -d 'watch a running process, or a log'
+complete -c copool -n __fish_use_subcommand -a ps -d 'list all processes that have the library'
 complete -c copool -n __fish_use_subcommand -a set -d 'change the settings of a running process'
 complete -c copool -n __fish_use_subcommand -a trim -d 'have a running process give back what is idle'
 complete -c copool -n __fish_use_subcommand -a off -d 'have a running process pool no more'
@@ -23,6 +25,7 @@ set -l run '__fish_seen_subcommand_from run'
 complete -c copool -n $run -l log -s l -r -F -d 'write statistics'
 complete -c copool -n $run -l interval -s i -x -d 'milliseconds from sample to sample'
 complete -c copool -n $run -l log-max -x -d 'let the log grow to this size, in KiB'
+complete -c copool -n $run -l label -x -d 'tell the process by this name from others'
 complete -c copool -n $run -l prometheus -r -F -d 'keep the counters in a file for node_exporter'
 complete -c copool -n $run -l observe -d 'only count'
 complete -c copool -n $run -l summary -d 'one line at the end says what was pooled'
@@ -72,6 +75,15 @@ complete -c copool -n $prune -l dry-run -s n -d 'only say what would be removed'
 complete -c copool -n $prune -l older -s o -x -d 'leave files alone that were written lately, in seconds'
 complete -c copool -n $prune -a '(__fish_complete_directories)'
 
+set -l record '__fish_seen_subcommand_from record'
+complete -c copool -n $record -l output -s o -r -F -d 'where the log goes'
+complete -c copool -n $record -l append -s a -d 'add to the log'
+complete -c copool -n $record -a '(__fish_complete_pids)'
+
+set -l watch '__fish_seen_subcommand_from record report'
+complete -c copool -n $watch -l for -s f -x -d 'end after so many seconds'
+complete -c copool -n $watch -l interval -s i -x -d 'milliseconds from sample to sample'
+
 set -l report '__fish_seen_subcommand_from report'
 complete -c copool -n $report -l output -s o -r -F -d 'where the page goes'
 complete -c copool -n $report -F
@@ -90,6 +102,12 @@ complete -c copool -n $top -l pid -s p -x -a '(__fish_complete_pids)' -d 'look i
 complete -c copool -n $top -l plain -s b -d 'write plain lines'
 complete -c copool -n $top -F -a '(__fish_complete_pids)'
 
+set -l ps '__fish_seen_subcommand_from ps'
+complete -c copool -n $ps -l all -s a -d 'also those that have nothing to pool'
+complete -c copool -n $ps -l sums -s s -d 'one line for each program'
+complete -c copool -n $ps -l delay -s d -x -d 'look twice, so far apart, in seconds'
+complete -c copool -n $ps -l json -s j -d 'write one JSON object'
+
 complete -c copool -n '__fish_seen_subcommand_from set trim off on' -a '(__fish_complete_pids)'
 complete -c copool -n '__fish_seen_subcommand_from set' -a 'decay_ms= max_batches= off=0 off=1'
 
@@ -99,4 +117,4 @@ complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milli
 complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
 complete -c copool -n $advise -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top set trim off on report plot origins advise prune'
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set trim off on record report plot origins advise prune'

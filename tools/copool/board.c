@@ -15,6 +15,22 @@ static void keep_name(char to[TRACK_NAME], const char *from)
 		*to = *to > '~' || *to < ' ' ? '?' : *to;
 }
 
+/* A program's name, and its label if it has one. */
+static void keep_program(char to[TRACK_NAME], const json_t *open)
+{
+	const char *label = json_string_value(json_object_get(open, "label"));
+	size_t used;
+
+	keep_name(to, json_string_value(json_object_get(open, "program")));
+	used = strlen(to);
+	if (label && used + 2 < TRACK_NAME) {
+		char whole[TRACK_NAME];
+
+		keep_name(whole, label);
+		snprintf(to + used, TRACK_NAME - used, " %.*s", (int)(TRACK_NAME - used - 2), whole);
+	}
+}
+
 /* A number for a text (FNV-1a). */
 static uint64_t key_of(const char *text)
 {
@@ -56,23 +72,64 @@ static struct track *add(struct board *board)
 	return NULL;
 }
 
-/* The program's name, if its `open` record has been seen. */
-static const char *program_of(const struct board *board, json_int_t pid)
+/* Which of the programs a process is, if its `open` record has been seen; else TRACK_MAX. */
+static size_t program_of(const struct board *board, json_int_t pid)
 {
 	size_t kept = board->programs < TRACK_MAX ? board->programs : TRACK_MAX;
 
 	for (size_t i = 1; i <= kept; i++) {
 		size_t at = (board->programs - i) % TRACK_MAX;
 		if (board->program[at].pid == pid)
-			return board->program[at].name;
+			return at;
 	}
-	return "";
+	return TRACK_MAX;
+}
+
+const char *board_served(const struct board *board, json_int_t pid)
+{
+	size_t at = program_of(board, pid);
+
+	return at < TRACK_MAX ? board->program[at].served : "";
+}
+
+const char *board_settings(const struct board *board, json_int_t pid)
+{
+	size_t at = program_of(board, pid);
+
+	return at < TRACK_MAX ? board->program[at].settings : "";
+}
+
+static void keep_served(struct board *board, size_t at, const json_t *record)
+{
+	const char *mode = json_string_value(json_object_get(record, "mode"));
+	const char *way = json_string_value(json_object_get(record, "way"));
+	char text[TRACK_NAME];
+
+	snprintf(text, sizeof(text), "%s%s%s", mode ? mode : "?", way ? " by " : "", way ? way : "");
+	keep_name(board->program[at].served, text);
+}
+
+static void keep_settings(struct board *board, size_t at, const json_t *record)
+{
+	char *to = board->program[at].settings;
+	const json_t *batches = json_object_get(record, "max_batches");
+	json_int_t decay = counter(record, "decay_ms");
+	int used = 0;
+
+	*to = '\0';
+	if (json_object_get(record, "decay_ms"))
+		used = snprintf(to, TRACK_NAME, "decay_ms %" JSON_INTEGER_FORMAT "%s", decay,
+		        decay ? "" : " (never)");
+	if (batches)
+		snprintf(to + used, TRACK_NAME - (size_t)used, "%smax_batches %" JSON_INTEGER_FORMAT,
+		        used ? ", " : "", json_integer_value(batches));
 }
 
 static void remember(struct track *track)
 {
 	track->newest = (track->newest + TRACK_PAST - 1) % TRACK_PAST;
 	track->pasts += track->pasts < TRACK_PAST;
+	track->when[track->newest] = track->uptime;
 	track->past[TRACK_CREATES][track->newest] = (float)track->creates_rate;
 	track->past[TRACK_HITS][track->newest] = (float)track->share;
 	track->past[TRACK_LIVE][track->newest] = (float)track->live;
@@ -125,7 +182,9 @@ static struct track *take_sample(struct board *board, const json_t *record, json
 		if (!track)
 			return NULL;
 		*track = (struct track){.pid = pid, .key = key_of(name)};
-		snprintf(track->program, sizeof(track->program), "%s", program_of(board, pid));
+		size_t at = program_of(board, pid);
+		if (at < TRACK_MAX)
+			snprintf(track->program, sizeof(track->program), "%s", board->program[at].name);
 		keep_name(track->pool, name);
 	}
 	take_counters(track, record);
@@ -147,7 +206,14 @@ void board_take(struct board *board, const json_t *record)
 		/* What there was of that number has ended. */
 		board_end(board, pid);
 		board->program[at].pid = pid;
-		keep_name(board->program[at].name, json_string_value(json_object_get(record, "program")));
+		keep_program(board->program[at].name, record);
+		keep_served(board, at, record);
+		keep_settings(board, at, record);
+	} else if (strcmp(type, RECORD_WAY) == 0) {
+		size_t at = program_of(board, pid);
+
+		if (at < TRACK_MAX)
+			keep_served(board, at, record);
 	} else if (strcmp(type, RECORD_SAMPLE) == 0) {
 		take_sample(board, record, pid);
 	} else if (strcmp(type, RECORD_FINAL) == 0) {
@@ -179,4 +245,9 @@ bool track_past(const struct track *track, enum track_measure measure, size_t ag
 		return false;
 	*value = track->past[measure][(track->newest + ago) % TRACK_PAST];
 	return true;
+}
+
+double track_ago(const struct track *track, size_t ago)
+{
+	return track->when[track->newest] - track->when[(track->newest + ago) % TRACK_PAST];
 }

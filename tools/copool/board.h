@@ -29,8 +29,9 @@ struct track {
 	/* Over the last interval: a second, and the share of hits, below 0 when nothing was created. */
 	double creates_rate, made_rate, share;
 
-	/* The intervals, the last one first at `newest`, then around the ring. */
+	/* The intervals, the last one first at `newest`, then around the ring; when each ended, as uptime. */
 	float past[TRACK_MEASURES][TRACK_PAST];
+	double when[TRACK_PAST];
 	size_t newest, pasts;
 };
 
@@ -40,11 +41,13 @@ struct board {
 	struct {
 		json_int_t pid;
 		char name[TRACK_NAME];
-	} program[TRACK_MAX];        /* of `open` records; the oldest gives way */
-	size_t programs;             /* ever seen */
-	unsigned long long left_out; /* pools for which there was no room */
-	unsigned long long bad;      /* lines that were no records */
-	unsigned long long records;  /* counters that were taken */
+		char served[TRACK_NAME];   /* "pool by ending" */
+		char settings[TRACK_NAME]; /* "decay_ms 10000, max_batches 512" */
+	} program[TRACK_MAX];              /* of `open` records; the oldest gives way */
+	size_t programs;                   /* ever seen */
+	unsigned long long left_out;       /* pools for which there was no room */
+	unsigned long long bad;            /* lines that were no records */
+	unsigned long long records;        /* counters that were taken */
 };
 
 /* Takes a record of any type, the caller's. */
@@ -53,10 +56,17 @@ void board_take(struct board *board, const json_t *record);
 /* The process has ended, or cannot be seen any more. */
 void board_end(struct board *board, json_int_t pid);
 
+/* How a process is served, and by what settings: "" when its `open` record has not been seen. */
+const char *board_served(const struct board *board, json_int_t pid);
+const char *board_settings(const struct board *board, json_int_t pid);
+
 /* A share of hits in percent, rounded down, so that 100.00% means all; `-' for none. */
 void track_share(char text[16], double share);
 
 /* The value of `ago` intervals before the last one; false when there is none. */
 bool track_past(const struct track *track, enum track_measure measure, size_t ago, double *value);
+
+/* How many seconds before the last one that interval ended. */
+double track_ago(const struct track *track, size_t ago);
 
 #endif

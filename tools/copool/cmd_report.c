@@ -4,25 +4,34 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "book.h"
 #include "book_json.h"
 #include "clean.h"
 #include "copool.h"
 #include "demand.h"
+#include "ending.h"
 #include "logs.h"
 #include "origins.h"
 #include "output.h"
 #include "page.h"
+#include "recorder.h"
 #include "series.h"
 
 struct report {
 	const char *path;
-	char **logs;
+	char **logs; /* and process ids */
+	double seconds;
+	unsigned interval_ms;
 };
 
 static const struct argp_option options[] = {
         {"output", 'o', "FILE", 0, "Where the page goes; `-' is standard output", 0},
+        {"for", 'f', "SECONDS", 0,
+                "How long a process is watched (0.1 to 100000000; 10), unless it ends before", 0},
+        {"interval", 'i', "MS", 0, "Milliseconds from sample to sample of a process (10 to 3600000; 1000)",
+                0},
         {0},
 };
 
@@ -48,11 +57,19 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case 'o':
 		report->path = value;
 		return 0;
+	case 'f':
+		if (!recorder_seconds(value, &report->seconds))
+			argp_error(state, "--for=%s: from 0.1 to 100000000 seconds", value);
+		return 0;
+	case 'i':
+		if (!recorder_interval(value, &report->interval_ms))
+			argp_error(state, "--interval=%s: from 10 to 3600000 milliseconds", value);
+		return 0;
 	case ARGP_KEY_ARGS:
 		report->logs = state->argv + state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which log?");
+		argp_error(state, "which log, or which process?");
 		return 0;
 	case ARGP_KEY_END:
 		if (!report->path || !*report->path)
@@ -67,13 +84,56 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .args_doc = "LOG... -o FILE",
+        .args_doc = "LOG|PID... -o FILE",
         .doc = "Makes one HTML page of statistics logs: a verdict, key figures and charts over time for each "
                "pool of each process, where misses come from, and the warnings. The page needs no network. A "
-               "LOG that is named `-' is standard input.\v"
+               "LOG that is named `-' is standard input. A number is a process, unless there is a file of "
+               "that "
+               "name: it needs no log, and is watched for ten seconds.\v"
                "FILE is replaced as a whole, or not at all. The exit status is 0; or 1 when a log cannot be "
                "read or none holds a record, or when FILE cannot be written; 2 for a wrong option.",
 };
+
+static int take_record(void *context, json_t *record)
+{
+	const char *type = json_string_value(json_object_get(record, "type"));
+
+	/* That it was recorded is nothing to be warned of here. */
+	if (strcmp(type, "warning") != 0)
+		book_take(context, "process", record);
+	return 0;
+}
+
+static void abandon(void)
+{
+}
+
+/* Reads logs, and watches processes, one after the other. 0, or 1 with a message. */
+static int read_all(struct book *book, const struct report *report, const struct page *page)
+{
+	bool is_watching = false;
+	int status = 0;
+
+	for (char **name = report->logs; *name; name++) {
+		static struct recorder recorder;
+
+		recorder = (struct recorder){.verb = "report",
+		        .seconds = report->seconds,
+		        .interval_ms = report->interval_ms,
+		        .take = take_record,
+		        .context = book};
+		if (remote_pid(*name, &recorder.pid) && access(*name, F_OK) != 0) {
+			/* A signal ends the watching, and then there is a page of it. */
+			if (!is_watching)
+				ending_watch(abandon);
+			is_watching = true;
+			status |= recorder_run(&recorder);
+		} else {
+			status |= logs_read_one(book, "report", *name, page->unread);
+		}
+	}
+	return logs_check(book, "report", status);
+}
 
 static int write_page(const struct report *report, const struct page *page)
 {
@@ -99,7 +159,7 @@ int cmd_report(int argc, char **argv)
 	static struct origins origins;
 	static struct demands demands;
 	struct series_set *series = NULL;
-	struct report report = {0};
+	struct report report = {.seconds = RECORDER_FOR_S, .interval_ms = RECORDER_INTERVAL_MS};
 	struct page page = {.book = &book,
 	        .demands = &demands,
 	        .origins = &origins,
@@ -116,7 +176,7 @@ int cmd_report(int argc, char **argv)
 	page.series = series;
 	for (char **log = report.logs; *log; log++)
 		json_array_append_new(page.logs, json_text(strcmp(*log, "-") == 0 ? "standard input" : *log));
-	int status = logs_read(&book, "report", report.logs, page.unread);
+	int status = read_all(&book, &report, &page);
 	logs_tell(&book, "report");
 	if (book.records > 0)
 		status |= write_page(&report, &page);

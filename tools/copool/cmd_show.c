@@ -18,7 +18,7 @@
 #include "series.h"
 #include "report/record.h"
 
-enum { SHOW_PIDS = 256, NAME_WIDTH = 18 };
+enum { SHOW_PIDS = 256, NAME_WIDTH = 14 };
 
 struct show {
 	struct series_set *series;
@@ -90,24 +90,56 @@ static double percent(json_int_t part, json_int_t whole)
 	return whole > 0 ? (double)(json_int_t)((double)part / (double)whole * 10000) / 100 : 0;
 }
 
-static void print_pool(const struct book_process *process, size_t pool, int width)
+/* The table's columns: what is counted, in the order of the record's keys. */
+enum { SHOW_COLUMNS = 8, SHOW_CELL = 24 };
+
+static const char *const heads[SHOW_COLUMNS] = {
+        "creates", "hits", "new", "live", "pooled", "peak", "trimmed", "threads"};
+
+static void write_cells(const struct book_process *process, size_t pool, char cell[SHOW_COLUMNS][SHOW_CELL])
 {
 	const json_t *record = process->pool[pool];
+	static const char *const counters[SHOW_COLUMNS] = {
+	        NULL, NULL, "create_new", "live", "pooled", "peak_objects", "trimmed", "threads"};
 	json_int_t local = book_counter(record, "create_local"), depot = book_counter(record, "create_depot");
 	json_int_t created = local + depot + book_counter(record, "create_new");
-	char hits[16] = "-";
 
+	snprintf(cell[0], SHOW_CELL, "%" JSON_INTEGER_FORMAT, created);
+	snprintf(cell[1], SHOW_CELL, "-");
 	/* Coroutines keep their stacks: that few come back is no fault. */
 	if (created > 0 && !judge_is_beneath(process, pool))
-		snprintf(hits, sizeof(hits), "%.2f %%", percent(local + depot, created));
+		snprintf(cell[1], SHOW_CELL, "%.2f %%", percent(local + depot, created));
+	for (size_t i = 2; i < SHOW_COLUMNS; i++)
+		snprintf(cell[i], SHOW_CELL, "%" JSON_INTEGER_FORMAT, book_counter(record, counters[i]));
+}
+
+/* As wide as the widest of each column, so that as much as there is fits into 80. */
+static void find_widths(const struct book_process *process, int width[SHOW_COLUMNS])
+{
+	char cell[SHOW_COLUMNS][SHOW_CELL];
+
+	for (size_t i = 0; i < SHOW_COLUMNS; i++)
+		width[i] = (int)strlen(heads[i]);
+	for (size_t i = 0; i < process->pools; i++) {
+		write_cells(process, i, cell);
+		for (size_t j = 0; j < SHOW_COLUMNS; j++) {
+			int used = (int)strlen(cell[j]);
+			width[j] = used > width[j] ? used : width[j];
+		}
+	}
+}
+
+static void print_pool(
+        const struct book_process *process, size_t pool, int name_columns, const int width[SHOW_COLUMNS])
+{
+	const json_t *record = process->pool[pool];
 	const char *name = clean(json_string_value(json_object_get(record, "pool")));
-	printf("  %s%*s %12" JSON_INTEGER_FORMAT " %9s", name, width - (int)clean_width(name), "", created,
-	        hits);
-	static const char *const columns[] = {
-	        "create_new", "live", "pooled", "peak_objects", "trimmed", "threads"};
-	static const int widths[] = {10, 8, 8, 8, 9, 7};
-	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-		printf(" %*" JSON_INTEGER_FORMAT, widths[i], book_counter(record, columns[i]));
+	char cell[SHOW_COLUMNS][SHOW_CELL];
+
+	write_cells(process, pool, cell);
+	printf("  %s%*s", name, name_columns - (int)clean_width(name), "");
+	for (size_t i = 0; i < SHOW_COLUMNS; i++)
+		printf(" %*s", width[i], cell[i]);
 	putchar('\n');
 }
 
@@ -176,13 +208,15 @@ static void print_process(
         const struct show *show, const struct book *book, const struct book_process *process)
 {
 	const char *program = json_string_value(json_object_get(process->open, "program"));
+	const char *label = json_string_value(json_object_get(process->open, "label"));
 	const char *host = json_string_value(json_object_get(process->open, "host"));
 	const char *mode = json_string_value(json_object_get(process->open, "mode"));
 	const char *way = json_string_value(json_object_get(process->open, "way"));
 	const char *detail = json_string_value(json_object_get(process->open, "detail"));
 	json_int_t parent = json_integer_value(json_object_get(process->open, "ppid"));
 
-	printf("%s [%" JSON_INTEGER_FORMAT "]", clean(program), process->pid);
+	printf("%s%s%s [%" JSON_INTEGER_FORMAT "]", clean(program), label ? " " : "",
+	        label ? clean(label) : "", process->pid);
 	if (parent)
 		printf(", forked by [%" JSON_INTEGER_FORMAT "]", parent);
 	if (process->pools) {
@@ -203,11 +237,14 @@ static void print_process(
 		printf("  no counters yet\n\n");
 		return;
 	}
-	int width = name_width(process);
-	printf("  %-*s %12s %9s %10s %8s %8s %8s %9s %7s\n", width, "pool", "creates", "hits", "new", "live",
-	        "pooled", "peak", "trimmed", "threads");
+	int name_columns = name_width(process), width[SHOW_COLUMNS];
+	find_widths(process, width);
+	printf("  %-*s", name_columns, "pool");
+	for (size_t i = 0; i < SHOW_COLUMNS; i++)
+		printf(" %*s", width[i], heads[i]);
+	putchar('\n');
 	for (size_t i = 0; i < process->pools; i++)
-		print_pool(process, i, width);
+		print_pool(process, i, name_columns, width);
 	print_savings(process);
 	print_verdicts(show, book, process);
 	print_depths(process);
@@ -257,13 +294,13 @@ static void print_field(const json_t *record, const char *name)
 {
 	const char *text = json_string_value(json_object_get(record, name));
 
-	putchar('"');
+	printf(",\"");
 	for (text = clean(text ? text : ""); *text; text++) {
 		if (*text == '"')
 			putchar('"');
 		putchar(*text);
 	}
-	printf("\",");
+	putchar('"');
 }
 
 static void print_csv(const struct book *book)
@@ -272,23 +309,24 @@ static void print_csv(const struct book *book)
 #define NAME(name, kind, help) printf("," #name);
 	RECORD_COUNTERS(NAME)
 #undef NAME
-	putchar('\n');
+	printf(",label\n");
 	for (size_t i = 0; i < book->processes; i++) {
 		const struct book_process *process = &book->process[i];
 		for (size_t j = 0; j < process->pools; j++) {
 			const json_t *last = process->pool[j];
-			printf("%" JSON_INTEGER_FORMAT ",", process->pid);
+			printf("%" JSON_INTEGER_FORMAT, process->pid);
 			print_field(process->open, "program");
 			print_field(process->open, "host");
 			print_field(process->open, "mode");
 			print_field(last, "pool");
 			print_field(last, RECORD_KEY_TYPE);
-			printf("%.3f,%" JSON_INTEGER_FORMAT,
+			printf(",%.3f,%" JSON_INTEGER_FORMAT,
 			        json_number_value(json_object_get(last, RECORD_KEY_TIME)),
 			        book_counter(last, "uptime_ms"));
 #define VALUE(name, kind, help) printf(",%" JSON_INTEGER_FORMAT, book_counter(last, #name));
 			RECORD_COUNTERS(VALUE)
 #undef VALUE
+			print_field(process->open, "label");
 			putchar('\n');
 		}
 	}

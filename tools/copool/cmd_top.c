@@ -4,6 +4,7 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +16,9 @@
 #include "clean.h"
 #include "copool.h"
 #include "ending.h"
+#include "fleet.h"
 #include "follow.h"
+#include "overview.h"
 #include "remote.h"
 #include "screen.h"
 #include "board.h"
@@ -34,6 +37,8 @@ struct top {
 	struct remote remote;
 	struct follow follow;
 	struct board board;
+	struct fleet fleet; /* where neither LOG nor PID is given */
+	struct overview overview;
 };
 
 static const struct argp_option options[] = {
@@ -75,8 +80,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		top->name = value;
 		return 0;
 	case ARGP_KEY_END:
-		if (!top->name)
-			argp_error(state, "which log, or which process?");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -84,12 +87,17 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 static const struct argp argp = {.options = options,
         .parser = parse,
-        .args_doc = "LOG|PID",
-        .doc = "Shows the pools of a running process, or of those that write a log, as it happens. A process "
+        .args_doc = "[LOG|PID]",
+        .doc = "Shows the pools of a running process, or of those that write a log, as it happens; without "
+               "either, all "
+               "processes that have the library, of which enter shows one. A process "
                "needs no log. A LOG that is named `-' is standard input; a number is a process, unless "
-               "there is a file of that name.\vKeys: q quits, p pauses, arrows and tab choose a pool, c "
-               "changes the chart. Where standard output is not a terminal, or with --plain, each look is "
-               "a line for each pool. The exit status is 0; 1 when the log or the process cannot be read, "
+               "there is a file of that name.\vKeys: q quits, ? helps, p pauses, arrows and tab choose, c "
+               "changes the chart, enter goes into a process, esc back. Where standard output is not a "
+               "terminal, or one "
+               "that cannot move its cursor, or with --plain, each look is "
+               "a line for each pool, or for each program. The exit status is 0; 1 when the log or the "
+               "process cannot be read, "
                "2 for a wrong option."};
 
 /* ---- where the numbers come from ---- */
@@ -140,22 +148,34 @@ static void look(struct top *top)
 	}
 }
 
+/* Looks into the process top->pid from now on. 0; or -1, with remote.why. */
+static int open_process(struct top *top)
+{
+	json_t *open = remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
+
+	if (!open)
+		return -1;
+	memset(&top->board, 0, sizeof(top->board));
+	top->has_ended = false;
+	top->note[0] = '\0';
+	board_take(&top->board, open);
+	snprintf(top->source, sizeof(top->source), "%s [%d]", top->board.program[0].name, top->pid);
+	json_decref(open);
+	return 0;
+}
+
 /* 0, or -1 with a message. */
 static int open_source(struct top *top)
 {
+	if (!top->name)
+		return 0;
 	if (!top->pid && remote_pid(top->name, &top->pid) && access(top->name, F_OK) == 0)
 		top->pid = 0;
 	if (top->pid) {
-		json_t *open =
-		        remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
-		if (!open) {
-			fprintf(stderr, "copool top: %s\n", top->remote.why);
-			return -1;
-		}
-		board_take(&top->board, open);
-		snprintf(top->source, sizeof(top->source), "%s [%d]", top->board.program[0].name, top->pid);
-		json_decref(open);
-		return 0;
+		if (open_process(top) == 0)
+			return 0;
+		fprintf(stderr, "copool top: %s\n", top->remote.why);
+		return -1;
 	}
 	int error = follow_open(&top->follow, top->name);
 	if (error) {
@@ -169,16 +189,24 @@ static int open_source(struct top *top)
 
 /* ---- plain lines ---- */
 
-static void print_track(const struct track *track)
+static void print_time(void)
 {
-	char share[16], now[16];
+	char now[16];
 	time_t seconds = time(NULL);
 	struct tm local;
 
-	track_share(share, track->share);
 	localtime_r(&seconds, &local);
 	strftime(now, sizeof(now), "%H:%M:%S", &local);
-	printf("%s %7lld %-22s %11.1f %8s %10.1f %8lld %8lld %8lld %7lld%s\n", now, (long long)track->pid,
+	printf("%s ", now);
+}
+
+static void print_track(const struct track *track)
+{
+	char share[16];
+
+	track_share(share, track->share);
+	print_time();
+	printf("%7lld %-22s %11.1f %8s %10.1f %8lld %8lld %8lld %7lld%s\n", (long long)track->pid,
 	        track->pool, track->creates_rate, share, track->made_rate, (long long)track->live,
 	        (long long)track->pooled, (long long)track->peak, (long long)track->threads,
 	        track->is_ended ? " ended" : "");
@@ -218,7 +246,7 @@ static int nap_ms(double next)
 /* Whether what was looked at so far is no log. Says so. */
 static bool is_no_log(const struct top *top)
 {
-	if (top->pid || top->board.records > 0 || top->board.programs > 0)
+	if (top->pid || !top->name || top->board.records > 0 || top->board.programs > 0)
 		return false;
 	fprintf(stderr, "copool top: %s: %s\n",
 	        strcmp(top->name, "-") == 0 ? "standard input" : clean(top->name),
@@ -227,13 +255,60 @@ static bool is_no_log(const struct top *top)
 	return true;
 }
 
+static void print_plain_head(const struct top *top)
+{
+	if (!top->name) {
+		printf("%-8s %9s %-22s %-7s %11s %8s %10s %8s %8s\n", "time", "processes", "program", "mode",
+		        "creates/s", "hits", "new/s", "live", "pooled");
+		return;
+	}
+	printf("%-8s %7s %-22s %11s %8s %10s %8s %8s %8s %7s\n", "time", "pid", "pool", "creates/s", "hits",
+	        "new/s", "live", "pooled", "peak", "threads");
+}
+
+/* A line for each program. */
+static int print_fleet(const struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->count;) {
+		const struct fleet_process *process = &fleet->process[i];
+		struct fleet_counts sum;
+		char mode[FLEET_WORD], share[16], name[2 * FLEET_NAME + 2];
+		size_t count = fleet_group(fleet, i, &sum, mode);
+
+		i += count;
+		if (count == 1 && process->is_idle)
+			continue;
+		snprintf(name, sizeof(name), "%s%s%s", process->program, process->label[0] ? " " : "",
+		        process->label);
+		fleet_share(share, &sum);
+		print_time();
+		printf("%9zu %-22s %-7s %11.1f %8s %10.1f %8" PRIu64 " %8" PRIu64 "\n", count, name, mode,
+		        sum.creates_rate, share, sum.made_rate, sum.live, sum.pooled);
+	}
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
+}
+
+/* Looks, and prints what is there. 0, or -1 with errno. */
+static int look_and_print(struct top *top, size_t *ended)
+{
+	if (top->name) {
+		look(top);
+		return print_board(top, ended);
+	}
+	int error = fleet_look(&top->fleet);
+	if (error && error != -EINTR) {
+		snprintf(top->note, sizeof(top->note), "processes cannot be listed: %s", strerror(-error));
+		top->has_ended = true;
+	}
+	return error ? 0 : print_fleet(&top->fleet);
+}
+
 static int run_plain(struct top *top)
 {
 	double next = now_s();
 	size_t ended = 0;
 
-	printf("%-8s %7s %-22s %11s %8s %10s %8s %8s %8s %7s\n", "time", "pid", "pool", "creates/s", "hits",
-	        "new/s", "live", "pooled", "peak", "threads");
+	print_plain_head(top);
 	for (unsigned long i = 0; !ending_signal() && (top->count == 0 || i < top->count); i++) {
 		if (i > 0) {
 			next += top->delay;
@@ -242,8 +317,7 @@ static int run_plain(struct top *top)
 			if (ending_signal())
 				break;
 		}
-		look(top);
-		if (print_board(top, &ended) != 0) {
+		if (look_and_print(top, &ended) != 0) {
 			if (ending_signal())
 				break;
 			fprintf(stderr, "copool top: cannot write: %s\n", strerror(errno));
@@ -259,6 +333,33 @@ static int run_plain(struct top *top)
 
 /* ---- the terminal ---- */
 
+/* What the system says of the process' memory; 0: nothing. */
+static uint64_t resident_bytes(pid_t pid)
+{
+	char path[64];
+	unsigned long long pages = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (file && fscanf(file, "%*u %llu", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* One more look at what is shown. */
+static void look_for_screen(struct top *top, struct screen *screen)
+{
+	look(top);
+	if (top->pid && !top->has_ended) {
+		screen->resident_bytes = resident_bytes(top->pid);
+		screen->idle_bytes = top->remote.idle_bytes;
+		screen->is_idle_guessed = top->remote.is_idle_guessed;
+	}
+}
+
+/* A process or a log. Returns an exit status, or -1 to go back to where it was chosen. */
 static int run_screen(struct top *top, struct screen *screen)
 {
 	double next = now_s();
@@ -269,7 +370,7 @@ static int run_screen(struct top *top, struct screen *screen)
 			if (top->count && looks == top->count)
 				break;
 			if (!screen->is_paused) {
-				look(top);
+				look_for_screen(top, screen);
 				looks++;
 			}
 			next = now - next > top->delay ? now + top->delay : next + top->delay;
@@ -281,6 +382,64 @@ static int run_screen(struct top *top, struct screen *screen)
 			return 128 + SIGHUP; /* which may be on its way */
 		if (key == SCREEN_QUIT)
 			break;
+		if (key == SCREEN_BACK)
+			return -1;
+	}
+	return 0;
+}
+
+/* Into the process that is chosen, and back. Returns an exit status, or -1 when it is to go on. */
+static int run_process(struct top *top, const struct screen *fleet_screen)
+{
+	struct screen screen = {.source = top->source,
+	        .delay = top->delay,
+	        .has_back = true,
+	        .has_blocks = fleet_screen->has_blocks};
+
+	top->pid = overview_enter(&top->overview, &top->fleet);
+	if (!top->pid)
+		return -1;
+	if (open_process(top) != 0) {
+		snprintf(top->note, sizeof(top->note), "%s", top->remote.why);
+		return -1;
+	}
+	return run_screen(top, &screen);
+}
+
+/* All processes. */
+static int run_fleet(struct top *top, struct screen *screen)
+{
+	double next = now_s();
+
+	for (unsigned long looks = 0; !ending_signal();) {
+		double now = now_s();
+		if (now >= next) {
+			if (top->count && looks == top->count)
+				break;
+			if (!screen->is_paused) {
+				int error = fleet_look(&top->fleet);
+				if (error && error != -EINTR)
+					snprintf(top->note, sizeof(top->note),
+					        "processes cannot be listed: %s", strerror(-error));
+				looks++;
+			}
+			next = now - next > top->delay ? now + top->delay : next + top->delay;
+		}
+		screen->note = top->note[0] ? top->note : NULL;
+		overview_draw(&top->overview, screen, &top->fleet);
+		enum screen_key key = screen_key(screen, nap_ms(next));
+		if (key == SCREEN_GONE)
+			return 128 + SIGHUP;
+		if (key == SCREEN_QUIT)
+			break;
+		if (key == SCREEN_BACK)
+			top->overview.has_open = false;
+		if (key == SCREEN_ENTER) {
+			top->note[0] = '\0';
+			int status = run_process(top, screen);
+			if (status >= 0)
+				return status;
+		}
 	}
 	return 0;
 }
@@ -300,12 +459,14 @@ int cmd_top(int argc, char **argv)
 	screen.source = top.source;
 	screen.delay = top.delay;
 	if (!top.is_plain && isatty(STDOUT_FILENO) && screen_open(&screen)) {
-		status = run_screen(&top, &screen);
+		screen.has_back = !top.name;
+		status = top.name ? run_screen(&top, &screen) : run_fleet(&top, &screen);
 		screen_close();
 	} else {
 		status = run_plain(&top);
 	}
-	if (!top.pid)
+	if (top.name && !top.pid)
 		follow_close(&top.follow);
+	fleet_close(&top.fleet);
 	return status == 0 ? ending_status() : status;
 }

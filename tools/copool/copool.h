@@ -15,7 +15,9 @@ enum {
 int cmd_compare(int argc, char **argv);
 int cmd_observe(int argc, char **argv);
 int cmd_origins(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
+int cmd_record(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct {
         {"observe", "copool observe", cmd_observe, "say what copool would do for a running program"},
         {"show", "copool show", cmd_show, "show what a statistics log, or a running process, says"},
         {"top", "copool top", cmd_top, "watch a running process, or a log that is being written"},
+        {"ps", "copool ps", cmd_ps, "list all processes that have the library"},
         {"set", "copool set", cmd_set, "change the settings of a running process"},
         {"trim", "copool trim", cmd_trim, "have a running process give back what is idle"},
         {"off", "copool off", cmd_off, "have a running process pool no more"},
@@ -24,6 +25,7 @@ static const struct {
         {"origins", "copool origins", cmd_origins, "show who caused misses, and who created what stays"},
         {"advise", "copool advise", cmd_advise, "say which settings would suit the demand in a log"},
         {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
+        {"record", "copool record", cmd_record, "write a log of a running process that writes none"},
         {"report", "copool report", cmd_report, "make a page with charts of statistics logs"},
         {"plot", "copool plot", cmd_plot, "plot a pool of a statistics log with gnuplot"},
 };

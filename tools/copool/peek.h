@@ -19,6 +19,21 @@ enum { PEEK_BYTES = 64 << 10 }; /* at most, at once */
 ssize_t peek_read(pid_t pid, uint64_t at, void *to, size_t bytes, uint64_t deadline_ms);
 ssize_t peek_write(pid_t pid, uint64_t at, const void *from, size_t bytes, uint64_t deadline_ms);
 
+/*
+ * Has the thread call `look`, in which peek_read and the two below do not go from thread to thread each time: that is
+ * what looking into many processes would take most of its time for. What `look` returns; or -ETIMEDOUT when it is inside
+ * of one of the three at its deadline, -EINTR likewise, and then it never goes on: it must hold nothing while it calls
+ * them, and what it has written by then is the caller's. Between them `look` is waited for.
+ */
+int peek_look(int (*look)(void *context), void *context);
+
+/* In a look: its deadline from now on; at first there is none. */
+void peek_until(uint64_t deadline_ms);
+
+/* open(path, O_RDONLY) and read(fd), of files in /proc, which may wait for the process as well. A number or -errno. */
+int peek_open(const char *path);
+ssize_t peek_get(int fd, void *to, size_t bytes);
+
 uint64_t peek_now_ms(void);
 
 /* From now on nothing is waited for. Any thread. */

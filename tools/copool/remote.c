@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "peek.h"
 #include "permission.h"
@@ -23,9 +24,16 @@ enum {
 	HEADERS_MAX = 64,
 	NOTES_BYTES = 64 << 10,
 	CHUNK_MAX = 4096,
-	LOOK_MS =
-	        5000, /* that one look may take: a process that has much to tell takes a tenth of a second */
+	MAPS_BYTES = 16 << 10, /* of /proc/PID/maps at a time */
 };
+
+/* That one look may take: a process that has much to tell takes a tenth of a second. */
+static unsigned patience_ms = REMOTE_PATIENCE_MS;
+
+void remote_set_patience(unsigned ms)
+{
+	patience_ms = ms;
+}
 
 #define COUNTER(name, kind, help) COUNTER_##name,
 enum { RECORD_COUNTERS(COUNTER) COUNTERS };
@@ -61,8 +69,8 @@ static int fail_system(struct remote *remote, int error)
 		return remote_nonsense(remote);
 	if (error == ETIMEDOUT)
 		return fail(remote, -ETIMEDOUT,
-		        "process %d cannot be looked into: its memory could not be read in %d seconds",
-		        remote->pid, LOOK_MS / 1000);
+		        "process %d cannot be looked into: its memory could not be read in %g seconds",
+		        remote->pid, patience_ms / 1000.0);
 	return fail(remote, -error, "process %d cannot be looked into: %s", remote->pid, strerror(error));
 }
 
@@ -166,7 +174,7 @@ static int read_block(struct remote *remote)
 
 int remote_refresh(struct remote *remote)
 {
-	remote->deadline_ms = peek_now_ms() + LOOK_MS;
+	remote->deadline_ms = peek_now_ms() + patience_ms;
 	return read_block(remote);
 }
 
@@ -220,29 +228,47 @@ static bool find_in_object(struct remote *remote, uint64_t base, uint64_t *block
 	return false;
 }
 
-/* Looks at every object of the process, also at files that have been deleted since. */
-static int find_block(struct remote *remote, FILE *maps)
+/* A line of /proc/PID/maps. Looks at the object that it begins, if it does; true when our block was read, or never will be. */
+static bool look_at_line(struct remote *remote, const char *line, int *error)
 {
-	char *line = NULL;
-	size_t room = 0;
+	uint64_t base, offset, inode;
+	char mode[5];
+
+	if (sscanf(line, "%" SCNx64 "-%*x %4s %" SCNx64 " %*s %" SCNu64, &base, mode, &offset, &inode) != 4 ||
+	        mode[0] != 'r' || offset != 0 || inode == 0 || !find_in_object(remote, base, &remote->at))
+		return remote->error == -ETIMEDOUT;
+	*error = read_block(remote);
+	remote->is_replaced = *error == 0 && strstr(line, " (deleted)");
+	return *error == 0 || *error == -ETIMEDOUT;
+}
+
+/* Looks at every object of the process, also at files that have been deleted since. */
+static int find_block(struct remote *remote, int maps)
+{
+	static char text[MAPS_BYTES + 1];
+	size_t used = 0;
+	ssize_t got;
 	int error = fail(remote, -ENOENT,
 	        "there is no libcopool.so in process %d: start it with `copool run -- PROGRAM', or with "
 	        "LD_PRELOAD",
 	        remote->pid);
-	uint64_t base, offset, inode;
-	char mode[5];
 
-	while (getline(&line, &room, maps) > 0 && remote->error != -ETIMEDOUT) {
-		if (sscanf(line, "%" SCNx64 "-%*x %4s %" SCNx64 " %*s %" SCNu64, &base, mode, &offset,
-		            &inode) != 4 ||
-		        mode[0] != 'r' || offset != 0 || inode == 0 ||
-		        !find_in_object(remote, base, &remote->at))
-			continue;
-		error = read_block(remote);
-		if (error == 0 || error == -ETIMEDOUT)
-			break;
+	while ((got = peek_get(maps, text + used, MAPS_BYTES - used)) > 0) {
+		char *line = text, *end;
+
+		used += (size_t)got;
+		text[used] = '\0';
+		for (; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			if (look_at_line(remote, line, &error))
+				return error == -ENOENT ? remote->error : error;
+		}
+		if (peek_now_ms() >= remote->deadline_ms)
+			return fail_system(remote, ETIMEDOUT);
+		/* What is left is the beginning of a line; one that is longer than all that is no path's. */
+		used = line == text && used == MAPS_BYTES ? 0 : strlen(line);
+		memmove(text, line, used);
 	}
-	free(line);
 	return error;
 }
 
@@ -251,15 +277,15 @@ int remote_open(struct remote *remote, pid_t pid)
 	char path[64];
 	uint64_t byte;
 
-	*remote = (struct remote){.pid = pid, .deadline_ms = peek_now_ms() + LOOK_MS};
+	*remote = (struct remote){.pid = pid, .deadline_ms = peek_now_ms() + patience_ms};
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	FILE *maps = fopen(path, "re");
-	if (!maps)
-		return fail_system(remote, errno);
+	int maps = peek_open(path);
+	if (maps < 0)
+		return fail_system(remote, -maps);
 	/* Nothing is at address 0: what matters is whether we may ask. */
 	ssize_t got = peek_read(pid, 0, &byte, sizeof(byte), remote->deadline_ms);
 	int error = got < 0 && got != -EFAULT ? fail_system(remote, (int)-got) : find_block(remote, maps);
-	fclose(maps);
+	close(maps);
 	return error;
 }
 

@@ -13,7 +13,7 @@
 
 #include "report/record.h"
 
-enum { REMOTE_WHY = 512 };
+enum { REMOTE_WHY = 512, REMOTE_PATIENCE_MS = 5000 };
 
 /* The largest structs that are believed, in bytes. */
 enum { REMOTE_POOL = 64 << 10, REMOTE_KIND = 4 << 10, REMOTE_THREAD = 64 << 10 };
@@ -23,14 +23,20 @@ struct remote {
 	uint64_t at;               /* the block's address there */
 	uint64_t deadline_ms;      /* of this look; see peek.h */
 	struct record_block block; /* as last read, and found to make sense */
-	int error;                 /* of the last failure, -errno as below … */
-	char why[REMOTE_WHY];      /* … and a clause that names the process */
+	bool is_replaced;          /* the library's file is not there any more */
+	uint64_t idle_bytes;       /* after remote_samples: what is idle holds about so much memory … */
+	bool is_idle_guessed; /* … at two pages each, since nobody has looked how deep stacks are used */
+	int error;            /* of the last failure, -errno as below … */
+	char why[REMOTE_WHY]; /* … and a clause that names the process */
 };
 
 /* The words of `struct record_controls`. */
 struct remote_control {
 	uint32_t asked, done, decay_ms, max_batches, is_off, emptied;
 };
+
+/* How long a look may take from now on; REMOTE_PATIENCE_MS at first. */
+void remote_set_patience(unsigned ms);
 
 /* A number that names a process; false when it is none, and *pid stays. */
 bool remote_pid(const char *text, pid_t *pid);

@@ -9,7 +9,7 @@
 
 #include "book_json.h"
 
-enum { TEXT_BYTES = 512, PAGE = 4096 };
+enum { TEXT_BYTES = 512, PAGE = 4096, GUESSED_PAGES = 2, STACK_PAGES = 1 << 20 };
 
 #define COUNTER(name, kind, help) COUNTER_##name,
 enum { RECORD_COUNTERS(COUNTER) COUNTERS };
@@ -96,6 +96,12 @@ json_t *remote_open_record(struct remote *remote)
 	}
 	if (block->bytes > offsetof(struct record_block, way))
 		json_object_set_new(record, "way", peek_text(remote, block->way));
+	if (block->bytes > offsetof(struct record_block, label) && block->label) {
+		json_t *label = peek_text(remote, block->label);
+		if (label && json_string_length(label))
+			json_object_set(record, "label", label);
+		json_decref(label);
+	}
 	if (control.is_off)
 		json_object_set_new(record, "mode", json_string("off"));
 	json_object_set_new(record, "ppid", json_integer(block->parent));
@@ -177,8 +183,44 @@ static void explain(uint64_t *sum)
 	sum[COUNTER_destroy_local] = sum[COUNTER_create_local];
 }
 
+/* Stacks that the process has looked at, and their pages. */
+struct seen_stacks {
+	uint64_t stacks, pages, idle; /* idle: those of pools whose own stacks nobody has looked at */
+};
+
+/* What a pool's idle objects hold. Guesses nothing of what cannot be read. */
+static void add_idle(struct remote *remote, const char *kind, uint64_t pooled, struct seen_stacks *seen)
+{
+	const struct record_block *block = &remote->block;
+	uint64_t class = 0, stacks = 0, pages = 0;
+
+	if (block->bytes > offsetof(struct record_block, page_bytes) && block->kind_stacks &&
+	        block->kind_stacks + sizeof(class) <= block->kind_bytes)
+		memcpy(&class, kind + block->kind_stacks, sizeof(class));
+	if (class && (remote_peek(remote, class + block->class_slots, &stacks, sizeof(stacks)) != 0 ||
+	                     remote_peek(remote, class + block->class_pages, &pages, sizeof(pages)) != 0))
+		stacks = 0;
+	if (stacks == 0 || pages / stacks > STACK_PAGES) {
+		seen->idle += pooled;
+		return;
+	}
+	seen->stacks += stacks;
+	seen->pages += pages;
+	remote->idle_bytes += (uint64_t)((double)pooled * (double)pages / (double)stacks * block->page_bytes);
+}
+
+/* Of the others each holds what the process' stacks do that were looked at, as QEMU's coroutines have stacks. */
+static void finish_idle(struct remote *remote, const struct seen_stacks *seen)
+{
+	double pages = seen->stacks ? (double)seen->pages / (double)seen->stacks : GUESSED_PAGES;
+
+	remote->is_idle_guessed = seen->idle > 0 && seen->stacks == 0;
+	remote->idle_bytes += (uint64_t)((double)seen->idle * pages *
+	                                 (remote->block.page_bytes ? remote->block.page_bytes : PAGE));
+}
+
 /* One pool's record; NULL on failure. */
-static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum)
+static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, struct seen_stacks *stacks)
 {
 	const struct record_block *block = &remote->block;
 	static char pool[REMOTE_POOL];
@@ -210,6 +252,7 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum)
 	finish(sum, make_calls, destroy_calls);
 	if (maps && remote_peek(remote, maps, &sum[COUNTER_maps_saved], sizeof(*sum)) != 0)
 		return NULL;
+	add_idle(remote, kind, sum[COUNTER_pooled], stacks);
 	json_t *text = peek_text(remote, name);
 	if (!text)
 		return NULL;
@@ -265,8 +308,10 @@ json_t *remote_samples(struct remote *remote)
 	        read_threads(remote, pools, sum) != 0)
 		return NULL;
 	json_t *samples = json_array();
+	struct seen_stacks seen = {0};
+	remote->idle_bytes = 0;
 	for (uint32_t i = 0; i < pools; i++) {
-		json_t *record = read_pool(remote, pool[i], sum[i]);
+		json_t *record = read_pool(remote, pool[i], sum[i], &seen);
 		if (!record) {
 			json_decref(samples);
 			return NULL;
@@ -274,5 +319,6 @@ json_t *remote_samples(struct remote *remote)
 		make_unique(samples, record);
 		json_array_append_new(samples, record);
 	}
+	finish_idle(remote, &seen);
 	return samples;
 }

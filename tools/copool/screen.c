@@ -1,12 +1,12 @@
 /*
  *	copool top: php [1234]                                                     every 1 s
- *
+ *	pool by stacks; up 12.3 s; resident 20.4M; idle memory ~8.0M
+ *	decay_ms 10000, max_batches 32768
  *	    PID POOL               CREATES/s    HITS   NEW/s    LIVE  POOLED   PEAK THR  PROGRAM
  *	   1234 stack 2101248 php      43210 100.00%       0     200    1024   1224   1  php
  *
- *	creates/s of stack 2101248 php, php [1234]; the scale is to 50000
- *	▂▃▅▇█▇▅▃▂
- *	q quit   p pause   arrows, tab: pool   c: chart
+ *	(the chart)
+ *	q quit   ? help   p pause   arrows, tab: pool   c: chart
  */
 #include "screen.h"
 
@@ -19,9 +19,11 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { TITLE_ROWS = 3, CHART_LEAST = 4, CHART_MOST = 12, KEYS_ROWS = 1, EIGHTHS = 8, NAME_WIDTH = 18 };
+#include "chart.h"
+#include "clean.h"
+#include "table.h"
 
-static const char *const measures[TRACK_MEASURES] = {"creates/s", "hits", "live"};
+enum { FACTS_FROM = 16, KEYS_ROWS = 1, ESCAPE = 0x1b };
 
 /* Where the terminal's keys come from when standard input is the log. */
 static FILE *keys;
@@ -50,6 +52,16 @@ static struct {
 	char words[128];
 } before;
 
+/* <term.h> has it, and macros of names as common as lines and columns. */
+int setupterm(const char *name, int fd, int *known);
+
+static bool has_word(const char *name)
+{
+	const char *word = tigetstr(name);
+
+	return word != NULL && word != (const char *)-1;
+}
+
 static void keep_word(const char *name)
 {
 	const char *word = tigetstr(name);
@@ -75,7 +87,10 @@ bool screen_open(struct screen *screen)
 		before.fd = fileno(keys);
 		tcgetattr(before.fd, &before.modes);
 	}
-	if (!keys || !newterm(NULL, stdout, keys)) {
+	/* A terminal that cannot move its cursor, such as "dumb", gets plain lines. */
+	int known = 0;
+	bool can_move = setupterm(NULL, STDOUT_FILENO, &known) == OK && known == 1 && has_word("cup");
+	if (!keys || !can_move || !newterm(NULL, stdout, keys)) {
 		close_keys();
 		return false;
 	}
@@ -89,6 +104,7 @@ bool screen_open(struct screen *screen)
 	noecho();
 	curs_set(0);
 	keypad(stdscr, TRUE);
+	set_escdelay(25);
 	nonl();
 	return true;
 }
@@ -120,8 +136,7 @@ static bool is_hung_up(void)
 	return poll(&terminal, 1, 0) > 0 && terminal.revents != 0;
 }
 
-/* A line of text, cut at the edge; the rest of the line is empty. */
-static void put_line(int row, const char *text)
+void screen_put(int row, const char *text)
 {
 	if (row < 0 || row >= LINES)
 		return;
@@ -129,109 +144,18 @@ static void put_line(int row, const char *text)
 	clrtoeol();
 }
 
-/* The columns for the longest name, as far as the screen has more than 80. */
-static int name_width(const struct board *board)
+/* Names of more than ASCII are cut as a whole, at their end. */
+void screen_fit(char *to, size_t room, const char *name, int width)
 {
-	int width = NAME_WIDTH, most = NAME_WIDTH + (COLS > 80 ? COLS - 80 : 0);
+	int length = (int)strlen(name), columns = (int)clean_width(name), head = width / 2 - 1,
+	    tail = width - head - 2;
 
-	for (size_t i = 0; i < board->count; i++) {
-		int name = (int)strlen(board->track[i].pool);
-		width = name > width ? name : width;
-	}
-	return width < most ? width : most;
-}
-
-/* A name in that many columns: of a longer one the middle is left out, as names differ at their ends. */
-static const char *fit_name(const char *name, int width)
-{
-	static char text[TRACK_NAME];
-	int length = (int)strlen(name), head = width / 2 - 1, tail = width - head - 2;
-
-	if (length <= width)
-		return name;
-	snprintf(text, sizeof(text), "%.*s..%s", head, name, name + length - tail);
-	return text;
-}
-
-static void put_track(int row, const struct track *track, int width, bool is_chosen)
-{
-	char line[256], rate[16], share[16], made[16], live[16], pooled[16], peak[16];
-
-	screen_number(rate, track->creates_rate);
-	track_share(share, track->share);
-	screen_number(made, track->made_rate);
-	screen_number(live, (double)track->live);
-	screen_number(pooled, (double)track->pooled);
-	screen_number(peak, (double)track->peak);
-	if (track->is_ended)
-		snprintf(rate, sizeof(rate), "ended");
-	snprintf(line, sizeof(line), "%7lld %-*s %9s %7s %7s %7s %7s %6s %3lld  %s", (long long)track->pid,
-	        width, fit_name(track->pool, width), rate, track->is_ended ? "" : share,
-	        track->is_ended ? "" : made, live, pooled, peak, (long long)track->threads, track->program);
-	attrset(is_chosen ? A_REVERSE : track->is_ended ? A_DIM : A_NORMAL);
-	put_line(row, line);
-	attrset(A_NORMAL);
-}
-
-/* ---- the chart ---- */
-
-/* The top of the scale: 1, 2 or 5 times a power of ten. */
-static double scale(const struct track *track, enum track_measure measure, int columns)
-{
-	double most = 1, value, top = 1;
-
-	if (measure == TRACK_HITS)
-		return 1;
-	for (int i = 0; i < columns && track_past(track, measure, (size_t)i, &value); i++)
-		most = value > most ? value : most;
-	while (top < most) {
-		if (top * 2 >= most)
-			return top * 2;
-		if (top * 5 >= most)
-			return top * 5;
-		top *= 10;
-	}
-	return top;
-}
-
-/* One cell of a column that is `height` eighths of a row high, in the row that begins at `from` eighths. */
-static const char *cell(const struct screen *screen, int height, int from)
-{
-	static const char *const blocks[] = {
-	        " ", "\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588"};
-	int filled = height - from;
-
-	if (filled <= 0)
-		return " ";
-	if (screen->has_blocks)
-		return blocks[filled < EIGHTHS ? filled : EIGHTHS];
-	return filled >= EIGHTHS ? "#" : filled >= EIGHTHS / 2 ? ":" : ".";
-}
-
-static void put_chart(const struct screen *screen, int top_row, int rows)
-{
-	const struct track *track = screen->now;
-	double top = scale(track, screen->measure, COLS), value;
-	char title[256], number[16];
-
-	screen_number(number, top);
-	if (screen->measure == TRACK_HITS)
-		snprintf(number, sizeof(number), "100%%");
-	snprintf(title, sizeof(title), "%s of %s, %s [%lld]; the scale is to %s", measures[screen->measure],
-	        track->pool, track->program[0] ? track->program : "process", (long long)track->pid, number);
-	put_line(top_row, title);
-	for (int row = 1; row < rows; row++)
-		put_line(top_row + row, "");
-	for (int ago = 0; ago < COLS && track_past(track, screen->measure, (size_t)ago, &value); ago++) {
-		int height = value > 0 ? (int)(value / top * (rows - 1) * EIGHTHS + 0.5) : 0;
-
-		/* What is not nothing is seen. */
-		if (value > 0 && height == 0)
-			height = 1;
-		for (int row = 1; row < rows; row++)
-			mvaddstr(top_row + row, COLS - 1 - ago,
-			        cell(screen, height, (rows - 1 - row) * EIGHTHS));
-	}
+	if (columns <= width)
+		snprintf(to, room, "%s", name);
+	else if (columns == length)
+		snprintf(to, room, "%.*s..%s", head, name, name + length - tail);
+	else
+		clean_copy(to, room < (size_t)width + 1 ? room : (size_t)width + 1, name);
 }
 
 /* ---- the whole ---- */
@@ -267,22 +191,110 @@ static void put_title(const struct screen *screen, const struct board *board)
 		snprintf(right + strlen(right) - (size_t)used, 32, "%severy %g s", used ? ", " : "",
 		        screen->delay);
 	snprintf(line, sizeof(line), "copool top: %.*s", 160, screen->source);
-	put_line(0, line);
+	screen_put(0, line);
 	if ((int)(strlen(line) + strlen(right)) < COLS)
 		mvaddstr(0, COLS - (int)strlen(right), right);
-	put_line(1, screen->note ? screen->note : "");
+}
+
+/* "12.3 s", "1:02:03", "3 d 4:05". */
+static void say_uptime(char text[32], double seconds)
+{
+	long whole = (long)seconds;
+
+	if (seconds < 60)
+		snprintf(text, 32, "%.1f s", seconds);
+	else if (whole < 86400)
+		snprintf(text, 32, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+	else
+		snprintf(text, 32, "%ld d %ld:%02ld", whole / 86400, whole / 3600 % 24, whole / 60 % 60);
+}
+
+void screen_bytes(char text[16], double number, bool is_guessed)
+{
+	static const char units[] = "BKMGTPE";
+	size_t unit = 0;
+
+	for (; number >= 999.5 && unit + 2 < sizeof(units); unit++)
+		number /= 1024;
+	snprintf(text, 16, "%s%.*f%c", is_guessed && number > 0 ? "~" : "", unit > 0 && number < 9.95 ? 1 : 0,
+	        number, units[unit]);
+}
+
+/* What is known of the chosen pool's process, in two lines. */
+static void put_facts(int row, const struct screen *screen, const struct board *board)
+{
+	const struct track *track = screen->now;
+	char line[256], uptime[32], bytes[16];
+	int used;
+
+	if (!track)
+		return;
+	say_uptime(uptime, track->uptime);
+	used = snprintf(line, sizeof(line), "%s; up %s", board_served(board, track->pid), uptime);
+	if (screen->resident_bytes) {
+		screen_bytes(bytes, (double)screen->resident_bytes, false);
+		used += snprintf(line + used, sizeof(line) - (size_t)used, "; resident %s", bytes);
+		screen_bytes(bytes, (double)screen->idle_bytes, screen->is_idle_guessed);
+		snprintf(line + used, sizeof(line) - (size_t)used, "; idle memory %s", bytes);
+	}
+	screen_put(row, board_served(board, track->pid)[0] ? line : line + 2);
+	screen_put(row + 1, board_settings(board, track->pid));
+}
+
+static void put_help(const struct screen *screen)
+{
+	static const char *const lines[] = {
+	        "q        quit",
+	        "?        this page; any key leaves it",
+	        "p        pause: what is shown stays, until p is pressed again",
+	        "up, down, tab, j, k    choose a pool",
+	        "c, left, right         the chart: creates a second, hits, objects alive",
+	        "",
+	        "CREATES/s  coroutines or stacks that the program asked for, a second",
+	        "HITS       how many of these the pool served, rounded down: 100.00% is all",
+	        "NEW/s      those that had to be made",
+	        "LIVE       objects in the program's hands      POOLED  idle in the pool",
+	        "PEAK       most objects that existed at once   THR     threads with a cache",
+	        "~          guessed, at two pages an idle object: the process has no log",
+	        "",
+	        "copool set, trim, off and on change the process; see copool(1)",
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		screen_put(2 + (int)i, lines[i]);
+	if (screen->has_back)
+		screen_put(2 + (int)(sizeof(lines) / sizeof(lines[0])),
+		        "esc, backspace         back to all processes");
+}
+
+static void put_keys(const struct screen *screen, const struct layout *layout)
+{
+	char left_out[128];
+	const char *text = screen->has_back ? "q quit  ? help  esc back  p pause  arrows: pool  c: chart"
+	                                    : "q quit  ? help  p pause  arrows, tab: pool  c: chart";
+
+	screen_put(LINES - 1, text);
+	table_say_left_out(left_out, sizeof(left_out), layout);
+	int room = COLS - (int)strlen(text) - 2, bytes = (int)strlen(left_out);
+	if (bytes > 0 && bytes <= room)
+		mvaddstr(LINES - 1, COLS - bytes, left_out);
+	else if (bytes > 0 && bytes <= COLS)
+		screen_put(LINES - 1, left_out);
 }
 
 void screen_draw(struct screen *screen, const struct board *board)
 {
 	static const struct track *order[TRACK_MAX];
 	size_t count = put_in_order(board, order), first = 0;
-	int width = name_width(board);
-	char head[256];
-	int chart = LINES - TITLE_ROWS - KEYS_ROWS - (int)(count < 3 ? count : 3) - 1;
+	struct layout layout = table_lay_out(board);
+	int head = LINES >= FACTS_FROM ? 3 : 2, room = LINES - head - 1 - KEYS_ROWS;
+	/* The table has what it needs, and half at least if that is more than it has; the chart has the rest. */
+	int rows = (int)(count < (size_t)room ? count : (size_t)room),
+	    chart = room - (rows > 0 ? rows : 1) - 1;
 
-	chart = chart < CHART_LEAST ? 0 : chart > CHART_MOST ? CHART_MOST : chart;
-	int rows = LINES - TITLE_ROWS - KEYS_ROWS - chart;
+	chart = chart < room / 2 ? room / 2 : chart;
+	chart = chart < CHART_LEAST ? 0 : chart;
+	rows = room - chart;
 	if (screen->row >= count)
 		screen->row = count > 0 ? count - 1 : 0;
 	screen->now = count > 0 ? order[screen->row] : NULL;
@@ -290,26 +302,50 @@ void screen_draw(struct screen *screen, const struct board *board)
 		first = screen->row - (size_t)rows + 1;
 	erase();
 	put_title(screen, board);
-	attrset(A_BOLD);
-	snprintf(head, sizeof(head), "%7s %-*s %9s %7s %7s %7s %7s %6s %3s  %s", "PID", width, "POOL",
-	        "CREATES/s", "HITS", "NEW/s", "LIVE", "POOLED", "PEAK", "THR", "PROGRAM");
-	put_line(2, head);
-	attrset(A_NORMAL);
+	if (screen->is_help) {
+		put_help(screen);
+		refresh();
+		return;
+	}
+	if (head == 3)
+		put_facts(1, screen, board);
+	if (screen->note)
+		screen_put(head - 1, screen->note);
+	table_head(head, &layout);
 	for (int row = 0; row < rows && first + (size_t)row < count; row++)
-		put_track(TITLE_ROWS + row, order[first + (size_t)row], width,
+		table_track(head + 1 + row, &layout, order[first + (size_t)row],
 		        first + (size_t)row == screen->row && count > 1);
 	if (count == 0)
-		put_line(TITLE_ROWS, "nothing has been counted yet");
+		screen_put(head + 1, "nothing has been counted yet");
 	if (chart > 0 && screen->now)
-		put_chart(screen, LINES - KEYS_ROWS - chart, chart);
-	put_line(LINES - 1, "q quit   p pause   arrows, tab: choose a pool   c: chart");
+		chart_draw(
+		        screen->now, screen->measure, LINES - KEYS_ROWS - chart, chart, screen->has_blocks);
+	put_keys(screen, &layout);
 	refresh();
 }
 
 enum screen_key screen_key(struct screen *screen, int wait_ms)
 {
 	timeout(wait_ms);
-	switch (getch()) {
+	int key = getch();
+	if (screen->is_help && key != ERR && key != KEY_RESIZE) {
+		screen->is_help = false;
+		return key == 'q' || key == 'Q' ? SCREEN_QUIT : SCREEN_AGAIN;
+	}
+	switch (key) {
+	case '?':
+	case 'h':
+		screen->is_help = true;
+		return SCREEN_AGAIN;
+	case ESCAPE:
+	case KEY_BACKSPACE:
+	case 0x7f:
+	case '\b':
+		return screen->has_back ? SCREEN_BACK : SCREEN_NONE;
+	case '\r':
+	case '\n':
+	case KEY_ENTER:
+		return SCREEN_ENTER;
 	case 'q':
 	case 'Q':
 		return SCREEN_QUIT;

@@ -21,6 +21,7 @@ enum {
 	KEY_LEARN,
 	KEY_ZERO,
 	KEY_LOG_MAX,
+	KEY_LABEL,
 	KEY_PROMETHEUS,
 	KEY_ORIGINS,
 	KEY_LEAKS,
@@ -30,13 +31,18 @@ enum {
 static const struct argp_option report_options[] = {
         {"log", KEY_LOG, "PATH", 0,
                 "Write statistics to PATH. %p or {pid} stands for the process id, %n or {name} for the "
-                "program's name, %% for a percent sign; `stderr' and `stdout' are words",
+                "program's name, {label} for the label, %% for a percent sign; `stderr' and `stdout' are "
+                "words",
                 0},
         {"interval", KEY_INTERVAL, "MS", 0, "Milliseconds from sample to sample (10 to 3600000; 1000)", 0},
         {"log-max", KEY_LOG_MAX, "KIB", 0,
                 "Let the log grow to so many KiB (64 to 1073741824; 0: no limit; 65536); samples become "
                 "rarer in "
                 "time",
+                0},
+        {"label", KEY_LABEL, "NAME", 0,
+                "Tell the process by this name from others of its program; QEMU: the guest's name, if it has "
+                "one",
                 0},
         {"prometheus", KEY_PROMETHEUS, "PATH.prom", 0,
                 "Keep the counters in PATH.prom, for node_exporter's textfile collector; %p and %n as in "
@@ -93,6 +99,7 @@ static const struct setting {
         {.key = KEY_LOG, .option = "log", .variable = "COPOOL_LOG"},
         {KEY_INTERVAL, "interval", "COPOOL_INTERVAL_MS", 10, 3600000, false, NULL},
         {KEY_LOG_MAX, "log-max", "COPOOL_LOG_MAX_KB", 64, 1 << 30, true, NULL},
+        {.key = KEY_LABEL, .option = "label", .variable = "COPOOL_LABEL"},
         {.key = KEY_PROMETHEUS, .option = "prometheus", .variable = "COPOOL_PROMETHEUS"},
         {KEY_ORIGINS, "origins", "COPOOL_ORIGINS", 0, 1000000, false, NULL},
         {.key = KEY_LEAKS, .option = "leaks", .variable = "COPOOL_LEAKS"},

@@ -9,7 +9,7 @@
 
 #include "clean.h"
 
-enum { LABEL_WIDTH = 22, COLUMN_WIDTH = 34 };
+enum { LABEL_WIDTH = 20, COLUMN_WIDTH = 29 }; /* 80 columns together */
 
 static void write_value(char *text, size_t bytes, enum trial_metric metric, double value)
 {
@@ -29,10 +29,13 @@ static void write_value(char *text, size_t bytes, enum trial_metric metric, doub
 	}
 }
 
-/* The median, and the range where runs differ; "-" when it is not known. */
-static void write_spread(char *text, size_t bytes, enum trial_metric metric, struct spread spread)
+/* The median, and the range where runs differ, "" where they do not; "-" when it is not known. */
+static void write_spread(
+        char *text, char *range, size_t bytes, enum trial_metric metric, struct spread spread)
 {
 	char low[32], high[32];
+
+	*range = '\0';
 
 	if (isnan(spread.median)) {
 		snprintf(text, bytes, "-");
@@ -45,13 +48,22 @@ static void write_spread(char *text, size_t bytes, enum trial_metric metric, str
 		return;
 	low[strcspn(low, " ")] = '\0'; /* the unit stands once */
 	high[strcspn(high, " ")] = '\0';
-	size_t used = strlen(text);
-	snprintf(text + used, bytes - used, " (%s .. %s)", low, high);
+	snprintf(range, bytes, "(%s .. %s)", low, high);
 }
 
 static void print_row(const char *label, const char *stock, const char *pooled)
 {
 	printf("%-*s %*s %*s\n", LABEL_WIDTH, label, COLUMN_WIDTH, stock, COLUMN_WIDTH, pooled);
+}
+
+/* Adds the range to the median. 0; or 1: together they are too wide. */
+static int append(char *text, const char *range)
+{
+	size_t used = strlen(text);
+
+	if (*range)
+		snprintf(text + used, VERDICT_STATUS_BYTES - used, " %s", range);
+	return strlen(text) > COLUMN_WIDTH;
 }
 
 void sides_print_table(const struct side *stock, const struct side *pooled, const char *verdict)
@@ -62,12 +74,20 @@ void sides_print_table(const struct side *stock, const struct side *pooled, cons
 #undef WORDS
 	};
 	char left[VERDICT_STATUS_BYTES], right[VERDICT_STATUS_BYTES];
+	char left_range[VERDICT_STATUS_BYTES], right_range[VERDICT_STATUS_BYTES];
 
 	print_row("", "stock", "pooled");
 	for (unsigned metric = 0; metric < TRIAL_METRIC_COUNT; metric++) {
-		write_spread(left, sizeof(left), metric, side_spread(stock, metric));
-		write_spread(right, sizeof(right), metric, side_spread(pooled, metric));
-		print_row(words[metric], left, right);
+		write_spread(left, left_range, sizeof(left), metric, side_spread(stock, metric));
+		write_spread(right, right_range, sizeof(right), metric, side_spread(pooled, metric));
+		/* Where both do not fit beside each other the ranges have a line of their own. */
+		if (append(left, left_range) + append(right, right_range) == 0) {
+			print_row(words[metric], left, right);
+		} else {
+			left[strcspn(left, "(")] = right[strcspn(right, "(")] = '\0';
+			print_row(words[metric], left, right);
+			print_row("", left_range, right_range);
+		}
 	}
 	side_status(stock, left);
 	side_status(pooled, right);
