@@ -28,7 +28,7 @@ SHIM := shim.c exports.c config.c \
 	host/ceiling.c host/classes.c host/contexts.c host/label.c host/late.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
 	host/qemu_code.c host/qemu_symbols.c \
 	host/request.c host/sites.c host/stacks.c host/unload.c \
-	report/bell.c report/blame.c report/block.c report/callers.c report/crash.c report/depths.c report/first.c report/journal.c \
+	report/bell.c report/blame.c report/block.c report/callers.c report/conduct.c report/crash.c report/depths.c report/first.c report/journal.c \
 	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
 	report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c report/watch.c \
 	report/worker.c

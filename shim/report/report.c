@@ -13,8 +13,7 @@
  * In a program that only waits for what it may load it stays NONE until report_arrive(). Where there is nothing for the thread to do, LATENT takes the place of ARMED, until somebody asks for a change from
  * outside (pool_is_asked). The constructor writes the `open` record itself, and so has a program that pools nothing no
  * thread. ALONE: the destructor writes what it can.
- * `shared` is written as its comments say; everything else belongs to the thread, or, while there is none, to
- * the constructor, the destructor or the forking thread.
+ * What the program does that concerns the thread is in conduct.c.
  */
 #include "report/report.h"
 
@@ -32,6 +31,7 @@
 #include "report/life.h"
 #include "report/log.h"
 #include "report/moment.h"
+#include "report/phase.h"
 #include "report/pressure.h"
 #include "report/quiet.h"
 #include "report/record.h"
@@ -49,53 +49,19 @@
 
 enum {
 	START_WAIT_MS = 1000,
-	STOP_WAIT_MS = 2000,
 	CHILD_WAIT_MS = 20,
 	CONFINED_WAIT_MS = 1000, /* at most, where the bell may not be rung */
 };
 
 #define FIRST_HAS_ENDED "the program's first thread has ended"
-#define NO_MORE         "no more statistics, and no idle object is given back"
 
-enum phase {
-	PHASE_NONE = RECORD_THREAD_NONE,
-	PHASE_ALONE = RECORD_THREAD_FAILED,
-	PHASE_ARMED = RECORD_THREAD_AT_USE,
-	PHASE_RUNNING = RECORD_THREAD_RUNS,
-	PHASE_ASLEEP = RECORD_THREAD_SLEEPS,
-	PHASE_DONE = RECORD_THREAD_ENDED,
-	PHASE_LATENT = RECORD_THREAD_AT_NEED,
-};
+struct report_shared report_shared;
+struct report report;
 
-static struct {
-	_Atomic int phase;     /* an enum phase; changed by who the picture above names */
-	_Atomic uint32_t bell; /* rung by adding one */
-	_Atomic uint32_t step; /* 1: the thread is ready, 2: it has ended; a futex as well */
-	_Atomic bool is_stopping;
-	_Atomic bool is_aside;    /* it stops for a moment only; of who has set it, the rest below */
-	_Atomic bool is_confined; /* the bell may not be rung any more: the thread looks by itself */
-	_Atomic bool is_barred;   /* what has not begun to be pooled shall not be */
-} shared;
-
-static struct {
-	const struct config *config; /* written by the constructor, as stack_bytes */
-	size_t stack_bytes;          /* of the thread */
-	pid_t pid;                   /* the process that all this is about */
-	bool is_child;               /* of a fork that went on without exec */
-	bool is_hurried;             /* it is about to lose the right to open files */
-	const char *why;             /* the thread was never started; NULL: for want of one */
-	pthread_key_t first_thread;  /* has a value in the thread that began the process */
-	bool has_key;                /* the one above is there */
-	bool is_waiting;             /* report_arrive() may be called, or has been */
-	struct life life;            /* of the statistics thread, from its first step on */
-	struct pressure pressure;    /* the thread's */
-} report;
-
-/* Where it is from now on: when there is no thread yet, or none any more. */
-static void set_out(int phase)
+void report_set_out(int phase)
 {
 	/* [phase] relaxed: nobody uses a pool yet, or there is one thread; or it ends. */
-	atomic_store_explicit(&shared.phase, phase, memory_order_relaxed);
+	atomic_store_explicit(&report_shared.phase, phase, memory_order_relaxed);
 }
 
 /* ---- the thread ---- */
@@ -105,34 +71,34 @@ static void serve(void)
 {
 	for (;;) {
 		/* [bell] acquire: sees what was done before it was rung; pairs with bell_ring. */
-		uint32_t seen = atomic_load_explicit(&shared.bell, memory_order_acquire);
+		uint32_t seen = atomic_load_explicit(&report_shared.bell, memory_order_acquire);
 		unsigned wait;
 
 		/* [is_stopping] relaxed: set before the bell was rung. */
-		if (atomic_load_explicit(&shared.is_stopping, memory_order_relaxed))
+		if (atomic_load_explicit(&report_shared.is_stopping, memory_order_relaxed))
 			return;
 		pressure_relieve(&report.pressure);
 		wait = pool_trim_tick();
 		if (wait == UINT_MAX) {
 			/* [phase] seq_cst: before the second look at the pools; pairs with report_wake. */
-			atomic_store_explicit(&shared.phase, PHASE_ASLEEP, memory_order_seq_cst);
+			atomic_store_explicit(&report_shared.phase, PHASE_ASLEEP, memory_order_seq_cst);
 			atomic_thread_fence(memory_order_seq_cst);
 			wait = pool_trim_tick();
 		}
 		journal_sample();
 		wait = journal_wait_ms(wait, pool_trim_patience());
 		/* [is_confined] relaxed: set before the bell was rung. */
-		if (atomic_load_explicit(&shared.is_confined, memory_order_relaxed) &&
+		if (atomic_load_explicit(&report_shared.is_confined, memory_order_relaxed) &&
 		        wait > CONFINED_WAIT_MS)
 			wait = CONFINED_WAIT_MS;
 		worker_rest(wait);
-		first_wait(&shared.bell, seen, wait);
+		first_wait(&report_shared.bell, seen, wait);
 		if (first_has_ended()) {
 			warn(FIRST_HAS_ENDED ": " NO_MORE);
 			return;
 		}
 		/* [phase] relaxed: who still sees ASLEEP rings once too often. */
-		atomic_store_explicit(&shared.phase, PHASE_RUNNING, memory_order_relaxed);
+		atomic_store_explicit(&report_shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	}
 }
 
@@ -147,7 +113,7 @@ static void *run(void *unused)
 	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
 	 * briefly. */
 	if (report.is_child && !report.is_hurried)
-		bell_wait(&shared.bell, 0, CHILD_WAIT_MS);
+		bell_wait(&report_shared.bell, 0, CHILD_WAIT_MS);
 	journal_begin(is_private);
 	report.pressure = (struct pressure)PRESSURE_INIT;
 	/* In the program's own table no descriptor of ours shall be. */
@@ -155,50 +121,44 @@ static void *run(void *unused)
 		pressure_open(&report.pressure, "");
 	if (is_private && strcmp(report.config->log, "stderr") != 0)
 		close(STDERR_FILENO);
-	bell_ring(&shared.step);
+	bell_ring(&report_shared.step);
 	serve();
 	/* [is_aside] relaxed: set before the bell was rung. */
-	if (atomic_load_explicit(&shared.is_aside, memory_order_relaxed) && !first_has_ended())
+	if (atomic_load_explicit(&report_shared.is_aside, memory_order_relaxed) && !first_has_ended())
 		journal_pause();
 	else
 		journal_end();
-	set_out(PHASE_DONE);
-	bell_ring(&shared.step);
+	report_set_out(PHASE_DONE);
+	bell_ring(&report_shared.step);
 	first_follow();
 	return NULL;
 }
 
-/* What is opened by a path, which may soon lead elsewhere, or be forbidden. */
-static bool wants_files(const struct config *config)
+bool report_wants_files(const struct config *config)
 {
 	return config->log[0] != '\0' || config->prometheus[0] != '\0';
 }
 
 static bool wants_thread(const struct config *config)
 {
-	return wants_files(config) || config->decay_ms != 0;
+	return report_wants_files(config) || config->decay_ms != 0;
 }
 
-/*
- * Starts the thread for who has made the phase RUNNING, or it is ALONE. Where there are files to open, waits until they
- * are, and the thread has its own table of descriptors: then nothing that the program does next to its own, its root
- * folder or its rights matters.
- */
-static void start(void)
+void report_begin(void)
 {
 	int error;
 
 	journal_start_clock();
 	error = worker_start(run, report.stack_bytes);
 	if (error == 0) {
-		if (wants_files(report.config) && (!report.is_child || report.is_hurried))
-			bell_await(&shared.step, 1, START_WAIT_MS);
+		if (report_wants_files(report.config) && (!report.is_child || report.is_hurried))
+			bell_await(&report_shared.step, 1, START_WAIT_MS);
 		return;
 	}
 	warn_later(
 	        "the statistics thread cannot be started (%s): no samples, and no idle object is given back",
 	        warn_reason(-error));
-	set_out(PHASE_ALONE);
+	report_set_out(PHASE_ALONE);
 }
 
 /* ---- the ways in ---- */
@@ -208,16 +168,15 @@ static void know(const struct config *config, const struct report_host *host)
 	report.config = config;
 	report.pid = clock_pid();
 	journal_know(config, host);
-	block_know(config, host, &shared.phase);
+	block_know(config, host, &report_shared.phase);
 	log_know_standard();
 }
 
-/* Only the one thread that succeeds goes on. */
-static bool change(int from, int to)
+bool report_change(int from, int to)
 {
 	/* [phase] relaxed: the bell, and the making of the thread, publish what they must. */
 	return atomic_compare_exchange_strong_explicit(
-	        &shared.phase, &from, to, memory_order_relaxed, memory_order_relaxed);
+	        &report_shared.phase, &from, to, memory_order_relaxed, memory_order_relaxed);
 }
 
 /*
@@ -253,14 +212,14 @@ void report_start(const struct config *config, const struct report_host *host, b
 	report.stack_bytes = worker_stack_bytes();
 	journal_start_clock();
 	/* Also where there is nothing to say: what comes later is not for the standard error any more. */
-	if (wants_files(config) || warn_is_any())
+	if (report_wants_files(config) || warn_is_any())
 		quietly(journal_announce);
 	else
 		journal_announce();
-	set_out(!wants_thread(config) ? PHASE_LATENT : at_once ? PHASE_RUNNING : PHASE_ARMED);
+	report_set_out(!wants_thread(config) ? PHASE_LATENT : at_once ? PHASE_RUNNING : PHASE_ARMED);
 	if (wants_thread(config) && at_once) {
-		start();
-		bell_await(&shared.step, 1, START_WAIT_MS);
+		report_begin();
+		bell_await(&report_shared.step, 1, START_WAIT_MS);
 	}
 }
 
@@ -283,7 +242,7 @@ void report_wait(const struct config *config, const struct report_host *host)
 bool report_may_arrive(void)
 {
 	/* [is_barred] relaxed: a word by itself. */
-	return !sandbox_is_tight() && !atomic_load_explicit(&shared.is_barred, memory_order_relaxed);
+	return !sandbox_is_tight() && !atomic_load_explicit(&report_shared.is_barred, memory_order_relaxed);
 }
 
 static void become_child(pid_t parent)
@@ -311,13 +270,12 @@ void report_arrive(const struct report_host *host, pid_t parent)
 	if (gettid() == report.pid)
 		hear_of_first_thread();
 	if (report.why != NULL)
-		set_out(report.is_child ? PHASE_DONE : PHASE_ALONE);
+		report_set_out(report.is_child ? PHASE_DONE : PHASE_ALONE);
 	else
-		set_out(wants_thread(report.config) ? PHASE_ARMED : PHASE_LATENT);
+		report_set_out(wants_thread(report.config) ? PHASE_ARMED : PHASE_LATENT);
 }
 
-/* What is known by now, in a fork's child its `open` record first: nothing may follow, or only what gets lost. */
-static void tell_now(void *unused)
+void report_tell_now(void *unused)
 {
 	(void)unused;
 	quietly(report.is_child ? journal_announce : journal_tell);
@@ -331,25 +289,24 @@ static void take_word(void *unused)
 		return;
 	log_complain(text);
 	warn("%s", text);
-	tell_now(unused);
+	report_tell_now(unused);
 }
 
 /* A child has left word, and there may be no thread to tell it. */
 void report_fork_parent(void)
 {
 	if (user_has_word() && report.pid == clock_pid() && !sandbox_is_tight() &&
-	        change(PHASE_ARMED, PHASE_ALONE)) {
+	        report_change(PHASE_ARMED, PHASE_ALONE)) {
 		elsewhere_run(take_word, NULL);
-		change(PHASE_ALONE, PHASE_ARMED);
+		report_change(PHASE_ALONE, PHASE_ARMED);
 	}
 }
 
-/* Stops the thread; whether it is done, and perhaps still on its way out. */
-static bool stop(void)
+bool report_end(void)
 {
 	bool is_done;
 	/* [phase] relaxed: written by this thread, or by the thread that is asked to stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
 
 	/* A child that the fork handlers did not hear of has no thread. */
 	if (sandbox_is_tight() || report.pid != clock_pid())
@@ -362,123 +319,30 @@ static bool stop(void)
 	if (phase != PHASE_RUNNING && phase != PHASE_ASLEEP)
 		return false;
 	/* [is_stopping] relaxed: published by the bell. */
-	atomic_store_explicit(&shared.is_stopping, true, memory_order_relaxed);
-	bell_ring(&shared.bell);
-	is_done = bell_await(&shared.step, 2, STOP_WAIT_MS);
-	atomic_store_explicit(&shared.phase, PHASE_DONE, memory_order_relaxed);
+	atomic_store_explicit(&report_shared.is_stopping, true, memory_order_relaxed);
+	bell_ring(&report_shared.bell);
+	is_done = bell_await(&report_shared.step, 2, STOP_WAIT_MS);
+	atomic_store_explicit(&report_shared.phase, PHASE_DONE, memory_order_relaxed);
 	return is_done;
 }
 
 void report_stop(void)
 {
-	/* [phase] relaxed: as in stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
 
 	report_fork_parent();
 	/* Pools that were used in signal handlers alone. */
-	if (phase == PHASE_ARMED && pool_count() > 0 && !report.is_child && change(PHASE_ARMED, PHASE_ALONE))
+	if (phase == PHASE_ARMED && pool_count() > 0 && !report.is_child &&
+	        report_change(PHASE_ARMED, PHASE_ALONE))
 		journal_start_clock();
-	stop();
-}
-
-bool report_step_aside(void)
-{
-	/* [phase] relaxed: as in stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
-	bool is_gone = false;
-
-	/* [is_aside] relaxed: published by the bell; one thread at a time. */
-	if ((phase == PHASE_RUNNING || phase == PHASE_ASLEEP) &&
-	        !atomic_exchange_explicit(&shared.is_aside, true, memory_order_relaxed)) {
-		is_gone = stop();
-		if (is_gone)
-			life_await_exit(&report.life, STOP_WAIT_MS);
-	}
-	errno = saved;
-	return is_gone;
-}
-
-void report_come_back(void)
-{
-	int saved = errno;
-
-	/* [all] relaxed: the new thread sees what was done before it. */
-	atomic_store_explicit(&shared.step, 0, memory_order_relaxed);
-	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
-	atomic_store_explicit(&shared.is_aside, false, memory_order_relaxed);
-	if (change(PHASE_DONE, PHASE_RUNNING))
-		start();
-	errno = saved;
-}
-
-void report_confine(void)
-{
-	/* [phase] relaxed: as in stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
-
-	/* [is_confined] relaxed: published by the bell. */
-	atomic_store_explicit(&shared.is_confined, true, memory_order_relaxed);
-	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
-		bell_ring(&shared.bell);
-	errno = saved;
-}
-
-void report_expect_filter(void)
-{
-	int saved = errno;
-
-	/* Neither our thread, which would be bound as well, nor the destructor may do what could be death then. */
-	if (change(PHASE_ARMED, PHASE_DONE)) {
-		warn_later("the program confined itself before it pooled anything: " NO_MORE);
-		if (wants_files(report.config))
-			elsewhere_run(tell_now, NULL);
-	} else if (!change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
-		/* [is_barred] relaxed: a word by itself. */
-		atomic_store_explicit(&shared.is_barred, true, memory_order_relaxed);
-	}
-	errno = saved;
-}
-
-void report_withdraw(const char *why)
-{
-	/* [phase] relaxed: as in stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
-
-	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
-		warn_later("%s: " NO_MORE, why);
-		/* Gone for libc as well: the last thread that it knows ends the process, and flushes its files. */
-		if (stop())
-			life_await(&report.life, STOP_WAIT_MS);
-	} else if (change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
-		report.why = why;
-		if (report.is_child && report.config->log[0] != '\0') {
-			warn_later("%s: " NO_MORE, why);
-			elsewhere_run(tell_now, NULL);
-		}
-	} else if (!change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
-		report.why = why;
-	}
-	errno = saved;
-}
-
-void report_leave_root(uid_t user)
-{
-	/* [phase] relaxed: as in stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed), saved = errno;
-
-	if (phase == PHASE_ARMED && report.config->log[0] != '\0' && report.pid == clock_pid() &&
-	        !sandbox_is_tight() && user_leaves_root(user) && (!report.is_child || user_was_alone()) &&
-	        !moment_is_handler() && change(PHASE_ARMED, PHASE_RUNNING)) {
-		report.is_hurried = true;
-		start();
-	}
-	errno = saved;
+	report_end();
 }
 
 void report_fork_prepare(void)
 {
-	/* [phase] relaxed: as in stop. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
 
 	if (report.config != NULL && report.config->log[0] != '\0' && !sandbox_is_tight())
 		user_fork_prepare(phase == PHASE_RUNNING || phase == PHASE_ASLEEP);
@@ -487,23 +351,23 @@ void report_fork_prepare(void)
 void report_fork_child(void)
 {
 	/* [all] relaxed: the child has one thread. */
-	int phase = atomic_load_explicit(&shared.phase, memory_order_relaxed);
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
 
 	block_fork_child(report.pid);
 	if (sandbox_is_tight())
-		set_out(PHASE_DONE);
-	if (phase == PHASE_DONE && atomic_load_explicit(&shared.is_aside, memory_order_relaxed))
+		report_set_out(PHASE_DONE);
+	if (phase == PHASE_DONE && atomic_load_explicit(&report_shared.is_aside, memory_order_relaxed))
 		phase = PHASE_ARMED;
 	if (phase == PHASE_ALONE && report.why != NULL)
-		set_out(phase = PHASE_DONE);
+		report_set_out(phase = PHASE_DONE);
 	if (phase == PHASE_NONE || phase == PHASE_DONE || sandbox_is_tight())
 		return;
 	warn_fork_child();
-	atomic_store_explicit(&shared.bell, 0, memory_order_relaxed);
-	atomic_store_explicit(&shared.step, 0, memory_order_relaxed);
-	atomic_store_explicit(&shared.is_stopping, false, memory_order_relaxed);
-	atomic_store_explicit(&shared.is_aside, false, memory_order_relaxed);
-	set_out(phase == PHASE_LATENT ? PHASE_LATENT : PHASE_ARMED);
+	atomic_store_explicit(&report_shared.bell, 0, memory_order_relaxed);
+	atomic_store_explicit(&report_shared.step, 0, memory_order_relaxed);
+	atomic_store_explicit(&report_shared.is_stopping, false, memory_order_relaxed);
+	atomic_store_explicit(&report_shared.is_aside, false, memory_order_relaxed);
+	report_set_out(phase == PHASE_LATENT ? PHASE_LATENT : PHASE_ARMED);
 	know_first_thread();
 	hear_of_first_thread();
 	become_child(report.pid);
@@ -519,15 +383,15 @@ void report_wake(void)
 	 * [phase] seq_cst: behind the change of the depot's word, which is as well; serve() sees that, or its
 	 * sleep is seen here.
 	 */
-	phase = atomic_load_explicit(&shared.phase, memory_order_seq_cst);
+	phase = atomic_load_explicit(&report_shared.phase, memory_order_seq_cst);
 	/* A child of vfork uses our memory, but a thread of its would be none of ours. */
 	if (phase == PHASE_ARMED && report.pid == clock_pid() && !moment_is_handler() &&
-	        change(PHASE_ARMED, PHASE_RUNNING))
-		start();
+	        report_change(PHASE_ARMED, PHASE_RUNNING))
+		report_begin();
 	else if (phase == PHASE_LATENT && pool_is_asked() && !moment_is_handler() &&
-	         change(PHASE_LATENT, PHASE_RUNNING))
-		start();
-	else if (phase == PHASE_ASLEEP && change(PHASE_ASLEEP, PHASE_RUNNING))
-		bell_ring(&shared.bell);
+	         report_change(PHASE_LATENT, PHASE_RUNNING))
+		report_begin();
+	else if (phase == PHASE_ASLEEP && report_change(PHASE_ASLEEP, PHASE_RUNNING))
+		bell_ring(&report_shared.bell);
 	errno = saved;
 }

@@ -1,0 +1,111 @@
+/*
+ * What the program is about to do that concerns our thread: to be alone for a moment, to confine itself, to give rights up.
+ * Each is told by a hook, in the thread that does it, before it does.
+ */
+#include "report/report.h"
+
+#include "config.h"
+#include "libc/clock.h"
+#include "libc/elsewhere.h"
+#include "libc/sandbox.h"
+#include "libc/warn.h"
+#include "report/bell.h"
+#include "report/moment.h"
+#include "report/phase.h"
+#include "report/user.h"
+
+#include <errno.h>
+
+bool report_step_aside(void)
+{
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
+	bool is_gone = false;
+
+	/* [is_aside] relaxed: published by the bell; one thread at a time. */
+	if ((phase == PHASE_RUNNING || phase == PHASE_ASLEEP) &&
+	        !atomic_exchange_explicit(&report_shared.is_aside, true, memory_order_relaxed)) {
+		is_gone = report_end();
+		if (is_gone)
+			life_await_exit(&report.life, STOP_WAIT_MS);
+	}
+	errno = saved;
+	return is_gone;
+}
+
+void report_come_back(void)
+{
+	int saved = errno;
+
+	/* [all] relaxed: the new thread sees what was done before it. */
+	atomic_store_explicit(&report_shared.step, 0, memory_order_relaxed);
+	atomic_store_explicit(&report_shared.is_stopping, false, memory_order_relaxed);
+	atomic_store_explicit(&report_shared.is_aside, false, memory_order_relaxed);
+	if (report_change(PHASE_DONE, PHASE_RUNNING))
+		report_begin();
+	errno = saved;
+}
+
+void report_confine(void)
+{
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
+
+	/* [is_confined] relaxed: published by the bell. */
+	atomic_store_explicit(&report_shared.is_confined, true, memory_order_relaxed);
+	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
+		bell_ring(&report_shared.bell);
+	errno = saved;
+}
+
+void report_expect_filter(void)
+{
+	int saved = errno;
+
+	/* Neither our thread, which would be bound as well, nor the destructor may do what could be death then. */
+	if (report_change(PHASE_ARMED, PHASE_DONE)) {
+		warn_later("the program confined itself before it pooled anything: " NO_MORE);
+		if (report_wants_files(report.config))
+			elsewhere_run(report_tell_now, NULL);
+	} else if (!report_change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+		/* [is_barred] relaxed: a word by itself. */
+		atomic_store_explicit(&report_shared.is_barred, true, memory_order_relaxed);
+	}
+	errno = saved;
+}
+
+void report_withdraw(const char *why)
+{
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
+
+	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
+		warn_later("%s: " NO_MORE, why);
+		/* Gone for libc as well: the last thread that it knows ends the process, and flushes its files. */
+		if (report_end())
+			life_await(&report.life, STOP_WAIT_MS);
+	} else if (report_change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
+		report.why = why;
+		if (report.is_child && report.config->log[0] != '\0') {
+			warn_later("%s: " NO_MORE, why);
+			elsewhere_run(report_tell_now, NULL);
+		}
+	} else if (!report_change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+		report.why = why;
+	}
+	errno = saved;
+}
+
+void report_leave_root(uid_t user)
+{
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
+
+	if (phase == PHASE_ARMED && report.config->log[0] != '\0' && report.pid == clock_pid() &&
+	        !sandbox_is_tight() && user_leaves_root(user) && (!report.is_child || user_was_alone()) &&
+	        !moment_is_handler() && report_change(PHASE_ARMED, PHASE_RUNNING)) {
+		report.is_hurried = true;
+		report_begin();
+	}
+	errno = saved;
+}
