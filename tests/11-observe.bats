@@ -54,7 +54,7 @@ refuses() { # STATUS TEXT ARGUMENT...
 
 # watch FILE: observes $pid in the background, by $observer, into FILE; goes on when all probes are set.
 watch() {
-	"$COPOOL" observe --for 300 --json "$pid" >"$1" &
+	"$COPOOL" observe --for 300 --max-cost 1000 --json "$pid" >"$1" &
 	observer=$!
 	watch_over "$observer"
 	wait_until 20 has_probes "$2"

@@ -78,7 +78,7 @@ twin() {
 	run_shown "${around[@]}" env -u LD_PRELOAD "$@"
 	stock_status=$status stock_output=$output
 	rm -f "$LOG"
-	run_shown "${around[@]}" env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_DECAY_MS=0 "$@"
+	run_shown "${around[@]}" env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_TELL=1 COPOOL_DECAY_MS=0 "$@"
 	[[ $status -eq $stock_status ]]
 	diff <(echo "$stock_output") <(echo "$output")
 }

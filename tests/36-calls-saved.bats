@@ -6,7 +6,7 @@ load lib/helper
 load lib/qemu
 load lib/packages
 
-FEW=80 # so many calls make no difference: an estimate may miss by what a thread's cache holds
+FEW=100 # so many calls make no difference: an estimate may miss by what a cache holds, 64, and the arena makes some of its own
 
 setup() {
 	requires jq strace

@@ -365,7 +365,7 @@ reads_fifo() {
 	[[ $status -eq 0 ]]
 	[[ $(jq -r 'select(.type == "final") | .pid' "{A-1}{pid}.steps.$output.jsonl") -eq $output ]]
 	run env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG='{proc}.jsonl' "$steps" use 1
-	[[ $output == "copool: COPOOL_LOG={proc}.jsonl: after % comes p, n, % or {, and in braces pid or name; there will be no log" ]]
+	[[ $output == "copool: COPOOL_LOG={proc}.jsonl: after % comes p, n, % or {, and in braces pid, name or label; there will be no log" ]]
 	[[ ! -e "{proc}.jsonl" ]]
 }
 

@@ -95,9 +95,11 @@ void arena_fork_child(struct arena *arena)
 	/* [watch.thread] relaxed: the watcher is not here, and another thread may come to have its name. */
 	if (atomic_load_explicit(&arena->watch.thread, memory_order_relaxed) != 0)
 		atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
-	/* Classes are set up in order; the pages of those that are not stay shared with the parent. */
-	for (unsigned i = 0; i < ARENA_CLASSES && arena->class[i].bytes != 0; i++) {
+	for (unsigned i = 0; i < ARENA_CLASSES; i++) {
 		struct arena_class *class = &arena->class[i];
+
+		if (class->bytes == 0)
+			continue; /* its page stays shared with the parent */
 		/* [class.chunks] relaxed: the child has one thread. */
 		uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_relaxed);
 
