@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Types words into a real shell on a pseudo-terminal, presses Tab twice, and says what the screen shows then:
+"""Types words into a real shell on a pseudo-terminal, presses Tab twice at once, and says what the screen shows then:
 completions.py bash|zsh|fish FOLDER WORDS. FOLDER has the completions, and the command is at the head of PATH.
 """
 import fcntl, os, pty, select, struct, sys, termios, time
@@ -28,7 +28,7 @@ def text():
     return "\n".join(line.rstrip() for line in screen.display)
 
 
-def pump(until, patience=120, quiet=0.7):
+def pump(until, patience=60, quiet=0.7):
     """Until the screen is as it should be, and then until the shell is quiet."""
     end, last = time.monotonic() + patience, None
     while time.monotonic() < end:
@@ -49,16 +49,14 @@ def cursor_line():
     return screen.display[screen.cursor.y]
 
 
-pump(lambda: text().strip() != "")
+pump(lambda: text().strip() != "", quiet=0.2)
 os.write(fd, (start + "\n").encode())
-pump(lambda: cursor_line().startswith(PROMPT) and cursor_line().strip() == PROMPT.strip())
+pump(lambda: cursor_line().startswith(PROMPT) and cursor_line().strip() == PROMPT.strip(), quiet=0.3)
 os.write(fd, b"\x0c")  # a clear screen
-pump(lambda: cursor_line().strip() == PROMPT.strip(), quiet=0.5)
+pump(lambda: cursor_line().strip() == PROMPT.strip(), quiet=0.2)
 os.write(fd, words.encode())
-pump(lambda: words.strip() in text(), quiet=0.5)
-os.write(fd, b"\t")
-pump(lambda: True)
-os.write(fd, b"\t")
+pump(lambda: words.strip() in text(), quiet=0.2)
+os.write(fd, b"\t\t") # bash lists at the second only
 pump(lambda: True)
 print(text().rstrip())
 os.kill(pid, 9)
