@@ -35,7 +35,7 @@ static struct told *told; /* made when it is first needed, by who writes */
 
 /* The loader's list of objects is locked while names are found; a child that was forked meanwhile would wait for ever. */
 static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
-static bool is_forking; /* the forking thread has it */
+static __thread bool has_naming; /* by this thread, which forks; another may fork at the same time */
 
 /* A return address is behind the call that it belongs to, which may be another function's. */
 static uintptr_t call_of(uintptr_t frame)
@@ -136,25 +136,25 @@ void blame_write(struct line *line, int (*write)(void), bool is_final)
 
 void blame_fork_prepare(void)
 {
-	is_forking = false;
-	for (int i = 0; watch_callers() != NULL && !is_forking && i < FORK_WAITS; i++) {
-		is_forking = pthread_mutex_trylock(&naming) == 0;
-		if (!is_forking)
+	has_naming = false;
+	for (int i = 0; watch_callers() != NULL && !has_naming && i < FORK_WAITS; i++) {
+		has_naming = pthread_mutex_trylock(&naming) == 0;
+		if (!has_naming)
 			clock_sleep_us(1000);
 	}
 }
 
 void blame_fork_parent(void)
 {
-	if (is_forking)
+	if (has_naming)
 		pthread_mutex_unlock(&naming);
-	is_forking = false;
+	has_naming = false;
 }
 
 void blame_fork_child(void)
 {
 	naming = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	is_forking = false;
+	has_naming = false;
 	if (told != NULL)
 		*told = (struct told){0};
 }

@@ -58,10 +58,11 @@ void user_fork_prepare(bool has_ours)
 {
 	int saved = errno;
 	struct stat threads;
-	/* What libc knows is enough for most; it goes on to say no when the others have ended. */
+	/* Only root's child can leave root. What libc knows is enough for many; it goes on to say no when others have ended. */
 	bool is_alone =
-	        __libc_single_threaded || (stat("/proc/self/task", &threads) == 0 &&
-	                                          threads.st_nlink == (nlink_t)NOT_THREADS + 1 + has_ours);
+	        geteuid() == 0 &&
+	        (__libc_single_threaded || (stat("/proc/self/task", &threads) == 0 &&
+	                                           threads.st_nlink == (nlink_t)NOT_THREADS + 1 + has_ours));
 
 	share();
 	/* [user.was_alone] relaxed: the child's one thread reads it. Two that fork at once both find no. */
