@@ -177,6 +177,15 @@ check_misses() {
 	[[ -z $(log_records origin) && $(log_final create_local qemu-coroutine) -gt 1000 ]]
 }
 
+@test "origins: threads that fork at the same time leave them to be written at the end" {
+	requires_guest qemu_like
+	same_twin COPOOL_ORIGINS=1 "$GUESTS/qemu_like" forks-at-once
+	[[ $status -eq 0 && $output == fine ]]
+	check_balance
+	(($(log_final create_new "$COROUTINES") > 0 && $(log_records origin .count | wc -l) > 0))
+	[[ -z $(log_records warning) ]]
+}
+
 @test "origins: without a log there is one warning" {
 	requires_guest qemu_like
 	run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_ORIGINS=1 "$GUESTS/qemu_like" churn

@@ -151,6 +151,28 @@ static void run_forks(void)
 	join_threads();
 }
 
+static void *fork_in_thread(void *unused)
+{
+	for (unsigned i = 0; i < 40; i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0)
+			_exit(0);
+		if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+			die("a child did not end well");
+	}
+	return unused;
+}
+
+/* Several threads fork at the same time. */
+static void run_forks_at_once(void)
+{
+	churn(10, 40);
+	start_threads(fork_in_thread, NULL);
+	join_threads();
+}
+
 /* A child that ends as programs end. */
 static void run_fork_exit(void)
 {
@@ -290,6 +312,7 @@ static const struct {
         {"signals", run_signals},
         {"signal-waits", run_signal_waits},
         {"forks", run_forks},
+        {"forks-at-once", run_forks_at_once},
         {"fork-exit", run_fork_exit},
         {"errno", run_errno},
         {"thread-keys", run_thread_keys},
