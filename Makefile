@@ -19,24 +19,39 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 # ---- what there is ----
 
 SHIM := shim.c exports.c config.c \
-	libc/cgroup.c libc/clock.c libc/elsewhere.c libc/real.c libc/sandbox.c libc/self.c libc/warn.c \
-	pool/census.c pool/depot.c pool/doubt.c pool/fork.c pool/front.c pool/gate.c pool/handles.c pool/limits.c pool/observer.c pool/pool.c pool/read.c \
-	pool/remainder.c pool/retire.c pool/serve.c pool/stock.c pool/tally.c pool/thread.c pool/trim.c \
-	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/locked.c stack/orphans.c stack/poison.c \
-	stack/reclaim.c stack/roots.c stack/trust.c stack/upper.c \
-	patch/access.c patch/decode.c patch/elf.c patch/extent.c patch/imports.c patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
-	host/ceiling.c host/classes.c host/contexts.c host/label.c host/late.c host/mappings.c host/named.c host/observe.c host/pieces.c host/placing.c host/program.c host/qemu.c \
-	host/qemu_code.c host/qemu_symbols.c \
-	host/request.c host/sites.c host/stacks.c host/unload.c \
-	report/bell.c report/blame.c report/block.c report/callers.c report/conduct.c report/crash.c report/depths.c report/first.c report/journal.c \
-	report/life.c report/line.c report/log.c report/moment.c report/names.c report/origin.c report/path.c report/pressure.c report/prometheus.c \
-	report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c report/watch.c \
-	report/worker.c
+	system/cgroup.c system/clock.c system/sandbox.c system/self.c system/warn.c \
+	libc/elsewhere.c libc/real.c \
+	tables/handles.c \
+	pool/census.c pool/depot.c pool/doubt.c pool/entry_x86.c pool/fork.c pool/gate.c pool/limits.c \
+	pool/observer.c pool/pool.c pool/remainder.c pool/retire.c pool/slow_path.c pool/stats.c pool/stock.c \
+	pool/tally.c pool/thread.c pool/trim.c \
+	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/locked.c stack/orphans.c \
+	stack/poison.c stack/reclaim.c stack/roots.c stack/trust.c stack/upper.c \
+	patch/access.c patch/decode.c patch/elf.c patch/extent.c patch/imports.c patch/instruction.c patch/patch.c \
+	patch/references.c patch/symbols.c \
+	adapter/ceiling.c adapter/classes.c adapter/contexts.c adapter/label.c adapter/late.c adapter/mappings.c \
+	adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c adapter/qemu.c \
+	adapter/qemu_code.c adapter/qemu_symbols.c adapter/request.c adapter/sites.c adapter/stacks.c \
+	adapter/unload.c \
+	report/bell.c report/conduct.c report/crash.c report/depth_records.c report/journal.c report/line.c \
+	report/log.c report/moment.c report/outside_view.c report/path.c report/pressure.c report/prometheus.c \
+	report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c \
+	report/origins/callers.c report/origins/origins.c report/origins/records.c report/origins/symbolize.c \
+	report/origins/unwind.c \
+	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
 
-COPOOL := main.c cmd_advise.c cmd_compare.c cmd_observe.c cmd_origins.c cmd_plot.c cmd_prune.c cmd_ps.c cmd_record.c cmd_report.c cmd_run.c cmd_set.c \
-	cmd_show.c cmd_top.c advice.c amount.c board.c book.c book_json.c chart.c clean.c cost.c demand.c depth.c ending.c figure.c fleet.c follow.c glibc.c judge.c launch.c logs.c \
-	origins.c outlook.c output.c overview.c page.c peek.c permission.c places.c probes.c recorder.c remote.c samples.c screen.c series.c settings.c sides.c simulate.c stage.c \
-	table.c target.c trial.c verdict.c
+COPOOL := main.c amount.c clean.c cmd_prune.c \
+	run/cmd_run.c run/glibc.c run/launch.c run/settings.c run/target.c \
+	log/book.c log/book_json.c log/logs.c log/origins.c log/series.c log/stack_size.c \
+	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
+	show/cmd_origins.c show/cmd_show.c \
+	advise/advice.c advise/cmd_advise.c \
+	compare/cmd_compare.c compare/sides.c compare/stage.c compare/trial.c compare/verdict.c \
+	process/cmd_observe.c process/cmd_record.c process/cmd_set.c process/counters.c process/ending.c \
+	process/peek.c process/permission.c process/places.c process/probes.c process/recorder.c process/remote.c \
+	top/board.c top/chart.c top/cmd_ps.c top/cmd_top.c top/fleet.c top/follow.c top/overview.c top/screen.c \
+	top/table.c \
+	draw/cmd_plot.c draw/cmd_report.c draw/figure.c draw/output.c draw/page.c
 
 # The parts of the report's page, in the order of its embed.S.
 REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
@@ -44,8 +59,8 @@ REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplo
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test imports_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
-	callers_test origin_test guard_test arena_test classes_test depth_test late_test locked_test reclaim_test roots_test trust_test upper_test mappings_test sites_test \
-	pool_test depot_stress_test front_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
+	callers_test unwind_test guard_test arena_test classes_test depth_test late_test locked_test reclaim_test roots_test trust_test upper_test mappings_test sites_test \
+	pool_test depot_stress_test entry_x86_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
 	readers_test
 
 # Those in which threads meet; with SAN=perturb there are no others.
@@ -74,7 +89,7 @@ SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint 10-run 11-observe 11-ps 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
-	30-inert 31-hosts-that-bite 32-qemu-builds 33-faults 34-hostile 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 44-record 45-bad-input 46-logs-that-bite 47-fuzz 48-security 49-crash \
+	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz 48-security 49-crash \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
 	60-install 61-boost 61-completions 70-baseline 71-model 72-aarch64 90-bootstrap
 
@@ -83,12 +98,12 @@ READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)
 
 # What one program needs beyond the rest.
 UNIT_FLAGS_late_test       := -rdynamic
-UNIT_FLAGS_origin_test     := -rdynamic
+UNIT_FLAGS_unwind_test     := -rdynamic
 UNIT_FLAGS_patch_test      := -rdynamic
 UNIT_FLAGS_readers_test     = $(READERS)
-UNIT_FLAGS_simulate_test    = -Itools/copool $(BUILD)/tools/copool/simulate.o
-UNIT_FLAGS_outlook_test     = -Itools/copool $(BUILD)/tools/copool/outlook.o $(BUILD)/tools/copool/verdict.o -lm
-UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/verdict.o -lm
+UNIT_FLAGS_simulate_test    = -Itools/copool $(BUILD)/tools/copool/judge/simulate.o
+UNIT_FLAGS_outlook_test     = -Itools/copool $(BUILD)/tools/copool/judge/outlook.o $(BUILD)/tools/copool/compare/verdict.o -lm
+UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/compare/verdict.o -lm
 FUZZ_FLAGS_decode_fuzz      = $(BUILD)/sandbox.o -lZydis
 FUZZ_FLAGS_readers_fuzz     = $(READERS)
 GUEST_FLAGS_calls          := -Wl,-z,now
@@ -199,8 +214,8 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 		$(BUILD)/libshim.a -pthread
 
 $(BUILD)/unit/readers_test: $(COPOOL_OBJECTS)
-$(BUILD)/unit/simulate_test: $(BUILD)/tools/copool/simulate.o
-$(BUILD)/unit/verdict_test: $(BUILD)/tools/copool/verdict.o
+$(BUILD)/unit/simulate_test: $(BUILD)/tools/copool/judge/simulate.o
+$(BUILD)/unit/verdict_test: $(BUILD)/tools/copool/compare/verdict.o
 
 $(FUZZ_PARTS:%=$(BUILD)/%.o): $(BUILD)/%.o: tests/fuzz/%.c $(BUILD)/flags
 	$(call say,CC)

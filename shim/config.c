@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "libc/warn.h"
+#include "system/warn.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -25,7 +25,7 @@ struct config {
 	unsigned host;                  /* COPOOL_HOST: an enum config_host */
 	unsigned mode;                  /* COPOOL_MODE: an enum config_mode */
 	char log[PATH_MAX];             /* COPOOL_LOG as given, "" when none: see report/path.h for %p, %n */
-	char label[CONFIG_LABEL_BYTES]; /* COPOOL_LABEL, "" when none: see libc/self.h */
+	char label[CONFIG_LABEL_BYTES]; /* COPOOL_LABEL, "" when none: see system/self.h */
 	unsigned tell;       /* COPOOL_TELL: see report_inert; 1 = every process, else the one of this id */
 	unsigned summary;    /* COPOOL_SUMMARY: as tell, a line at the end */
 	unsigned log_max_kb; /* COPOOL_LOG_MAX_KB; 0 = no limit */

@@ -1,11 +1,11 @@
 /*
- * The names that we take from libc. One line each: the exported function, then hook_… in host/stacks.c, then
+ * The names that we take from libc. One line each: the exported function, then hook_… in adapter/stacks.c, then
  * real_… in libc/real.c, so that nothing recurses by accident. Those about signals hide a handler of ours.
  */
-#include "host/stacks.h"
-#include "host/unload.h"
+#include "adapter/stacks.h"
+#include "adapter/unload.h"
 #include "libc/real.h"
-#include "libc/sandbox.h"
+#include "system/sandbox.h"
 #include "report/crash.h"
 #include "report/report.h"
 

@@ -8,20 +8,20 @@
  * The constructor runs before the program's own initialisers, and changes nothing in a program that has nothing to pool.
  */
 #include "config.h"
-#include "host/host.h"
-#include "host/late.h"
-#include "libc/clock.h"
+#include "adapter/adapter.h"
+#include "adapter/late.h"
+#include "system/clock.h"
 #include "libc/elsewhere.h"
 #include "libc/real.h"
-#include "libc/self.h"
-#include "libc/warn.h"
+#include "system/self.h"
+#include "system/warn.h"
 #include "pool/pool.h"
-#include "report/blame.h"
+#include "report/origins/records.h"
 #include "report/crash.h"
-#include "report/origin.h"
+#include "report/origins/unwind.h"
 #include "report/report.h"
 #include "report/summary.h"
-#include "report/watch.h"
+#include "report/origins/origins.h"
 #include "stack/poison.h"
 
 #include <errno.h>
@@ -35,11 +35,11 @@
 /* Written by the constructor, and read by the statistics thread as long as the process lives. */
 static struct {
 	struct config config;
-	struct host_outcome outcome;
-	bool has_failed;                  /* a host that knows the program could not be attached */
-	struct host_outcome late_outcome; /* of a host that is attached in the midst of the program */
+	struct adapter_outcome outcome;
+	bool has_failed;                     /* a host that knows the program could not be attached */
+	struct adapter_outcome late_outcome; /* of a host that is attached in the midst of the program */
 	struct report_host report, later; /* the second once a pool was withdrawn, or a host has come late */
-	const struct host *host;          /* the one that is attached; NULL: none */
+	const struct adapter *host;       /* the one that is attached; NULL: none */
 	bool is_claimed;                  /* a host was wanted, attached or not */
 } shim;
 
@@ -53,11 +53,11 @@ static const struct report_host waiting = {
 /* In the order in which they are asked. */
 static const struct {
 	unsigned setting; /* of COPOOL_HOST, to insist on it */
-	const struct host *host;
+	const struct adapter *host;
 } hosts[] = {
-        {CONFIG_HOST_NAMED, &host_named},
-        {CONFIG_HOST_QEMU, &host_qemu},
-        {CONFIG_HOST_STACKS, &host_stacks},
+        {CONFIG_HOST_NAMED, &adapter_named},
+        {CONFIG_HOST_QEMU, &adapter_qemu},
+        {CONFIG_HOST_STACKS, &adapter_stacks},
 };
 
 enum { HOSTS = sizeof hosts / sizeof *hosts };
@@ -77,8 +77,8 @@ static void before_fork(void)
 	if (!own_fork.is_prepared)
 		return;
 	report_fork_prepare();
-	blame_fork_prepare();
-	origin_fork_prepare();
+	records_fork_prepare();
+	unwind_fork_prepare();
 	pool_fork_prepare();
 	poison_fork_prepare();
 }
@@ -89,8 +89,8 @@ static void after_fork_in_parent(void)
 		return;
 	poison_fork_parent();
 	pool_fork_parent();
-	origin_fork_parent();
-	blame_fork_parent();
+	unwind_fork_parent();
+	records_fork_parent();
 	report_fork_parent();
 }
 
@@ -104,9 +104,9 @@ static void after_fork_in_child(void)
 	elsewhere_fork_child();
 	poison_fork_child();
 	pool_fork_child();
-	origin_fork_child();
-	blame_fork_child();
-	watch_fork_child();
+	unwind_fork_child();
+	records_fork_child();
+	origins_fork_child();
 	for (size_t i = 0; i < HOSTS; i++) {
 		if (hosts[i].host->fork_child != NULL)
 			hosts[i].host->fork_child();
@@ -126,13 +126,13 @@ static bool is_moved_code(uintptr_t address)
  */
 static int start_stacks(int error)
 {
-	struct host_outcome stacks = {.has_stacks = true, .learn_bytes = shim.outcome.learn_bytes};
-	char detail[HOST_DETAIL_BYTES];
+	struct adapter_outcome stacks = {.has_stacks = true, .learn_bytes = shim.outcome.learn_bytes};
+	char detail[ADAPTER_DETAIL_BYTES];
 
-	if (host_stacks.attach(&shim.config, &stacks) != 0)
+	if (adapter_stacks.attach(&shim.config, &stacks) != 0)
 		return error;
 	memcpy(detail, shim.outcome.detail, sizeof detail);
-	host_say(&shim.outcome, "%s; %s", detail, stacks.detail);
+	adapter_say(&shim.outcome, "%s; %s", detail, stacks.detail);
 	if (error != 0) {
 		shim.outcome.mode = stacks.mode;
 		shim.outcome.way = stacks.way;
@@ -152,13 +152,13 @@ static bool is_mendable(int error)
  * Where no log says why a host could not be attached, the standard error does; but not in each of the programs that inherit
  * what the user has named, only in that which has it, or which `copool run` has started for it.
  */
-static void note_failure(const struct host *host, int error)
+static void note_failure(const struct adapter *host, int error)
 {
 	bool is_meant = !shim.outcome.is_another ||
-	                (host == &host_named && shim.config.tell == (unsigned)clock_pid());
+	                (host == &adapter_named && shim.config.tell == (unsigned)clock_pid());
 
 	shim.has_failed |= is_meant;
-	if (is_meant && shim.config.log[0] == '\0' && (host == &host_named || is_mendable(error)))
+	if (is_meant && shim.config.log[0] == '\0' && (host == &adapter_named || is_mendable(error)))
 		warn("%s", shim.outcome.detail);
 }
 
@@ -168,7 +168,7 @@ static bool hear_of_forks(void)
 }
 
 /* Takes the program over for a host. 0; or -errno, and all is as it was. */
-static int start(const struct host *host)
+static int start(const struct adapter *host)
 {
 	int error;
 
@@ -209,7 +209,7 @@ static const char *sanitizer(void)
 }
 
 /* The first host that the program, or the user, wants and that can be had; NULL: none. */
-static const struct host *start_first(void)
+static const struct adapter *start_first(void)
 {
 	const char *checker;
 	bool is_ready = false;
@@ -220,12 +220,12 @@ static const struct host *start_first(void)
 		        (shim.config.host == CONFIG_HOST_AUTO && hosts[i].host->is_here(&shim.config));
 
 		if (is_wanted && (checker = sanitizer()) != NULL) {
-			host_say(&shim.outcome, "left alone: the program checks itself with %s", checker);
+			adapter_say(&shim.outcome, "left alone: the program checks itself with %s", checker);
 			shim.has_failed = shim.config.host == CONFIG_HOST_AUTO;
 			return NULL;
 		}
 		if (is_wanted && !is_ready && pools_init(shim.config.decay_ms, report_wake) != 0) {
-			host_say(&shim.outcome, "no thread-specific key was left");
+			adapter_say(&shim.outcome, "no thread-specific key was left");
 			shim.has_failed = true;
 			return NULL;
 		}
@@ -234,7 +234,7 @@ static const struct host *start_first(void)
 		if (is_wanted && start(hosts[i].host) == 0)
 			return hosts[i].host;
 		/* What the user named may be meant for another program of those that inherit the settings. */
-		if (is_wanted && hosts[i].host != &host_named)
+		if (is_wanted && hosts[i].host != &adapter_named)
 			return NULL;
 	}
 	return NULL;
@@ -248,9 +248,9 @@ static bool come_late(void)
 {
 	shim.late_outcome.is_late = true;
 	if (!report_may_arrive() || pools_init(shim.config.decay_ms, report_wake) != 0 ||
-	        host_stacks.attach(&shim.config, &shim.late_outcome) != 0)
+	        adapter_stacks.attach(&shim.config, &shim.late_outcome) != 0)
 		return false;
-	shim.host = &host_stacks;
+	shim.host = &adapter_stacks;
 	if (shim.config.crash_note)
 		crash_start(is_moved_code);
 	shim.later = (struct report_host){
@@ -272,9 +272,9 @@ static void wait_for_more(void)
 		report_inert(&shim.config, &shim.report);
 		return;
 	}
-	watch_start();
+	origins_start();
 	report_wait(&shim.config, &shim.report);
-	host_stacks.wait(come_late);
+	adapter_stacks.wait(come_late);
 }
 
 __attribute__((constructor)) static void shim_start(int count, char **arguments)
@@ -287,13 +287,14 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 	real_init();
 	elsewhere_init();
 	shim.outcome.mode = shim.outcome.way = "none";
-	host_say(&shim.outcome, shim.config.host == CONFIG_HOST_OFF ? "switched off by COPOOL_HOST=off"
-	                                                            : "the program has no known coroutines");
-	watch_ask(&shim.config);
+	adapter_say(&shim.outcome, shim.config.host == CONFIG_HOST_OFF
+	                                   ? "switched off by COPOOL_HOST=off"
+	                                   : "the program has no known coroutines");
+	origins_ask(&shim.config);
 	shim.host = start_first();
-	self_know_label(shim.config.label, shim.host == &host_qemu ? arguments : NULL);
+	self_know_label(shim.config.label, shim.host == &adapter_qemu ? arguments : NULL);
 	if (shim.host != NULL)
-		watch_start();
+		origins_start();
 	if (shim.host != NULL && shim.config.crash_note)
 		crash_start(is_moved_code);
 	shim.report = (struct report_host){
@@ -319,7 +320,7 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 		report_wait(&shim.config, &waiting);
 		report_arrive(&shim.report, 0);
 	} else {
-		report_start(&shim.config, &shim.report, shim.host == &host_qemu);
+		report_start(&shim.config, &shim.report, shim.host == &adapter_qemu);
 	}
 	errno = saved;
 }

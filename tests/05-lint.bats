@@ -49,10 +49,17 @@ sees() {
 	lint_includes "$root"
 	sees lint_includes shim/pool/pool.c '#include "config.h"'
 	sees lint_includes shim/pool/pool.c '#include "stack/arena.h"'
-	sees lint_includes shim/host/qemu.c '#include "report/report.h"'
-	sees lint_includes shim/report/report.c '#include "host/host.h"'
+	sees lint_includes shim/adapter/qemu.c '#include "report/report.h"'
+	sees lint_includes shim/report/report.c '#include "adapter/adapter.h"'
 	sees lint_includes shim/libc/real.c '#include "pool/pool.h"'
-	sees lint_includes shim/host/stacks.c '#include "host/named.h"'
+	sees lint_includes shim/adapter/stacks.c '#include "adapter/named.h"'
+}
+
+@test "lint: the command's includes only go down its stairs" {
+	lint_tool_stairs "$root"
+	sees lint_tool_stairs tools/copool/log/book.c '#include "judge/judge.h"'
+	sees lint_tool_stairs tools/copool/top/board.c '#include "draw/page.h"'
+	sees lint_tool_stairs tools/copool/clean.c '#include "log/book.h"'
 }
 
 @test "lint: a file includes its own header first" {
@@ -74,15 +81,15 @@ sees() {
 @test "lint: every door stays the only one" {
 	lint_doors "$root"
 	sees lint_doors shim/shim.c 'char *f(void) { return getenv("HOME"); }'
-	sees lint_doors shim/host/qemu.c 'void *f(void) { return dlsym(0, "f"); }'
+	sees lint_doors shim/adapter/qemu.c 'void *f(void) { return dlsym(0, "f"); }'
 	sees lint_doors shim/pool/pool.c 'static __thread int x;'
 	sees lint_doors shim/shim.c 'int f(void) { return pthread_create(0, 0, 0, 0); }'
-	sees lint_doors shim/host/qemu.c '__attribute__((constructor)) void f(void);'
+	sees lint_doors shim/adapter/qemu.c '__attribute__((constructor)) void f(void);'
 	sees lint_doors shim/pool/pool.c 'int f(void) { return munmap(0, 0); }'
 	sees lint_doors shim/pool/pool.c 'void f(void) { real_mprotect(0, 0, 0); }'
 	sees lint_doors shim/report/report.c 'void f(void) { abort(); }'
 	sees lint_doors shim/report/report.c 'void f(int x) { assert(x); }'
-	sees lint_doors shim/host/qemu.c 'static _Atomic int x;'
+	sees lint_doors shim/adapter/qemu.c 'static _Atomic int x;'
 }
 
 @test "lint: every atomic operation says its order" {

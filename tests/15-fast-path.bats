@@ -6,9 +6,9 @@ load lib/helper
 setup() {
 	requires objdump
 	[[ $(uname -m) == x86_64 ]] || skip "the processor is not x86-64"
-	[[ -x $COPOOL_BUILD/unit/front_test ]] || lacks "there is no unit/front_test (make unit)"
+	[[ -x $COPOOL_BUILD/unit/entry_x86_test ]] || lacks "there is no unit/entry_x86_test (make unit)"
 	cd "$BATS_TEST_TMPDIR" || return
-	"$COPOOL_BUILD/unit/front_test" get put
+	"$COPOOL_BUILD/unit/entry_x86_test" get put
 }
 
 # The straight line through the code in FILE, from its first instruction to its first return, or to the jump back into

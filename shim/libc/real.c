@@ -5,7 +5,7 @@
  */
 #include "libc/real.h"
 
-#include "libc/sandbox.h"
+#include "system/sandbox.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -21,7 +21,7 @@
 
 #include "pool/counters.h"
 #include "pool/depot.h"
-#include "pool/single.h"
+#include "pool/owner_word.h"
 #include "pool/stock.h"
 
 enum {

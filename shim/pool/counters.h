@@ -9,7 +9,7 @@
 #ifndef COPOOL_POOL_COUNTERS_H
 #define COPOOL_POOL_COUNTERS_H
 
-#include "pool/single.h"
+#include "pool/owner_word.h"
 
 /* One pool's events in one thread. Names as in the log. */
 struct counters {

@@ -1,7 +1,7 @@
 /* The gate between slow paths and fork. Its state is one per process, as fork is. */
 #include "pool/gate.h"
 
-#include "libc/clock.h"
+#include "system/clock.h"
 
 #include <sched.h>
 

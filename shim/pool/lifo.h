@@ -29,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pool/single.h"
+#include "pool/owner_word.h"
 
 enum { LIFO_NONE = 0, LIFO_MAX_INDEX = 65535, LIFO_DEPTH_SHIFT = 16, LIFO_DEPTH_MASK = 0xffff };
 

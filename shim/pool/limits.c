@@ -2,7 +2,7 @@
  * taken. */
 #include "pool/limits.h"
 
-#include "libc/cgroup.h"
+#include "system/cgroup.h"
 #include "pool/depot.h"
 
 #include <errno.h>

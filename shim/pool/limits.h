@@ -12,7 +12,7 @@ struct limits {
 	uint64_t memory_bytes;  /* of the control group and those above it */
 };
 
-/* Reads them all; `root` as in libc/cgroup.h. For the constructor. errno survives. */
+/* Reads them all; `root` as in system/cgroup.h. For the constructor. errno survives. */
 void limits_read(struct limits *limits, const char *root);
 
 /* vm.max_map_count alone. errno survives. */

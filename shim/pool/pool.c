@@ -1,7 +1,7 @@
 /* The table of pools, what may be asked of them while the program runs, and giving idle objects back. */
 #include "pool/pool.h"
 
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "pool/gate.h"
 #include "pool/limits.h"
 #include "pool/observer.h"

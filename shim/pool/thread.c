@@ -80,7 +80,7 @@ static bool chunk_map(uint16_t index)
 }
 
 /* A block never used before, or LIFO_NONE. */
-static uint16_t block_make(void)
+static uint16_t outside_view_make(void)
 {
 	/* [registry.blocks] relaxed: hands out numbers. */
 	unsigned used = atomic_load_explicit(&registry.blocks, memory_order_relaxed);
@@ -101,7 +101,7 @@ static uint16_t block_make(void)
 }
 
 /* A block whose caches are empty, as nobody has used it or retire_thread has left it. */
-static struct thread *block_get(void)
+static struct thread *outside_view_get(void)
 {
 	_Atomic uint64_t retries = 0;
 	unsigned depth;
@@ -109,7 +109,7 @@ static struct thread *block_get(void)
 	struct thread *thread;
 
 	if (index == LIFO_NONE)
-		index = block_make();
+		index = outside_view_make();
 	if (index == LIFO_NONE)
 		return NULL;
 	thread = thread_of(index);
@@ -121,7 +121,7 @@ static struct thread *block_get(void)
 }
 
 /* Empties a block that no thread uses any more, and frees it. */
-static void block_retire(struct thread *thread, bool is_own)
+static void outside_view_retire(struct thread *thread, bool is_own)
 {
 	_Atomic uint64_t retries = 0;
 
@@ -143,7 +143,7 @@ static void thread_end(void *value)
 	thread_self = &thread_closed;
 	/* [gate.inside] release: as in gate_set_inside. Who left a slow path by siglongjmp is inside no more. */
 	atomic_store_explicit(&thread->inside, 0, memory_order_release);
-	block_retire(thread, true);
+	outside_view_retire(thread, true);
 }
 
 int thread_init(const struct thread_events *events)
@@ -160,10 +160,10 @@ static struct thread *thread_register(void)
 		return thread; /* kept over a fork */
 	if (!gate_enter(NULL))
 		return NULL;
-	thread = block_get();
+	thread = outside_view_get();
 	gate_leave(NULL);
 	if (thread != NULL && pthread_setspecific(registry.key, thread) != 0) {
-		block_retire(thread, true);
+		outside_view_retire(thread, true);
 		thread = NULL;
 	}
 	return thread;
@@ -194,7 +194,7 @@ struct thread *thread_next(const struct thread *after)
 {
 	unsigned index = after != NULL ? thread_index(after) + 1u : 1;
 
-	/* [registry.blocks] acquire: pairs with block_make. */
+	/* [registry.blocks] acquire: pairs with outside_view_make. */
 	if (index > atomic_load_explicit(&registry.blocks, memory_order_acquire))
 		return NULL;
 	return thread_of(index);
@@ -215,7 +215,7 @@ void thread_adopt(void)
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
 		/* [thread.in_use] relaxed: the child has one thread. */
 		if (!thread_is_own(t) && atomic_load_explicit(&t->in_use, memory_order_relaxed))
-			block_retire(t, false);
+			outside_view_retire(t, false);
 	}
 	thread_self = &thread_closed;
 }

@@ -1,8 +1,8 @@
 /* A futex. */
 #include "report/bell.h"
 
-#include "libc/clock.h"
-#include "libc/sandbox.h"
+#include "system/clock.h"
+#include "system/sandbox.h"
 
 #include <limits.h>
 #include <linux/futex.h>

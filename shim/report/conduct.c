@@ -5,10 +5,10 @@
 #include "report/report.h"
 
 #include "config.h"
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "libc/elsewhere.h"
-#include "libc/sandbox.h"
-#include "libc/warn.h"
+#include "system/sandbox.h"
+#include "system/warn.h"
 #include "report/bell.h"
 #include "report/moment.h"
 #include "report/phase.h"
@@ -27,7 +27,7 @@ bool report_step_aside(void)
 	        !atomic_exchange_explicit(&report_shared.is_aside, true, memory_order_relaxed)) {
 		is_gone = report_end();
 		if (is_gone)
-			life_await_exit(&report.life, STOP_WAIT_MS);
+			thread_end_await_exit(&report.life, STOP_WAIT_MS);
 	}
 	errno = saved;
 	return is_gone;
@@ -83,7 +83,7 @@ void report_withdraw(const char *why)
 		warn_later("%s: " NO_MORE, why);
 		/* Gone for libc as well: the last thread that it knows ends the process, and flushes its files. */
 		if (report_end())
-			life_await(&report.life, STOP_WAIT_MS);
+			thread_end_await(&report.life, STOP_WAIT_MS);
 	} else if (report_change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
 		report.why = why;
 		if (report.is_child && report.config->log[0] != '\0') {

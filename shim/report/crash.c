@@ -8,9 +8,9 @@
  */
 #include "report/crash.h"
 
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "libc/real.h"
-#include "libc/self.h"
+#include "system/self.h"
 #include "report/log.h"
 
 #include <errno.h>

@@ -6,21 +6,21 @@
 #include "report/journal.h"
 
 #include "config.h"
-#include "libc/clock.h"
-#include "libc/sandbox.h"
-#include "libc/warn.h"
+#include "system/clock.h"
+#include "system/sandbox.h"
+#include "system/warn.h"
 #include "pool/doubt.h"
 #include "pool/pool.h"
-#include "report/block.h"
-#include "report/blame.h"
-#include "report/depths.h"
+#include "report/outside_view.h"
+#include "report/origins/records.h"
+#include "report/depth_records.h"
 #include "report/line.h"
 #include "report/log.h"
 #include "report/path.h"
 #include "report/prometheus.h"
 #include "report/report.h"
 #include "report/user.h"
-#include "report/watch.h"
+#include "report/origins/origins.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ void journal_reset(pid_t parent)
 	journal.start_ms = journal.written_ms = clock_now_ms();
 	journal.parent = parent;
 	journal.is_silent = true;
-	depths_forget();
+	depth_records_forget();
 }
 
 static uint64_t limit_bytes(void)
@@ -177,7 +177,7 @@ static void write_pools(const char *type, uint64_t now)
 		write_line();
 		pool_restart_sample(pool_at(i));
 	}
-	depths_write(&journal.line, now - journal.start_ms, is_final, write_line);
+	depth_records_write(&journal.line, now - journal.start_ms, is_final, write_line);
 }
 
 static void warn_of_log(const char *why, const char *consequence)
@@ -265,7 +265,7 @@ void journal_begin(bool is_private)
 	unsigned lost = journal.log.lost;
 
 	journal.has_begun = true;
-	watch_begin(is_private);
+	origins_begin(is_private);
 	if (!journal.has_announced)
 		announce(is_private);
 	else if (journal.has_log) {
@@ -274,7 +274,7 @@ void journal_begin(bool is_private)
 		journal.log.lost = lost;
 	}
 	if (journal.has_log)
-		depths_begin(is_private);
+		depth_records_begin(is_private);
 	write_warnings();
 }
 
@@ -283,7 +283,7 @@ void journal_pause(void)
 	log_close(&journal.log);
 	/* Until there is another thread, nothing may stay open. */
 	journal.log.is_private = false;
-	depths_pause();
+	depth_records_pause();
 }
 
 /* Whether the log, as large as it is, is to have samples now. */
@@ -325,7 +325,7 @@ static void note_way(void)
 		return;
 	journal.host = now;
 	/* The block has a word of its own that it is off. */
-	block_tell_way(journal.attached);
+	outside_view_tell_way(journal.attached);
 	prometheus_tell_way(journal.host);
 	if (journal.has_log) {
 		line_way(&journal.line, journal.host);
@@ -338,7 +338,7 @@ static void write_origins(uint64_t now)
 {
 	if (now - journal.blamed_ms < ORIGINS_MS || sandbox_is_tight())
 		return;
-	blame_write(&journal.line, write_line, false);
+	records_write(&journal.line, write_line, false);
 	journal.blamed_ms = now;
 }
 
@@ -347,7 +347,7 @@ void journal_sample(void)
 	uint64_t now = clock_now_ms();
 
 	note_way();
-	depths_attend();
+	depth_records_attend();
 	if ((!journal.has_log && !journal.has_series) || now < journal.sample_ms)
 		return;
 	if (journal.has_series)
@@ -382,8 +382,8 @@ void journal_end(void)
 	log_refresh(&journal.log);
 	note_way();
 	write_pools(RECORD_FINAL, clock_now_ms());
-	blame_write(&journal.line, write_line, true);
+	records_write(&journal.line, write_line, true);
 	write_warnings();
-	depths_end();
+	depth_records_end();
 	log_close(&journal.log);
 }

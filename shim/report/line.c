@@ -2,8 +2,8 @@
 #include "report/line.h"
 
 #include "config.h"
-#include "libc/clock.h"
-#include "libc/self.h"
+#include "system/clock.h"
+#include "system/self.h"
 #include "pool/pool.h"
 #include "report/report.h"
 #include "report/utf8.h"

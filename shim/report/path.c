@@ -1,8 +1,8 @@
 /* What %p, {pid} and the like stand for, and opening. */
 #include "report/path.h"
 
-#include "libc/clock.h"
-#include "libc/self.h"
+#include "system/clock.h"
+#include "system/self.h"
 #include "report/utf8.h"
 
 #include <errno.h>

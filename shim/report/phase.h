@@ -6,7 +6,7 @@
 #ifndef COPOOL_REPORT_PHASE_H
 #define COPOOL_REPORT_PHASE_H
 
-#include "report/life.h"
+#include "report/thread/thread_end.h"
 #include "report/pressure.h"
 #include "report/record.h"
 

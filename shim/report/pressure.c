@@ -1,8 +1,8 @@
 /* Reading what counts up: how often, and for how long, memory was short since the system began. */
 #include "report/pressure.h"
 
-#include "libc/cgroup.h"
-#include "libc/clock.h"
+#include "system/cgroup.h"
+#include "system/clock.h"
 #include "pool/pool.h"
 
 #include <fcntl.h>

@@ -29,7 +29,7 @@ struct pressure {
 
 /*
  * Opens what there is; nothing is no error. For the thread that has a table of its own, before the program's
- * root folder or rights change. `root` as in libc/cgroup.h.
+ * root folder or rights change. `root` as in system/cgroup.h.
  */
 void pressure_open(struct pressure *pressure, const char *root);
 

@@ -5,9 +5,9 @@
 #include "report/prometheus.h"
 
 #include "config.h"
-#include "libc/clock.h"
-#include "libc/self.h"
-#include "libc/warn.h"
+#include "system/clock.h"
+#include "system/self.h"
+#include "system/warn.h"
 #include "pool/pool.h"
 #include "report/path.h"
 #include "report/report.h"

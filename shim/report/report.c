@@ -18,17 +18,17 @@
 #include "report/report.h"
 
 #include "config.h"
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "libc/elsewhere.h"
-#include "libc/sandbox.h"
-#include "libc/warn.h"
+#include "system/sandbox.h"
+#include "system/warn.h"
 #include "pool/pool.h"
 #include "report/bell.h"
-#include "report/block.h"
+#include "report/outside_view.h"
 #include "report/crash.h"
-#include "report/first.h"
+#include "report/thread/main_thread.h"
 #include "report/journal.h"
-#include "report/life.h"
+#include "report/thread/thread_end.h"
 #include "report/log.h"
 #include "report/moment.h"
 #include "report/phase.h"
@@ -36,7 +36,7 @@
 #include "report/quiet.h"
 #include "report/record.h"
 #include "report/user.h"
-#include "report/worker.h"
+#include "report/thread/own_thread.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -91,9 +91,9 @@ static void serve(void)
 		if (atomic_load_explicit(&report_shared.is_confined, memory_order_relaxed) &&
 		        wait > CONFINED_WAIT_MS)
 			wait = CONFINED_WAIT_MS;
-		worker_rest(wait);
-		first_wait(&report_shared.bell, seen, wait);
-		if (first_has_ended()) {
+		own_thread_rest(wait);
+		main_thread_wait(&report_shared.bell, seen, wait);
+		if (main_thread_has_ended()) {
 			warn(FIRST_HAS_ENDED ": " NO_MORE);
 			return;
 		}
@@ -104,11 +104,11 @@ static void serve(void)
 
 static void *run(void *unused)
 {
-	bool is_private = worker_leave_files(strcmp(report.config->log, "stdout") == 0);
+	bool is_private = own_thread_leave_files(strcmp(report.config->log, "stdout") == 0);
 
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
-	life_know(&report.life);
+	thread_end_know(&report.life);
 	crash_know_thread();
 	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
 	 * briefly. */
@@ -124,13 +124,13 @@ static void *run(void *unused)
 	bell_ring(&report_shared.step);
 	serve();
 	/* [is_aside] relaxed: set before the bell was rung. */
-	if (atomic_load_explicit(&report_shared.is_aside, memory_order_relaxed) && !first_has_ended())
+	if (atomic_load_explicit(&report_shared.is_aside, memory_order_relaxed) && !main_thread_has_ended())
 		journal_pause();
 	else
 		journal_end();
 	report_set_out(PHASE_DONE);
 	bell_ring(&report_shared.step);
-	first_follow();
+	main_thread_follow();
 	return NULL;
 }
 
@@ -149,7 +149,7 @@ void report_begin(void)
 	int error;
 
 	journal_start_clock();
-	error = worker_start(run, report.stack_bytes);
+	error = own_thread_start(run, report.stack_bytes);
 	if (error == 0) {
 		if (report_wants_files(report.config) && (!report.is_child || report.is_hurried))
 			bell_await(&report_shared.step, 1, START_WAIT_MS);
@@ -168,7 +168,7 @@ static void know(const struct config *config, const struct report_host *host)
 	report.config = config;
 	report.pid = clock_pid();
 	journal_know(config, host);
-	block_know(config, host, &report_shared.phase);
+	outside_view_know(config, host, &report_shared.phase);
 	log_know_standard();
 }
 
@@ -200,7 +200,7 @@ static void hear_of_first_thread(void)
 
 static void know_first_thread(void)
 {
-	first_know();
+	main_thread_know();
 	moment_know();
 }
 
@@ -209,7 +209,7 @@ void report_start(const struct config *config, const struct report_host *host, b
 	know(config, host);
 	know_first_thread();
 	hear_of_first_thread();
-	report.stack_bytes = worker_stack_bytes();
+	report.stack_bytes = own_thread_stack_bytes();
 	journal_start_clock();
 	/* Also where there is nothing to say: what comes later is not for the standard error any more. */
 	if (report_wants_files(config) || warn_is_any())
@@ -235,7 +235,7 @@ void report_wait(const struct config *config, const struct report_host *host)
 	report_inert(config, host);
 	know_first_thread();
 	journal_reset(0);
-	report.stack_bytes = worker_stack_bytes();
+	report.stack_bytes = own_thread_stack_bytes();
 	report.is_waiting = true;
 }
 
@@ -257,16 +257,16 @@ void report_arrive(const struct report_host *host, pid_t parent)
 {
 	if (report.pid != clock_pid()) {
 		warn_fork_child();
-		block_fork_child(parent != 0 ? parent : getppid());
+		outside_view_fork_child(parent != 0 ? parent : getppid());
 		if (parent != 0)
 			know_first_thread();
 		else
-			first_forget();
+			main_thread_forget();
 		become_child(parent != 0 ? parent : getppid());
 	}
 	journal_know(report.config, host);
-	block_tell_host(host);
-	/* Of pthread_exit() in the first thread others cannot hear; first_wait() does. */
+	outside_view_tell_host(host);
+	/* Of pthread_exit() in the first thread others cannot hear; main_thread_wait() does. */
 	if (gettid() == report.pid)
 		hear_of_first_thread();
 	if (report.why != NULL)
@@ -353,7 +353,7 @@ void report_fork_child(void)
 	/* [all] relaxed: the child has one thread. */
 	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
 
-	block_fork_child(report.pid);
+	outside_view_fork_child(report.pid);
 	if (sandbox_is_tight())
 		report_set_out(PHASE_DONE);
 	if (phase == PHASE_DONE && atomic_load_explicit(&report_shared.is_aside, memory_order_relaxed))

@@ -2,9 +2,9 @@
 #include "report/summary.h"
 
 #include "config.h"
-#include "libc/clock.h"
-#include "libc/sandbox.h"
-#include "libc/self.h"
+#include "system/clock.h"
+#include "system/sandbox.h"
+#include "system/self.h"
 #include "pool/pool.h"
 #include "report/log.h"
 #include "report/quiet.h"

@@ -1,9 +1,9 @@
 /* `was_alone` is written by who forks, and read by that thread's child; the page by whoever may come. */
 #include "report/user.h"
 
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "libc/real.h"
-#include "libc/warn.h"
+#include "system/warn.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -5,7 +5,7 @@
 #include "stack/chunk.h"
 
 #include "libc/real.h"
-#include "libc/sandbox.h"
+#include "system/sandbox.h"
 
 #include <errno.h>
 #include <sys/mman.h>

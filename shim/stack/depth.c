@@ -27,13 +27,13 @@ void depth_attend(struct arena_class *class, int pagemap)
 	struct depth_watch *watch = &class->arena->watch;
 
 	watch->pagemap = pagemap;
-	/* [watch.thread] relaxed: only a thread that finds itself there goes on. */
+	/* [origins.thread] relaxed: only a thread that finds itself there goes on. */
 	atomic_store_explicit(&watch->thread, (uintptr_t)pthread_self(), memory_order_relaxed);
 }
 
 void depth_leave(struct arena_class *class)
 {
-	/* [watch.thread] relaxed: as in depth_attend. */
+	/* [origins.thread] relaxed: as in depth_attend. */
 	atomic_store_explicit(&class->arena->watch.thread, 0, memory_order_relaxed);
 }
 
@@ -167,7 +167,7 @@ void depth_note(const struct arena_place *place)
 	struct arena_chunk *chunk;
 	int saved = errno;
 
-	/* [watch.thread] relaxed: as in depth_attend. */
+	/* [origins.thread] relaxed: as in depth_attend. */
 	if (atomic_load_explicit(&watch->thread, memory_order_relaxed) != (uintptr_t)pthread_self())
 		return;
 	chunk = arena_chunk_at(place->class->arena, place->base);

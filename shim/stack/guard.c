@@ -1,9 +1,9 @@
 /* Setting up guard pages, and taking them down. */
 #include "stack/guard.h"
 
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "libc/real.h"
-#include "libc/sandbox.h"
+#include "system/sandbox.h"
 #include "stack/poison.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
  */
 #include "stack/orphans.h"
 
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "libc/real.h"
 #include "stack/holes.h"
 
@@ -92,7 +92,7 @@ void arena_fork_child(struct arena *arena)
 {
 	int saved = errno;
 
-	/* [watch.thread] relaxed: the watcher is not here, and another thread may come to have its name. */
+	/* [origins.thread] relaxed: the watcher is not here, and another thread may come to have its name. */
 	if (atomic_load_explicit(&arena->watch.thread, memory_order_relaxed) != 0)
 		atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
 	for (unsigned i = 0; i < ARENA_CLASSES; i++) {

@@ -6,7 +6,7 @@
  */
 #include "stack/poison.h"
 
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "libc/real.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 
 #include "config.h"
 #include "fuzz.h"
-#include "libc/warn.h"
+#include "system/warn.h"
 #include "report/path.h"
 #include "stack/guard.h"
 

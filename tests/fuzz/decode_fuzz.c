@@ -13,7 +13,7 @@
  * A function that reads the bytes that the patch overwrites, or how it is traced, or the time, is compared
  * up to there.
  *
- * The same bytes are also read as QEMU's functions are (host/qemu_code.h): where an ending is found, a jump has room.
+ * The same bytes are also read as QEMU's functions are (adapter/qemu_code.h): where an ending is found, a jump has room.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -22,7 +22,7 @@
 #include <Zydis/Zydis.h>
 
 #include "fuzz.h"
-#include "host/qemu_code.h"
+#include "adapter/qemu_code.h"
 #include "patch/decode.h"
 #include "sandbox.h"
 

@@ -15,13 +15,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "book.h"
+#include "log/book.h"
 #include "copool.h"
-#include "figure.h"
-#include "origins.h"
-#include "page.h"
+#include "draw/figure.h"
+#include "log/origins.h"
+#include "draw/page.h"
 #include "report/record.h"
-#include "series.h"
+#include "log/series.h"
 
 struct text {
 	char bytes[1 << 16];

@@ -51,7 +51,7 @@ static uint32_t pool_count, thread_count, phase, words[6];
 
 struct record_block copool_block __attribute__((visibility("hidden")));
 
-/* As the shim's: see shim/report/block.c. */
+/* As the shim's: see shim/report/outside_view.c. */
 __asm__(".pushsection .note.copool, \"a\", %note\n"
         ".balign 4\n"
         ".long 7, 8, 1\n"

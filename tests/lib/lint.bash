@@ -72,41 +72,59 @@ lint_headers() {
 	for header in $(lint_sources "$1" shim tools | grep '\.h$'); do
 		for compiler in gcc clang; do
 			(cd "$1" && echo "#include \"$header\"" | $compiler -std=gnu11 -D_GNU_SOURCE -Wall -Wextra \
-				-Wshadow -Wundef -Werror -I. -Ishim -fsyntax-only -x c -) 2>&1
+				-Wshadow -Wundef -Werror -I. -Ishim -Itools/copool -fsyntax-only -x c -) 2>&1
 		done
 	done | nothing
 }
 
-# lint_includes ROOT: the stairs libc, config < pool, stack, patch < host, report < shim.c; never sideways.
+# included FILE: what it includes in quotation marks.
+included() {
+	sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$1"
+}
+
+# room PATH: the folder that it is in; a file without one is a room of its own.
+room() {
+	case $1 in */*) echo "${1%%/*}" ;; *) echo "${1%.*}" ;; esac
+}
+
+# lint_includes ROOT: the shim's stairs system < libc < config, tables < pool, stack, patch < adapter, report < shim.c;
+# never sideways.
 lint_includes() {
 	local file include from to
 	for file in $(lint_sources "$1" shim); do
-		from=${file#shim/}
-		case $from in */*) from=${from%%/*} ;; *) from=${from%.*} ;; esac
-		sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$1/$file" | while read -r include; do
-			to=$include
-			case $to in */*) to=${to%%/*} ;; *) to=${to%.*} ;; esac
-			case $from:$to in
-			libc:libc | config:config | config:libc) ;;
-			pool:pool | stack:stack | patch:patch | pool:libc | stack:libc | patch:libc) ;;
-			host:host | report:report) ;;
-			host:libc | host:config | host:pool | host:stack | host:patch) ;;
-			report:libc | report:config | report:pool | report:stack | report:patch) ;;
-			shim:* | exports:*) ;;
-			*) echo "$file includes $include" ;;
-			esac
-			[[ $from:$include != host:host/@(qemu|stacks|named).h || $file == "shim/${include%.h}.c" ]] ||
-				echo "$file includes another host's $include"
+		from=$(room "${file#shim/}")
+		for include in $(included "$1/$file"); do
+			to=$(room "$include")
+			[[ $from == "$to" || $from =~ ^(shim|exports)$ || $from:$to == libc:system ||
+				$from:$to =~ ^(config|tables|pool|stack|patch|adapter|report):(system|libc)$ ||
+				$from:$to =~ ^(adapter|report):(config|tables|pool|stack|patch)$ ]] || echo "$file includes $include"
+			[[ $from:$include != adapter:adapter/@(qemu|stacks|named).h || $file == "shim/${include%.h}.c" ]] ||
+				echo "$file includes another adapter's $include"
+		done
+	done | nothing
+}
+
+# lint_tool_stairs ROOT: those of `copool`: run, log < compare < judge < process < advise, draw, show, top.
+lint_tool_stairs() {
+	local file include from to
+	for file in $(lint_sources "$1" tools/copool); do
+		from=$(room "${file#tools/copool/}")
+		for include in $(included "$1/$file"); do
+			to=$(room "$include")
+			[[ $from == "$to" || $to =~ ^(report|copool|clean|amount)$ || $from:$to =~ ^compare:(run|log)$ ||
+				$from:$to =~ ^judge:(log|compare)$ || $from:$to =~ ^process:(run|log|judge)$ ||
+				$from:$to =~ ^(advise|draw|show|top):(log|judge|process)$ ]] || echo "$file includes $include"
 		done
 	done | nothing
 }
 
 lint_own_header_first() {
 	local file own first
-	for file in $(lint_sources "$1" shim | grep '\.c$'); do
+	for file in $(lint_sources "$1" shim tools/copool | grep '\.c$'); do
 		own=${file#shim/}
+		own=${own#tools/copool/}
 		own=${own%.c}.h
-		[[ -e $1/shim/$own ]] || continue
+		[[ -e ${1}/${file%.c}.h ]] || continue
 		first=$(sed -n 's/^#include *//p' "$1/$file" | head -n 1)
 		[[ $first == "\"$own\"" ]] || echo "$file includes $first before \"$own\""
 	done | nothing
@@ -115,7 +133,7 @@ lint_own_header_first() {
 lint_tools_include() {
 	local file
 	for file in $(lint_sources "$1" tools); do
-		grep -Hn '#include "' "$1/$file" | grep '"\(config\|libc\|pool\|stack\|patch\|host\|report\|shim\)[/.]' |
+		grep -Hn '#include "' "$1/$file" | grep '"\(config\|system\|libc\|tables\|pool\|stack\|patch\|adapter\|report\|shim\)[/.]' |
 			grep -v '"report/record\.h"'
 	done | nothing
 }
@@ -131,16 +149,16 @@ door() {
 lint_doors() {
 	{
 		door "$1" '\b(secure_)?getenv\s*\(|\benviron\b' 'shim/config\.c' shim
-		door "$1" '\bdlv?sym\s*\(' 'shim/(libc/real|patch/instruction|report/origin)\.c' shim
+		door "$1" '\bdlv?sym\s*\(' 'shim/(libc/real|patch/instruction|report/origins/unwind)\.c' shim
 		door "$1" '\b(__thread|_Thread_local|thread_local)\b' 'shim/pool/thread\.[ch]' shim
 		door "$1" '\bpthread_create\s*\(' 'shim/report/.*' shim
 		door "$1" '\b(_*constructor_*|_*destructor_*)\b' 'shim/shim\.c' shim
-		door "$1" '\b(unw_|_Unwind_)' 'shim/report/origin\.c' shim
-		door "$1" '\breal_mprotect\s*\(' 'shim/(libc|patch|stack)/.*|shim/host/(mappings|observe|stacks)\.c' shim
+		door "$1" '\b(unw_|_Unwind_)' 'shim/report/origins/unwind\.c' shim
+		door "$1" '\breal_mprotect\s*\(' 'shim/(libc|patch|stack)/.*|shim/adapter/(mappings|observe|stacks)\.c' shim
 		door "$1" '(?<!->)(?<!\.)\b(mmap|mmap64|munmap|mprotect|madvise|mremap)\s*\(' \
 			'shim/libc/real\.[ch]|shim/exports\.c' shim
 		door "$1" '(?<!->)(?<!\.)\b(_?exit|_Exit|quick_exit|abort|assert)\s*\(' 'none' shim
-		door "$1" '\b(__atomic_|__sync_|atomic_\w+\s*\(|_Atomic\b)' 'shim/host/(mappings|sites)\.[ch]' shim/host
+		door "$1" '\b(__atomic_|__sync_|atomic_\w+\s*\(|_Atomic\b)' 'shim/adapter/(mappings|sites)\.[ch]' shim/adapter
 	} | nothing
 }
 
@@ -181,7 +199,7 @@ lint_write_xor_execute() {
 	done | nothing
 }
 
-# The parts beneath the hosts know no program by name, not even in a comment.
+# The parts beneath the adapters know no program by name, not even in a comment.
 lint_names_no_program() {
 	(cd "$1" && grep -rniE '\b(qemu|php)' shim/pool shim/stack shim/patch) | nothing
 }
@@ -210,7 +228,8 @@ lint_listed() {
 			shim/*) name=${file#shim/} ;;
 			tests/unit/*_test.c | tests/fuzz/*.c) name=$(basename "$file" .c) ;;
 			tests/*.bats) name=$(basename "$file" .bats) ;;
-			tools/* | tests/guests/*) name=${file##*/} ;;
+			tools/copool/*) name=${file#tools/copool/} ;;
+			tests/guests/*) name=${file##*/} ;;
 			*) continue ;;
 			esac
 			tr -s ' \t' '\n' <"$1/Makefile" | grep -qxF -- "$name" || echo "$file is not in the Makefile"

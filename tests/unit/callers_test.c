@@ -1,5 +1,5 @@
 /* The table of call stacks: each once, bounded, counted; and fork. */
-#include "report/callers.h"
+#include "report/origins/callers.h"
 
 #include "tap.h"
 

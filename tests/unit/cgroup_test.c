@@ -1,5 +1,5 @@
 /* The files of a memory control group, in a folder that stands for the root. */
-#include "libc/cgroup.h"
+#include "system/cgroup.h"
 
 #include "fake_root.h"
 

@@ -1,10 +1,10 @@
 /* What a pool of stacks hands out: never one that the program has in its hands, whatever lies in the pool. */
-#include "host/classes.h"
+#include "adapter/classes.h"
 
 #include <sys/mman.h>
 
-#include "host/request.h"
-#include "host/sites.h"
+#include "adapter/request.h"
+#include "adapter/sites.h"
 #include "pool/pool.h"
 #include "tap.h"
 

@@ -1,7 +1,7 @@
 /* The settings: what each value comes to, and what is said of bad ones. */
 #include "config.h"
 
-#include "libc/warn.h"
+#include "system/warn.h"
 #include "stack/guard.h"
 #include "tap.h"
 

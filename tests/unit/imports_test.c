@@ -1,7 +1,7 @@
 /* Which function an address lies in, and which functions of others it calls by name. */
 #include "patch/imports.h"
 
-#include "host/program.h"
+#include "adapter/program.h"
 #include "tap.h"
 
 #include <dlfcn.h>

@@ -3,7 +3,7 @@
 #include "report/journal.h"
 
 #include "config.h"
-#include "libc/clock.h"
+#include "system/clock.h"
 #include "pool/pool.h"
 #include "report/report.h"
 #include "tap.h"
@@ -22,7 +22,7 @@ static struct pool pool;
 static uint64_t now_s = 1000000;
 static long now_ms, late_ms; /* beyond; and how much later it is as soon as the clock has been asked once */
 
-/* All of libc/clock.h, so that its own is not linked. */
+/* All of system/clock.h, so that its own is not linked. */
 struct timespec clock_now(void)
 {
 	return (struct timespec){(time_t)now_s, 0};

@@ -1,9 +1,9 @@
 /* Waiting for a known allocator: this program has one, which is called what perl's Coro calls its own. */
-#include "host/late.h"
+#include "adapter/late.h"
 
-#include "host/sites.h"
+#include "adapter/sites.h"
 #include "libc/elsewhere.h"
-#include "libc/self.h"
+#include "system/self.h"
 #include "tap.h"
 
 #include <errno.h>

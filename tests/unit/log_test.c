@@ -1,7 +1,7 @@
 /* The log's file: which one it is, what must not be written to, and what is lost when it cannot be. */
 #include "report/log.h"
 
-#include "libc/self.h"
+#include "system/self.h"
 #include "tap.h"
 
 #include <errno.h>

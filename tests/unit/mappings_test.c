@@ -1,6 +1,6 @@
 /* What a program does to ranges that touch the arena: states, releases, neighbours, and threads that race. */
-#include "host/mappings.h"
-#include "host/placing.h"
+#include "adapter/mappings.h"
+#include "adapter/placing.h"
 #include "stack/orphans.h"
 
 #include "tap.h"

@@ -1,5 +1,5 @@
 /* What copool would have saved, on counts that never were. */
-#include "outlook.h"
+#include "judge/outlook.h"
 
 #include "tap.h"
 

@@ -2,7 +2,7 @@
 #include "report/line.h"
 
 #include "config.h"
-#include "libc/self.h"
+#include "system/self.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
 #include "report/report.h"

@@ -3,7 +3,7 @@
 #include "report/report.h"
 
 #include "config.h"
-#include "libc/warn.h"
+#include "system/warn.h"
 #include "pool/pool.h"
 #include "tap.h"
 

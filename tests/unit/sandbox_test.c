@@ -1,5 +1,5 @@
 /* Which filters would kill for the shim's own calls. Each is looked at in a child, for the answer stays. */
-#include "libc/sandbox.h"
+#include "system/sandbox.h"
 
 #include "tap.h"
 

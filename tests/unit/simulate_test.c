@@ -1,5 +1,5 @@
 /* The replay: its arithmetic, and that it does what the pool's own depot and trimming do. */
-#include "simulate.h"
+#include "judge/simulate.h"
 
 #include "pool/depot.h"
 #include "pool/trim.h"

@@ -1,7 +1,7 @@
 /* Call sites: what is learned, and what ends it. Nothing is mapped: addresses are numbers. */
-#include "host/sites.h"
+#include "adapter/sites.h"
 
-#include "libc/warn.h"
+#include "system/warn.h"
 #include "tap.h"
 
 #include <pthread.h>

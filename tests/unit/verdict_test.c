@@ -1,5 +1,5 @@
 /* Whether the pool helps: the rules, on runs that never were. */
-#include "verdict.h"
+#include "compare/verdict.h"
 
 #include "tap.h"
 

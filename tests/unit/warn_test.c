@@ -1,5 +1,5 @@
 /* The queue of warnings: nothing gets lost but when it is full, and nothing comes twice. */
-#include "libc/warn.h"
+#include "system/warn.h"
 
 #include "tap.h"
 

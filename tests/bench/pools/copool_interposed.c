@@ -7,7 +7,7 @@
 
 #include "patch/decode.h"
 #include "patch/patch.h"
-#include "pool/front.h"
+#include "pool/entry_x86.h"
 
 #include <stdlib.h>
 
@@ -71,18 +71,18 @@ static void *take_slowly(void *first, void *second, struct cache *cache, int64_t
 
 static int plan(const struct symbol *take, const struct symbol *put)
 {
-	const struct front_arming arming = {.slow = (const void *)take_slowly};
-	const struct front_place ended = {
+	const struct entry_arming arming = {.slow = (const void *)take_slowly};
+	const struct entry_place ended = {
 	        pools_interposed_end, (unsigned)(pools_interposed_on - pools_interposed_end), RBX};
 	struct patch_place place = {.at = (size_t)(pools_interposed_end - (const uint8_t *)put->address),
 	        .goes_on = (uintptr_t)pools_interposed_on};
-	uint8_t code[FRONT_BYTES];
-	size_t bytes = front_get(code, OBJECTS, &arming);
+	uint8_t code[ENTRY_BYTES];
+	size_t bytes = entry_get(code, OBJECTS, &arming);
 	int error = bytes == 0 ? -1 : patch_plan_code(&patches, "take", take, code, bytes, &original_take);
 
 	if (error != 0)
 		return error;
-	bytes = front_put(code, &pool, OBJECTS, &ended, place.exit, &place.exits);
+	bytes = entry_put(code, &pool, OBJECTS, &ended, place.exit, &place.exits);
 	return patch_plan_inside(&patches, "put", put, &place, code, bytes);
 }
 

@@ -1,0 +1,335 @@
+/* `classes` is written by classes_init, but for its classes: each by who adds it. */
+#include "adapter/classes.h"
+
+#include "adapter/contexts.h"
+#include "adapter/program.h"
+#include "adapter/request.h"
+#include "adapter/sites.h"
+#include "adapter/unload.h"
+#include "libc/elsewhere.h"
+#include "system/sandbox.h"
+#include "system/warn.h"
+#include "pool/pool.h"
+#include "tables/roster.h"
+#include "pool/tally.h"
+#include "stack/reclaim.h"
+#include "stack/roots.h"
+#include "stack/trust.h"
+
+#include <sys/mman.h>
+
+enum { WARM_LINES = 8, LINE_BYTES = 64 };
+
+#define GONE UINT64_MAX
+
+struct stack_class {
+	struct request request;
+	struct arena_class *slots;
+	struct pool pool;
+	struct pool_kind kind;
+	struct trust trust;
+	struct roots roots;   /* of stacks that are zeroed for want of knowledge */
+	bool is_pooled_above; /* see sites_is_pooled: the pool only counts, as long as that is so */
+	/* The call is in the object `object` (program_object), if it is what it was when unload_now() was `seen`. */
+	uint64_t object;
+	_Atomic uint64_t seen; /* GONE: it is not any more, and nothing else is asked of this class */
+	char name[REQUEST_NAME_BYTES];
+};
+
+static struct {
+	struct arena *arena;
+	unsigned max_batches;
+	struct stack_class class[POOL_MAX];
+	struct roster started;
+} classes;
+
+static struct stack_class *class_of(const struct arena_class *slots)
+{
+	return &classes.class[slots - classes.arena->class];
+}
+
+/* Its call is not what was learned. */
+static void unlearn(const struct stack_class *class)
+{
+	sites_spoil(class->request.caller, request_site_bytes(&class->request));
+}
+
+/* Whether a slot was treated in its last use as learned ones are. */
+static bool has_been_guarded(const struct slot *slot)
+{
+	return !slot->is_guard_old && !slot->is_sealed;
+}
+
+/* It was made, or came out of the pool, and is neither idle nor given to `destroy`. */
+static void note_end(const struct arena_place *place)
+{
+	struct stack_class *class = class_of(place->class);
+
+	roots_end(&class->roots);
+	if (class->request.is_learned && class->slots->is_reserved)
+		unlearn(class);
+	tally_gone(&class->pool, (void *)place->base);
+}
+
+void classes_init(struct arena *arena, unsigned max_batches)
+{
+	classes.arena = arena;
+	classes.max_batches = max_batches;
+	arena->note_end = note_end;
+}
+
+/* Memory maps that an idle stack takes. Its addresses are the arena's, which has a bound on them of its own.
+ */
+static unsigned object_maps(void)
+{
+	return classes.arena->means == GUARD_MPROTECT ? POOL_OBJECT_MAPS : 0;
+}
+
+unsigned classes_cap_bearable(void)
+{
+	return pool_cap_bearable(object_maps(), 0);
+}
+
+static bool only_counts(const struct stack_class *class)
+{
+	return class->is_pooled_above && sites_are_pooled_above();
+}
+
+static void *make(void *owner)
+{
+	struct stack_class *class = owner;
+	struct arena_place place;
+	void *stack = arena_make(class->slots);
+
+	/* In no pool, and in nobody's hands: see hand_out. */
+	if (stack != NULL && arena_find(classes.arena, stack, &place))
+		slot_move(place.slot, SLOT_LIVE, SLOT_FRESH);
+	return stack;
+}
+
+static void destroy(void *owner, void *stack)
+{
+	struct arena_place place;
+
+	(void)owner;
+	if (arena_find(classes.arena, stack, &place)) {
+		depth_note(&place);
+		arena_discard(&place);
+	}
+}
+
+/* Not with every destroy: a program that overflows its pool would pay for it on its own path. */
+static void given_back(void *owner, void *stack)
+{
+	struct arena_place place;
+
+	(void)owner;
+	if (arena_find(classes.arena, stack, &place))
+		arena_reclaim(&place);
+}
+
+/* [class.seen] relaxed: who finds it old looks himself. */
+static void see(struct stack_class *class, uint64_t now)
+{
+	atomic_store_explicit(&class->seen, now, memory_order_relaxed);
+}
+
+/* Something was unloaded. What another library does where the class's was is another class's: nothing is known of it. */
+static bool is_still_there(struct stack_class *class, uint64_t seen, uint64_t now)
+{
+	bool is_there = seen != GONE && program_object(class->request.caller) == class->object;
+
+	if (!is_there)
+		see(class, GONE);
+	else if (unload_is_settled(now))
+		see(class, now);
+	return is_there;
+}
+
+static struct stack_class *find_class(const struct request *request)
+{
+	unsigned started = roster_count(&classes.started);
+	uint64_t now = unload_now(), seen;
+
+	for (unsigned i = 0; i < started; i++) {
+		if (!request_is_alike(&classes.class[i].request, request))
+			continue;
+		/* [class.seen] relaxed: as in see. */
+		seen = atomic_load_explicit(&classes.class[i].seen, memory_order_relaxed);
+		if (__builtin_expect(seen == now, 1) || is_still_there(&classes.class[i], seen, now))
+			return &classes.class[i];
+	}
+	return NULL;
+}
+
+static void start_class(struct stack_class *class, unsigned number, const struct request *request)
+{
+	size_t site_bytes = request_site_bytes(request);
+	uint64_t now = unload_now();
+
+	class->request = *request;
+	class->object = program_object(request->caller);
+	see(class, unload_is_settled(now) ? now : 0);
+	class->is_pooled_above = sites_is_pooled(request->caller, site_bytes);
+	if (request_may_be_proven(request) && request->protection != PROT_NONE)
+		contexts_learn(&class->roots, request->caller);
+	class->slots = arena_class_start(classes.arena, number, request->bytes, request->protection);
+	class->slots->is_guard_kept = sites_is_guard_kept(request->caller, site_bytes);
+	class->slots->is_guarded_at_once = sites_is_guarded(request->caller, site_bytes);
+	class->trust.is_sure = class->slots->is_guarded_at_once || request->protection == PROT_NONE;
+	request_name(request, class->name);
+	class->kind = (struct pool_kind){
+	        .name = class->name,
+	        .make = make,
+	        .destroy = destroy,
+	        .given_back = given_back,
+	        .make_calls = 1,
+	        .destroy_calls = 1,
+	        .object_maps = object_maps(),
+	        .maps_saved = &class->slots->guards,
+	        .stacks = class->slots,
+	        .is_part = class->is_pooled_above,
+	};
+}
+
+/* A class for such requests; NULL when there are too many, or another thread is adding one. */
+static struct stack_class *add_class(const struct request *request)
+{
+	struct stack_class *class;
+	unsigned number;
+
+	if (sandbox_is_tight() || !roster_begin(&classes.started))
+		return NULL;
+	number = roster_count(&classes.started);
+	class = find_class(request);
+	if (class == NULL && number == POOL_MAX)
+		warn_once("there are more than %d kinds of stacks, by size and call site: those that come "
+		          "later "
+		          "are not pooled",
+		        POOL_MAX);
+	if (class == NULL && number < POOL_MAX) {
+		start_class(&classes.class[number], number, request);
+		if (pool_start(&classes.class[number].pool, &classes.class[number].kind,
+		            &classes.class[number], classes.max_batches) >= 0)
+			class = &classes.class[number++];
+	}
+	roster_end(&classes.started, number);
+	return class;
+}
+
+struct adding {
+	const struct request *request;
+	struct stack_class *class;
+};
+
+static void add(void *argument)
+{
+	struct adding *adding = argument;
+
+	adding->class = add_class(adding->request);
+}
+
+/* What goes into a class's name, and into its pool, is more than a coroutine's stack may have room for. */
+static struct stack_class *add_elsewhere(const struct request *request)
+{
+	struct adding adding = {.request = request};
+
+	elsewhere_run(add, &adding);
+	return adding.class;
+}
+
+/* The program is about to write the top of the stack, which is cold where many are alive: all of it at once.
+ */
+static void warm_up(const char *stack, size_t bytes)
+{
+	for (unsigned line = 1; line <= WARM_LINES; line++)
+		__builtin_prefetch(stack + bytes - line * LINE_BYTES, 1);
+}
+
+/*
+ * Takes a slot out of the pool for use; false when it cannot be what the request wants. One that the program has in
+ * its hands is not handed out a second time, however it got into the pool: threads that share one thread-local
+ * storage, by clone() without CLONE_SETTLS, share a cache, and may spoil it.
+ */
+static bool hand_out(struct stack_class *class, void *stack)
+{
+	struct arena_place place;
+	bool idle, ready;
+
+	/* First of all ours: it may be that the program has mapped something over an idle slot. */
+	if (!arena_find(classes.arena, stack, &place))
+		return false;
+	idle = slot_move(place.slot, SLOT_IDLE, SLOT_BUSY);
+	if (!idle && !slot_move(place.slot, SLOT_FRESH, SLOT_BUSY))
+		return false;
+	arena_seal(&place);
+	ready = arena_ready(&place);
+	if (ready && class->request.is_clean && !roots_are_proven(&class->roots)) {
+		ready = (idle ? arena_renew(&place) : place.slot->is_sealed ? 0 : arena_unguard(&place)) == 0;
+	} else if (ready) {
+		if (class->request.is_clean)
+			roots_clear(&class->roots, &place);
+		ready = trust_hand_out(&class->trust, &place, thread_self);
+	}
+	slot_settle(place.slot, ready ? SLOT_LIVE : SLOT_IDLE);
+	return ready;
+}
+
+/* A stack of the class; from the arena, where the pool has none that can be handed out. */
+static void *take_stack(struct stack_class *class)
+{
+	void *stack =
+	        only_counts(class) ? pool_make(&class->pool) : pool_get(&class->pool, class->pool.index);
+
+	for (unsigned tries = 0; stack != NULL && !hand_out(class, stack); tries++) {
+		pool_destroy(&class->pool, stack);
+		stack = tries == 0 ? pool_make(&class->pool) : NULL;
+	}
+	return stack;
+}
+
+void *classes_get(struct request *request)
+{
+	struct stack_class *class = find_class(request);
+	void *stack;
+
+	if ((class == NULL || class->request.is_learned) && !request_is_stack(request))
+		return NULL;
+	if (class == NULL)
+		class = add_elsewhere(request);
+	if (class == NULL)
+		return NULL;
+	stack = take_stack(class);
+	if (stack != NULL)
+		warm_up(stack, request->bytes - arena_upper(class->slots));
+	else if (arena_is_refused(classes.arena))
+		warn_once("the system had no room for another stack of %zu bytes: when that happens, the "
+		          "program maps its stacks itself, and they are not pooled",
+		        request->bytes);
+	return stack;
+}
+
+void classes_put(const struct arena_place *place)
+{
+	struct stack_class *class = class_of(place->class);
+
+	if (class->request.is_clean && !has_been_guarded(place->slot))
+		unlearn(class);
+	if (class->roots.high != 0)
+		roots_note_return(&class->roots, place);
+	trust_note_return(&class->trust, place->slot);
+	if (only_counts(class))
+		pool_destroy(&class->pool, (void *)place->base);
+	else
+		pool_put(&class->pool, class->pool.index, (void *)place->base);
+}
+
+void classes_count_saved(const struct arena_class *slots)
+{
+	pool_count_saved(class_of(slots)->pool.index);
+}
+
+void classes_fork_child(void)
+{
+	roster_fork_child(&classes.started);
+}

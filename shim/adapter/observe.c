@@ -1,0 +1,236 @@
+/*
+ * Stacks are told by their lowest addresses, which a table holds from mmap to munmap. A stack that goes in
+ * another way (as a part of a larger range, or under a fixed mapping) is counted as gone when its address is
+ * mapped again. `observe` is written by observe_start, but for its classes.
+ */
+#include "adapter/observe.h"
+
+#include "adapter/request.h"
+#include "adapter/sites.h"
+#include "libc/elsewhere.h"
+#include "libc/real.h"
+#include "tables/handles.h"
+#include "tables/roster.h"
+#include "pool/tally.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+/* Added to the number of a stack's class when its low end has become a guard page. */
+enum { GUARDED = 64 };
+
+_Static_assert((int)POOL_MAX <= (int)GUARDED, "a class and its mark must not mix");
+
+struct observed_class {
+	struct request request;
+	struct pool pool;
+	struct pool_kind kind;
+	char name[REQUEST_NAME_BYTES];
+};
+
+static struct {
+	struct roster attached;  /* holds one entry, the table, once it is ready */
+	struct handles *present; /* the stacks that exist; numbers are those of their classes */
+	struct observed_class class[POOL_MAX];
+	struct roster classes;
+} observe;
+
+static bool is_on(void)
+{
+	return roster_count(&observe.attached) > 0;
+}
+
+int observe_start(void)
+{
+	observe.present = handles_make();
+	return observe.present != NULL ? 0 : -ENOMEM;
+}
+
+void observe_open(void)
+{
+	roster_end(&observe.attached, 1);
+}
+
+void observe_fork_child(void)
+{
+	roster_fork_child(&observe.classes);
+}
+
+static int find_class(const struct request *request)
+{
+	int classes = (int)roster_count(&observe.classes);
+
+	for (int i = 0; i < classes; i++) {
+		if (request_is_alike(&observe.class[i].request, request))
+			return i;
+	}
+	return -1;
+}
+
+/* A class for such requests; -1 when there are too many, or another thread is adding one. */
+static int add_class(const struct request *request)
+{
+	struct observed_class *class;
+	int number, classes;
+
+	if (!roster_begin(&observe.classes))
+		return -1;
+	classes = (int)roster_count(&observe.classes);
+	number = find_class(request);
+	if (number < 0 && classes < POOL_MAX) {
+		class = &observe.class[classes];
+		class->request = *request;
+		request_name(request, class->name);
+		class->kind = (struct pool_kind){.name = class->name,
+		        .is_observed = true,
+		        .is_part = sites_is_pooled(request->caller, request_site_bytes(request))};
+		if (pool_start(&class->pool, &class->kind, NULL, 0) >= 0)
+			number = classes++;
+	}
+	roster_end(&observe.classes, (unsigned)classes);
+	return number;
+}
+
+struct adding {
+	const struct request *request;
+	int number;
+};
+
+static void add(void *argument)
+{
+	struct adding *adding = argument;
+
+	adding->number = add_class(adding->request);
+}
+
+/* On a stack of ours: see adapter/classes.c. */
+static int add_elsewhere(const struct request *request)
+{
+	struct adding adding = {request, -1};
+
+	elsewhere_run(add, &adding);
+	return adding.number;
+}
+
+/* Takes what is at the address out of the table; its number, or HANDLES_ABSENT. */
+static int take(const void *address)
+{
+	int number = handles_find(observe.present, address);
+
+	if (number != HANDLES_ABSENT)
+		handles_remove(observe.present, address);
+	return number;
+}
+
+/* A stack that was taken out of the table is no more. */
+static void count_end(void *stack, int number)
+{
+	struct observed_class *class;
+
+	if (number == HANDLES_ABSENT)
+		return;
+	class = &observe.class[number % GUARDED];
+	if (class->request.is_clean && number < GUARDED)
+		sites_spoil(class->request.caller, request_site_bytes(&class->request));
+	tally_gone(&class->pool, stack);
+}
+
+/* Nothing became of it after all. */
+static void put_back(const void *address, int number)
+{
+	if (number != HANDLES_ABSENT)
+		handles_add(observe.present, address, (unsigned)number);
+}
+
+static void note_mapping(struct request *request, void *mapped)
+{
+	/* What is opened later is not told by its lowest address. */
+	int number, mark = request->protection == PROT_NONE ? GUARDED : 0;
+
+	if (!request_is_stack(request)) {
+		sites_note_mapping(request->caller, mapped, request_site_bytes(request));
+		return;
+	}
+	number = find_class(request);
+	if (number < 0)
+		number = add_elsewhere(request);
+	/* What the table has no room for is not counted, as its end could not be. */
+	if (number < 0 || !handles_add(observe.present, mapped, (unsigned)(number + mark)))
+		return;
+	tally_made(&observe.class[number].pool, mapped);
+	tally_create(&observe.class[number].pool);
+}
+
+void *observe_mmap(
+        void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller)
+{
+	void *mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+	int saved = errno;
+
+	if (mapped == MAP_FAILED || !is_on())
+		return mapped;
+	count_end(mapped, take(mapped));
+	if (request_is_candidate(address, bytes, protection, flags)) {
+		struct request request = {request_pages(bytes), protection, flags, caller, false, false};
+
+		note_mapping(&request, mapped);
+	}
+	errno = saved;
+	return mapped;
+}
+
+int observe_munmap(void *address, size_t bytes)
+{
+	int number = HANDLES_ABSENT, result;
+
+	/* Before: another thread may be given the same address at once. */
+	if (is_on()) {
+		sites_note_end(address);
+		number = take(address);
+	}
+	result = real_munmap(address, bytes);
+	if (result == 0)
+		count_end(address, number);
+	else
+		put_back(address, number);
+	return result;
+}
+
+void observe_guard(const void *address)
+{
+	int number = HANDLES_ABSENT;
+
+	if (is_on()) {
+		sites_note_guard(address);
+		number = take(address);
+	}
+	if (number != HANDLES_ABSENT)
+		put_back(address, number | GUARDED);
+}
+
+int observe_mprotect(void *address, size_t bytes, int protection)
+{
+	int result = real_mprotect(address, bytes, protection);
+
+	if (result != 0 || !is_on())
+		return result;
+	if (protection != PROT_NONE) {
+		sites_note_open(address, bytes, protection);
+		return result;
+	}
+	observe_guard(address);
+	return result;
+}
+
+void *observe_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
+{
+	int number = is_on() ? take(address) : HANDLES_ABSENT;
+	void *moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
+
+	if (moved == MAP_FAILED)
+		put_back(address, number);
+	else
+		count_end(address, number);
+	return moved;
+}

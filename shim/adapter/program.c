@@ -1,0 +1,114 @@
+/* Looks at the loader's list of objects. */
+#include "adapter/program.h"
+
+#include "adapter/adapter.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The loader's entry of the object that `address` lies in, or NULL. */
+static struct link_map *object_of(const void *address)
+{
+	struct link_map *map = NULL;
+	Dl_info info;
+
+	return dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 ? map : NULL;
+}
+
+bool program_is_starting(void)
+{
+	struct link_map *own = object_of(program_is_starting), *libc = object_of(exit), *map;
+
+	/*
+	 * The list begins with the program and what is preloaded, then comes what these need, libc among it;
+	 * what is loaded later is appended.
+	 */
+	for (map = own; map != NULL; map = map->l_next) {
+		if (map == libc)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where an object's headers are: at its beginning. Where its segments lie apart (PHP's from 8.5 on), glibc 2.43 finds the
+ * one segment that was asked for, and most often the object begins at its bias.
+ */
+static const Elf64_Ehdr *header_of(const struct dl_find_object *object)
+{
+	void *begin = (void *)object->dlfo_link_map->l_addr;
+	struct dl_find_object first;
+
+	if (object->dlfo_map_start != begin && _dl_find_object(begin, &first) == 0 &&
+	        first.dlfo_link_map == object->dlfo_link_map)
+		return begin;
+	return object->dlfo_map_start;
+}
+
+bool program_find_image(const void *address, struct elf_image *image)
+{
+	struct dl_find_object object;
+	const Elf64_Ehdr *header;
+
+	if (_dl_find_object((void *)address, &object) != 0)
+		return false;
+	header = header_of(&object);
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+		return false;
+	*image = (struct elf_image){.bias = object.dlfo_link_map->l_addr};
+	image->headers = (const Elf64_Phdr *)((uintptr_t)header + header->e_phoff);
+	image->count = header->e_phnum;
+	return true;
+}
+
+bool program_stays(const void *address)
+{
+	struct dl_find_object own, libc, found;
+	const struct link_map *map;
+
+	if (_dl_find_object((void *)program_stays, &own) != 0 || _dl_find_object((void *)exit, &libc) != 0 ||
+	        _dl_find_object((void *)address, &found) != 0)
+		return false;
+	/* This part of the list is as it was before anything ran: see program_is_starting. */
+	for (map = own.dlfo_link_map; map != NULL && map->l_prev != NULL; map = map->l_prev) {
+	}
+	while (map != NULL && map != found.dlfo_link_map && map != libc.dlfo_link_map)
+		map = map->l_next;
+	return map != NULL && map == found.dlfo_link_map;
+}
+
+static uint64_t mix(uint64_t hash, const void *from, size_t bytes)
+{
+	/* FNV-1a. */
+	for (const uint8_t *byte = from; bytes-- > 0; byte++)
+		hash = (hash ^ *byte) * 0x100000001b3;
+	return hash;
+}
+
+uint64_t program_object(const void *address)
+{
+	uint8_t id[ELF_BUILD_ID_MAX];
+	struct elf_image image;
+	uint64_t hash = 0xcbf29ce484222325;
+	int bytes;
+
+	if (!program_find_image(address, &image))
+		return 0;
+	bytes = elf_build_id(&image, id);
+	hash = mix(hash, &image.bias, sizeof image.bias);
+	hash = mix(hash, image.headers, image.count * sizeof *image.headers);
+	return bytes > 0 ? mix(hash, id, (size_t)bytes) : hash;
+}
+
+void adapter_say(struct adapter_outcome *outcome, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(outcome->detail, sizeof outcome->detail, format, arguments);
+	va_end(arguments);
+}

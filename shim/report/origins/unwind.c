@@ -1,0 +1,464 @@
+/*
+ * A stack is walked by the thread that runs on it, at once, but not on it:
+ *
+ *	create -> miss -> unwind_record --swapcontext--> walk, on a stack of ours
+ *	 the coroutine's stack, which may be small        signals blocked
+ *
+ * Signals are blocked so that no handler of the program's, such as a garbage collector's, finds its thread on
+ * a stack that it does not know. One thread walks at a time; who does not get its turn soon counts as
+ * unknown.
+ *
+ * libunwind only interprets the call frame information, as it does for a foreign process: what it reads comes
+ * from here. Before a page is read for the first time the kernel is asked whether it can be, so a stack that
+ * is not what it seems ends the walk and not the program. The loader is asked by a function that takes no
+ * lock. libunwind's way of looking at its own process would do neither, and keeps descriptors in the
+ * program's table.
+ */
+#include "report/origins/unwind.h"
+
+#include "system/clock.h"
+#include "libc/real.h"
+#include "system/warn.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <libunwind.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum {
+	STACK_BYTES = 128 << 10, /* libunwind's deepest path needs less than a tenth */
+	ENTER_TRIES = 64,
+	FORK_WAIT_MS = 200,
+	RULES = 1024,     /* a power of two */
+	RULE_BYTES = 504, /* room for what libunwind works out; in 1.6 it is 224 */
+	PAGES = 16,
+	PAGE_SHIFT = 12,
+};
+
+#define LIBRARY "libunwind-x86_64.so.8"
+
+/* How to go from a call to its caller: what libunwind made of the call frame information, for the next walk.
+ */
+struct rule {
+	uintptr_t address; /* of the call's end; 0: none */
+	char state[RULE_BYTES];
+};
+
+static struct {
+	bool is_loaded; /* written by the constructor, as the next four */
+	char *stack;
+	struct rule *rule;           /* RULES of them, each at the hash of its address */
+	uintptr_t own_low, own_high; /* our own object's addresses */
+
+	_Atomic bool is_ready;     /* written by the statistics thread, or a fork's child */
+	_Atomic uintptr_t walking; /* the thread that walks, or forks; 0: none. It owns what follows */
+
+	uintptr_t page[PAGES]; /* that can be read, each at its number modulo PAGES */
+	ucontext_t program, ours;
+	struct call_stack found;
+	uintptr_t walked; /* the address whose rule is wanted */
+	unw_addr_space_t space;
+} origin;
+
+/* libunwind's functions, by the names that they have for foreign processes. */
+static struct {
+	unw_addr_space_t (*create)(unw_accessors_t *, int);
+	int (*set_caching)(unw_addr_space_t, unw_caching_policy_t);
+	int (*init)(unw_cursor_t *, unw_addr_space_t, void *);
+	int (*step)(unw_cursor_t *);
+	int (*each_state)(unw_cursor_t *, unw_reg_states_callback, void *);
+	int (*apply)(unw_cursor_t *, void *);
+	int (*is_signal)(unw_cursor_t *);
+	int (*get)(unw_cursor_t *, unw_regnum_t, unw_word_t *);
+	int (*search)(unw_addr_space_t, unw_word_t, unw_dyn_info_t *, unw_proc_info_t *, int, void *);
+	int (*find_object)(void *, struct dl_find_object *); /* the loader's */
+} unwind;
+
+/* ---- what libunwind asks for ---- */
+
+/* Whether the page can be read. The kernel looks at the new mask before it finds that `how` is none. */
+static bool is_readable(uintptr_t address)
+{
+	uintptr_t page = address >> PAGE_SHIFT;
+
+	if (origin.page[page % PAGES] == page)
+		return true;
+	if (page == 0 || syscall(SYS_rt_sigprocmask, ~0, page << PAGE_SHIFT, NULL, 8) == 0 || errno != EINVAL)
+		return false;
+	origin.page[page % PAGES] = page;
+	return true;
+}
+
+static int access_memory(
+        unw_addr_space_t space, unw_word_t address, unw_word_t *word, int write, void *unused)
+{
+	(void)space;
+	(void)unused;
+	if (write || !is_readable(address) || !is_readable(address + sizeof *word - 1))
+		return -UNW_EINVAL;
+	memcpy(word, (const void *)address, sizeof *word);
+	return 0;
+}
+
+static int access_register(
+        unw_addr_space_t space, unw_regnum_t number, unw_word_t *word, int write, void *unused)
+{
+	static const int registers[] = {
+	        [UNW_X86_64_RAX] = REG_RAX,
+	        [UNW_X86_64_RDX] = REG_RDX,
+	        [UNW_X86_64_RCX] = REG_RCX,
+	        [UNW_X86_64_RBX] = REG_RBX,
+	        [UNW_X86_64_RSI] = REG_RSI,
+	        [UNW_X86_64_RDI] = REG_RDI,
+	        [UNW_X86_64_RBP] = REG_RBP,
+	        [UNW_X86_64_RSP] = REG_RSP,
+	        [UNW_X86_64_R8] = REG_R8,
+	        [UNW_X86_64_R9] = REG_R9,
+	        [UNW_X86_64_R10] = REG_R10,
+	        [UNW_X86_64_R11] = REG_R11,
+	        [UNW_X86_64_R12] = REG_R12,
+	        [UNW_X86_64_R13] = REG_R13,
+	        [UNW_X86_64_R14] = REG_R14,
+	        [UNW_X86_64_R15] = REG_R15,
+	        [UNW_X86_64_RIP] = REG_RIP,
+	};
+
+	(void)space;
+	(void)unused;
+	if (write || number < 0 || number > UNW_X86_64_RIP)
+		return -UNW_EBADREG;
+	*word = (unw_word_t)origin.program.uc_mcontext.gregs[registers[number]];
+	return 0;
+}
+
+static int access_float(
+        unw_addr_space_t space, unw_regnum_t number, unw_fpreg_t *value, int write, void *unused)
+{
+	(void)space;
+	(void)number;
+	(void)value;
+	(void)write;
+	(void)unused;
+	return -UNW_EBADREG;
+}
+
+/* The header of .eh_frame, as all linkers make it: a sorted table of offsets that count from it. */
+struct frame_header {
+	uint8_t version, frame_encoding, count_encoding, table_encoding;
+	int32_t frame;
+	uint32_t count;
+	int32_t table[];
+};
+
+enum {
+	HEADER_VERSION = 1,
+	ENCODING_UDATA4 = 0x03,
+	ENCODING_PCREL_SDATA4 = 0x1b,
+	ENCODING_DATAREL_SDATA4 = 0x3b
+};
+
+static int find_description(
+        unw_addr_space_t space, unw_word_t at, unw_proc_info_t *found, int is_full, void *unused)
+{
+	struct dl_find_object object;
+	const struct frame_header *header;
+	unw_dyn_info_t table = {.format = UNW_INFO_FORMAT_REMOTE_TABLE};
+
+	if (unwind.find_object((void *)at, &object) != 0 || object.dlfo_eh_frame == NULL)
+		return -UNW_ENOINFO;
+	header = object.dlfo_eh_frame;
+	if (header->version != HEADER_VERSION || header->frame_encoding != ENCODING_PCREL_SDATA4 ||
+	        header->count_encoding != ENCODING_UDATA4 ||
+	        header->table_encoding != ENCODING_DATAREL_SDATA4)
+		return -UNW_ENOINFO;
+	table.start_ip = (unw_word_t)object.dlfo_map_start;
+	table.end_ip = (unw_word_t)object.dlfo_map_end;
+	table.u.rti.segbase = (unw_word_t)header;
+	table.u.rti.table_data = (unw_word_t)header->table;
+	table.u.rti.table_len = header->count; /* in words: an entry is two offsets of four bytes */
+	return unwind.search(space, at, &table, found, is_full, unused);
+}
+
+static void put_description(unw_addr_space_t space, unw_proc_info_t *found, void *unused)
+{
+	(void)space;
+	(void)found;
+	(void)unused;
+}
+
+static int find_dynamic(unw_addr_space_t space, unw_word_t *list, void *unused)
+{
+	(void)space;
+	(void)list;
+	(void)unused;
+	return -UNW_ENOINFO;
+}
+
+static int refuse_resume(unw_addr_space_t space, unw_cursor_t *cursor, void *unused)
+{
+	(void)space;
+	(void)cursor;
+	(void)unused;
+	return -UNW_EINVAL;
+}
+
+/* ---- walking ---- */
+
+bool unwind_is_inside(void)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	return here - (uintptr_t)origin.stack < STACK_BYTES;
+}
+
+static bool is_own(uintptr_t address)
+{
+	return address >= origin.own_low && address < origin.own_high;
+}
+
+static bool is_code(uintptr_t address)
+{
+	struct dl_find_object object;
+
+	return unwind.find_object((void *)address, &object) == 0;
+}
+
+/* Takes the state of a function's code that the call at `walked` is in. */
+static int keep_rule(void *to, void *state, size_t bytes, unw_word_t low, unw_word_t high)
+{
+	struct rule *rule = to;
+
+	if (bytes > RULE_BYTES || origin.walked - 1 < low || origin.walked - 1 >= high)
+		return 0;
+	memcpy(rule->state, state, bytes);
+	rule->address = origin.walked;
+	return 0;
+}
+
+/*
+ * Goes from a call to its caller; above 0: there is one. By a rule that is known this costs a fraction, for
+ * libunwind blocks signals around every look at its own. `is_call` says that the cursor came to a call that
+ * way too: it may also be where a signal came, or the walk began, which libunwind itself keeps track of.
+ */
+static int step(unw_cursor_t *cursor, uintptr_t address, bool *is_call)
+{
+	struct rule *rule = &origin.rule[address * 0x9e3779b97f4a7c15 >> 32 & (RULES - 1)];
+	bool was_call = *is_call;
+
+	*is_call = true;
+	if (was_call && rule->address == address)
+		return unwind.apply(cursor, rule->state);
+	if (unwind.is_signal(cursor) > 0)
+		*is_call = false;
+	if (!was_call || !*is_call)
+		return unwind.step(cursor);
+	rule->address = 0;
+	origin.walked = address;
+	unwind.each_state(cursor, keep_rule, rule);
+	return rule->address == address ? unwind.apply(cursor, rule->state) : unwind.step(cursor);
+}
+
+/* Fills `found` in from the program's registers. */
+static void walk(void)
+{
+	union {
+		unw_cursor_t cursor;
+		char room[4 * sizeof(unw_cursor_t)]; /* for versions with a larger one */
+	} at;
+	struct call_stack *found = &origin.found;
+	unw_word_t address;
+	bool is_call = false;
+
+	memset(origin.page, 0, sizeof origin.page);
+	if (unwind.init(&at.cursor, origin.space, NULL) != 0)
+		return;
+	do {
+		if (unwind.get(&at.cursor, UNW_REG_IP, &address) != 0 || address == 0)
+			return;
+		if (found->frames == 0 && is_own(address))
+			continue;
+		if (found->frames == CALLERS_FRAMES) {
+			found->is_cut = true;
+			return;
+		}
+		found->frame[found->frames++] = address;
+	} while (is_code(address - 1) && step(&at.cursor, address, &is_call) > 0);
+}
+
+static bool enter(unsigned tries)
+{
+	uintptr_t none = 0;
+
+	while (tries-- > 0) {
+		/* [unwind.walking] acquire: what the last one did; pairs with leave. */
+		if (atomic_compare_exchange_strong_explicit(&origin.walking, &none, (uintptr_t)pthread_self(),
+		            memory_order_acquire, memory_order_relaxed))
+			return true;
+		none = 0;
+		sched_yield();
+	}
+	return false;
+}
+
+static void leave(void)
+{
+	/* [unwind.walking] release: pairs with enter. */
+	atomic_store_explicit(&origin.walking, 0, memory_order_release);
+}
+
+/* Walks the calling thread's stack into `found`, by one who has entered. */
+static void walk_caller(void)
+{
+	origin.found.frames = 0;
+	origin.found.is_cut = false;
+	origin.ours.uc_stack.ss_sp = origin.stack;
+	origin.ours.uc_stack.ss_size = STACK_BYTES;
+	origin.ours.uc_link = &origin.program;
+	makecontext(&origin.ours, walk, 0);
+	swapcontext(&origin.program, &origin.ours);
+}
+
+unsigned unwind_record(struct callers *callers, unsigned pool)
+{
+	sigset_t all, before;
+	unsigned number = pool;
+
+	/* [unwind.is_ready] acquire: what unwind_begin did. */
+	if (!atomic_load_explicit(&origin.is_ready, memory_order_acquire))
+		return pool;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (enter(ENTER_TRIES)) {
+		walk_caller();
+		origin.found.pool = pool;
+		number = callers_find(callers, &origin.found);
+		leave();
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return number;
+}
+
+/* ---- start and fork ---- */
+
+static bool find_functions(void *library)
+{
+	const struct {
+		void *function;
+		const char *name;
+	} wanted[] = {
+	        {&unwind.create, "_Ux86_64_create_addr_space"},
+	        {&unwind.set_caching, "_Ux86_64_set_caching_policy"},
+	        {&unwind.each_state, "_Ux86_64_reg_states_iterate"},
+	        {&unwind.apply, "_Ux86_64_apply_reg_state"},
+	        {&unwind.is_signal, "_Ux86_64_is_signal_frame"},
+	        {&unwind.init, "_Ux86_64_init_remote"},
+	        {&unwind.step, "_Ux86_64_step"},
+	        {&unwind.get, "_Ux86_64_get_reg"},
+	        {&unwind.search, "_Ux86_64_dwarf_search_unwind_table"},
+	};
+	void *found = dlsym(RTLD_DEFAULT, "_dl_find_object");
+
+	memcpy(&unwind.find_object, &found, sizeof found);
+	for (size_t i = 0; found != NULL && i < sizeof wanted / sizeof *wanted; i++) {
+		found = dlsym(library, wanted[i].name);
+		memcpy(wanted[i].function, &found, sizeof found);
+	}
+	return found != NULL;
+}
+
+static void give_up(const char *why)
+{
+	warn("the origins of misses and leaks are not recorded: %.300s", why);
+	origin.is_loaded = false;
+}
+
+bool unwind_load(const void *own)
+{
+	/* RTLD_LOCAL: what it exports must not replace the unwinder of a C++ program. */
+	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	struct dl_find_object object;
+
+	if (library == NULL || !find_functions(library)) {
+		give_up(library == NULL ? dlerror() : LIBRARY " lacks a function");
+		return false;
+	}
+	origin.stack = real_table(STACK_BYTES);
+	origin.rule = real_table(RULES * sizeof *origin.rule);
+	if (origin.stack == NULL || origin.rule == NULL || unwind.find_object((void *)own, &object) != 0) {
+		give_up("there is no memory");
+		return false;
+	}
+	origin.own_low = (uintptr_t)object.dlfo_map_start;
+	origin.own_high = (uintptr_t)object.dlfo_map_end;
+	origin.is_loaded = true;
+	return true;
+}
+
+/* Sets libunwind up, by one who has entered. */
+static bool begin(void)
+{
+	/* Later versions ask for more functions, and do without those that are not there. */
+	static union {
+		unw_accessors_t ours;
+		char room[4 * sizeof(unw_accessors_t)];
+	} accessors = {.ours = {find_description, put_description, find_dynamic, access_memory,
+	                       access_register, access_float, refuse_resume, NULL}};
+
+	if (origin.space == NULL)
+		origin.space = unwind.create(&accessors.ours, 0);
+	if (origin.space == NULL || getcontext(&origin.ours) != 0)
+		return false;
+	sigfillset(&origin.ours.uc_sigmask);
+	unwind.set_caching(origin.space, UNW_CACHE_GLOBAL);
+	/* It takes its memory now, and not in the middle of a miss. */
+	walk_caller();
+	return true;
+}
+
+void unwind_begin(bool is_private)
+{
+	/* [unwind.is_ready] relaxed: the same thread, or the parent of this process. */
+	if (!origin.is_loaded || atomic_load_explicit(&origin.is_ready, memory_order_relaxed))
+		return;
+	if (!is_private) {
+		give_up("the system cannot keep libunwind's descriptors out of the program's");
+		return;
+	}
+	if (enter(ENTER_TRIES)) {
+		/* [unwind.is_ready] release: pairs with record. */
+		atomic_store_explicit(&origin.is_ready, begin(), memory_order_release);
+		leave();
+	}
+}
+
+void unwind_fork_prepare(void)
+{
+	for (unsigned i = 0; origin.is_loaded && !enter(1) && i < FORK_WAIT_MS; i++)
+		clock_sleep_us(1000);
+}
+
+/* [unwind.walking] relaxed in the next two: written by this thread if it is its own. */
+void unwind_fork_parent(void)
+{
+	if (atomic_load_explicit(&origin.walking, memory_order_relaxed) == (uintptr_t)pthread_self())
+		leave();
+}
+
+void unwind_fork_child(void)
+{
+	uintptr_t walker = atomic_load_explicit(&origin.walking, memory_order_relaxed);
+
+	leave();
+	if (walker == 0 || walker == (uintptr_t)pthread_self())
+		return;
+	/* libunwind's locks and tables are as the other thread left them. */
+	give_up("the parent was recording one in the middle of the fork");
+	atomic_store_explicit(&origin.is_ready, false, memory_order_relaxed);
+}

@@ -1,0 +1,120 @@
+/*
+ * The kernel clears a word when that thread ends, and wakes one who waits for it; libc has the word from the
+ * start, for pthread_join. So who is woken wakes the others.
+ */
+#include "report/thread/main_thread.h"
+
+#include "system/clock.h"
+#include "libc/real.h"
+#include "report/thread/thread_end.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+static struct {
+	struct life life; /* written by main_thread_know; its word never goes away */
+	bool was_asked;   /* in the constructor, once: whether … */
+	bool cannot_wait; /* … for two words at once; then the statistics thread's */
+} first;
+
+void main_thread_know(void)
+{
+	/* Valgrind prints a complaint of each system call that it does not know. */
+	if (!first.was_asked)
+		first.cannot_wait = real_has("_vgnU_freeres");
+	first.was_asked = true;
+	thread_end_know(&first.life);
+}
+
+void main_thread_forget(void)
+{
+	first.life.word = NULL;
+}
+
+bool main_thread_has_ended(void)
+{
+	/* [thread_end.word] acquire: the kernel's; what the thread did is done. */
+	return first.life.word != NULL &&
+	       atomic_load_explicit(first.life.word, memory_order_acquire) != first.life.number;
+}
+
+/* Linux 5.16. False: that is not to be had. */
+static bool wait_for_both(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_ms)
+{
+	struct futex_waitv word[] = {
+	        {.uaddr = (uintptr_t)bell, .val = seen, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG},
+	        {.uaddr = (uintptr_t)first.life.word, .val = first.life.number, .flags = FUTEX_32},
+	};
+	struct timespec until = thread_end_deadline(wait_ms);
+	int error;
+
+	error = (int)syscall(
+	                SYS_futex_waitv, word, 2, 0, wait_ms == UINT_MAX ? NULL : &until, CLOCK_MONOTONIC) < 0
+	                ? errno
+	                : 0;
+	if (main_thread_has_ended())
+		syscall(SYS_futex, first.life.word, FUTEX_WAKE, INT_MAX);
+	return error == 0 || error == EAGAIN || error == EINTR || error == ETIMEDOUT;
+}
+
+/* Of a thread's line in /proc, which says of the first how many there are, and how it ended. */
+static bool read_end(long *threads, long *status)
+{
+	enum { STATE = 3, THREADS = 20, STATUS = 52 };
+	char text[1024], *at;
+	int fd, field = STATE;
+	ssize_t got;
+
+	snprintf(text, sizeof text, "/proc/self/task/%d/stat", (int)clock_pid());
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	got = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	at = strrchr(text, ')'); /* what comes before may be anything */
+	for (at = at != NULL ? at + 2 : NULL; at != NULL && field <= STATUS; field++) {
+		if (field == THREADS)
+			*threads = strtol(at, NULL, 10);
+		if (field == STATUS)
+			*status = strtol(at, NULL, 10);
+		at = strchr(at, ' ');
+		at += at != NULL;
+	}
+	return field >= STATUS;
+}
+
+void main_thread_follow(void)
+{
+	enum { FIRST_AND_OURS = 2 };
+	long threads = 0, status = 0;
+
+	if (main_thread_has_ended() && read_end(&threads, &status) && threads == FIRST_AND_OURS &&
+	        (status & 0xff) == 0)
+		syscall(SYS_exit, status >> 8);
+}
+
+void main_thread_wait(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_ms)
+{
+	struct timespec timeout = {wait_ms / 1000, (long)(wait_ms % 1000) * 1000000};
+
+	if (first.life.word != NULL && !first.cannot_wait) {
+		if (wait_for_both(bell, seen, wait_ms))
+			return;
+		first.cannot_wait = true;
+	}
+	syscall(SYS_futex, bell, FUTEX_WAIT_PRIVATE, seen, wait_ms == UINT_MAX ? NULL : &timeout);
+}

@@ -1,0 +1,43 @@
+/* Settings compared on one pool's demand, and which of them is better than the present one. */
+#ifndef COPOOL_TOOLS_ADVISE_ADVICE_H
+#define COPOOL_TOOLS_ADVISE_ADVICE_H
+
+#include "judge/demand.h"
+#include "judge/simulate.h"
+
+enum {
+	ADVICE_ROWS = 32,
+	ADVICE_STEPS_MIN = 20,   /* fewer samples tell too little */
+	ADVICE_OBJECTS_MIN = 64, /* what is saved below that is not worth a setting */
+};
+
+struct advice_row {
+	struct setting setting;
+	double misses;    /* to be expected over the time that the log covers */
+	double idle;      /* objects, the mean over that time */
+	double idle_most; /* in the depot */
+};
+
+enum advice_kind { ADVICE_NONE, ADVICE_FINE, ADVICE_LESS_MEMORY, ADVICE_FEWER_MISSES };
+
+struct advice {
+	struct advice_row row[ADVICE_ROWS]; /* sorted by what they set; row[present] is in force */
+	size_t rows, present;
+	double replayed; /* misses under the present setting as the replay has them, to be held to those seen
+	                  */
+	double misses;   /* that were seen, in the same time */
+	enum advice_kind kind;
+	size_t better; /* which row, for the last two kinds */
+};
+
+/*
+ * Replays the demand under the present setting, under others, and, unless they are negative, under those that
+ * the user asks for.
+ */
+void advise(const struct demand *demand, const struct setting *present, long decay_ms, long max_batches,
+        struct advice *advice);
+
+/* Whether the replay of what happened says what was seen, so that what it says of other settings counts. */
+int advice_is_sound(const struct advice *advice);
+
+#endif

@@ -1,0 +1,256 @@
+/*
+ * copool compare: runs a program without and with the pool, in turn, and says whether the pool helps. What
+ * the program says comes on standard error, once; the table, or the JSON, on standard output.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "copool.h"
+#include "run/launch.h"
+#include "run/settings.h"
+#include "compare/sides.h"
+#include "compare/trial.h"
+#include "compare/verdict.h"
+
+enum { RUNS = 5, MOST_RUNS = 1000 };
+
+struct comparison {
+	unsigned runs;
+	bool json, quiet;
+	char **program;
+	struct trial *stock, *pooled; /* `runs` of each */
+};
+
+static const struct argp_option options[] = {
+        {"runs", 'n', "RUNS", 0, "So many runs without the pool, and as many with it (1 to 1000; 5)", 0},
+        {"json", 'j', NULL, 0, "Write one JSON object instead of a table", 0},
+        {"quiet", 'q', NULL, 0, "Do not show what the program says", 0},
+        {0},
+};
+
+static const struct argp_child children[] = {{&settings_pool, 0, NULL, 0}, {0}};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct comparison *comparison = state->input;
+	char *end;
+
+	switch (key) {
+	case 'n':
+		errno = 0;
+		unsigned long runs = strtoul(value, &end, 10);
+		if (*value < '0' || *value > '9' || *end || errno || runs < 1 || runs > MOST_RUNS)
+			argp_error(state, "--runs=%s: must be a number from 1 to %d", value, MOST_RUNS);
+		comparison->runs = (unsigned)runs;
+		return 0;
+	case 'j':
+		comparison->json = true;
+		return 0;
+	case 'q':
+		comparison->quiet = true;
+		return 0;
+	case ARGP_KEY_ARGS:
+		comparison->program = state->argv + state->next;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which program?");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "PROGRAM [ARGUMENT...]",
+        .children = children,
+        .doc = "Runs PROGRAM without and with its coroutines pooled, in turn, and shows both side by side: "
+               "what "
+               "was counted, memory, time, and whether the pool helps.\v"
+               "PROGRAM is run as `copool run' would, to its end, twice RUNS times. What it says the first "
+               "time "
+               "is shown on standard error. Figures are medians, with the least and the most where runs "
+               "differ.\n\n"
+               "The exit status is that of the first run with the pool that did not end with 0, 128 and more "
+               "for a signal; or 0; or 2 for a wrong option, 125 when copool itself fails, 126 when PROGRAM "
+               "cannot be run with a preload, 127 when it is not found.\n\n"
+               "Example: copool compare -n 10 -- qemu-img bench -c 200000 -d 1024 disk.img",
+};
+
+/* ---- running ---- */
+
+/* Shows what the program said in the run just made, if that is news. */
+static void show_output(const struct comparison *comparison, const char *path, const char *title)
+{
+	char text[1 << 14];
+	ssize_t got;
+
+	if (comparison->quiet)
+		return;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (title)
+		fprintf(stderr, "%s\n", title);
+	while ((got = read(fd, text, sizeof(text))) > 0)
+		fwrite(text, 1, (size_t)got, stderr);
+	close(fd);
+}
+
+static void show_progress(const struct comparison *comparison, unsigned run)
+{
+	if (!comparison->quiet && isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[Krun %u of %u ...\r", run + 1, 2 * comparison->runs);
+}
+
+static void clear_progress(const struct comparison *comparison)
+{
+	if (!comparison->quiet && isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
+}
+
+/* One run; the even ones without the pool, the odd ones with it. 0 or -errno. */
+static int run_once(const struct comparison *comparison, struct stage *stage, unsigned run)
+{
+	bool pooled = run % 2 == 1;
+	struct trial *trial = &(pooled ? comparison->pooled : comparison->stock)[run / 2];
+	struct side side = {trial, 1};
+	char title[VERDICT_STATUS_BYTES + 80], how[VERDICT_STATUS_BYTES];
+
+	show_progress(comparison, run);
+	int error = trial_run(stage, pooled ? "pool" : "observe", trial);
+	clear_progress(comparison);
+	if (error)
+		return error;
+	side_status(&side, how);
+	snprintf(title, sizeof(title), "copool compare: run %u, %s the pool, ended with %s:", run + 1,
+	        pooled ? "with" : "without", how);
+	if (run == 0)
+		show_output(comparison, stage->output, NULL);
+	else if (trial->status != comparison->stock[0].status)
+		show_output(comparison, stage->output, title);
+	return 0;
+}
+
+/* All runs. 0; or the exit status, and what is wrong has been said. */
+static int run_all(const struct comparison *comparison, const struct launch *launch)
+{
+	static struct stage stage;
+	int error = stage_begin(&stage, launch);
+
+	if (error) {
+		fprintf(stderr, "copool compare: cannot make a temporary folder (TMPDIR): %s\n",
+		        strerror(-error));
+		return EXIT_OURS;
+	}
+	for (unsigned run = 0; error == 0 && run < 2 * comparison->runs; run++)
+		error = run_once(comparison, &stage, run);
+	stage_end(&stage);
+	if (stage.stopped_by) {
+		signal(stage.stopped_by, SIG_DFL);
+		raise(stage.stopped_by);
+		return 128 + stage.stopped_by;
+	}
+	if (error == -ECHILD)
+		fprintf(stderr,
+		        "copool compare: %s has ended, but processes that it started go on; only what ends "
+		        "can "
+		        "be compared\n",
+		        clean(launch->program[0]));
+	else if (error)
+		fprintf(stderr, "copool compare: cannot run %s: %s\n", clean(launch->program[0]),
+		        strerror(-error));
+	return error ? EXIT_OURS : 0;
+}
+
+/* As a shell would have it, of the first run that did not end with 0. */
+static int exit_status(const struct side *pooled)
+{
+	for (unsigned i = 0; i < pooled->runs; i++) {
+		int status = pooled->trial[i].status;
+		if (status != 0)
+			return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	}
+	return 0;
+}
+
+static int by_size(const void *one, const void *other)
+{
+	double difference = *(const double *)one - *(const double *)other;
+
+	return (difference > 0) - (difference < 0);
+}
+
+/* Where the program pools by itself, what was saved is what runs without the pool made more. */
+static void count_saved(const struct comparison *comparison)
+{
+	double made[MOST_RUNS];
+
+	for (unsigned i = 0; i < comparison->runs; i++)
+		made[i] = comparison->stock[i].calls_made;
+	qsort(made, comparison->runs, sizeof(*made), by_size);
+	for (unsigned i = 0; i < comparison->runs; i++) {
+		struct trial *trial = &comparison->pooled[i];
+		double saved = made[comparison->runs / 2] - trial->calls_made;
+
+		if (trial->has_own_pool)
+			trial->value[TRIAL_CALLS_SAVED] += saved > 0 ? saved : 0;
+	}
+}
+
+/* Returns the exit status. */
+static int show(const struct comparison *comparison)
+{
+	struct side stock = {comparison->stock, comparison->runs};
+	struct side pooled = {comparison->pooled, comparison->runs};
+	double creates = side_spread(&stock, TRIAL_CREATES).median;
+	char verdict[VERDICT_BYTES];
+
+	/* A pool of QEMU's own may stay in front of ours, and what it serves is not seen. */
+	for (unsigned i = 0; i < comparison->runs; i++) {
+		verdict_rate(&comparison->stock[i], 0);
+		verdict_rate(&comparison->pooled[i], creates);
+	}
+	count_saved(comparison);
+	enum verdict found = verdict_find(&stock, &pooled, verdict);
+	if (comparison->json)
+		sides_print_json(comparison->program, &stock, &pooled, found, verdict);
+	else
+		sides_print_table(&stock, &pooled, verdict);
+	return exit_status(&pooled);
+}
+
+int cmd_compare(int argc, char **argv)
+{
+	static struct launch launch;
+	struct comparison comparison = {.runs = RUNS};
+	int status = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &comparison);
+
+	if (status == 0) {
+		comparison.stock = calloc(comparison.runs, sizeof(*comparison.stock));
+		comparison.pooled = calloc(comparison.runs, sizeof(*comparison.pooled));
+	}
+	if (status || !comparison.stock || !comparison.pooled) {
+		fprintf(stderr, "copool compare: %s\n", strerror(status ? status : ENOMEM));
+		return EXIT_OURS;
+	}
+	status = launch_prepare(&launch, "compare", comparison.program);
+	if (status == 0)
+		status = run_all(&comparison, &launch);
+	if (status == 0)
+		status = show(&comparison);
+	free(comparison.stock);
+	free(comparison.pooled);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "copool compare: cannot write: %s\n", strerror(errno));
+		return EXIT_OURS;
+	}
+	return status;
+}

@@ -1,0 +1,255 @@
+/*
+ * The rules. What is counted is exact, and a difference in it counts when it is worth something. Times vary:
+ * one is shorter when all runs of one kind were shorter than all of the other, by 3 % of the median at least;
+ * with fewer than five of each, by more than either kind varied; with fewer than three, nobody can tell.
+ */
+#include "compare/verdict.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { RUNS_THAT_TELL = 3, RUNS_THAT_SUFFICE = 5, MISSES_WORTH = 16 };
+
+static const double least_share = 0.01, least_fall = 0.1, least_change = 0.03, least_memory = 0.1;
+
+static int by_size(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+struct spread side_spread(const struct side *side, enum trial_metric metric)
+{
+	struct spread spread = {NAN, NAN, NAN};
+	double *value = malloc(side->runs * sizeof(*value));
+	unsigned known = 0;
+
+	for (unsigned i = 0; value && i < side->runs; i++) {
+		if (!isnan(side->trial[i].value[metric]))
+			value[known++] = side->trial[i].value[metric];
+	}
+	if (known > 0) {
+		qsort(value, known, sizeof(*value), by_size);
+		spread.low = value[0];
+		spread.high = value[known - 1];
+		spread.median = (value[known / 2] + value[(known - 1) / 2]) / 2;
+	}
+	free(value);
+	return spread;
+}
+
+void verdict_rate(struct trial *trial, double least)
+{
+	double creates = fmax(trial->value[TRIAL_CREATES], least);
+
+	trial->value[TRIAL_MISS_RATE] = creates > 0 ? trial->value[TRIAL_NEW] / creates : NAN;
+}
+
+unsigned side_failures(const struct side *side)
+{
+	unsigned failures = 0;
+
+	for (unsigned i = 0; i < side->runs; i++)
+		failures += side->trial[i].status != 0;
+	return failures;
+}
+
+void side_status(const struct side *side, char *text)
+{
+	unsigned failures = side_failures(side), alike = 0, i = 0;
+	char word[32] = "0";
+
+	while (failures > 0 && side->trial[i].status == 0)
+		i++;
+	int status = side->trial[i].status;
+	if (WIFSIGNALED(status) && sigabbrev_np(WTERMSIG(status)))
+		snprintf(word, sizeof(word), "SIG%s", sigabbrev_np(WTERMSIG(status)));
+	else
+		snprintf(word, sizeof(word), "%d",
+		        WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	for (i = 0; i < side->runs; i++)
+		alike += side->trial[i].status == status;
+	if (alike == side->runs)
+		snprintf(text, VERDICT_STATUS_BYTES, "%s", word);
+	else
+		snprintf(text, VERDICT_STATUS_BYTES, "%s in %u of %u runs", word, alike, side->runs);
+}
+
+/* -1: less with the pool, 1: more, 0: no difference that the runs could tell. */
+static int compare(
+        const struct side *stock, const struct side *pooled, enum trial_metric metric, double least)
+{
+	struct spread a = side_spread(stock, metric), b = side_spread(pooled, metric);
+	double difference = fabs(a.median - b.median), spread = fmax(a.high - a.low, b.high - b.low);
+	unsigned runs = stock->runs < pooled->runs ? stock->runs : pooled->runs;
+	bool is_apart = b.high < a.low || b.low > a.high;
+
+	if (runs < RUNS_THAT_TELL || !is_apart || difference < least * a.median)
+		return 0;
+	if (runs < RUNS_THAT_SUFFICE && difference <= spread)
+		return 0;
+	return b.median < a.median ? -1 : 1;
+}
+
+/* Appends to a sentence of VERDICT_BYTES. */
+__attribute__((format(printf, 2, 3))) static void add(char *text, const char *format, ...)
+{
+	size_t used = strlen(text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text + used, VERDICT_BYTES - used, format, arguments);
+	va_end(arguments);
+}
+
+/* Appends a share in percent, as short as it can be. */
+static void add_share(char *text, double share)
+{
+	if (share > 0 && share < 0.00001)
+		add(text, "less than 0.001 %%");
+	else
+		add(text, "%.3g %%", share * 100);
+}
+
+/* Appends how a metric changed, if it did. Returns as compare(). */
+static int add_change(char *text, const struct side *stock, const struct side *pooled,
+        enum trial_metric metric, const char *name)
+{
+	double a = side_spread(stock, metric).median, b = side_spread(pooled, metric).median;
+	int change = compare(stock, pooled, metric, least_change);
+
+	if (change < 0 && metric == TRIAL_WALL && a >= 2 * b)
+		add(text, "; %.3g times faster", a / b);
+	else if (change < 0)
+		add(text, "; %.3g %% less %s", (1 - b / a) * 100, name);
+	else if (change > 0)
+		add(text, "; %.3g %% more %s", (b / a - 1) * 100, name);
+	return change;
+}
+
+static double miss_rate(const struct side *side)
+{
+	double rate = side_spread(side, TRIAL_MISS_RATE).median;
+
+	return isnan(rate) ? 0 : rate;
+}
+
+static bool is_any_host(const struct side *side)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < side->runs; i++)
+		found |= side->trial[i].has_host;
+	return found;
+}
+
+/* Says so when the way in which the runs ended is the verdict: with the pool they fail, or without it. */
+static bool judge_ends(const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
+{
+	unsigned before = side_failures(stock), after = side_failures(pooled);
+	char how[VERDICT_STATUS_BYTES];
+
+	if (before == stock->runs && after == 0) {
+		*found = VERDICT_HELPS;
+		side_status(stock, how);
+		add(text, "helps: without copool the program ends with %s, with copool with 0", how);
+		return true;
+	}
+	if (before == 0 && after > 0) {
+		*found = VERDICT_DOES_NOT_HELP;
+		side_status(pooled, how);
+		add(text, "does not help: with copool the program ends with %s, leave it off", how);
+		return true;
+	}
+	return false;
+}
+
+/* What fails with both, or now and then, has not done its work, and is no measure. Says so. */
+static bool judge_failing(
+        const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
+{
+	char before[VERDICT_STATUS_BYTES], after[VERDICT_STATUS_BYTES];
+
+	if (side_failures(stock) == 0 && side_failures(pooled) == 0)
+		return false;
+	*found = VERDICT_NONE;
+	side_status(stock, before);
+	side_status(pooled, after);
+	if (strcmp(before, after) == 0)
+		add(text, "no verdict: the program ends with %s", before);
+	else
+		add(text, "no verdict: the program ends with %s without copool, with %s with it", before,
+		        after);
+	add(text, "; only what ends with 0 can be compared");
+	return true;
+}
+
+/* Says so when there is nothing that a pool could serve. */
+static bool judge_nothing(const struct side *stock, const struct side *pooled, char *text)
+{
+	const char *reason = pooled->trial[0].reason;
+
+	if (!is_any_host(stock) && !is_any_host(pooled)) {
+		add(text, "does not help: %s, leave it off",
+		        *reason ? reason : "the library was not loaded, or could not tell of it");
+		return true;
+	}
+	if (side_spread(stock, TRIAL_CREATES).high > 0 || side_spread(pooled, TRIAL_CREATES).high > 0)
+		return false;
+	add(text, "does not help: the program created no coroutines, leave it off");
+	return true;
+}
+
+bool verdict_is_worth(double creates, double before, double after)
+{
+	double fall = before - after;
+
+	return fall >= least_share && fall >= least_fall * before && fall * creates >= MISSES_WORTH;
+}
+
+static bool do_misses_fall(const struct side *stock, const struct side *pooled)
+{
+	return verdict_is_worth(
+	        side_spread(stock, TRIAL_CREATES).median, miss_rate(stock), miss_rate(pooled));
+}
+
+static void add_misses(char *text, const struct side *stock, const struct side *pooled, bool fell)
+{
+	double before = miss_rate(stock), after = miss_rate(pooled);
+
+	if (!fell && before < least_share)
+		add(text, "only ");
+	add_share(text, before);
+	add(text, " of creates were misses");
+	if (!fell && before < least_share)
+		return;
+	add(text, fell ? ", now " : ", with copool ");
+	add_share(text, after);
+}
+
+enum verdict verdict_find(const struct side *stock, const struct side *pooled, char *text)
+{
+	char why[VERDICT_BYTES] = "";
+	enum verdict found = VERDICT_DOES_NOT_HELP;
+
+	text[0] = '\0';
+	if (judge_ends(stock, pooled, &found, text) || judge_nothing(stock, pooled, text) ||
+	        judge_failing(stock, pooled, &found, text))
+		return found;
+	bool fell = do_misses_fall(stock, pooled);
+	add_misses(why, stock, pooled, fell);
+	int wall = add_change(why, stock, pooled, TRIAL_WALL, "time");
+	int cpu = add_change(why, stock, pooled, TRIAL_CPU, "CPU time");
+	if (compare(stock, pooled, TRIAL_RESIDENT, least_memory) > 0)
+		add_change(why, stock, pooled, TRIAL_RESIDENT, "memory");
+	/* What is felt is the wall's time; CPU time decides where that says nothing. */
+	int time = wall != 0 ? wall : cpu;
+	bool helps = time < 0 || (fell && time == 0);
+	add(text, "%s: %s%s", helps ? "helps" : "does not help", why, helps ? "" : ", leave it off");
+	return helps ? VERDICT_HELPS : VERDICT_DOES_NOT_HELP;
+}

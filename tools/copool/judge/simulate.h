@@ -1,0 +1,45 @@
+/*
+ * What a pool would have done with the demand that a log tells of, under other settings: the depot with its
+ * cap, and the trimming of shim/pool/trim.c, replayed. All amounts are of objects, and may be fractions.
+ *
+ *	in use + depot = objects
+ *	demand: in use, that is, in the program's hands or in a thread's cache. No setting changes it.
+ *
+ * When use rises above the objects that exist, the difference is misses; when it falls, what the depot's cap
+ * does not bear is destroyed.
+ */
+#ifndef COPOOL_TOOLS_JUDGE_SIMULATE_H
+#define COPOOL_TOOLS_JUDGE_SIMULATE_H
+
+#include <stddef.h>
+
+enum {
+	SIMULATE_STEPS = 8, /* of a window of the trimming */
+	SIMULATE_KEPT = 16, /* batches that a depot in use keeps beyond what the window needed */
+};
+
+/* A stretch of time, from one sample to the next. */
+struct demand_step {
+	float ms;
+	float begin, end;  /* in use at both samples */
+	float most, least; /* in between */
+	float rise;        /* all that it rose by, however often it fell again */
+};
+
+struct setting {
+	unsigned max_batches;
+	unsigned decay_ms; /* 0: never */
+};
+
+struct outcome {
+	double misses;
+	double idle;      /* in the depot, the mean over time */
+	double idle_most; /* at any time */
+	double trimmed;
+};
+
+/* `objects`: that exist when the first step begins. */
+void simulate(const struct demand_step *step, size_t steps, double objects, const struct setting *setting,
+        struct outcome *outcome);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * What logs say, boiled down: the last record of each pool of each process, and the warnings. The memory that
+ * it takes is bounded, however long the logs are.
+ */
+#ifndef COPOOL_TOOLS_LOG_BOOK_H
+#define COPOOL_TOOLS_LOG_BOOK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	BOOK_PROCESSES = 4096, /* with pools; further ones are counted */
+	BOOK_POOLS = 64,       /* a process; the shim has at most 16 */
+	BOOK_LISTENERS = 2,    /* to counters */
+	BOOK_WARNINGS = 1024,  /* different ones */
+	BOOK_MISTAKES = 10,    /* bad lines described */
+	BOOK_TEXT = 96,        /* bytes of a description */
+	BOOK_BYTES =
+	        8 << 20, /* of log, in records that are kept; a parsed one takes up to 20 times as many */
+};
+
+struct book_process {
+	json_int_t pid;
+	json_t *open;              /* NULL when the log begins later */
+	json_t *pool[BOOK_POOLS];  /* the last record of each, in the order of appearance */
+	json_t *depth[BOOK_POOLS]; /* the last record of how deep its stacks were used; NULL: none */
+	unsigned short pool_bytes[BOOK_POOLS], depth_bytes[BOOK_POOLS];
+	size_t pools;
+	bool was_off; /* it was switched off while it ran */
+};
+
+struct book_warning {
+	json_int_t pid; /* the first that said it */
+	char *text;
+	unsigned long long count;
+};
+
+struct book_mistake {
+	char where[BOOK_TEXT]; /* "LOG line N" */
+	char what[BOOK_TEXT];
+};
+
+/* Who wants to see records that the book does not keep. A record is the book's; what is left out is not
+ * shown. */
+struct book_watch {
+	/* `process` and `pool` are their indices in the book; the process' open record was seen when
+	 * `opened`. */
+	struct book_listener {
+		void (*counters)(
+		        void *context, size_t process, size_t pool, bool opened, const json_t *record);
+		void *context;
+	} listener[BOOK_LISTENERS];
+	size_t listeners;
+	/* Returns what is wrong with the record, or NULL. */
+	const char *(*origin)(void *context, json_int_t pid, json_t *record);
+	void *origin_context;
+};
+
+struct book {
+	struct book_watch watch; /* to be set after book_open; NULL where nobody watches */
+	struct book_process *process;
+	size_t processes;
+	struct book_warning warning[BOOK_WARNINGS];
+	size_t warnings;
+	struct book_mistake mistake[BOOK_MISTAKES];
+	unsigned long long mistakes; /* bad lines, described or not */
+	unsigned long long records;  /* good lines */
+	unsigned long long unknown;  /* good lines of a type that this version does not know */
+	unsigned long long idle;     /* processes that had nothing to pool */
+	json_t *idle_open;           /* what the first of them said; NULL: there was none */
+	unsigned long long left_out; /* records and warnings for which there was no room */
+	size_t bytes;                /* of log in the records that are kept */
+	json_int_t newest_format;
+	bool cut_off; /* a log's last line is not whole */
+};
+
+/* 0, or -ENOMEM. */
+int book_open(struct book *book);
+
+/* Reads one log; `-` is standard input. 0, or -errno when it cannot be read: what came before counts. */
+int book_read(struct book *book, const char *path);
+
+/* Takes a record as if a log had it; `from` says where it is from, should it be no good. */
+void book_take(struct book *book, const char *from, json_t *record);
+
+void book_close(struct book *book);
+
+/* A record's number: 0 where it has none, and never so large that the sum of a few could overflow. */
+json_int_t book_counter(const json_t *record, const char *name);
+
+/*
+ * Whether the program has a pool of its own, so that what ours saves depends on what that one would have done: an
+ * estimate, which readers call so.
+ */
+bool book_has_own_pool(const struct book_process *process);
+
+#endif

@@ -1,0 +1,465 @@
+/*
+ * copool observe: what copool would do for a program that runs without it, found out from outside: nothing is loaded
+ * into the process, which is not stopped or started again either.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "copool.h"
+#include "judge/cost.h"
+#include "run/launch.h"
+#include "judge/outlook.h"
+#include "process/permission.h"
+#include "process/places.h"
+#include "process/probes.h"
+#include "process/remote.h"
+
+enum { LOOK_MS = 10, COST_MS = 100, QEMU_STACK = 1 << 20, NAME = 64 };
+
+/* Kinds of programs, in the order in which one is taken for what it is. */
+enum kind { QEMU, PHP, D, CORO, BOOST, MAPPINGS, KINDS };
+enum role { CREATE, MADE, ENDED, ROLES };
+
+static const struct {
+	const char *name; /* in JSON */
+	const char *text;
+} kinds[KINDS] = {
+        [QEMU] = {"qemu", "QEMU's coroutines"},
+        [PHP] = {"php", "PHP's fibers"},
+        [D] = {"d", "D's fibers"},
+        [CORO] = {"coro", "coroutines of perl's Coro"},
+        [BOOST] = {"boost", "Boost's coroutines"},
+        [MAPPINGS] = {"mappings", "mappings"},
+};
+
+/* The functions that tell; of those for one kind and role the first that is found. */
+static const struct {
+	enum kind kind;
+	enum role role;
+	const char *function, *object;
+} known[] = {
+        {QEMU, CREATE, "qemu_coroutine_create", NULL},
+        {QEMU, MADE, "qemu_coroutine_new", NULL},
+        {QEMU, MADE, "qemu_alloc_stack", NULL},
+        {QEMU, ENDED, "qemu_coroutine_delete", NULL},
+        {QEMU, ENDED, "qemu_free_stack", NULL},
+        {PHP, MADE, "zend_fiber_init_context", NULL},
+        {PHP, ENDED, "zend_fiber_destroy_context", NULL},
+        {D, MADE, "_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", NULL},
+        {D, ENDED, "munmap", "libc."}, /* freeStack is inlined */
+        {CORO, MADE, "coro_stack_alloc", NULL},
+        {CORO, ENDED, "coro_stack_free", NULL},
+        {BOOST, CREATE, "make_fcontext", NULL},
+        {BOOST, MADE, "mprotect", "libc."},
+        {BOOST, ENDED, "munmap", "libc."},
+        {MAPPINGS, MADE, "mmap", "libc."},
+        {MAPPINGS, ENDED, "munmap", "libc."},
+};
+
+enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+
+struct observation {
+	pid_t pid;
+	bool has_pid, json;
+	double seconds;  /* to look for */
+	double max_cost; /* of the probes, as a share of one processor */
+	char program[NAME];
+	enum kind kind;
+	struct place place[ROLES]; /* those that are probed, without gaps */
+	enum role role[ROLES];     /* of each */
+	size_t places;
+	uint64_t entries[ROLES]; /* of each place, since the start */
+	struct probes probes;
+	size_t threads; /* of the process, at the most */
+	struct outlook outlook;
+	double space;           /* address space at the start, in bytes */
+	double probe_ns[ROLES]; /* what an entry costs, of each place */
+	const char *early;      /* why it ended before its time; NULL: it did not */
+};
+
+static const struct argp_option options[] = {
+        {"for", 's', "SECONDS", 0, "Look for so long, from 0.1 to 3600; the default is 5", 0},
+        {"max-cost", 'c', "PERCENT", 0,
+                "Stop early when the probes cost the process more than so much of a processor, from 1 to "
+                "1000; the "
+                "default is 50",
+                0},
+        {"json", 'j', NULL, 0, "Write one JSON object", 0},
+        {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct observation *mine = state->input;
+	char *end;
+
+	switch (key) {
+	case 's':
+		mine->seconds = strtod(value, &end);
+		if (*end || end == value || !(mine->seconds >= 0.1 && mine->seconds <= 3600))
+			argp_error(state, "--for=%s: from 0.1 to 3600", value);
+		return 0;
+	case 'c':
+		mine->max_cost = strtod(value, &end) / 100;
+		if (*end || end == value || !(mine->max_cost >= 0.01 && mine->max_cost <= 10))
+			argp_error(state, "--max-cost=%s: from 1 to 1000", value);
+		return 0;
+	case 'j':
+		mine->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (mine->has_pid)
+			argp_error(state, "what is `%s'? One process is enough", value);
+		else if (!remote_pid(value, &mine->pid))
+			argp_error(state, "`%s' is not a process id", value);
+		mine->has_pid = true;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which process?");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {.options = options,
+        .parser = parse,
+        .args_doc = "PID",
+        .doc = "Says what copool would do for a running program that was started without it: counts for some "
+               "seconds "
+               "how often the functions that create coroutines are entered, and what of that a pool would "
+               "have "
+               "served.\vThe counting is done by the kernel (uprobes), so nothing is loaded into the "
+               "process, and it "
+               "is not stopped. While it lasts, each entry of such a function costs the process a trap, of "
+               "about a "
+               "microsecond; what it was is said. CAP_PERFMON is needed, or root. The exit status is 0; 1 "
+               "when the "
+               "process cannot be observed, 2 for a wrong option."};
+
+static volatile sig_atomic_t is_stopped;
+
+static void stop(int signal)
+{
+	(void)signal;
+	is_stopped = 1;
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* CPU time that a process has used, in seconds; 0 when it cannot be told. */
+static double cpu_of(pid_t pid)
+{
+	struct timespec time;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0)
+		return 0;
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* ---- what is to be counted ---- */
+
+/* Chooses the kind of program, and which of the functions are probed. False: none can be. */
+static bool choose(struct observation *mine, const struct place *found)
+{
+	for (enum kind kind = QEMU; kind < KINDS; kind++) {
+		bool has[ROLES] = {false};
+
+		mine->places = 0;
+		for (size_t i = 0; i < KNOWN; i++) {
+			if (known[i].kind != kind || !found[i].is_found || has[known[i].role])
+				continue;
+			has[known[i].role] = true;
+			mine->role[mine->places] = known[i].role;
+			mine->place[mine->places++] = found[i];
+		}
+		mine->kind = kind;
+		if (has[MADE] && (has[CREATE] || kind != BOOST))
+			return true;
+	}
+	return false;
+}
+
+/* Fills in what is observed. 0; or 1, and what is in the way was said. */
+static int find(struct observation *mine)
+{
+	struct place place[KNOWN] = {0};
+	char why[REMOTE_WHY], path[64];
+	struct remote remote;
+	int error;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", mine->pid);
+	FILE *file = fopen(path, "re");
+	if (!file || !fgets(mine->program, sizeof(mine->program), file))
+		snprintf(mine->program, sizeof(mine->program), "process");
+	mine->program[strcspn(mine->program, "\n")] = '\0';
+	if (file)
+		fclose(file);
+	for (size_t i = 0; i < KNOWN; i++) {
+		place[i].function = known[i].function;
+		place[i].object = known[i].object;
+	}
+	error = places_find(mine->pid, place, KNOWN);
+	if (error == -EACCES || error == -EPERM) {
+		permission_explain(mine->pid, why, sizeof(why));
+		fprintf(stderr, "copool observe: %s\n", why);
+	} else if (error) {
+		fprintf(stderr, "copool observe: process %d: %s\n", mine->pid,
+		        error == -ESRCH ? "there is no such process" : strerror(-error));
+	} else if (remote_open(&remote, mine->pid) == 0) {
+		fprintf(stderr,
+		        "copool observe: process %d has libcopool.so in it: copool show %d says more\n",
+		        mine->pid, mine->pid);
+	} else if (!choose(mine, place)) {
+		fprintf(stderr,
+		        "copool observe: process %d (%s) has none of the functions that copool knows, and no "
+		        "glibc\n",
+		        mine->pid, clean(mine->program));
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
+/* ---- counting ---- */
+
+static uint64_t count_of(const struct observation *mine, enum role role)
+{
+	for (size_t i = 0; i < mine->places; i++) {
+		if (mine->role[i] == role)
+			return mine->entries[i];
+	}
+	return 0;
+}
+
+/* How much address space the process has, in bytes; 0 when that cannot be told. */
+static double space_of(pid_t pid)
+{
+	unsigned long pages = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	FILE *file = fopen(path, "re");
+	if (file && fscanf(file, "%lu", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * How many have ended. Where QEMU's delete is inlined, those that have not are seen by the address space that the process
+ * has got since the start; other memory that it got makes them more, never fewer.
+ */
+static uint64_t count_ended(struct observation *mine, uint64_t made)
+{
+	uint64_t ended = count_of(mine, ENDED);
+	double space = mine->kind == QEMU && ended == 0 && made > 0 ? space_of(mine->pid) : 0;
+
+	if (space == 0)
+		return ended > mine->outlook.ended ? ended : mine->outlook.ended;
+	return made - (uint64_t)(int64_t)((space - mine->space) / QEMU_STACK);
+}
+
+static int look(struct observation *mine)
+{
+	int error = probes_read(&mine->probes, mine->entries);
+	uint64_t creates = count_of(mine, CREATE), made = count_of(mine, MADE);
+
+	if (error != 0)
+		return error;
+	mine->threads = mine->probes.threads > mine->threads ? mine->probes.threads : mine->threads;
+	/* Not every guard page is a coroutine stack's. */
+	if (mine->kind == BOOST && made > creates)
+		made = creates;
+	outlook_add(&mine->outlook, creates, made, count_ended(mine, made));
+	return 0;
+}
+
+static void show_progress(const struct observation *mine, double done)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\rcopool observe: %.1f of %.1f s", done, mine->seconds);
+}
+
+/* What the probes have cost the process, in seconds of CPU time. */
+static double probes_seconds(const struct observation *mine)
+{
+	double ns = 0;
+
+	for (size_t i = 0; i < mine->places; i++)
+		ns += (double)mine->entries[i] * mine->probe_ns[i];
+	return ns / 1e9;
+}
+
+/* Why it ends before its time; NULL: it goes on. `from` and `cost`: since when, and what the probes had cost by then. */
+static const char *find_early_end(const struct observation *mine, double time, double *from, double *cost)
+{
+	double took = time - *from, costs = probes_seconds(mine);
+
+	if (is_stopped)
+		return "stopped by a signal";
+	if (took < COST_MS / 1000.0)
+		return NULL;
+	bool is_dear = (costs - *cost) / took > mine->max_cost;
+	show_progress(mine, mine->outlook.seconds);
+	*from = time;
+	*cost = costs;
+	return is_dear ? "stopped early: the probes cost the process more than --max-cost allows" : NULL;
+}
+
+/* Counts for as long as it is to. 0, or -errno. */
+static int count(struct observation *mine)
+{
+	struct pollfd process = {.fd = (int)syscall(SYS_pidfd_open, mine->pid, 0), .events = POLLIN};
+	double start = now(), cpu = cpu_of(mine->pid), from = start, cost = 0;
+	int error = 0;
+
+	while (error == 0 && !mine->early && now() < start + mine->seconds) {
+		double used = cpu_of(mine->pid);
+
+		if (poll(&process, 1, LOOK_MS) > 0)
+			mine->early = "the process has ended";
+		error = look(mine);
+		mine->outlook.seconds = now() - start;
+		mine->outlook.cpu_seconds = used > cpu ? used - cpu : mine->outlook.cpu_seconds;
+		if (error == 0 && !mine->early)
+			mine->early = find_early_end(mine, now(), &from, &cost);
+	}
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
+	if (process.fd >= 0)
+		close(process.fd);
+	return error;
+}
+
+/* ---- the answer ---- */
+
+/* Whether it helps, 1, or not, 0; -1: that cannot be told. */
+static int judge(const struct observation *mine, char text[OUTLOOK_TEXT])
+{
+	const struct outlook *outlook = &mine->outlook;
+
+	if (mine->kind == BOOST && outlook->creates > 0 && outlook->made == 0) {
+		snprintf(text, OUTLOOK_TEXT,
+		        "does not help: its %" PRIu64
+		        " coroutines got no guard page, so their stacks come from malloc, "
+		        "where copool cannot reach them, or from a pool of its own",
+		        outlook->creates);
+		return 0;
+	}
+	if (mine->kind != MAPPINGS) {
+		bool helps = outlook_find(outlook, text);
+		return outlook->creates == 0 ? -1 : helps;
+	}
+	snprintf(text, OUTLOOK_TEXT,
+	        "it has no function that copool knows to create coroutines; its C library mapped memory "
+	        "%" PRIu64 " times%s",
+	        outlook->made,
+	        outlook_saved(outlook) > 0 ? ". If those are stacks, COPOOL_LEARN=1 pools them: copool run "
+	                                     "--observe --learn tells"
+	                                   : "");
+	return -1;
+}
+
+static void print_text(const struct observation *mine, const char *verdict, bool helps)
+{
+	double seconds = mine->outlook.seconds, cost = probes_seconds(mine);
+	char shim[PATH_MAX];
+
+	printf("%s [%d]: %s, for %.1f s; %zu thread%s%s%s\n", clean(mine->program), mine->pid,
+	        kinds[mine->kind].text, seconds, mine->threads, mine->threads == 1 ? "" : "s",
+	        mine->early ? "; " : "", mine->early ? mine->early : "");
+	for (size_t i = 0; i < mine->places; i++) {
+		printf("  %-28s %12" PRIu64 " entries %12.0f a second\n", mine->place[i].function,
+		        mine->entries[i], seconds > 0 ? (double)mine->entries[i] / seconds : 0);
+	}
+	printf("%s\n", verdict);
+	if (mine->outlook.stack_ns > 0 && helps)
+		printf("a stack costs %.2g us to map, guard, use once and unmap, measured on this machine "
+		       "just now\n",
+		        mine->outlook.stack_ns / 1000);
+	if (cost > 0)
+		printf("the probes cost the process about %.2g s of CPU time\n", cost);
+	if (helps)
+		printf("start it with LD_PRELOAD=%s, or with: copool run -- PROGRAM ...\n",
+		        launch_find_shim(shim) == 0 ? shim : "libcopool.so");
+}
+
+static int print_json(const struct observation *mine, const char *verdict, int helps)
+{
+	const struct outlook *outlook = &mine->outlook;
+	json_t *functions = json_array();
+
+	for (size_t i = 0; i < mine->places; i++)
+		json_array_append_new(functions,
+		        json_pack("{s:s, s:s, s:I}", "function", mine->place[i].function, "file",
+		                mine->place[i].object_name, "entries", (json_int_t)mine->entries[i]));
+	json_t *object = json_pack(
+	        "{s:i, s:s, s:s, s:f, s:f, s:i, s:o, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:s, s:o}", "pid",
+	        (int)mine->pid, "program", clean(mine->program), "kind", kinds[mine->kind].name, "seconds",
+	        outlook->seconds, "cpu_seconds", outlook->cpu_seconds, "threads", (int)mine->threads,
+	        "functions", functions, "creates", (json_int_t)outlook->creates, "new",
+	        (json_int_t)outlook->made, "saved", (json_int_t)outlook_saved(outlook), "saved_seconds",
+	        outlook_saved_seconds(outlook), "stack_ns", outlook->stack_ns, "probes_seconds",
+	        probes_seconds(mine), "helps", helps < 0 ? json_null() : json_boolean(helps), "verdict",
+	        verdict, "stopped", mine->early ? json_string(mine->early) : json_null());
+	if (!object) {
+		fprintf(stderr, "copool observe: there is no memory\n");
+		return 1;
+	}
+	clean_json(object, JSON_INDENT(2), stdout);
+	json_decref(object);
+	return 0;
+}
+
+int cmd_observe(int argc, char **argv)
+{
+	struct observation mine = {.seconds = 5, .max_cost = 0.5};
+	struct sigaction action = {.sa_handler = stop};
+	char verdict[OUTLOOK_TEXT];
+	int error, status = 0;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &mine);
+	if (find(&mine) != 0)
+		return 1;
+	mine.outlook.stack_ns = cost_stack_ns();
+	for (size_t i = 0; i < mine.places; i++)
+		mine.probe_ns[i] = probes_cost_ns(&mine.place[i]);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	if (probes_open(&mine.probes, mine.pid, mine.place, mine.places) != 0) {
+		fprintf(stderr, "copool observe: process %d: %s\n", mine.pid, mine.probes.why);
+		return 1;
+	}
+	mine.space = space_of(mine.pid);
+	error = count(&mine);
+	probes_close(&mine.probes);
+	if (error != 0) {
+		fprintf(stderr, "copool observe: the counters cannot be read: %s\n", strerror(-error));
+		return 1;
+	}
+	int helps = judge(&mine, verdict);
+	if (mine.json)
+		status = print_json(&mine, verdict, helps);
+	else
+		print_text(&mine, verdict, helps > 0);
+	return fflush(stdout) == 0 ? status : 1;
+}

@@ -1,0 +1,364 @@
+/*
+ * copool set, trim, off, on: changes in a running process. They are written into words that its shim reads;
+ * what takes work is done by the shim's thread, for which this waits, but not for ever.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clean.h"
+#include "copool.h"
+#include "process/remote.h"
+
+enum { WAIT_MS = 5000, LOOK_MS = 20, CACHE_OBJECTS = 2 * RECORD_BATCH_SIZE };
+
+struct change {
+	const char *verb;
+	pid_t pid;
+	bool has_pid;
+	unsigned assignments;
+	struct remote_control *wanted; /* where the values go */
+	uint32_t decay_default, cap_default;
+	char **words; /* of the command line, after the pid */
+};
+
+static const struct setting {
+	const char *name;
+	uint32_t least, most, also; /* `also` is taken besides the range */
+	size_t at;
+} settings[] = {
+        {"decay_ms", 100, 86400000, 0, offsetof(struct remote_control, decay_ms)},
+        {"max_batches", 0, 65535, 0, offsetof(struct remote_control, max_batches)},
+        {"off", 0, 1, 0, offsetof(struct remote_control, is_off)},
+};
+
+enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+
+static uint32_t *value_of(struct remote_control *control, const struct setting *setting)
+{
+	return (uint32_t *)(void *)((char *)control + setting->at);
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct change *change = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (!change->has_pid && !remote_pid(value, &change->pid))
+			argp_error(state, "`%s' is not a process id", value);
+		else if (change->has_pid && strcmp(change->verb, "set") != 0)
+			argp_error(state, "what is `%s'? One process is enough", value);
+		if (!change->has_pid)
+			change->words = state->argv + state->next;
+		change->has_pid = true;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which process?");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+#define STATUS                                                                                               \
+	"The exit status is 0 when it is done; 1 when it cannot be, 2 for a wrong argument, and 3 when it "  \
+	"is asked for and will be done later: the message says when."
+
+static const struct argp argp_set = {.parser = parse,
+        .args_doc = "PID [decay_ms=MS] [max_batches=N] [off=0|1]",
+        .doc = "Changes settings of a running process, or, without any, shows them. decay_ms and max_batches "
+               "are as COPOOL_DECAY_MS and COPOOL_MAX_BATCHES; the word `default' stands for what the "
+               "process began with. off=1 is as `copool off', off=0 as `copool on'.\v" STATUS};
+static const struct argp argp_trim = {.parser = parse,
+        .args_doc = "PID",
+        .doc = "Has a running process give back now what is idle in its depots. What idle threads hold in "
+               "their caches, at most 32 objects each, stays.\v" STATUS};
+static const struct argp argp_off = {.parser = parse,
+        .args_doc = "PID",
+        .doc = "Has a running process pool no more: what is idle is given back, and what it destroys goes to "
+               "its own function. Only each thread's cache of at most 32 objects goes on.\v" STATUS};
+static const struct argp argp_on = {.parser = parse,
+        .args_doc = "PID",
+        .doc = "Has a running process pool again that `copool off' has stopped.\v" STATUS};
+
+/* 0, or EXIT_USAGE with a message. */
+static int assign(const struct change *change, const char *word)
+{
+	const char *value = strchr(word, '=');
+	const struct setting *setting = NULL;
+	char *end;
+
+	for (size_t i = 0; i < SETTINGS && value; i++) {
+		if (strlen(settings[i].name) == (size_t)(value - word) &&
+		        strncmp(word, settings[i].name, (size_t)(value - word)) == 0)
+			setting = &settings[i];
+	}
+	if (!setting) {
+		fprintf(stderr, "copool set: `%s' is none of decay_ms=MS, max_batches=N, off=0 and off=1\n",
+		        clean(word));
+		return EXIT_USAGE;
+	}
+	value++;
+	if (strcmp(value, "default") == 0 && setting != &settings[2]) {
+		*value_of(change->wanted, setting) =
+		        setting == &settings[0] ? change->decay_default : RECORD_BATCHES_DEFAULT;
+		return 0;
+	}
+	errno = 0;
+	unsigned long long number = strtoull(value, &end, 10);
+	if (*value < '0' || *value > '9' || *end || errno || number > setting->most ||
+	        (number < setting->least && number != setting->also)) {
+		fprintf(stderr, "copool set: %s: from %" PRIu32 " to %" PRIu32 "%s\n", clean(word),
+		        setting->least, setting->most, setting->least ? ", or 0 for never" : "");
+		return EXIT_USAGE;
+	}
+	*value_of(change->wanted, setting) = (uint32_t)number;
+	return 0;
+}
+
+/* ---- what a process holds ---- */
+
+struct holding {
+	json_int_t idle, batches, trimmed, threads;
+	size_t pools;
+};
+
+static int look(struct remote *remote, struct holding *holding)
+{
+	json_t *samples = remote_samples(remote), *sample;
+	size_t i;
+
+	*holding = (struct holding){0};
+	if (!samples)
+		return -1;
+	json_array_foreach(samples, i, sample)
+	{
+		json_int_t threads = json_integer_value(json_object_get(sample, "threads"));
+
+		holding->idle += json_integer_value(json_object_get(sample, "pooled"));
+		holding->batches += json_integer_value(json_object_get(sample, "depot_batches"));
+		holding->trimmed += json_integer_value(json_object_get(sample, "trimmed"));
+		holding->threads = threads > holding->threads ? threads : holding->threads;
+	}
+	holding->pools = json_array_size(samples);
+	json_decref(samples);
+	return 0;
+}
+
+/* ---- asking, and waiting ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Whether there is nothing that the shim's thread would have to do; `thread` is what it does. */
+static bool is_in_force(const struct holding *holding, int thread)
+{
+	return holding->batches == 0 && (thread == RECORD_THREAD_SLEEPS || thread == RECORD_THREAD_AT_USE ||
+	                                        thread == RECORD_THREAD_AT_NEED);
+}
+
+/* Waits until all is done: 0, or 1 when the process cannot be seen any more, or EXIT_ASKED. */
+static int await(struct remote *remote, struct holding *holding)
+{
+	uint64_t end = now_ns() + (uint64_t)WAIT_MS * 1000000;
+	struct remote_control control;
+
+	do {
+		if (remote_read_control(remote, &control) != 0 || look(remote, holding) != 0)
+			return 1;
+		if (control.done == control.asked || is_in_force(holding, remote_thread(remote)))
+			return 0;
+		int thread = remote_thread(remote);
+		if (thread == RECORD_THREAD_FAILED || thread == RECORD_THREAD_ENDED ||
+		        thread == RECORD_THREAD_AT_NEED || thread == RECORD_THREAD_AT_USE ||
+		        remote_state(remote) == 'T' || remote_state(remote) == 't')
+			return EXIT_ASKED;
+		nanosleep(&(struct timespec){0, LOOK_MS * 1000000}, NULL);
+	} while (now_ns() < end);
+	return EXIT_ASKED;
+}
+
+/* Why what was asked for is not done. */
+static const char *reason(struct remote *remote)
+{
+	char state = remote_state(remote);
+
+	if (state == 'T' || state == 't')
+		return "the process is stopped; it will be done when it goes on";
+	switch (remote_thread(remote)) {
+	case RECORD_THREAD_AT_USE:
+	case RECORD_THREAD_AT_NEED:
+		return "copool has no thread there yet; it starts, and gives back what is idle, when the "
+		       "program next gives a batch to the pool";
+	case RECORD_THREAD_FAILED:
+		return "copool could not start its thread there, so nothing that is idle will be given back";
+	case RECORD_THREAD_ENDED:
+		return "copool's thread there has ended, as the process is ending, or its first thread has; "
+		       "nothing that is idle will be given back";
+	default:
+		return "copool's thread there has not got to it yet";
+	}
+}
+
+static int print_control(struct remote *remote, const struct remote_control *control)
+{
+	struct remote_control on = *control;
+	uint32_t cap;
+
+	on.is_off = 0;
+	if (remote_cap(remote, &on, &cap) != 0)
+		return -1;
+	printf("decay_ms=%" PRIu32, control->decay_ms);
+	if (cap == RECORD_BATCHES_DEFAULT)
+		printf(" max_batches=default");
+	else
+		printf(" max_batches=%" PRIu32, cap);
+	printf(" off=%d\n", control->is_off != 0);
+	return 0;
+}
+
+static void print_outcome(struct remote *remote, const struct change *change, const struct holding *before,
+        const struct holding *after)
+{
+	json_int_t back = after->trimmed - before->trimmed;
+
+	if (strcmp(change->verb, "set") == 0)
+		print_control(remote, change->wanted);
+	else if (strcmp(change->verb, "on") == 0)
+		printf("process %d pools again\n", remote->pid);
+	if (strcmp(change->verb, "trim") == 0 || back > 0)
+		printf("given back: %" JSON_INTEGER_FORMAT " idle objects; %" JSON_INTEGER_FORMAT
+		       " stay in the caches of %" JSON_INTEGER_FORMAT " %s\n",
+		        back > 0 ? back : 0, after->idle - after->batches * RECORD_BATCH_SIZE, after->threads,
+		        after->threads == 1 ? "thread" : "threads");
+	if (change->wanted->is_off && strcmp(change->verb, "trim") != 0)
+		printf("off: the depots of process %d keep nothing more; what stays, and goes on being used, "
+		       "are the caches of its threads, at most %d objects of a kind each\n",
+		        remote->pid, CACHE_OBJECTS);
+}
+
+static int fail(const struct change *change, const char *why)
+{
+	fprintf(stderr, "copool %s: %s\n", change->verb, why);
+	return 1;
+}
+
+/* Whether there may be something to be given back; the rest holds as soon as it is written. */
+static bool needs_thread(const struct change *change, const struct remote_control *now)
+{
+	const struct remote_control *wanted = change->wanted;
+
+	return strcmp(change->verb, "trim") == 0 || wanted->is_off ||
+	       (wanted->decay_ms != now->decay_ms && wanted->decay_ms != 0) ||
+	       (wanted->max_batches != now->max_batches && wanted->max_batches != RECORD_BATCHES_DEFAULT);
+}
+
+/* Writes what is wanted, waits for it, and says how it went. */
+static int carry_out(struct remote *remote, struct change *change)
+{
+	struct remote_control now;
+	struct holding before, after;
+	int status = 0;
+
+	if (look(remote, &before) != 0 || remote_read_control(remote, &now) != 0)
+		return fail(change, remote->why);
+	if (needs_thread(change, &now))
+		change->wanted->asked = (uint32_t)now_ns() | 1;
+	if (strcmp(change->verb, "trim") == 0)
+		change->wanted->emptied = change->wanted->asked;
+	if (remote_ask(remote, change->wanted) != 0)
+		return fail(change, remote->why);
+	after = before;
+	if (needs_thread(change, &now))
+		status = await(remote, &after);
+	if (status == 1)
+		return fail(change, remote->why);
+	if (status == EXIT_ASKED) {
+		printf("asked for, and not done yet: %s\n", reason(remote));
+		return status;
+	}
+	print_outcome(remote, change, &before, &after);
+	return 0;
+}
+
+/* Whether the process has anything to pool; else says why not. */
+static int check_host(struct remote *remote, const struct change *change)
+{
+	json_t *open = remote_open_record(remote);
+	char why[1024];
+	int status = 0;
+
+	if (!open)
+		return fail(change, remote->why);
+	const char *mode = json_string_value(json_object_get(open, "mode"));
+	if (strcmp(mode, "none") == 0 || strcmp(mode, "observe") == 0) {
+		snprintf(why, sizeof(why), "nothing is pooled in process %d: %s", remote->pid,
+		        clean(json_string_value(json_object_get(open, "detail"))));
+		status = fail(change, why);
+	}
+	json_decref(open);
+	return status;
+}
+
+static int change_process(const char *verb, const struct argp *argp, int argc, char **argv)
+{
+	static struct remote remote;
+	struct remote_control wanted;
+	struct change change = {.verb = verb, .wanted = &wanted};
+	int status = 0;
+
+	if (argp_parse(argp, argc, argv, 0, NULL, &change) != 0)
+		return fail(&change, "out of memory");
+	/* A wrong word is a wrong word, whatever becomes of the process. */
+	for (char **word = change.words; strcmp(verb, "set") == 0 && *word && status == 0; word++)
+		status = assign(&change, *word);
+	if (status)
+		return status;
+	if (remote_open(&remote, change.pid) != 0 || remote_read_control(&remote, &wanted) != 0)
+		return fail(&change, remote.why);
+	status = check_host(&remote, &change);
+	if (status)
+		return status;
+	change.decay_default = remote.block.decay_ms;
+	if (strcmp(verb, "set") == 0 && !*change.words) {
+		return print_control(&remote, &wanted) == 0 ? 0 : fail(&change, remote.why);
+	}
+	for (char **word = change.words; strcmp(verb, "set") == 0 && *word; word++)
+		assign(&change, *word);
+	if (strcmp(verb, "off") == 0 || strcmp(verb, "on") == 0)
+		wanted.is_off = strcmp(verb, "off") == 0;
+	status = carry_out(&remote, &change);
+	if (fflush(stdout) != 0)
+		return fail(&change, strerror(errno));
+	return status;
+}
+
+int cmd_set(int argc, char **argv)
+{
+	return change_process("set", &argp_set, argc, argv);
+}
+
+int cmd_trim(int argc, char **argv)
+{
+	return change_process("trim", &argp_trim, argc, argv);
+}
+
+int cmd_off(int argc, char **argv)
+{
+	return change_process("off", &argp_off, argc, argv);
+}
+
+int cmd_on(int argc, char **argv)
+{
+	return change_process("on", &argp_on, argc, argv);
+}

@@ -1,0 +1,324 @@
+/* Adding the counters up from outside, as pool_read() does within, and making records of them. */
+#include "process/remote.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include "log/book_json.h"
+
+enum { TEXT_BYTES = 512, PAGE = 4096, GUESSED_PAGES = 2, STACK_PAGES = 1 << 20 };
+
+#define COUNTER(name, kind, help) COUNTER_##name,
+enum { RECORD_COUNTERS(COUNTER) COUNTERS };
+#undef COUNTER
+
+static const char *const counter_names[] = {
+#define COUNTER(name, kind, help) #name,
+        RECORD_COUNTERS(COUNTER)
+#undef COUNTER
+};
+
+/* A string, cut if it is longer, as JSON. NULL on failure. */
+static json_t *peek_text(struct remote *remote, uint64_t at)
+{
+	char text[TEXT_BYTES + 1] = "";
+	size_t used = 0;
+
+	while (used < TEXT_BYTES && memchr(text, '\0', used) == NULL) {
+		size_t bytes = PAGE - (at + used) % PAGE;
+
+		if (bytes > TEXT_BYTES - used)
+			bytes = TEXT_BYTES - used;
+		if (remote_peek(remote, at + used, text + used, bytes) != 0)
+			return NULL;
+		used += bytes;
+	}
+	text[TEXT_BYTES] = '\0';
+	return json_text(text);
+}
+
+static uint64_t now_ms(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static json_t *common(const struct remote *remote, const char *type)
+{
+	return json_pack("{s:s, s:f, s:i}", RECORD_KEY_TYPE, type, RECORD_KEY_TIME,
+	        (double)now_ms(CLOCK_REALTIME) / 1000, RECORD_KEY_PID, (int)remote->pid);
+}
+
+int remote_cap(struct remote *remote, const struct remote_control *control, uint32_t *cap)
+{
+	uint32_t pools;
+	uint64_t first;
+	int error = remote_peek(remote, remote->block.pool_count, &pools, sizeof(pools));
+
+	*cap = control->is_off ? 0 : control->max_batches;
+	if (error || *cap != RECORD_BATCHES_DEFAULT)
+		return error;
+	*cap = remote->block.max_batches;
+	if (pools == 0)
+		return 0;
+	error = remote_peek(remote, remote->block.pools, &first, sizeof(first));
+	return error ? error : remote_peek(remote, first + remote->block.pool_cap, cap, sizeof(*cap));
+}
+
+json_t *remote_open_record(struct remote *remote)
+{
+	const struct record_block *block = &remote->block;
+	struct remote_control control;
+	uint32_t cap;
+
+	if (remote_refresh(remote) != 0 || remote_read_control(remote, &control) != 0 ||
+	        remote_cap(remote, &control, &cap) != 0)
+		return NULL;
+	json_t *record = common(remote, RECORD_OPEN);
+	const struct {
+		const char *key;
+		uint64_t at;
+	} texts[] = {{"version", block->version}, {"program", block->program}, {"host", block->host},
+	        {"mode", block->mode}, {"detail", block->detail}};
+	json_object_set_new(record, "format", json_integer(RECORD_FORMAT));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		json_t *text = peek_text(remote, texts[i].at);
+		if (!text) {
+			json_decref(record);
+			return NULL;
+		}
+		json_object_set_new(record, texts[i].key, text);
+	}
+	if (block->bytes > offsetof(struct record_block, way))
+		json_object_set_new(record, "way", peek_text(remote, block->way));
+	if (block->bytes > offsetof(struct record_block, label) && block->label) {
+		json_t *label = peek_text(remote, block->label);
+		if (label && json_string_length(label))
+			json_object_set(record, "label", label);
+		json_decref(label);
+	}
+	if (control.is_off)
+		json_object_set_new(record, "mode", json_string("off"));
+	json_object_set_new(record, "ppid", json_integer(block->parent));
+	json_object_set_new(record, "interval_ms", json_integer(block->interval_ms));
+	if (cap != RECORD_BATCHES_DEFAULT)
+		json_object_set_new(record, "max_batches", json_integer(cap));
+	json_object_set_new(record, "decay_ms", json_integer(control.decay_ms));
+	return record;
+}
+
+/* Adds the terms of one place, whose bytes are at hand, to the sums. */
+static void add_terms(
+        const struct record_block *block, enum record_place place, const char *bytes, uint64_t *sum)
+{
+	for (size_t i = 0; i < RECORD_TERMS && block->term[i].bytes; i++) {
+		const struct record_term *term = &block->term[i];
+		uint64_t word = 0;
+
+		if (term->place != place)
+			continue;
+		memcpy(&word, bytes + term->offset, term->bytes);
+		sum[term->counter] += (word >> term->shift & term->mask) * term->factor;
+	}
+}
+
+/* What all threads have counted of all pools. */
+static int read_threads(struct remote *remote, uint32_t pools, uint64_t (*sum)[COUNTERS])
+{
+	const struct record_block *block = &remote->block;
+	static char thread[REMOTE_THREAD];
+	static uint64_t chunk[RECORD_THREADS + 1];
+	uint64_t bytes = block->thread_caches + (uint64_t)pools * block->cache_bytes;
+	uint32_t count;
+	int error = remote_peek(remote, block->thread_count, &count, sizeof(count));
+
+	if (error)
+		return error;
+	if (count > RECORD_THREADS || bytes > block->thread_bytes)
+		return remote_nonsense(remote);
+	error = remote_peek(remote, block->chunks, chunk, (count / block->in_chunk + 1) * sizeof(*chunk));
+	for (uint32_t i = 1; i <= count && error == 0; i++) {
+		uint64_t at =
+		        chunk[i / block->in_chunk] + (uint64_t)(i % block->in_chunk) * block->thread_bytes;
+
+		error = remote_peek(remote, at, thread, bytes);
+		for (uint32_t pool = 0; pool < pools && error == 0; pool++) {
+			add_terms(block, RECORD_IN_THREAD, thread, sum[pool]);
+			add_terms(block, RECORD_IN_CACHE,
+			        thread + block->thread_caches + pool * block->cache_bytes, sum[pool]);
+		}
+	}
+	return error;
+}
+
+/* The rest of a pool's counters, once all its terms have been added up. */
+static void finish(uint64_t *sum, uint32_t make_calls, uint32_t destroy_calls)
+{
+	int64_t live;
+
+	for (size_t i = 0; i < COUNTERS; i++)
+		sum[i] = (int64_t)sum[i] > 0 ? sum[i] : 0;
+	sum[COUNTER_calls_saved] += make_calls * (sum[COUNTER_create_local] + sum[COUNTER_create_depot]) +
+	                            destroy_calls * (sum[COUNTER_destroy_local] + sum[COUNTER_destroy_depot]);
+	live = (int64_t)(sum[COUNTER_inherited] + sum[COUNTER_create_local] + sum[COUNTER_create_depot] +
+	                 sum[COUNTER_create_new] - sum[COUNTER_destroy_local] - sum[COUNTER_destroy_depot] -
+	                 sum[COUNTER_destroy_delete]);
+	sum[COUNTER_live] = live > 0 ? (uint64_t)live : 0;
+	if (sum[COUNTER_peak_live] < sum[COUNTER_live])
+		sum[COUNTER_peak_live] = sum[COUNTER_live];
+}
+
+/* Of a pool that is only observed: what the program's own pool handed out. */
+static void explain(uint64_t *sum)
+{
+	uint64_t creates = sum[COUNTER_create_local] + sum[COUNTER_create_depot];
+
+	sum[COUNTER_create_local] = creates > sum[COUNTER_create_new] ? creates - sum[COUNTER_create_new] : 0;
+	sum[COUNTER_create_depot] = 0;
+	sum[COUNTER_destroy_local] = sum[COUNTER_create_local];
+}
+
+/* Stacks that the process has looked at, and their pages. */
+struct seen_stacks {
+	uint64_t stacks, pages, idle; /* idle: those of pools whose own stacks nobody has looked at */
+};
+
+/* What a pool's idle objects hold. Guesses nothing of what cannot be read. */
+static void add_idle(struct remote *remote, const char *kind, uint64_t pooled, struct seen_stacks *seen)
+{
+	const struct record_block *block = &remote->block;
+	uint64_t class = 0, stacks = 0, pages = 0;
+
+	if (block->bytes > offsetof(struct record_block, page_bytes) && block->kind_stacks &&
+	        block->kind_stacks + sizeof(class) <= block->kind_bytes)
+		memcpy(&class, kind + block->kind_stacks, sizeof(class));
+	if (class && (remote_peek(remote, class + block->class_slots, &stacks, sizeof(stacks)) != 0 ||
+	                     remote_peek(remote, class + block->class_pages, &pages, sizeof(pages)) != 0))
+		stacks = 0;
+	if (stacks == 0 || pages / stacks > STACK_PAGES) {
+		seen->idle += pooled;
+		return;
+	}
+	seen->stacks += stacks;
+	seen->pages += pages;
+	remote->idle_bytes += (uint64_t)((double)pooled * (double)pages / (double)stacks * block->page_bytes);
+}
+
+/* Of the others each holds what the process' stacks do that were looked at, as QEMU's coroutines have stacks. */
+static void finish_idle(struct remote *remote, const struct seen_stacks *seen)
+{
+	double pages = seen->stacks ? (double)seen->pages / (double)seen->stacks : GUESSED_PAGES;
+
+	remote->is_idle_guessed = seen->idle > 0 && seen->stacks == 0;
+	remote->idle_bytes += (uint64_t)((double)seen->idle * pages *
+	                                 (remote->block.page_bytes ? remote->block.page_bytes : PAGE));
+}
+
+/* One pool's record; NULL on failure. */
+static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, struct seen_stacks *stacks)
+{
+	const struct record_block *block = &remote->block;
+	static char pool[REMOTE_POOL];
+	char kind[REMOTE_KIND];
+	uint64_t kind_at, name, maps;
+	uint32_t make_calls, destroy_calls;
+
+	if (remote_peek(remote, at, pool, block->pool_bytes) != 0)
+		return NULL;
+	memcpy(&kind_at, pool + block->pool_kind, sizeof(kind_at));
+	if (remote_peek(remote, kind_at, kind, block->kind_bytes) != 0)
+		return NULL;
+	memcpy(&name, kind + block->kind_name, sizeof(name));
+	memcpy(&maps, kind + block->kind_maps, sizeof(maps));
+	memcpy(&make_calls, kind + block->kind_make, sizeof(make_calls));
+	memcpy(&destroy_calls, kind + block->kind_destroy, sizeof(destroy_calls));
+	add_terms(block, RECORD_IN_POOL, pool, sum);
+	if (kind[block->kind_observed])
+		explain(sum);
+	if (block->bytes > offsetof(struct record_block, pool_calls_seen) && block->pool_calls_seen) {
+		uint64_t seen;
+
+		memcpy(&seen, pool + block->pool_calls_seen, sizeof(seen));
+		if (seen > sum[COUNTER_calls_saved])
+			sum[COUNTER_calls_saved] = seen;
+	}
+	if (block->pool_withdrawn && pool[block->pool_withdrawn])
+		memset(sum, 0, COUNTERS * sizeof(*sum));
+	finish(sum, make_calls, destroy_calls);
+	if (maps && remote_peek(remote, maps, &sum[COUNTER_maps_saved], sizeof(*sum)) != 0)
+		return NULL;
+	add_idle(remote, kind, sum[COUNTER_pooled], stacks);
+	json_t *text = peek_text(remote, name);
+	if (!text)
+		return NULL;
+	uint64_t now = now_ms(CLOCK_MONOTONIC);
+	json_t *record = common(remote, RECORD_SAMPLE);
+	json_object_set_new(record, "uptime_ms",
+	        json_integer(now > block->start_ms ? (json_int_t)(now - block->start_ms) : 0));
+	json_object_set_new(record, "pool", text);
+	for (size_t i = 0; i < COUNTERS; i++)
+		json_object_set_new(record, counter_names[i], json_integer((json_int_t)(sum[i] & INT64_MAX)));
+	return record;
+}
+
+/*
+ * Makes the name of the last sample one that no other has: what is shown, or added up, is one pool's. A copool of today
+ * sees to that itself.
+ */
+static void make_unique(const json_t *samples, json_t *record)
+{
+	json_t *before;
+	unsigned number = 1;
+	size_t i = 0;
+	char name[TEXT_BYTES + 16];
+
+	snprintf(name, sizeof(name), "%s", json_string_value(json_object_get(record, "pool")));
+	size_t length = strlen(name);
+	while (i < json_array_size(samples)) {
+		before = json_array_get(samples, i++);
+		if (strcmp(name, json_string_value(json_object_get(before, "pool"))) != 0)
+			continue;
+		snprintf(name + length, sizeof(name) - length, " #%u", ++number);
+		i = 0;
+	}
+	if (number > 1)
+		json_object_set_new(record, "pool", json_string(name));
+}
+
+json_t *remote_samples(struct remote *remote)
+{
+	static uint64_t sum[RECORD_POOLS][COUNTERS];
+	uint64_t pool[RECORD_POOLS];
+	uint32_t pools;
+
+	if (remote_refresh(remote) != 0 ||
+	        remote_peek(remote, remote->block.pool_count, &pools, sizeof(pools)) != 0)
+		return NULL;
+	if (pools > RECORD_POOLS) {
+		remote_nonsense(remote);
+		return NULL;
+	}
+	memset(sum, 0, sizeof(sum));
+	if (remote_peek(remote, remote->block.pools, pool, pools * sizeof(*pool)) != 0 ||
+	        read_threads(remote, pools, sum) != 0)
+		return NULL;
+	json_t *samples = json_array();
+	struct seen_stacks seen = {0};
+	remote->idle_bytes = 0;
+	for (uint32_t i = 0; i < pools; i++) {
+		json_t *record = read_pool(remote, pool[i], sum[i], &seen);
+		if (!record) {
+			json_decref(samples);
+			return NULL;
+		}
+		make_unique(samples, record);
+		json_array_append_new(samples, record);
+	}
+	finish_idle(remote, &seen);
+	return samples;
+}

@@ -1,0 +1,14 @@
+/* What /proc says of a process: who may look into it, and what it does. */
+#ifndef COPOOL_TOOLS_PROCESS_PERMISSION_H
+#define COPOOL_TOOLS_PROCESS_PERMISSION_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Writes a clause that names the process, and the permission that is missing to look into it. */
+void permission_explain(pid_t pid, char *why, size_t bytes);
+
+/* The process's state as ps(1) has it, '?' when it is not known. */
+char permission_state(pid_t pid);
+
+#endif

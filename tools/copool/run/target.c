@@ -1,0 +1,283 @@
+/*
+ * Looks at a program before it is run. LD_PRELOAD is ignored in silence by programs that have no loader, that
+ * gain privileges or that are made for another machine; a user should hear of it at once and not wonder about
+ * an empty log.
+ */
+#include "run/target.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "run/glibc.h"
+
+enum { SCRIPT_DEPTH = 5 }; /* interpreters of interpreters; the kernel's own limit */
+
+/* Why the program is refused. Both strings are the caller's. */
+struct refusal {
+	char *text;
+	size_t bytes;
+};
+
+__attribute__((format(printf, 3, 4))) static int refuse(
+        const struct refusal *refusal, int error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(refusal->text, refusal->bytes, format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+/* 0, or -errno when execve(2) would not take it. */
+static int can_execute(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EACCES;
+	return access(path, X_OK) == 0 ? 0 : -errno;
+}
+
+int target_find(const char *name, char *path)
+{
+	const char *folders = getenv("PATH");
+	bool seen = false;
+
+	if (strchr(name, '/')) {
+		if ((size_t)snprintf(path, PATH_MAX, "%s", name) >= PATH_MAX)
+			return -ENAMETOOLONG;
+		return can_execute(path);
+	}
+	if (!folders)
+		folders = "/bin:/usr/bin";
+	for (;;) {
+		size_t length = strcspn(folders, ":");
+		int written = length ? snprintf(path, PATH_MAX, "%.*s/%s", (int)length, folders, name)
+		                     : snprintf(path, PATH_MAX, "./%s", name); /* as in execvp(3) */
+		if (*name && written < PATH_MAX) {
+			int error = can_execute(path);
+			if (error == 0)
+				return 0;
+			seen |= error == -EACCES;
+		}
+		if (folders[length] == '\0')
+			return seen ? -EACCES : -ENOENT;
+		folders += length + 1;
+	}
+}
+
+/* Whether running it makes the loader drop LD_PRELOAD (AT_SECURE). */
+static const char *gained_privilege(int fd)
+{
+	struct stat status;
+	struct statvfs filesystem;
+
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || fstat(fd, &status) != 0)
+		return NULL;
+	if (fstatvfs(fd, &filesystem) == 0 && filesystem.f_flag & ST_NOSUID)
+		return NULL;
+	if (status.st_mode & S_ISUID && status.st_uid != getuid())
+		return "is set-user-id";
+	if (status.st_mode & S_ISGID && status.st_mode & S_IXGRP && status.st_gid != getgid())
+		return "is set-group-id";
+	if (getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
+		return "has file capabilities";
+	return NULL;
+}
+
+static const char *machine_name(unsigned machine)
+{
+	static char number[32];
+
+	switch (machine) {
+	case EM_386:
+		return "i386";
+	case EM_X86_64:
+		return "x86-64";
+	case EM_ARM:
+		return "32-bit ARM";
+	case EM_AARCH64:
+		return "aarch64";
+	case EM_RISCV:
+		return "RISC-V";
+	case EM_PPC64:
+		return "64-bit PowerPC";
+	case EM_S390:
+		return "s390";
+	}
+	snprintf(number, sizeof(number), "ELF machine %u", machine);
+	return number;
+}
+
+/* Reads the ELF header of either class; both begin alike up to e_machine. */
+static int read_header(int fd, Elf64_Ehdr *header)
+{
+	memset(header, 0, sizeof(*header));
+	if (pread(fd, header, sizeof(*header), 0) < (ssize_t)offsetof(Elf64_Ehdr, e_version))
+		return -ENOEXEC;
+	return memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 ? 0 : -ENOEXEC;
+}
+
+/* Copies the loader's path to `loader`, "" when the program asks for none. 0, or -ENOEXEC. */
+static int read_loader(int fd, const Elf64_Ehdr *header, char *loader)
+{
+	loader[0] = '\0';
+	if (header->e_phentsize != sizeof(Elf64_Phdr))
+		return -ENOEXEC;
+	for (unsigned i = 0; i < header->e_phnum; i++) {
+		Elf64_Phdr segment;
+		off_t at = (off_t)(header->e_phoff + i * sizeof(segment));
+		if (pread(fd, &segment, sizeof(segment), at) != sizeof(segment))
+			return -ENOEXEC;
+		if (segment.p_type != PT_INTERP)
+			continue;
+		size_t bytes = segment.p_filesz < PATH_MAX ? segment.p_filesz : PATH_MAX - 1;
+		if (pread(fd, loader, bytes, (off_t)segment.p_offset) != (ssize_t)bytes)
+			return -ENOEXEC;
+		loader[bytes] = '\0';
+		return 0;
+	}
+	return 0;
+}
+
+/*
+ * What is said of a program whose loader brings a C library of its own, too old for the shim. The libc.so.6 that lies beside
+ * a loader is the one of which it is a part. 0: as far as can be seen it will do.
+ */
+static int check_glibc(const char *loader, const char *shim, const struct refusal *refusal)
+{
+	char libc[PATH_MAX];
+	int needed;
+	int defined;
+	char *slash;
+
+	if (!realpath(loader, libc))
+		return 0; /* execve(2) will say so */
+	slash = strrchr(libc, '/');
+	if ((size_t)(slash + 1 - libc) + sizeof("libc.so.6") > sizeof(libc))
+		return 0;
+	strcpy(slash + 1, "libc.so.6");
+	needed = glibc_needed(shim);
+	defined = glibc_defined(libc);
+	if (defined == 0 || defined >= needed)
+		return 0;
+	return refuse(refusal, -ENOEXEC, "runs with glibc 2.%d (%s); libcopool.so needs glibc 2.%d", defined,
+	        libc, needed);
+}
+
+/* One ELF program against the shim. */
+static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, const struct refusal *refusal)
+{
+	char loader[PATH_MAX];
+	Elf64_Ehdr ours;
+	int shim_fd = open(shim, O_RDONLY | O_CLOEXEC);
+	int error = shim_fd < 0 ? -errno : read_header(shim_fd, &ours);
+
+	if (shim_fd >= 0)
+		close(shim_fd);
+	if (error)
+		return refuse(refusal, error, "cannot be checked: %s is no library", shim);
+	if (header->e_ident[EI_CLASS] != ours.e_ident[EI_CLASS] && header->e_machine == ours.e_machine)
+		return refuse(refusal, -ENOEXEC, "is a 32-bit program (x32); libcopool.so is 64-bit");
+	if (header->e_machine != ours.e_machine || header->e_ident[EI_DATA] != ours.e_ident[EI_DATA])
+		return refuse(refusal, -ENOEXEC, "is a program for %s; libcopool.so is for another machine",
+		        machine_name(header->e_machine));
+	const char *privilege = gained_privilege(fd);
+	if (privilege)
+		return refuse(refusal, -EPERM, "%s, so the loader ignores LD_PRELOAD", privilege);
+	if (read_loader(fd, header, loader) != 0)
+		return refuse(refusal, -ENOEXEC, "is a damaged ELF file");
+	if (loader[0] == '\0')
+		return refuse(refusal, -ENOEXEC, "is statically linked, so nothing can be preloaded");
+	if (strstr(loader, "/ld-musl"))
+		return refuse(refusal, -ENOEXEC, "uses musl; libcopool.so needs glibc");
+	return check_glibc(loader, shim, refusal);
+}
+
+/*
+ * Takes the interpreter out of a script's first line, NUL-terminated in `line`, into `path`. `#!/usr/bin/env
+ * NAME` leads to NAME. 0, or -errno.
+ */
+static int find_interpreter(char *line, char *path)
+{
+	char *rest = NULL;
+	char *interpreter = strtok_r(line + 2, " \t", &rest);
+	char *argument = strtok_r(NULL, " \t", &rest);
+
+	if (!interpreter)
+		return -ENOEXEC;
+	const char *slash = strrchr(interpreter, '/');
+	bool plain = argument && argument[0] != '-' && !strchr(argument, '=');
+	if (plain && strcmp(slash ? slash + 1 : interpreter, "env") == 0)
+		return target_find(argument, path);
+	if ((size_t)snprintf(path, PATH_MAX, "%s", interpreter) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return can_execute(path);
+}
+
+static int check_file(const char *path, const char *shim, int depth, const struct refusal *refusal);
+
+/* A file that does not begin as ELF: `line` has its first line. */
+static int check_script(char *line, const char *shim, int depth, const struct refusal *refusal)
+{
+	char interpreter[PATH_MAX] = "/bin/sh"; /* without #!, as in execvp(3) */
+	char why[PATH_MAX + 256];
+	struct refusal inner = {why, sizeof(why)};
+
+	if (depth == SCRIPT_DEPTH)
+		return refuse(refusal, -ELOOP, "is a script of too many scripts");
+	if (line[0] == '#' && line[1] == '!') {
+		int error = find_interpreter(line, interpreter);
+		if (error)
+			return refuse(refusal, error, "is a script whose interpreter cannot be run: %s",
+			        strerror(-error));
+	}
+	int error = check_file(interpreter, shim, depth + 1, &inner);
+	if (error)
+		return refuse(refusal, error, "is a script, and its interpreter %s %s", interpreter, why);
+	return 0;
+}
+
+static int check_file(const char *path, const char *shim, int depth, const struct refusal *refusal)
+{
+	Elf64_Ehdr header;
+	char line[512] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == EACCES ? 0 : refuse(refusal, -errno, "cannot be read: %s", strerror(errno));
+	int error = read_header(fd, &header);
+	if (error == 0) {
+		error = check_elf(fd, &header, shim, refusal);
+	} else {
+		ssize_t bytes = pread(fd, line, sizeof(line) - 1, 0);
+		line[bytes > 0 ? bytes : 0] = '\0';
+		line[strcspn(line, "\r\n")] = '\0';
+		error = check_script(line, shim, depth, refusal);
+	}
+	close(fd);
+	return error;
+}
+
+int target_check(const char *path, const char *shim, char *reason, size_t reason_bytes)
+{
+	struct refusal refusal = {reason, reason_bytes};
+
+	return check_file(path, shim, 0, &refusal);
+}

@@ -1,0 +1,472 @@
+/*
+ * copool top: what a log says, or a process has counted, as it happens; on a terminal in full, elsewhere a
+ * line for each pool in each interval.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clean.h"
+#include "copool.h"
+#include "process/ending.h"
+#include "top/fleet.h"
+#include "top/follow.h"
+#include "top/overview.h"
+#include "process/remote.h"
+#include "top/screen.h"
+#include "top/board.h"
+
+enum { NAP_MS = 300 };
+
+struct top {
+	const char *name;    /* LOG or PID as given */
+	pid_t pid;           /* 0: a log */
+	double delay;        /* seconds */
+	unsigned long count; /* of intervals; 0: no end */
+	bool is_plain;
+	char source[128];
+	char note[REMOTE_WHY];
+	bool has_ended; /* the process; its last counters stay */
+	struct remote remote;
+	struct follow follow;
+	struct board board;
+	struct fleet fleet; /* where neither LOG nor PID is given */
+	struct overview overview;
+};
+
+static const struct argp_option options[] = {
+        {"delay", 'd', "SECONDS", 0, "Look this often, from 0.1 to 3600; the default is 1", 0},
+        {"count", 'n', "COUNT", 0, "End after so many looks", 0},
+        {"pid", 'p', "PID", 0, "Look into this process", 0},
+        {"plain", 'b', NULL, 0, "Write plain lines, also on a terminal", 0},
+        {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct top *top = state->input;
+	char *end;
+
+	switch (key) {
+	case 'd':
+		top->delay = strtod(value, &end);
+		if (*end || end == value || !(top->delay >= 0.1 && top->delay <= 3600))
+			argp_error(state, "--delay=%s: from 0.1 to 3600", value);
+		return 0;
+	case 'n':
+		errno = 0;
+		top->count = strtoul(value, &end, 10);
+		if (*value < '0' || *value > '9' || *end || errno || top->count == 0)
+			argp_error(state, "--count=%s: a number from 1 on", value);
+		return 0;
+	case 'b':
+		top->is_plain = true;
+		return 0;
+	case 'p':
+		if (!remote_pid(value, &top->pid))
+			argp_error(state, "--pid=%s: not a process id", value);
+		top->name = value;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (top->name)
+			argp_error(state, "one log or process is enough");
+		top->name = value;
+		return 0;
+	case ARGP_KEY_END:
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {.options = options,
+        .parser = parse,
+        .args_doc = "[LOG|PID]",
+        .doc = "Shows the pools of a running process, or of those that write a log, as it happens; without "
+               "either, all "
+               "processes that have the library, of which enter shows one. A process "
+               "needs no log. A LOG that is named `-' is standard input; a number is a process, unless "
+               "there is a file of that name.\vKeys: q quits, ? helps, p pauses, arrows and tab choose, c "
+               "changes the chart, enter goes into a process, esc back. Where standard output is not a "
+               "terminal, or one "
+               "that cannot move its cursor, or with --plain, each look is "
+               "a line for each pool, or for each program. The exit status is 0; 1 when the log or the "
+               "process cannot be read, "
+               "2 for a wrong option."};
+
+/* ---- where the numbers come from ---- */
+
+/* The process as it is now; false, with remote.why, when it cannot be seen any more. */
+static bool look_into(struct top *top)
+{
+	json_t *samples = remote_samples(&top->remote), *sample;
+	size_t i;
+
+	if (!samples) {
+		/* Perhaps it has become another program, by exec. */
+		json_t *open =
+		        remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
+		if (!open)
+			return false;
+		board_take(&top->board, open);
+		json_decref(open);
+		samples = remote_samples(&top->remote);
+		if (!samples)
+			return false;
+	}
+	json_array_foreach(samples, i, sample) board_take(&top->board, sample);
+	json_decref(samples);
+	return true;
+}
+
+/* Takes what is new. Sets the note when there will be nothing more. */
+static void look(struct top *top)
+{
+	if (top->has_ended)
+		return;
+	if (top->pid) {
+		if (look_into(top))
+			return;
+		board_end(&top->board, top->pid);
+		if (top->remote.error == -ESRCH)
+			snprintf(top->note, sizeof(top->note), "process %d has ended", top->pid);
+		else
+			snprintf(top->note, sizeof(top->note), "%s", top->remote.why);
+		top->has_ended = true;
+		return;
+	}
+	int error = follow_read(&top->follow, &top->board);
+	if (error) {
+		snprintf(top->note, sizeof(top->note), "%s: %s", clean(top->name), strerror(-error));
+		top->has_ended = true;
+	}
+}
+
+/* Looks into the process top->pid from now on. 0; or -1, with remote.why. */
+static int open_process(struct top *top)
+{
+	json_t *open = remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
+
+	if (!open)
+		return -1;
+	memset(&top->board, 0, sizeof(top->board));
+	top->has_ended = false;
+	top->note[0] = '\0';
+	board_take(&top->board, open);
+	snprintf(top->source, sizeof(top->source), "%s [%d]", top->board.program[0].name, top->pid);
+	json_decref(open);
+	return 0;
+}
+
+/* 0, or -1 with a message. */
+static int open_source(struct top *top)
+{
+	if (!top->name)
+		return 0;
+	if (!top->pid && remote_pid(top->name, &top->pid) && access(top->name, F_OK) == 0)
+		top->pid = 0;
+	if (top->pid) {
+		if (open_process(top) == 0)
+			return 0;
+		fprintf(stderr, "copool top: %s\n", top->remote.why);
+		return -1;
+	}
+	int error = follow_open(&top->follow, top->name);
+	if (error) {
+		fprintf(stderr, "copool top: %s: %s\n", clean(top->name), strerror(-error));
+		return -1;
+	}
+	snprintf(top->source, sizeof(top->source), "%s",
+	        strcmp(top->name, "-") == 0 ? "standard input" : clean(top->name));
+	return 0;
+}
+
+/* ---- plain lines ---- */
+
+static void print_time(void)
+{
+	char now[16];
+	time_t seconds = time(NULL);
+	struct tm local;
+
+	localtime_r(&seconds, &local);
+	strftime(now, sizeof(now), "%H:%M:%S", &local);
+	printf("%s ", now);
+}
+
+static void print_track(const struct track *track)
+{
+	char share[16];
+
+	track_share(share, track->share);
+	print_time();
+	printf("%7lld %-22s %11.1f %8s %10.1f %8lld %8lld %8lld %7lld%s\n", (long long)track->pid,
+	        track->pool, track->creates_rate, share, track->made_rate, (long long)track->live,
+	        (long long)track->pooled, (long long)track->peak, (long long)track->threads,
+	        track->is_ended ? " ended" : "");
+}
+
+/* The pools that go on, and those that have ended since the last time. */
+static int print_board(const struct top *top, size_t *ended)
+{
+	size_t gone = 0;
+
+	for (size_t i = 0; i < top->board.count; i++) {
+		const struct track *track = &top->board.track[i];
+		gone += track->is_ended;
+		if (!track->is_ended || gone > *ended)
+			print_track(track);
+	}
+	*ended = gone;
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
+}
+
+static double now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* How long to wait for `next` at a time: a signal may come just before the waiting begins. */
+static int nap_ms(double next)
+{
+	double wait_ms = (next - now_s()) * 1000 + 1;
+
+	return wait_ms < 1 ? 0 : wait_ms > NAP_MS ? NAP_MS : (int)wait_ms;
+}
+
+/* Whether what was looked at so far is no log. Says so. */
+static bool is_no_log(const struct top *top)
+{
+	if (top->pid || !top->name || top->board.records > 0 || top->board.programs > 0)
+		return false;
+	fprintf(stderr, "copool top: %s: %s\n",
+	        strcmp(top->name, "-") == 0 ? "standard input" : clean(top->name),
+	        top->board.bad > 0 ? "this is no log of copool: none of its lines is a record"
+	                           : "there is no record in it");
+	return true;
+}
+
+static void print_plain_head(const struct top *top)
+{
+	if (!top->name) {
+		printf("%-8s %9s %-22s %-7s %11s %8s %10s %8s %8s\n", "time", "processes", "program", "mode",
+		        "creates/s", "hits", "new/s", "live", "pooled");
+		return;
+	}
+	printf("%-8s %7s %-22s %11s %8s %10s %8s %8s %8s %7s\n", "time", "pid", "pool", "creates/s", "hits",
+	        "new/s", "live", "pooled", "peak", "threads");
+}
+
+/* A line for each program. */
+static int print_fleet(const struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->count;) {
+		const struct fleet_process *process = &fleet->process[i];
+		struct fleet_counts sum;
+		char mode[FLEET_WORD], share[16], name[2 * FLEET_NAME + 2];
+		size_t count = fleet_group(fleet, i, &sum, mode);
+
+		i += count;
+		if (count == 1 && process->is_idle)
+			continue;
+		snprintf(name, sizeof(name), "%s%s%s", process->program, process->label[0] ? " " : "",
+		        process->label);
+		fleet_share(share, &sum);
+		print_time();
+		printf("%9zu %-22s %-7s %11.1f %8s %10.1f %8" PRIu64 " %8" PRIu64 "\n", count, name, mode,
+		        sum.creates_rate, share, sum.made_rate, sum.live, sum.pooled);
+	}
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
+}
+
+/* Looks, and prints what is there. 0, or -1 with errno. */
+static int look_and_print(struct top *top, size_t *ended)
+{
+	if (top->name) {
+		look(top);
+		return print_board(top, ended);
+	}
+	int error = fleet_look(&top->fleet);
+	if (error && error != -EINTR) {
+		snprintf(top->note, sizeof(top->note), "processes cannot be listed: %s", strerror(-error));
+		top->has_ended = true;
+	}
+	return error ? 0 : print_fleet(&top->fleet);
+}
+
+static int run_plain(struct top *top)
+{
+	double next = now_s();
+	size_t ended = 0;
+
+	print_plain_head(top);
+	for (unsigned long i = 0; !ending_signal() && (top->count == 0 || i < top->count); i++) {
+		if (i > 0) {
+			next += top->delay;
+			while (!ending_signal() && now_s() < next)
+				poll(NULL, 0, nap_ms(next));
+			if (ending_signal())
+				break;
+		}
+		if (look_and_print(top, &ended) != 0) {
+			if (ending_signal())
+				break;
+			fprintf(stderr, "copool top: cannot write: %s\n", strerror(errno));
+			return 1;
+		}
+		if (top->has_ended && !ending_signal()) {
+			fprintf(stderr, "copool top: %s\n", top->note);
+			break;
+		}
+	}
+	return !ending_signal() && is_no_log(top) ? 1 : 0;
+}
+
+/* ---- the terminal ---- */
+
+/* What the system says of the process' memory; 0: nothing. */
+static uint64_t resident_bytes(pid_t pid)
+{
+	char path[64];
+	unsigned long long pages = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (file && fscanf(file, "%*u %llu", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* One more look at what is shown. */
+static void look_for_screen(struct top *top, struct screen *screen)
+{
+	look(top);
+	if (top->pid && !top->has_ended) {
+		screen->resident_bytes = resident_bytes(top->pid);
+		screen->idle_bytes = top->remote.idle_bytes;
+		screen->is_idle_guessed = top->remote.is_idle_guessed;
+	}
+}
+
+/* A process or a log. Returns an exit status, or -1 to go back to where it was chosen. */
+static int run_screen(struct top *top, struct screen *screen)
+{
+	double next = now_s();
+
+	for (unsigned long looks = 0; !ending_signal();) {
+		double now = now_s();
+		if (now >= next) {
+			if (top->count && looks == top->count)
+				break;
+			if (!screen->is_paused) {
+				look_for_screen(top, screen);
+				looks++;
+			}
+			next = now - next > top->delay ? now + top->delay : next + top->delay;
+		}
+		screen->note = top->note[0] ? top->note : NULL;
+		screen_draw(screen, &top->board);
+		enum screen_key key = screen_key(screen, nap_ms(next));
+		if (key == SCREEN_GONE)
+			return 128 + SIGHUP; /* which may be on its way */
+		if (key == SCREEN_QUIT)
+			break;
+		if (key == SCREEN_BACK)
+			return -1;
+	}
+	return 0;
+}
+
+/* Into the process that is chosen, and back. Returns an exit status, or -1 when it is to go on. */
+static int run_process(struct top *top, const struct screen *fleet_screen)
+{
+	struct screen screen = {.source = top->source,
+	        .delay = top->delay,
+	        .has_back = true,
+	        .has_blocks = fleet_screen->has_blocks};
+
+	top->pid = overview_enter(&top->overview, &top->fleet);
+	if (!top->pid)
+		return -1;
+	if (open_process(top) != 0) {
+		snprintf(top->note, sizeof(top->note), "%s", top->remote.why);
+		return -1;
+	}
+	return run_screen(top, &screen);
+}
+
+/* All processes. */
+static int run_fleet(struct top *top, struct screen *screen)
+{
+	double next = now_s();
+
+	for (unsigned long looks = 0; !ending_signal();) {
+		double now = now_s();
+		if (now >= next) {
+			if (top->count && looks == top->count)
+				break;
+			if (!screen->is_paused) {
+				int error = fleet_look(&top->fleet);
+				if (error && error != -EINTR)
+					snprintf(top->note, sizeof(top->note),
+					        "processes cannot be listed: %s", strerror(-error));
+				looks++;
+			}
+			next = now - next > top->delay ? now + top->delay : next + top->delay;
+		}
+		screen->note = top->note[0] ? top->note : NULL;
+		overview_draw(&top->overview, screen, &top->fleet);
+		enum screen_key key = screen_key(screen, nap_ms(next));
+		if (key == SCREEN_GONE)
+			return 128 + SIGHUP;
+		if (key == SCREEN_QUIT)
+			break;
+		if (key == SCREEN_BACK)
+			top->overview.has_open = false;
+		if (key == SCREEN_ENTER) {
+			top->note[0] = '\0';
+			int status = run_process(top, screen);
+			if (status >= 0)
+				return status;
+		}
+	}
+	return 0;
+}
+
+int cmd_top(int argc, char **argv)
+{
+	static struct top top;
+	struct screen screen = {0};
+	int status;
+
+	top.delay = 1;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &top) != 0)
+		return 1;
+	ending_watch(screen_abandon);
+	if (open_source(&top) != 0)
+		return ending_signal() ? ending_status() : 1;
+	screen.source = top.source;
+	screen.delay = top.delay;
+	if (!top.is_plain && isatty(STDOUT_FILENO) && screen_open(&screen)) {
+		screen.has_back = !top.name;
+		status = top.name ? run_screen(&top, &screen) : run_fleet(&top, &screen);
+		screen_close();
+	} else {
+		status = run_plain(&top);
+	}
+	if (top.name && !top.pid)
+		follow_close(&top.follow);
+	fleet_close(&top.fleet);
+	return status == 0 ? ending_status() : status;
+}

@@ -1,0 +1,35 @@
+/* Reading a log that is still written: as tail -F does, without ever waiting. */
+#ifndef COPOOL_TOOLS_TOP_FOLLOW_H
+#define COPOOL_TOOLS_TOP_FOLLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "report/record.h"
+#include "top/board.h"
+
+struct follow {
+	const char *path; /* `-' is standard input */
+	int fd;
+	dev_t device;
+	ino_t inode;
+	off_t read;   /* bytes of this file */
+	bool is_file; /* can be rotated, and cut */
+	char line[RECORD_LINE_BYTES];
+	size_t used;
+	bool is_long; /* the line at hand: its rest is skipped */
+};
+
+/* 0, or -errno. */
+int follow_open(struct follow *follow, const char *path);
+
+/*
+ * Takes what has been written since, and looks whether the path leads to another file by now. 0; or -errno,
+ * and the log cannot be read any more.
+ */
+int follow_read(struct follow *follow, struct board *board);
+
+void follow_close(struct follow *follow);
+
+#endif
