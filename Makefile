@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # copool: build, test, install. `make help` lists the targets.
 #
 #   make SAN=thread|address ...   with that sanitizer (address brings undefined along), into build/san-*/

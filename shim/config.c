@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The settings' table and its reader. Values are copied: a program may change or empty its environment at any
  * time. A bad value costs one warning and nothing else.

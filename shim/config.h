@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every COPOOL_* variable, read once at start into one struct; the only caller of getenv. The table in
  * config.c names type, range, default and description of each; a bad value is answered with a warning that

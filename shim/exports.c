@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The names that we take from libc. One line each: the exported function, then hook_… in adapter/stacks.c, then
  * real_… in libc/real.c, so that nothing recurses by accident. Those about signals hide a handler of ours.

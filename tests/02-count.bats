@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # How tests are counted: .ci/run and tests/run, on programs that say what is wanted.
 # shellcheck disable=SC2016 # what is in single quotes is for the scripts to expand
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The rules of the source tree. Each is tried on the tree, and then on a copy that breaks it.
 
 load lib/helper
@@ -124,6 +125,11 @@ sees() {
 	lint_lengths "$root"
 	sees lint_lengths shim/pool/pool.c "$(yes '/* */' | head -n 500)"
 	sees lint_lengths shim/pool/pool.c "void f(void)\n{\n$(yes '/* */' | head -n 61)\n}"
+}
+
+@test "lint: every file names its licence" {
+	lint_licences "$root"
+	sees lint_licences shim/unlicensed.c 'int x;'
 }
 
 @test "lint: no file is called common, util or internal" {

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # copool run: what the program gets, and which programs are refused, with which words and status.
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand
 # shellcheck disable=SC2054 # the commas belong to QEMU's options

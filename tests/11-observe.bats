@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # copool observe: what copool would do for a program that runs without it, found out from outside.
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # copool show: what a log says in the end, whatever state the log is in.
 
 load lib/helper

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # copool top: a process or a log as it happens, on a terminal and elsewhere; and copool show of a process. None of
 # it needs a log, or the process's help.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own

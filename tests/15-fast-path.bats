@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The fast path as it runs in a program: what a create and a destroy execute when the thread's cache serves them.
 
 load lib/helper

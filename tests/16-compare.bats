@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # copool compare: what it counts, what it concludes, and what it leaves behind. The program may tell the runs apart
 # by COPOOL_MODE, which is how tests make them differ.
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # copool report: the page, opened in a browser as a reader would.
 
 load lib/helper

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # copool plot: a picture of a pool over time, by gnuplot.
 
 load lib/helper

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # copool advise: on logs made up, whose answer is known; and on real ones, held to what really happens.
 
 load lib/helper

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # qemu-img, unmodified: the same output, status and images as without the shim, and counters that are true.
 # shellcheck disable=SC2034 # FILTER is read by same_twin
 # shellcheck disable=SC2054 # the commas belong to QEMU's options

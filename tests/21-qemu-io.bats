@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # qemu-io, unmodified: what is written under the shim is read back, by both.
 # shellcheck disable=SC2034 # FILTER and INPUT are read by same_twin
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # qemu-nbd, unmodified: clients get the same bytes, also from a server that forked into the background. A server
 # serves at most 16 requests of one client at once.
 # shellcheck disable=SC2054 # the commas belong to QEMU's options

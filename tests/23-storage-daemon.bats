@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # qemu-storage-daemon, unmodified: disks on I/O threads, and threads that come and go.
 #
 # QEMU 7.2 as Debian has it aborts when a client leaves an export that is on an I/O thread, so clients of such

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # qemu-system-x86_64, unmodified, in software emulation and in its own sandbox.
 # shellcheck disable=SC2034 # FILTER is read by same_twin
 # shellcheck disable=SC2054 # the commas belong to QEMU's options

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The host named: functions that the user names. The guest tells what its own functions did.
 
 load lib/helper

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Who causes the misses, and who created what stays: COPOOL_ORIGINS, COPOOL_LEAKS, `copool origins`.
 
 # shellcheck disable=SC2030,SC2031,SC2154 # bats runs each test in a shell of its own; helper.bash sets pid

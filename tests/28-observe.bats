@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Observe mode: the program is what it is without the shim, and what it did is counted.
 # shellcheck disable=SC2034 # FILTER is read by same_twin
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The seed experiment, short: a virtual machine with two disks on two I/O threads, fio with 128 requests at once on
 # each. `make bench-vm` has all of it.
 # shellcheck disable=SC2154 # run_shown sets status and output

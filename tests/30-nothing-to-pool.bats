@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Programs that have nothing to pool: nothing happens to them, and hardly anything in them.
 # shellcheck disable=SC2034 # FILTER and INPUT are read by same_twin
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own

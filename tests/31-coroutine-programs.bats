@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Hosts with QEMU's coroutines that do what hosts should not, and what we do to them then: nothing.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2154 # start_stock and start_pooled set pid

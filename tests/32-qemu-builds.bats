@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # QEMU's own coroutines as other compilers, options and distributions build them: its two files out of Debian's source
 # packages, linked with a program of ours that creates, nests, wakes and ends coroutines, over threads and while it is
 # traced, and counts for itself. For each build it is said here in which way it is helped. With COPOOL_TEST_FULL=1 all

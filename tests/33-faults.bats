@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Every call of libc that libcopool.so makes fails in turn: the program never notices, and the log says what was lost.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 

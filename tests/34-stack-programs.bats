@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Programs with coroutine stacks that do what is hard on a library that was slipped under them: they say and
 # return what they always did, nothing is lost and nothing is counted twice.
 # shellcheck disable=SC2030,SC2031,SC2154 # each test is a process of its own; helper.bash sets pid

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Real hosts, real load, and all that may happen to them meanwhile: the short form of `make soak`.
 # shellcheck disable=SC2154 # run sets stderr
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # System calls saved, as copool says, against what strace counts without the pool and with it.
 # shellcheck disable=SC2054 # the commas belong to QEMU's options
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The functions that are taken from libc: what they return, what they leave of errno, and of the caller's stack; and what the
 # program has none of our threads for.
 # shellcheck disable=SC2154 # start_pooled sets pid

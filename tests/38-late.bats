@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Programs that have no coroutines until they load a library that has: it is found when its first stack is asked for,
 # and until then nothing happens to them.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Apache with mod_php, as Debian has it: PHP comes as a module, which Apache loads, lets go, and loads again; its workers,
 # forks of it with fewer rights, come and go as they are told to.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The counters as Prometheus sees them, through node_exporter's textfile collector; the dashboard, the alerts, and
 # copool prune.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The static trace points: in the library's notes, and seen by a tracer where it may trace.
 
 # shellcheck disable=SC2030,SC2031,SC2154,SC2317 # bats runs each test in a shell of its own; helper.bash sets pid

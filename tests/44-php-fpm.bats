@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # php-fpm as it is run: its master is root, its workers are another user, come and go, and are behind nginx. All that its
 # workers do is in the log, requests end as they did, and a worker takes little more memory.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own

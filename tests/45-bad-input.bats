@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Settings that make no sense, and logs that cannot be written: one warning that names variable and value, the
 # default, and a program that runs as it always did.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # What reads logs, given logs that are cut, mixed, foreign or huge. tests/fuzz does the same at random.
 
 load lib/helper

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The fuzzers of tests/fuzz: each is given its corpus and seeds, then so many inputs made of them, the same ones
 # at every run. With COPOOL_TEST_FULL=1 two minutes' worth of others instead.
 # shellcheck disable=SC2154 # tests/fuzz/limits sets max_len and runs

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # What .github/SECURITY.md promises, where no other file tries it: files that others planted, programs that run
 # with another's rights, memory, and how the products are built.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own

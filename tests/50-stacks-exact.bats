@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Mappings under the host stacks behave as the kernel's do, whatever a program does to them; and a program
 # under hard conditions goes on as it would without the shim.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # PHP's fibers: the same output and status with and without the shim, more of them, no system calls, and the
 # memory back after a burst.
 

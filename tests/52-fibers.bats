@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The coroutines of other languages and libraries: Boost, D, perl's Coro, python's greenlet, ruby; and programs
 # that have none.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Stacks of programs that live within limits, lock their memory, or are looked at by other tools: all as
 # without the shim.
 

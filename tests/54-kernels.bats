@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Coroutine stacks on kernels that cannot do what the newest can: Debian 13's, whose guards take memory maps unless
 # poison is asked for, and Debian 12's, whose guards always do. Each is booted once, in software emulation, from Debian's packages.
 

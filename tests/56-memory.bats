@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Memory follows demand: what is given back when memory is short, how much is kept at most, and what an idle process
 # costs meanwhile.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Real hosts and small ones under a libcopool.so whose every atomic operation may give way to other threads, so that
 # they come in between where they hardly ever do (unit/perturb.h): the same output as ever, and counters that balance.
 # Each run prints its seed; COPOOL_SEED=N tries it again.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # QEMU, PHP and libc of other Debian releases, in root folders of their own. Only with COPOOL_TEST_FULL=1: they are
 # fetched, a gigabyte in all. What each has come to goes into build/versions, from which tests/versions makes the README's table.
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Stacks that a program treats in ways of its own: what it may do next is what it may do without the shim, what it
 # has unmapped does not count as alive, and no stack comes to lie in what is not one.
 # shellcheck disable=SC2030,SC2031 # bats runs each test in a shell of its own

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # make install and make uninstall, and copool as it was installed.
 
 load lib/helper

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # Stacks of Boost.Context: when they are handed out as they were left, and that nothing which may rely on zeroes gets
 # anything else. boost/contexts.c and boost/lives.cc are the programs.
 

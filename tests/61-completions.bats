@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The completions in the shells that they are for, at a terminal: Tab is pressed, and the screen looked at.
 # shellcheck disable=SC2154 # start sets pid
 

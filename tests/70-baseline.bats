@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The pool's work, counted: instructions one step at a time, operations on the depot. No clock, so a busy machine
 # changes nothing. Compared with tests/fixtures/baseline.json, which `make baseline` renews.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The protocols between threads, in every interleaving: tests/model.
 
 load lib/helper

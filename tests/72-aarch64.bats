@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # The pool compiled for aarch64 and run by qemu-user, where Debian's gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and
 # qemu-user are installed. It has that processor's atomic instructions, and none of the reordering that a real one
 # may do: an x86 host keeps its own order.

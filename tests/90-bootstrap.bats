@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
 # From a fresh machine to `make demo` and `make check`. apt-get and sudo are played by scripts, in a tree that
 # has only the script at hand.
 # shellcheck disable=SC2016 # what is in single quotes is for the scripts to expand

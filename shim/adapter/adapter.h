@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A host: the adapter for one kind of program. It knows the program's symbols and objects, owns its pools,
  * and is attached once by shim.c, at program start, or when what it knows comes later. Hosts never include each other.

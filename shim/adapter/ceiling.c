@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "adapter/ceiling.h"
 
 #include "adapter/request.h"

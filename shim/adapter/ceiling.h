@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * COPOOL_MAX_LIVE: how many stacks may be alive. Where guard pages cost no memory maps, nothing else ends a recursion that
  * makes a coroutine in each coroutine, but the machine's memory.

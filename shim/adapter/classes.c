@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `classes` is written by classes_init, but for its classes: each by who adds it. */
 #include "adapter/classes.h"
 

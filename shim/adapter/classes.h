@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The kinds of coroutine stacks that a program asks for, and the pool that each has. Requests are of one
  * class when they are alike in all that struct request says; a class is set up by its first request.

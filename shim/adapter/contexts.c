@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * make_fcontext writes the address of a part of its own to the top of a new stack; the first function there would return to
  * it, and the process end (see libs/context/src/asm/make_x86_64_sysv_elf_gas.S).

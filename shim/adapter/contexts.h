@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Boost.Context's coroutines, whose stack allocators are compiled into the program. A function that maps a stack, sets
  * up its guard page and makes a context on it (boost::context::detail::create_fiber1 and others, with all inlined) calls

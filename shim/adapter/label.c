@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Of a name, only the kernel can say without harm whether it can be read. So it is asked each time, but for names in the
  * program's and its libraries' own images, which are there as long as code may use them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Names of stacks' mappings: prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME). A recycled stack has its name, or the kernel's refusal,
  * from the first time, so that a program that names its stacks each time makes no call.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Calls that are in none of the known allocators are remembered, as far as there is room: most programs have few. */
 #include "adapter/late.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Waiting for coroutines that come with a library which the program loads while it runs: mod_php, perl's Coro, a plugin.
  * What costs nothing notices them: of a request that could be one for a stack it is asked whether its call lies in a

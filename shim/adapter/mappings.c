@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Piece by piece: see adapter/pieces.h. */
 #include "adapter/mappings.h"
 

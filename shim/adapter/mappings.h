@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a program may do to its mappings, done to ranges that touch the arena: what the kernel would have done
  * to mappings of the program's own. A stack that was treated in a way in which its like will not be is

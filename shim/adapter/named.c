@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Any program with a function that creates something and returns its handle, and one that destroys what the
  * handle names: COPOOL_CREATE=symbol/N, COPOOL_DESTROY=symbol. N says how many integer arguments create

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Stacks are told by their lowest addresses, which a table holds from mmap to munmap. A stack that goes in
  * another way (as a part of a larger range, or under a fixed mapping) is counted as gone when its address is

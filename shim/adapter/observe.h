@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The host `stacks` when it only observes: mmap and its kin are called as the program calls them, and what is
  * a coroutine stack is counted when it is mapped and when it is unmapped. Results and errno are the system

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is a hole only its slot's holder may change: see stack/holes.h. */
 #include "adapter/pieces.h"
 

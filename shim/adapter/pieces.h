@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Ranges of a program's, cut into pieces: each lies in one slot, or outside of the arena. Of a slot that is the
  * program's, a piece is either there or has been unmapped.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What lies in the arena is the program's once it may come there, and again not when it did not come. */
 #include "adapter/placing.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Mappings of the program's that come to lie in the arena: because it maps something at just this place, or because
  * the kernel finds room there that a bare system call has made. The slots are not ours to use any more; a stack that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Looks at the loader's list of objects. */
 #include "adapter/program.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What hosts ask about the running program before they change it. */
 #ifndef COPOOL_ADAPTER_PROGRAM_H
 #define COPOOL_ADAPTER_PROGRAM_H

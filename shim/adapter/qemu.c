@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound inside the
  * executable, so they are taken over by patching its code. There are four ways; each is proved before anything is

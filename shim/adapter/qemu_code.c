@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Looks for patterns by the bytes of instructions, as the decoder's own names for them differ between its
  * versions. Strict on purpose: what is not recognized is left to QEMU.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What QEMU's coroutine functions look like in machine code. Each function looks at code and says whether it is
  * what the takeover in qemu.c was made for; nothing is changed here. Needs decode_open(). x86-64; another

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names, and where they may be. */
 #include "adapter/qemu_symbols.h"
 

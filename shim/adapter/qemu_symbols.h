@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * QEMU's functions, as far as the tables of the program, of its file or of its separate debug file name them. The
  * caller owns the struct; one thread, at constructor time.

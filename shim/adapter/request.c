@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tells requests for coroutine stacks from others, by what they say and by what is known of their call. */
 #include "adapter/request.h"
 

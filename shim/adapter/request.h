@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a program asks of mmap, as far as coroutine stacks are concerned: whether a request is one for a
  * stack, and which requests are alike. One state per process, written once; all threads ask.

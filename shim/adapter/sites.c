@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two open-addressed tables of words: sites, which stay, and mappings that still lack their guard page. */
 #include "adapter/sites.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Call sites of mmap, and what is known of the mappings that each of them makes. A site is a return address
  * together with a size, so an allocator that is asked for several sizes is judged for each.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Programs whose coroutine stacks come from mmap: PHP, D, Boost, perl's Coro and others. A request that is
  * one for a coroutine stack gets a slot of the arena, and an unmapped slot waits in a pool for the next

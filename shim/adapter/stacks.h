@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the exported mmap and its kin do. Each is exactly the libc function of its name, results and errno
  * included, for every mapping that is not one of our stacks, and to be told from it only by speed for those

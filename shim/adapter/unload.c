@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counts before and after: while it runs, the library's destructors may still ask for stacks. */
 #include "adapter/unload.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Libraries that the program unloads: another may come to lie where one was, and its calls return to addresses of which
  * something is known. So what is known of an address holds as long as nothing has been unloaded since; then it is looked at

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `elsewhere` belongs to who has taken it. */
 #include "libc/elsewhere.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A stack of ours, for what would take too much of the program's: its threads may be on a coroutine's of 16 KiB, of which
  * the program itself needs all but a little.

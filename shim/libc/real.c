@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The functions beneath ours: the next object's in symbol order once real_init() has found them, the system
  * calls themselves before that. The table is written once, by the constructor, before the hooks that use it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The libc functions beneath ours. The shim's own code calls these and never the exported names, so that
  * nothing recurses through a hook by accident. Three names a function: `mmap` exported, `hook_mmap` ours,

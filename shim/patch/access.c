@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Prefixes, opcode, ModRM and SIB; nothing is read behind the instruction, whatever its bytes are. */
 #include "patch/access.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The operand in memory that an instruction has, by the bytes of the instruction: the decoder's own words for it
  * differ between its versions. x86-64; the forms that compilers use for moves between registers and memory.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Moves the instructions at a function's entry, on top of what patch/instruction.h says of each:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the first instructions of a function are, whether they can run elsewhere, and what they look like
  * there. Reads bytes that it is given and writes bytes to a buffer: it never looks at or changes the program

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every read goes through file_at() or elf_at(), which know how many bytes there are, and copies what it
  * reads, so that nothing depends on the alignment a file claims. Look-ups are walks with an end: chains are

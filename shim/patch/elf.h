@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reading ELF: 64-bit, little endian. Files are untrusted: every offset, size, count and string is checked
  * against the bytes there are, so a damaged file gives -errno and never a fault. An image is a set of loaded

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The table as linkers make it: {version 1, how three numbers are written, the last being the entries: two signed words,
  * relative to the table}, where .eh_frame is, how many entries; then entries by rising address: {function, description}.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which function an address lies in, where no symbol says so: by the table that unwinders search (.eh_frame_hdr). C++
  * programs have it also when they are stripped; a function that the compiler has split counts as two.

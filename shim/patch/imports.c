@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  *	call rel32 -> stub: [endbr64] [bnd] jmp *word	or	call *word
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which functions of other objects a piece of code calls by name: through the words that the loader has filled in for
  * that name (the global offset table), directly or by way of a stub (the procedure linkage table).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Zydis, and what is taken from it. The table of its functions is the only state. */
 #include "patch/instruction.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The instructions of a function, one after the other: where each goes, and which of its bytes count from its
  * own place. What Zydis says is boiled down to these few words; the rest of patch/, and the adapters that look

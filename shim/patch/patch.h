@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Patches function entries of the running program: plan each, then commit all or none.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * x86 instructions begin anywhere, so every byte is tried for a call's or jump's, sixteen at a time, since a system
  * emulator has ten million of them. What follows is a distance of four bytes, which counts from its end.

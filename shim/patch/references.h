@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where code refers to an address: the only callers of a function, or not.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The executable is the first object that the loader lists. Its own file is /proc/self/exe, unless it was
  * started by naming the loader: then that file is another one, which its headers and build-id give away.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where the program's functions and variables are. Three places are looked at, cheapest first: the
  * executable's dynamic symbol table, in memory; the symbol table of its file; the separate debug file that

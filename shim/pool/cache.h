@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One thread's idle objects of one pool: an array of two batches' room. Only its thread writes it; the
  * statistics thread reads `top` and the counters. The array spills and refills exactly one batch, so a thread

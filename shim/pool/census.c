@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "pool/census.h"
 
 #include "pool/pool.h"

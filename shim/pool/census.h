@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How many objects are alive in all pools together. */
 #ifndef COPOOL_POOL_CENSUS_H
 #define COPOOL_POOL_CENSUS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Per-thread event counters: plain words with one writer, read by the statistics thread with relaxed loads.
  * A read is never torn, and at rest it is exact; in flight it may miss what is in motion.

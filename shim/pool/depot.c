@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The depot's nodes: where they come from, and what goes into them. The stacks themselves are in lifo.h. */
 #include "pool/depot.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The depot: the lock-free stack of full batches that all threads share, and the stack of empty batch nodes
  * behind it. Lock-free; any thread enters, through the gate (so that fork finds it at rest).

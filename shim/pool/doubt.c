@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Three words of the pool's: any thread writes them. */
 #include "pool/doubt.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trust what is counted, not what was attached. Where a program's own function that ends an object has been
  * taken over in one place, a copy of it elsewhere may be what really runs: objects are then made again and again,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Puts the code together from instructions of which only the offsets differ. In all of it:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The fast paths of pool.h as machine code, to be put right behind a patched function's entry: a caller whose
  * thread's cache serves it takes one jump and is through, with no hook in between.

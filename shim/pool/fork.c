@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fork. The parent's other threads do not exist in the child, but their caches do: the child takes them over.
  * Nothing is locked meanwhile: the gate turns slow paths away to the host's own functions, and what fast

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The gate between slow paths and fork. Its state is one per process, as fork is. */
 #include "pool/gate.h"
 

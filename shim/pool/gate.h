@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The gate: lets fork find the depot, the remainder and the blocks at rest. Slow paths go through it; fork
  * closes it, waits until those inside have left (they never block there and make no system call but an mmap),

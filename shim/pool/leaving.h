@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A batch of idle objects on its way back to the system. The host's function destroys one after the other, and may wait
  * in there for whatever it wants, also for a thread that forks. So nothing is held meanwhile, and what is still to go

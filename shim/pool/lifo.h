@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A lock-free stack of small integers: many pushers, many poppers, nobody waits for anybody. It holds indices
  * 1 .. 65535 of nodes in a table that is never unmapped; `next` of each node lies in that table. Not strictly

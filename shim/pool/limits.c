@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads vm.max_map_count, RLIMIT_AS and the control group's limit. Without /proc the kernel's default is
  * taken. */
 #include "pool/limits.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the system bears: how many idle objects a pool may keep where its user names no number. */
 #ifndef COPOOL_POOL_LIMITS_H
 #define COPOOL_POOL_LIMITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tells the observer, if there is one. */
 #include "pool/observer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Who wants to know what becomes of objects. There is one at most; it is told by the thread that creates or
  * destroys, from within that, with no lock of ours held, and must leave errno alone.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Changing a word that has one writer by one instruction, so that a signal handler of the same thread sees it
  * before or after, never in between. No lock prefix: other threads only read. Where that cannot be had (other

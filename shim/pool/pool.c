@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of pools, what may be asked of them while the program runs, and giving idle objects back. */
 #include "pool/pool.h"
 

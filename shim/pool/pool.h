@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A pool of idle objects of one kind, for any number of threads; what the objects are it does not know.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Static trace points (USDT) off the fast path, for bpftrace, perf and SystemTap: each is one nop until a
  * tracer puts itself there. All are of the provider copool, and have the pool's name and a number or an

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The remainder: an array behind a flag that is tried, never waited for. */
 #include "pool/remainder.h"
 

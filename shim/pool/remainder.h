@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What is left over when objects do not fill a batch: those of threads that have ended, and the objects of
  * threads that have no cache. At most a batch lies here; a full one moves on to the depot. Nobody

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Empties the caches of ended threads, and what a fork has left of a batch on its way out. */
 #include "pool/retire.h"
 

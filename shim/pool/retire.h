@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What becomes of the idle objects that a thread has left: one that has ended, or was lost in a fork. */
 #ifndef COPOOL_POOL_RETIRE_H
 #define COPOOL_POOL_RETIRE_H

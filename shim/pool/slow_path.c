@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The slow paths of a pool: where a thread's cache cannot serve. A thread is inside the gate while it touches what
  * threads share, and outside of it when it calls the host's functions.

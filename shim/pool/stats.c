@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Adding the counters up. */
 #include "pool/pool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The arithmetic of the program's own pool. A signal handler that comes in between its own thread's reading and
  * writing costs the estimate a few objects, and nothing else.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the program's own pool would have done, where ours has taken its place: how many objects it would have made
  * and destroyed. A hit of ours saves system calls only where that pool would have missed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Counters that any thread adds to. */
 #include "pool/tally.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the host's own functions made and destroyed, counted off the fast path. A pool that only observes
  * (pool_kind.is_observed) holds nothing, and counts besides how many creates there were:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Blocks of threads: handed out, given back, inherited. `registry.free` holds blocks without a thread;
  * `registry.blocks` counts those ever made, and nothing unmaps one.

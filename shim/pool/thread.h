@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The threads that have caches. Each gets a block, one cache a pool, from tables that are never unmapped: the
  * statistics thread reads them without asking, and a block outlives its thread with its counters, to be

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Moving a batch between a thread's cache and the depot, as most refills and spills do it: inlined, and without a
  * call, so that what runs once in 16 objects costs little more than its compare-and-swap. What is rare is not here:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The arithmetic of the sliding window. */
 #include "pool/trim.h"
 

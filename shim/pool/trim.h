@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Giving back what nobody needs. The lowest level of the depot over the last window was needed by nobody
  * (Bonwick's working set), so that much can go. The window slides in eighths, and each eighth gives back half

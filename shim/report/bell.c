@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A futex. */
 #include "report/bell.h"
 

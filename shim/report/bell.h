@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A word that anybody may ring without waiting, by adding one, and that others wait for. What was done before it was rung is
  * seen by who wakes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the program is about to do that concerns our thread: to be alone for a moment, to confine itself, to give rights up.
  * Each is told by a hook, in the thread that does it, before it does.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The handler runs once (SA_RESETHAND): the kernel has put the default back before it is entered. It says
  * what there is to say and sends the very same signal to its thread again, which takes it, with nothing in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A fault inside copool leaves a line on standard error that names copool and how to do without it. The
  * program then dies as it would have anyway: of the same signal, at the same instruction, with its own core

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a look costs, and so how many there are: about 3 us of our thread for a stack of 2 MiB. */
 #include "report/depth_records.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The records of how deep stacks were used, and when the looking is done: a few at a time while the program
  * runs, those that are given back, and more at exit. One thread at a time, as in journal.h.

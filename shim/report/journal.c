@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What is written, and when it is due: records into the log, or, where there is none, the first warnings onto
  * the standard error. One thread at a time: the statistics thread, or, while there is none, the constructor,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What is written, and when it is due: the records of the log. One thread at a time; nothing here fails: what
  * cannot be written is lost, and a later line says so.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing JSON: escapes as in RFC 8259; bytes that are not UTF-8 become U+FFFD. And what records hold. */
 #include "report/line.h"
 

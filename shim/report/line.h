@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One line of the log being written: a flat JSON object. Owned by the caller; no allocation, no locale. */
 #ifndef COPOOL_REPORT_LINE_H
 #define COPOOL_REPORT_LINE_H

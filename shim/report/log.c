@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Opening, watching and appending to the log's file. */
 #include "report/log.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The statistics log's file: whole lines, appended. Never blocks, never follows a link in the last part of
  * its path, and is opened again when the path leads to another file (rotation). One thread at a time; the

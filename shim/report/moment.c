@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The system calls themselves: libc's functions have sets of a thousand signals on their stack. */
 #include "report/moment.h"
 

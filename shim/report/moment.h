@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether now is a moment at which a thread may be made: not in a signal handler, which may have interrupted
  * malloc, which the making of a thread needs.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Describing where the counters are. Addresses and offsets only: the numbers stay where they are counted. */
 #include "report/outside_view.h"
 

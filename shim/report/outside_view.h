@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The block that record.h describes: where tools outside of the process find the counters and the settings.
  * Written by the constructor, and in a fork's child; nothing in the process reads it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What %p, {pid} and the like stand for, and opening. */
 #include "report/path.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The paths that settings name. */
 #ifndef COPOOL_REPORT_PATH_H
 #define COPOOL_REPORT_PATH_H

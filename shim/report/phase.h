@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The thread's state, for report.c, which has the picture of it, and conduct.c alone. `report_shared` is written as its
  * comments say; `report` belongs to the thread, or, while there is none, to the constructor, the destructor or the forking

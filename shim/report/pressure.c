@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading what counts up: how often, and for how long, memory was short since the system began. */
 #include "report/pressure.h"
 

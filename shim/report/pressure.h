@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether memory is short, as the kernel says of the process's control group, or, where no group has a limit,
  * of the machine. One thread, which has a table of descriptors of its own: up to two of them stay open.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Prometheus' text exposition format, version 0.0.4. The new file is written beside the old one, under a name
  * that the collector does not read, and renamed over it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The counters in Prometheus' text format, for the textfile collector of node_exporter: one file a process,
  * replaced as a whole at each interval, and removed at exit. One thread at a time.

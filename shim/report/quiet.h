@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing in a thread of the program's. */
 #ifndef COPOOL_REPORT_QUIET_H
 #define COPOOL_REPORT_QUIET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The statistics log's format, described once: the shim writes it, tools/ and the manual read it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The statistics thread: has the journal written, and runs the clock of the trimming. It is told things by
  *`bell`, a futex that anybody may ring without waiting:

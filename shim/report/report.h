@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What comes out: the statistics thread and its log. The only thread that the shim starts; it also runs the
  * clock of the trimming. Everything here may fail without harm to the host: then statistics are lost, and a

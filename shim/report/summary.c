@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The counters of all pools in one sentence. */
 #include "report/summary.h"
 

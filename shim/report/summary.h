@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One line at the program's end, for who runs it by hand (COPOOL_SUMMARY). */
 #ifndef COPOOL_REPORT_SUMMARY_H
 #define COPOOL_REPORT_SUMMARY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `was_alone` is written by who forks, and read by that thread's child; the page by whoever may come. */
 #include "report/user.h"
 

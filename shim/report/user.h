@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The program forks, and its user changes: what that means for the log. A service's master is root, and may write
  * everywhere; its workers are forked off, and become somebody who may not.

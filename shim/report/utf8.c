@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Well-formed UTF-8, as RFC 3629 has it. */
 #include "report/utf8.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Texts that come from outside, such as names of programs, may be anything; what is written is UTF-8. */
 #ifndef COPOOL_REPORT_UTF8_H
 #define COPOOL_REPORT_UTF8_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Slots: handed out, guarded, cleared and taken back. Where they come from is in chunk.c. */
 #include "stack/arena.h"
 

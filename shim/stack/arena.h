@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The arena: the addresses from which coroutine stacks are cut. It is reserved in chunks that nobody can
  * touch (PROT_NONE), each for the slots of one class; a slot is opened by mprotect when it is first used:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Chunks of reserved addresses, the table that finds them, and each class's stack of free slots (Treiber's,
  * with a tag against ABA as in pool/lifo.h).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where an arena's slots come from: chunks that are reserved on demand, and slots that were given back. A
  * slot's id counts from 1 over all chunks of its class; 0 is none. All threads; nothing here waits.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Page tables are read for one slot at a time, by one system call for each 512 pages of it. */
 #include "stack/depth.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How deep stacks were used: the distance from a slot's top to the lowest page of it that holds something,
  * its guard left out. A slot's mark is the deepest that was ever seen of it, over all coroutines that it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Setting up guard pages, and taking them down. */
 #include "stack/guard.h"
 

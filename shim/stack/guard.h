@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Guard pages: how a page becomes one that kills who touches it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A word of a table may have pages of two slots, and so two writers. */
 #include "stack/holes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a program has unmapped of a slot that is still its own: a bit for each page, in a table that a chunk gets
  * with its first hole. A slot that was never treated so has none.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tail of each class's last chunk, and all slots. */
 #include "stack/locked.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * For a program that locks all its memory, with mlockall. Addresses that are only reserved count against its
  * limit; idle stacks would be filled with memory; the program's own would be filled up to the first guard

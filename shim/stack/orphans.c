@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A thread that comes back to a slot that was taken from it finds another state than it left, and leaves that
  * alone: see arena_let_go, arena_end_treatment and arena_free.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Slots that a thread was about to change when it ceased to be: it is not there in a fork's child, or a signal
  * handler has jumped out of it. Nobody waits for such a thread for long. What it has left behind is decided: the

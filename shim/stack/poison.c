@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A descriptor for each guard: a guard is set up once in a slot's life. Nobody shall meet it: while one is open no fork
  * is under way and no handler runs in this thread, and the registration ends before the descriptor does, so that a copy

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Guard pages by poison, for Linux 6.6 to 6.12: userfaultfd marks a page so that touching it raises SIGBUS,
  * and the mapping stays whole. The mark survives fork and the end of the descriptor that set it;

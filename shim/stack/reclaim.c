@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Spans, claimed slot by slot. */
 #include "stack/reclaim.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Page tables, which the arena gives back beyond the memory of its slots. One serves a span of 2 MiB, in
  * which slots of any offset lie:

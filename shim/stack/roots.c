@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Words at the top of a stack, which its program has just left. */
 #include "stack/roots.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether what a class's slots are used for are coroutine stacks, all of them, seen by what a coroutine leaves at the top
  * of its stack: its root, the address that its first function would return to, which lies in code that is known.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One slot of the arena (stack/arena.h): whose it is, and what it is like. Its state changes hands by
  * compare-and-swap; the rest is the owner's. All threads, also from signal handlers.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* [trust.proofs, trust.handed, trust.base] relaxed everywhere: each word stands for itself, a stale one delays what is
  * learned; where two do not fit together nothing is done. */
 #include "stack/trust.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether the stacks of a class may be handed out with the guard of their last use, which saves its program two
  * system calls in each life. Some programs want a guard for some of their stacks only, from one and the same call.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Upper guards: see stack/upper.h. */
 #include "stack/upper.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The guard that slots have at their high end in a class that is handed out as PROT_NONE, if the program opens its stacks
  * between two guards:

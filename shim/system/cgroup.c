@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Groups at their usual place: version 2 at /sys/fs/cgroup, version 1 in a folder named for its controller.
  */
 #include "system/cgroup.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The files of the process's memory control group, version 2 or 1, also side by side. Open files of its own
  * for a moment: for the constructor, or a thread with a table of descriptors of its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* On processors that are not known here libc's syscall() has to do, which few preloads change. */
 #include "system/clock.h"
 

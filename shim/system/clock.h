@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Time and process as the kernel has them. Other preloads change what libc says of both (libfaketime: the clock,
  * sleeping, the process id), while the kernel goes by its own: so these are system calls, made directly. None is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs the filter as the kernel would, on each call that we might make: seccomp's part of the classic BPF, of
  * which linux/filter.h and seccomp(2) tell. What is not understood counts as deadly.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the program forbids itself by seccomp, on pain of death: then the shim makes no system call any more
  * in the program's threads but those that the program makes for its stacks.

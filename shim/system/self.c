@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* `name` is written by self_know, `label` by self_know_label. */
 #include "system/self.h"
 

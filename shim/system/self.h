@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the program is called, and what tells it from others of that name. libc's own word for it points into argv, where programs write their titles over it
  * while they run; here is what it was at the start.

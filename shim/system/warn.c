@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A bounded ring of messages, many writers and one reader (Vyukov's bounded queue): each cell's `turn` says
  * whose it is.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What went wrong, kept until the statistics log can say it. Writers are any thread, lock-free and without
  * allocation; the one reader is the statistics thread (or the constructor and destructor where there is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An open-addressed table of words: a handle in the low 48 bits and its number above them. The owner of a
  * handle adds it before the handle is given out and removes it before it is destroyed, so no two threads work

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A set of objects, with a small number for each: of which pool it is, or where it was created. Lock-free,
  * for all threads; fixed in size, and a handle that finds no room is simply not in it.

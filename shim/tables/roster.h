@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A list that only grows: readers take no lock, and who wants to add tries, and goes without when another
  * thread is adding just now. The entries are the owner's array; here is only how many of them are complete.

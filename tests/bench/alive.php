@@ -1,4 +1,5 @@
 <?php
+// SPDX-License-Identifier: MIT
 // alive.php FIBERS: how many can be alive at once, in how many memory maps, with how many bytes resident each.
 function status(string $key): int
 {

@@ -1,4 +1,5 @@
 <?php
+// SPDX-License-Identifier: MIT
 // burst.php FIBERS: a burst of so many fibers that are alive at once, or of as many as there can be. Prints how many,
 // their memory maps, bytes resident and bytes of page tables each, then microseconds of processor time: until the first
 // fiber has run, for each of all to start, and for each to end.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 // coroutine FIBERS ALIVE: as life.php, with Boost.Coroutine2 and its protected stacks.
 #include <boost/coroutine2/all.hpp>
 #include <boost/coroutine2/protected_fixedsize_stack.hpp>

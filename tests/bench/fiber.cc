@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 // fiber FIBERS ALIVE: as life.php, with Boost.Fiber and its protected stacks.
 #include <boost/fiber/all.hpp>
 #include <boost/fiber/protected_fixedsize_stack.hpp>

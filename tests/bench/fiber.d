@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // fiber FIBERS ALIVE: as life.php, with D's core.thread.Fiber.
 import core.memory, core.thread, core.time, std.conv, std.stdio;
 

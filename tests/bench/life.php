@@ -1,4 +1,5 @@
 <?php
+// SPDX-License-Identifier: MIT
 // life.php FIBERS ALIVE: prints the nanoseconds of processor time of one fiber's life (new, start, suspend, resume,
 // free), with so many alive at once.
 function used(): int

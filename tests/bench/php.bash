@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Part of tests/bench/run, which sources it: PHP's fibers, in the PHP of this machine, in 8.4 of Debian 13 and in the newest that
 # Debian has. The others are unpacked below build/cache, each with its libc, and run in root folders of their own, as root.
 # shellcheck shell=bash

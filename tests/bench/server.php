@@ -1,4 +1,5 @@
 <?php
+// SPDX-License-Identifier: MIT
 // server.php: a small HTTP server, built as frameworks with fibers are: each connection has a fiber that waits for its
 // requests, each request one that makes the answer, and what a request asks for at the same time a fiber each. The data
 // comes from another process, as it would from a database. It listens on a free port of the loopback interface, prints

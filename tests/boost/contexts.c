@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * contexts WAY LIVES: uses Boost.Context's make_fcontext in one of several ways, and says what it saw of the memory that
  * mmap gave it: whether stacks held anything below where they begin, and how many bytes that it relied on were not zero.

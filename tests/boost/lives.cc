@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 // lives ROUNDS THREADS [overflow]: Boost.Fiber, Boost.Coroutine2 and Boost.Context with protected stacks, in all the ways that a
 // coroutine's life can end, in several threads; prints a sum. With `overflow` the last one uses more stack than it has.
 #include <boost/context/continuation.hpp>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The settings, given environments: variables that a zero byte ends. Every field is in its range or its
  * default, every text has its end, every mistake is told in one message that is whole, and a path is made of

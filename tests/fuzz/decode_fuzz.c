@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The decoder of function entries, given bytes: it refuses them, or what it moved does the same. Both are run
  * in a sandbox, an instruction at a time, the original in its own place and the moved one behind a patched

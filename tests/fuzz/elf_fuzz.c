@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The reader of symbols, given files: as a file's bytes, and as the loader would have mapped them. The bytes
  * lie in a block of exactly their size, so whoever reads too far is seen; what is found must lie in the file.

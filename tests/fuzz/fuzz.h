@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the targets share. A target is a function of libFuzzer that is given bytes; whatever it finds wrong it
  * says, and dies, so that the bytes are kept.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A log given to all that reads logs: it is read without a crash, each line is counted once, series keep
  * their order and their bounds, and the page that is made of it is whole. For the fuzzer and for the unit

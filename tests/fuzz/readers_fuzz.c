@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What reads logs, given logs: those of the corpus, changed byte by byte, word by word and line by line. What
  * must hold is said in readers.h.

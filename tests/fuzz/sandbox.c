@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Making the windows, emptying the process, stepping it. */
 #include "sandbox.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A process that runs code which nobody has read: it has five windows of memory and nothing else, no
  * descriptor, no system call, and is traced one instruction at a time. The tracer sees the windows too, so

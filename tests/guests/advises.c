@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Advice about huge pages, given to stacks in all ways; prints what came of each. The same with and without the shim.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What only a process of one thread may do, before and after stacks have come and gone; the first argument says which.
  *

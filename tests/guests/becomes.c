@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * becomes HOW...: forks a child for each HOW, one after the other, that becomes another user and then has coroutine stacks;
  * says how each ended.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every function that libcopool.so takes from libc, called in ways that succeed and in ways that fail.
  *

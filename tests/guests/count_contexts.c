@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A library to be preloaded: counts the calls of getcontext, one for each coroutine that QEMU makes, of
  * pthread_mutex_lock, and among these of those for the lock of QEMU's own pool of coroutines (from 9.0 on): one of

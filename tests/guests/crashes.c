@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program that dies, or does not, in the way that it is told: crashes WAY. With a pool as QEMU from 9.0 on,
  * whose idle coroutines are written to when they are handed out.

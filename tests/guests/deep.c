@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Stacks that are used to a known depth: deep STACKS PAGES... maps so many stacks at once, with a guard page,
  * touches so many pages from their tops, and unmaps them, once for each PAGES. The word `<FIFO` waits until

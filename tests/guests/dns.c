@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Both ends of a resolver, on the loopback interface: nothing of it is pooled.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program that runs a PHP script by PHP's library, which it loads when it comes to that: `embeds LIBRARY SCRIPT`. Two
  * rounds of each, the second after PHP has been shut down.

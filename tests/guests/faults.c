@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A library to be preloaded in front of libcopool.so: lets a call fail that libcopool.so makes of libc, and
  * none that the program makes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Stacks whose guard is not set up once and for all by mprotect.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A fork's child whose first coroutine stack is asked for in a signal handler, which most likely interrupts
  * malloc. Prints how many children there were, of which none may hang.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program that uses coroutine stacks while it does what is hard on a library that was slipped under it:
  *

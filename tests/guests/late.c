@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program without coroutines, until it loads a library that has them. `late HOW LIBRARY [OTHER]`:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A library with one function that maps, and may set a guard page up: by its name MAKER it is one that makes coroutine
  * stacks, perl's Coro's, or one of which nothing is known. Two such libraries have the same code in the same places.

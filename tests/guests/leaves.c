@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * leaves [fork]: the first thread of the process, or of a child of it, leaves it to another one, which uses
  * coroutine stacks, prints, and ends; and with it the process.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A library to be preloaded, which changes what libc says of the time and of the process, as libfaketime does, and takes
  * dlsym over, as loaders of graphics libraries do.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Stacks of a program that lives within limits, and of one that is looked at from outside; the first argument
  * says which.

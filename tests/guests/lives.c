@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Lives of stacks from one call of mmap, told by their guard pages alone or by MAP_STACK.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Prints what a process can see of itself that a preload might change: threads, descriptors, code that lies
  * in no file, its folder, its signals. */
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program that treats its mappings in every way that there is, in an order that a seed decides, and says
  * what it sees: results, errno, what can be read and written, what is in it. Addresses it does not say. With

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program with handles: each create counts and each object knows the arguments that it was made with.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program that says of itself what the shim would say, and then nonsense. It prints its process id; for
  * each line that it reads, it puts its block right, breaks it as the line says, and prints the line:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Has functions that are called as QEMU's, for who counts from outside how often they are entered. outside N LATE GO:
  * two threads are there from the start, two more once there is a file LATE; once there is a file GO all four call

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A library that a program loads and lets go: makes coroutine stacks from a call site that will not stay. */
 #include <sys/mman.h>
 

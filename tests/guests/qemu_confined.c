@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A host with QEMU's coroutines that changes what a process stands on: its descriptors, its root folder, its
  * rights, its parent. qemu_confined SCENARIO [PATH]. While one takes its course, coroutines come and go, and

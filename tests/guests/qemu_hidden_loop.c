@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Coroutines end where nobody can know. */
 #define HIDDEN_LOOP
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A host with QEMU's coroutines whose threads, signals, forks and ends are awkward: qemu_like SCENARIO.
  * Prints the same with and without the shim.

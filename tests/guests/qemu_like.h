@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Coroutines as QEMU has them, for programs that do what QEMU rarely does: the same exported functions, the same
  * struct, the same loop in which coroutines end, and a pool of their own whose size is a variable. A coroutine

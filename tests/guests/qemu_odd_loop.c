@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A loop whose code is not that of any QEMU. */
 #define ODD_LOOP
 

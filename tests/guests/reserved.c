@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Stacks that are reserved first and opened afterwards: above their guard, as corosensei does it, or between two guards,
  * as PowerDNS does.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * service COMMAND...: becomes COMMAND, which is killed if it or its children make a system call that is not in systemd's
  * group @system-service, as far as a preloaded library might think of it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Stacks of one size that are asked for at several places, and what a program is called meanwhile. Each word does
  * something:

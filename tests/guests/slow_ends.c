@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A library to be preloaded: a detached thread takes half a second from the end of its function to its own, as
  * it may where the processor has other things to do.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Coroutine stacks as a program makes them, under hard conditions; the first argument says which.
  *

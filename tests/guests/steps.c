@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program with handles that does what it is told, word by word, and then ends: steps WORD...
  *

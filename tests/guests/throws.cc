@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 // Exceptions through many frames, threads and a destructor, whose unwinder that is, and, when asked for,
 // coroutine stacks in between, or an exception that nobody catches.
 #include <dlfcn.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Stacks that a program treats as it likes, each the same with and without the shim; the first argument says how.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * unloads LIBRARY: loads libcopool.so while it runs, makes stacks by it in two threads, and unloads it; then one of the
  * threads ends, and the other forks.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One allocation function for both: stacks with a guard page, by which its call is learned, and then tables
  * that rely on being all zero and on being there to their first byte.

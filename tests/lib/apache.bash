@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Apache with mod_php: a server of our own, whose files all lie below the test's folder. Debian's service is not touched.
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # what is set here is for the tests

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """browser.py PAGE.html SCRIPT.js [SCREENSHOT.png] [WIDTH] [light|dark|light,dark]
 
 Opens a page in headless Chromium, by the DevTools protocol over a pipe, runs SCRIPT in it and prints one JSON

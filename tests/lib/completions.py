@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Types words into a real shell on a pseudo-terminal, presses Tab twice at once, and says what the screen shows then:
 completions.py bash|zsh|fish FOLDER WORDS. FOLDER has the completions, and the command is at the head of PATH.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Calls of libcopool.so that fail, one at a time: tests/guests/faults.c lets them. What is required each time is the
 # program's own output and status, counters that balance, and a word in the log of what was lost.
 # shellcheck shell=bash

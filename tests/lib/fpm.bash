@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # php-fpm behind nginx: a master that is root, workers that are www-data, on a loopback port, and a load. Debian's packages,
 # unpacked below build/cache and never installed: nothing of the machine's services is touched.
 # shellcheck shell=bash

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Memory control groups of a test's own, of version 2 or 1: made, limited, and removed when their processes are gone.
 # shellcheck shell=bash
 

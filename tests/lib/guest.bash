@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Guests for QEMU, made of this machine's busybox and programs and of a kernel of Debian's. Needs no bats.
 # shellcheck shell=bash
 

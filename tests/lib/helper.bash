@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What every .bats file begins with: where the products are, a guest run with and without the shim, the log's
 # records, processes that a test starts. Not for the runner: only a guest is ever run under the shim.
 # shellcheck shell=bash

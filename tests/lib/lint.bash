@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The rules of the source tree, a function each: lint_NAME ROOT prints what breaks the rule and fails then.
 
 # Fails when something was printed.
@@ -209,9 +210,19 @@ lint_lengths() {
 	for file in $(lint_sources "$1" shim tools tests); do
 		awk -v file="$file" '
 			FNR == 1 { limit = file ~ /\.h$/ && file !~ /^tests/ ? 300 : file ~ /^tests/ ? 700 : 500 }
+			FNR == 1 { licence = /SPDX/ }
 			/^{/ { begin = FNR }
 			/^}/ { if (begin && FNR - begin > 61) print file ":" begin ": a function of " FNR - begin - 1 " lines"; begin = 0 }
-			END { if (FNR > limit) print file ": " FNR " lines" }' "$1/$file"
+			END { if (FNR - licence > limit) print file ": " FNR " lines" }' "$1/$file"
+	done | nothing
+}
+
+# Every file that has a place for it names its licence, near its beginning.
+lint_licences() {
+	local file
+	(cd "$1" && find shim tools tests Makefile -type f \( -name '*.[chS]' -o -name '*.cc' -o -name '*.ba*' -o -name '*.js' -o \
+		-name '*.php' -o -name '*.py' -o -name '*.pml' -o -name Makefile \) -not -path '*/uplot/*') | while read -r file; do
+		head -n 2 "$1/$file" | grep -q 'SPDX-License-Identifier: MIT' || echo "$file names no licence"
 	done | nothing
 }
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Machines with other kernels, in software emulation: one is booted when a test first needs it, does what the file's
 # tests ask of it over its second serial port, and is stopped when the file has ended. What a machine has is
 # busybox, the programs that the file names, the libraries of these, and our products below /copool. Loaded after

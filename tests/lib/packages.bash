@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Debian packages unpacked below build/cache, never installed: other versions of QEMU, a kernel for a guest.
 # Where they come from is read off the machine's own package sources.
 # shellcheck shell=bash

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* What a reader of the report's page would see, as one object. Run in the page by browser.py. */
 (async () => {
 	const text = (selector) => [...document.querySelectorAll(selector)].map((element) => element.textContent.trim());

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # PHP scripts that more than one file runs.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # run sets status

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # QEMU's own code out of Debian's source packages, and what it takes to compile its coroutines alone: tests/
 # qemu-source has headers and functions of ours in place of what they would pull in. Nothing of QEMU's is kept elsewhere
 # than below build/cache. After lib/packages.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What the tests of real QEMU programs share: which version it is, images, QMP.
 # shellcheck shell=bash
 

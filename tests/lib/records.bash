@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Records of a log, made up.
 # shellcheck shell=bash
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Runs a command in a pseudo-terminal, as a person in front of it would: terminal.py ROWS COLUMNS COMMAND...
 
 What to do is read from standard input, a line each:

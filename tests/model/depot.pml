@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The depot, for spin: shim/pool/lifo.h, transfer.h and depot.c, one step an access to what threads share.
  * Threads push and pop batches, keep empty nodes or give them back, and end; each for itself and in every order,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sleeping and waking, for spin: serve() and report_wake() in shim/report/report.c. Our thread sleeps without
  * an end when every depot is empty; a push that finds it asleep rings the bell. It must not sleep on while

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * QEMU's own coroutines at work: whatever may become of one, in a program that counts for itself. With the argument
  * "traced" some are traced; with another it does one thing that QEMU dies of. All lines are the same in every run; what was really made and ended goes to the file

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What QEMU's coroutines call of the rest of QEMU and of GLib: stacks, a thread's end, a mutex, the log of what is
  * traced. All threads may call.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What runtime.c has beyond what QEMU's headers declare. */
 #ifndef COPOOL_TESTS_RUNTIME_H
 #define COPOOL_TESTS_RUNTIME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * In place of what QEMU's build makes of util/trace-events for its log: functions that are inlined, and whose compiled
  * form lies in the midst of the code that is patched. It is the same here.

@@ -1,4 +1,5 @@
 <?php // Asks on 8 connections, 64 lines at once on each, for so many seconds; prints how many were answered rightly.
+// SPDX-License-Identifier: MIT
 [, $socket, $seconds, $seed] = $argv;
 mt_srand((int)$seed);
 $end = microtime(true) + $seconds;

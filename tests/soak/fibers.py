@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """PHP under copool as a server that answers each request in a fiber of its own; its memory stays what it was.
 
 Prints what it did as JSON. Status 1 and a line for what does not hold.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """qemu-nbd under copool that serves fio while it is stopped and goes on, and other clients come, go and die.
 
 In the end all bytes of the disk are read through it and from its file, and compared; and of the coroutines only those

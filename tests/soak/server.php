@@ -1,4 +1,5 @@
 <?php // Serves each line that comes in a fiber of its own, which waits once before it answers with its checksum; until one says `quit`.
+// SPDX-License-Identifier: MIT
 $server = stream_socket_server("unix://$argv[1]");
 $clients = $pending = [];
 while (true) {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the long runs have in common: a host under copool, its clients, and what its log says of the pool."""
 
 import argparse

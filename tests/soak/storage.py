@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A storage daemon under copool that serves fio while everything is done to it that QMP can do.
 
 fio writes and verifies over NBD. Meanwhile, in random order: snapshots that are committed back, mirrors that the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The arena: slots, growth, edges, memory that comes back, and many threads at once. */
 #include "stack/arena.h"
 #include "stack/orphans.h"

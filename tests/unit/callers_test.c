@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of call stacks: each once, bounded, counted; and fork. */
 #include "report/origins/callers.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The files of a memory control group, in a folder that stands for the root. */
 #include "system/cgroup.h"
 

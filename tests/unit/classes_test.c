@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a pool of stacks hands out: never one that the program has in its hands, whatever lies in the pool. */
 #include "adapter/classes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The settings: what each value comes to, and what is said of bad ones. */
 #include "config.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Golden bytes: each function as a compiler made it, and what must stand in its trampoline. The function
  * lies at FUNCTION, the trampoline at TRAMPOLINE, so the numbers can be checked by hand; all shapes are tried

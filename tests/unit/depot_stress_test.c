@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Few batches and few nodes between many threads: every node comes back soon, on top of others than before, which
  * is what a stack without a tag does not survive. Each batch has one owner at a time, and says so when it has two.

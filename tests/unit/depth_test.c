@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How deep stacks were used: exact to the page, remembered over lives and trimming, guards left out. */
 #include "stack/depth.h"
 

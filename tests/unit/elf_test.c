@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Files made by hand, which are then damaged in every way; and qemu-img, where it is installed (or the file
  * that the first argument names). Hostile bytes lie against a page that cannot be read, so whoever reads too

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The code of pool/entry_x86.h, run from a page of its own: it does what pool_get and pool_put do, in the cache,
  * at its ends, without a cache, and in a signal handler that interrupts it at each of its instructions. What stands

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A folder that stands for the root, with files in it as the kernel has them. One thread. */
 #ifndef COPOOL_TESTS_UNIT_FAKE_ROOT_H
 #define COPOOL_TESTS_UNIT_FAKE_ROOT_H

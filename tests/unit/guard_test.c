@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Guards of all means: what they stop, what they leave, and which of them older kernels get. */
 #include "stack/guard.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which function an address lies in, and which functions of others it calls by name. */
 #include "patch/imports.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A signal handler that comes behind each instruction of a create, a destroy and (each seventh, as there are many) a
  * thread's end, and uses the pool itself, or forks: then parent and child go on as if it had come before or after.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The log over a long time, by a clock that the test turns: it stays below its limit, and has something of
  * every day. */
 #include "report/journal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Waiting for a known allocator: this program has one, which is called what perl's Coro calls its own. */
 #include "adapter/late.h"
 

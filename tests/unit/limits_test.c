@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How many idle objects the system's limits bear. */
 #include "pool/limits.h"
 

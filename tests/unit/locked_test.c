@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the arena does about a program that locks its memory. */
 #include "stack/locked.h"
 

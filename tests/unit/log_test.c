@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The log's file: which one it is, what must not be written to, and what is lost when it cannot be. */
 #include "report/log.h"
 

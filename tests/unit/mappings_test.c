@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a program does to ranges that touch the arena: states, releases, neighbours, and threads that race. */
 #include "adapter/mappings.h"
 #include "adapter/placing.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Objects for the pool's tests that notice what must not happen: handed out twice, put back twice, used after
  * they were destroyed. Never used again, so that a wrong use is seen and not a crash.

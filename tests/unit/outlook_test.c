@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What copool would have saved, on counts that never were. */
 #include "judge/outlook.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the kernel may refuse, arranged with seccomp in children: patches are made whole or not at all, and
  * nothing is ever writable and executable. The functions lie on pages of their own.

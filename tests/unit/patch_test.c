@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Patches functions of this very program, whose prologues are those that compilers make; calls them through
  * hook and trampoline, and puts them back. They lie on pages of their own, since a page that is being written

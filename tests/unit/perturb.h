@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Included in front of every file with `make SAN=perturb`: each atomic operation of the real code may give way to
  * other threads first, for a moment or for long, so that they come in between where they hardly ever do. Where

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The settings that may change while a pool is in use: what each word does, also one that makes no sense. */
 #include "pool/pool.h"
 

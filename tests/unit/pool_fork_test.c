@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fork while other threads use the pool: the child goes on with a pool of its own, takes over what the others
  * held in their caches, and its counters begin anew.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Many threads and one pool. Every object notices when it is handed out twice; at rest the totals are exact.
  * COPOOL_TEST_ROUNDS makes it longer.

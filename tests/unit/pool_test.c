@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One thread and its pool: where objects go, and what the counters say. */
 #include "pool/doubt.h"
 #include "pool/gate.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whether memory is short, from files as the kernel has them, in a folder that stands for the root. */
 #include "report/pressure.h"
 

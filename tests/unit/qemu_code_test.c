@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Code in the shape that qemu_code.h tells of is known for what it is; and code that differs in one thing is not.
  * It is never run, only read: from copies that end where the function does, so that who reads further is seen.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What reads logs, given a log that ends after any of its bytes, and one of more processes than anybody
  * keeps. The fuzzer of tests/fuzz changes logs at random.

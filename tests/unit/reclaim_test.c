@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Page tables of free slots. */
 #include "stack/reclaim.h"
 

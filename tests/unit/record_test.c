@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The log's lines: JSON whatever the texts hold, the keys as documented, and never too long. */
 #include "report/line.h"
 

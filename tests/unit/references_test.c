@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Calls of and jumps to an address are found, wherever they lie, and nothing else is. */
 #include "patch/references.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Calls code with all general registers set, and says what they are when it returns: for code that must keep them.
  * One thread at a time.

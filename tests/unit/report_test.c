@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The statistics thread: that the host hardly notices it, what it writes, and what becomes of it over a fork.
  */
 #include "report/report.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What proves that a class's slots are coroutine stacks, what ends that, and what is cleared of one that is handed out. */
 #include "stack/roots.h"
 

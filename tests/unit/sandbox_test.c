@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which filters would kill for the shim's own calls. Each is looked at in a child, for the answer stays. */
 #include "system/sandbox.h"
 

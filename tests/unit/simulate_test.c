@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The replay: its arithmetic, and that it does what the pool's own depot and trimming do. */
 #include "judge/simulate.h"
 

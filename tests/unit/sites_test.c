@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Call sites: what is learned, and what ends it. Nothing is mapped: addresses are numbers. */
 #include "adapter/sites.h"
 

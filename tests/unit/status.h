@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the kernel counts of this process. */
 #ifndef COPOOL_TESTS_STATUS_H
 #define COPOOL_TESTS_STATUS_H

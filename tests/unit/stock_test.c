@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a program's own pool would have done: the pool's estimate against QEMU's two ways, written down once more here
  * object by object, as util/qemu-coroutine.c of 7.2 and of 10.0 have them.

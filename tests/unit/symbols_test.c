@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Symbols of this very program and of its libraries. Run as `symbols_test find ROOT` it only says what it
  * finds: stripped copies of it are, with debug files below ROOT.

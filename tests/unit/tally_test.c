@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A pool that only observes: what it counts, and what the log is told. */
 #include "pool/tally.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The Test Anything Protocol for the unit tests: one line a promise, the plan at the end.
  * A program calls tap_ok() and friends and returns tap_done() from main(). One thread only.

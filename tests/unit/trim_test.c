@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* When idle objects go: by the clock, together, and at once when memory is short. */
 #include "pool/trim.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Guards of the last use: when they may stay on a stack that is handed out, and what ends that. */
 #include "stack/trust.h"
 

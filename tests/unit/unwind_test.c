@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Call stacks as libunwind finds them: on ordinary stacks, on small ones, on torn ones, in signal handlers,
  * and from many threads; what they are called; and that it takes no descriptor.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Upper guards: one size in a class, there as long as a slot is open, and pages like others once a slot is retired. */
 #include "stack/upper.h"
 

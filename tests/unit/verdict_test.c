@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whether the pool helps: the rules, on runs that never were. */
 #include "compare/verdict.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The queue of warnings: nothing gets lost but when it is full, and nothing comes twice. */
 #include "system/warn.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # bash completion for copool
 
 # The processes that can be looked into, on one line.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # fish completion for copool
 
 complete -c copool -f

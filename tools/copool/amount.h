@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Numbers in words. */
 #ifndef COPOOL_TOOLS_AMOUNT_H
 #define COPOOL_TOOLS_AMOUNT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Well-formed UTF-8, as RFC 3629 has it, less what shim/report/utf8.c calls unsafe as well. */
 #include "clean.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What comes from outside (names in a log or a process, paths, what programs say of themselves) may hold anything; what
  * is printed steers no terminal and looks like what it is. Every verb prints such texts through these.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * copool prune: removes the Prometheus files of processes that were killed before they could. Files that the
  * library did not write are never touched, nor are those of processes that live.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The verbs of the command `copool`, one cmd_VERB.c each. */
 #ifndef COPOOL_TOOLS_COPOOL_H
 #define COPOOL_TOOLS_COPOOL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* copool VERB ...: the table of verbs, and the usage made from it. */
 #include <argp.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Four charts of one series, drawn by uPlot, with one cursor. */
 "use strict";
 

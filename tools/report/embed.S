@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The parts of the report's page, each ended by a zero byte, in the program itself. */
 	.section .rodata
 

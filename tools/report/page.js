@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Fills the page from the data in it. All text from the log goes in as text, never as markup. */
 "use strict";
 

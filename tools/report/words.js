@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Numbers and spans of time, in words. The verdicts come with the data. */
 "use strict";
 

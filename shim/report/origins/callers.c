@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A hash table of stacks that only grows. */
 #include "report/origins/callers.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Distinct call stacks, and how often each was seen: a table of fixed size. One writer at a time adds stacks;
  * any thread counts, and the statistics thread reads without asking.

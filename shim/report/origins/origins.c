@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pools' observer. Its threads are the program's, from within its creates and destroys. */
 #include "report/origins/origins.h"
 

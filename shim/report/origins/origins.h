@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Who causes the misses (COPOOL_ORIGINS), and who created what nobody destroys (COPOOL_LEAKS): what the pools
  * tell of creates and destroys, put together with the call stacks that it came from.

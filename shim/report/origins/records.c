@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Names the frames of all stacks first, each object file being read once, and then writes the stacks. At each interval those
  * are due that are new or have doubled since, so that a program which is killed has told most, and the log grows little.

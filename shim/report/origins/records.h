@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The `origin` records: the stacks that were recorded, in words. */
 #ifndef COPOOL_REPORT_ORIGINS_RECORDS_H
 #define COPOOL_REPORT_ORIGINS_RECORDS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Goes through each object's symbols once, and looks for each in the sorted addresses. */
 #include "report/origins/symbolize.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What addresses in code are called: "module+0xoffset function". The statistics thread's, at exit: files are
  * opened, and the loader's list of objects is locked for a moment.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A stack is walked by the thread that runs on it, at once, but not on it:
  *

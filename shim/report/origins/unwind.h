@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The call stacks of the program, as far as their code says how to follow them; also those of coroutines,
  * however small they are. The one door of libunwind.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The kernel clears a word when that thread ends, and wakes one who waits for it; libc has the word from the
  * start, for pthread_join. So who is woken wakes the others.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The thread that began the process. Where it ends, and others go on, ours must not be what keeps the process
  * alive: pthread_exit() is heard of elsewhere, the system call itself only here.

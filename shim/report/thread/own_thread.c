@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A thread that the host hardly notices: a small stack, no signals. */
 #include "report/thread/own_thread.h"
 

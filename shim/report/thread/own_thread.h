@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The making of the statistics thread, the only one that the shim starts. */
 #ifndef COPOOL_REPORT_THREAD_OWN_THREAD_H
 #define COPOOL_REPORT_THREAD_OWN_THREAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "report/thread/thread_end.h"
 
 #include "system/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether a thread is there still. The kernel clears a word of libc's when a thread has ended, for
  * pthread_join; so it can be known of a detached thread and of the first one, too.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The floor: a thread-local array and nothing else. Threads share nothing, so what one thread puts no other
  * gets; a thread whose array runs empty makes objects, one whose array is full destroys them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * copool as its users have it: two functions of this program are patched as QEMU's are. The one that creates is
  * replaced at its entry; in the one that ends an object, an instruction in the middle becomes a jump. Every call goes

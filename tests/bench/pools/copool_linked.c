@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* copool's pool linked into the program, its fast path inlined: what the structure itself costs. */
 #include "pools.h"
 

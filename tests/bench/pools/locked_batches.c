@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * As in QEMU from 9.0 on: a thread has up to two batches of 128, linked through the objects; what is more
  * goes to a list of batches under a mutex, and comes back from there a batch at a time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Bonwick's magazines: a thread has a loaded and a previous one of 16, and swaps them before it goes to the
  * depot. The file that includes this has the depot, which is a library's stack: depot_push and depot_pop of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Magazines over ConcurrencyKit's lock-free stack, by its double-width compare-and-swap. */
 #include "pools.h"
 

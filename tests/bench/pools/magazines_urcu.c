@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Magazines over liburcu's lock-free stack; its poppers exclude each other, as its manual wants of who reuses
  * nodes without a grace period. */
 #include "pools.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The pools compared: pools [--rounds N] [--slice-us N] [--json FILE] [--only WORD] [times|counts|scaling]...
  * or: pools baseline

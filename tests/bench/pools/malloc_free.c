@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A general allocator: whichever is preloaded, or else glibc's. */
 #include "pools.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A slice is dropped when one of its threads was off its processor for more than three hundredths of the
  * time. */
 #include "measure.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Taking times: entrants in turns, many short slices, those that were interrupted thrown away. */
 #ifndef COPOOL_BENCH_MEASURE_H
 #define COPOOL_BENCH_MEASURE_H

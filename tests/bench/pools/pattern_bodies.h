@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The patterns themselves, for one WAY to TAKE and PUT; included by patterns.h alone, once a way. */
 
 static void PATTERN_NAME(ping_pong, WAY)(struct lane *lane, unsigned long pairs)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The patterns around `take` and `put`, static functions of the file that includes this at its end; leaves
  * `patterns_inlined` and `patterns_called`, and take_called, put_called. A file whose functions cannot be

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the bench knows of a pool: how to take an object from it and to put one back, in the patterns of use
  * that patterns.h compiles around the two, once inlined and once called. Each contender is a file that ends

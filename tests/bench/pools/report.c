@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tables of times. A column `edge` is the geometric mean of the five amplitudes at the edge of a batch.
  */
 #include "report.h"

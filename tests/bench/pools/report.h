@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the bench says: tables on the terminal, everything in JSON, and whether the targets are met. */
 #ifndef COPOOL_BENCH_REPORT_H
 #define COPOOL_BENCH_REPORT_H

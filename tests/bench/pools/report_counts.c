@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What does not depend on time: instructions, depot operations, objects held, system calls. And the targets.
  */
 #include "report.h"

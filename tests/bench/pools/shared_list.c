@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * As in QEMU 5.1 to 9.0: every release goes to one list that all threads share, by a compare-and-swap and a
  * locked count, until it is twice its size; then to the thread's own list. A thread whose list is empty takes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A slice's threads. They begin together, at a barrier that spins, and leave the pool as they end. */
 #include "slice.h"
 

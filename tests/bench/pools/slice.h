@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A slice: one pattern, run once by so many threads at a contender, timed by each thread itself. It is a few
  * milliseconds long, so that many of them are never interrupted; who was is known by its processor time.

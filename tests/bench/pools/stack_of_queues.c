@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The batch patch of 2020: a thread releases to a queue of its own and takes from it; a full queue of 16 is
  * pushed whole on a lock-free stack, an empty one is replaced by a whole one from there. At most 32 queues

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The tracer and the traced, which stops itself before and after its work. Where its take and put begin it
  * writes to a pipe before.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Counting instructions exactly: a contender's process is run one instruction at a time while it does a few
  * hundred pairs. No clock, no sampling, no other machine's figures: the same program gives the same count.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What copool's structure costs by itself: a thread's array of two batches over a lock-free stack of full ones, with
  * the same stack (pool/lifo.h) and the same copies as in shim/pool, but nothing else: nothing is counted, no signal

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Both ends of a contender's process. */
 #include "worker.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One process a contender: it reads orders and writes answers, so that main.c can give all of them their
  * turn. */
 #ifndef COPOOL_BENCH_WORKER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program with coroutine stacks whose size is chosen: host THREADS STACKS idle|busy. All threads but the
  * first use a few stacks and then sleep; the first maps STACKS and unmaps them, says "ready", and sleeps, or

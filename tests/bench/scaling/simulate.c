@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the one word of a depot costs when many processors want it: simulate THREADS WORK_NS LINE_NS fair|kept
  * OPERATIONS

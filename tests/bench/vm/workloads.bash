@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The machine of the seed experiment, and what its guest does.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # seconds, requests and work are the script's

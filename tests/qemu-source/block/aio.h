@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* In place of QEMU's own. */
 #ifndef COPOOL_TESTS_BLOCK_AIO_H
 #define COPOOL_TESTS_BLOCK_AIO_H

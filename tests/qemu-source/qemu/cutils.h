@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* In place of QEMU's own. */
 #ifndef COPOOL_TESTS_QEMU_CUTILS_H
 #define COPOOL_TESTS_QEMU_CUTILS_H

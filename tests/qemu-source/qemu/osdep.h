@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * In place of QEMU's own: of the system's headers, of GLib and of QEMU's configuration what its coroutines use. The
  * folder goes before QEMU's include/ on the compiler's command line.

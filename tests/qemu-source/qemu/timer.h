@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* In place of QEMU's own, of which its coroutines' header names a type. */
 #ifndef COPOOL_TESTS_QEMU_TIMER_H
 #define COPOOL_TESTS_QEMU_TIMER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the replay says of other settings is held to what was seen with the present one: misses beyond those
  * that nothing could save are scaled by how many more or fewer were seen than replayed.

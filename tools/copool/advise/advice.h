@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Settings compared on one pool's demand, and which of them is better than the present one. */
 #ifndef COPOOL_TOOLS_ADVISE_ADVICE_H
 #define COPOOL_TOOLS_ADVISE_ADVICE_H

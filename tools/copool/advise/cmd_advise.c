@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* copool advise: what other settings would have done for the demand that a log tells of. */
 #include <argp.h>
 #include <errno.h>

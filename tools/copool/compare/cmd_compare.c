@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * copool compare: runs a program without and with the pool, in turn, and says whether the pool helps. What
  * the program says comes on standard error, once; the table, or the JSON, on standard output.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Medians beside each other, for people and for programs. */
 #include "compare/sides.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What runs without and with the pool came to, side by side, on standard output. */
 #ifndef COPOOL_TOOLS_COMPARE_SIDES_H
 #define COPOOL_TOOLS_COMPARE_SIDES_H

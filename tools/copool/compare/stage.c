@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The folder, the input and the signals. */
 #include "compare/stage.h"
 

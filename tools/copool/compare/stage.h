@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What all runs of a program under `copool compare' share: where they write to, what they read, and the
  * signals that would end them. One at a time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The program runs as a child; meanwhile its memory maps are counted, seldom enough not to be felt. Signals
  * that ask us to end are passed on, and the child is waited for, so that nothing stays behind.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One run of a program, measured: what the statistics log says of it, what the system says of it, and how it
  * ended. All runs get the same: an output that is a file, a log of their own, and nothing else of ours.

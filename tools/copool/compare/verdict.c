@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The rules. What is counted is exact, and a difference in it counts when it is worth something. Times vary:
  * one is shorter when all runs of one kind were shorter than all of the other, by 3 % of the median at least;

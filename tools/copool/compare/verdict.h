@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the runs of a program without and with the pool come to. No input, no output. */
 #ifndef COPOOL_TOOLS_COMPARE_VERDICT_H
 #define COPOOL_TOOLS_COMPARE_VERDICT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* copool plot: one pool over time, drawn by gnuplot. */
 #include <argp.h>
 #include <errno.h>

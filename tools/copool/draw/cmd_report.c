@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* copool report: a page that shows what logs say, over time. */
 #include <argp.h>
 #include <errno.h>

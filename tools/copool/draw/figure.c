@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Text from a log stands in single quotes, where gnuplot expands nothing (in double quotes it runs what
  * stands between backquotes), and without its markup.

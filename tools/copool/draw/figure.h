@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A gnuplot script that draws one series, with its data inside. */
 #ifndef COPOOL_TOOLS_DRAW_FIGURE_H
 #define COPOOL_TOOLS_DRAW_FIGURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writes to a temporary file in the same folder, and renames it. */
 #include "draw/output.h"
 

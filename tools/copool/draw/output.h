@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A file that is replaced whole or not at all: written beside it under another name, then renamed. What is no
  * plain file, as a FIFO, is written to as it is.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Puts the page together: the template of tools/report/, with the parts that it names as {{PART}}, and the
  * logs' content as JSON in a <script> that is not run. In there `<` is written as \u003c, so that nothing a

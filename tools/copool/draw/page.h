@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The report's page: one HTML file with all that it needs inside. */
 #ifndef COPOOL_TOOLS_DRAW_PAGE_H
 #define COPOOL_TOOLS_DRAW_PAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A few milliseconds of what a program does that has no pool. */
 #include "judge/cost.h"
 

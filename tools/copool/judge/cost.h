@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a stack costs on this machine. */
 #ifndef COPOOL_TOOLS_JUDGE_COST_H
 #define COPOOL_TOOLS_JUDGE_COST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How much was in use between two samples, from what they say of the depot:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The demand on each pool of each process, out of the samples of a log: steps for simulate.h. The memory that
  * it takes is bounded: where steps are too many, every two become one.

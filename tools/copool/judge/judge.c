@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The rules, and the sentences. */
 #include "judge/judge.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The verdict on a pool, out of the counters of one log or process: whether copool helps there, by the same rule as
  * verdict.h, and whether the pool is as good as it can be. `show', `report' and `advise' say what is said here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A pool makes no more objects than are alive at once. How many were alive is seen only at each look, so what was made
  * between two looks counts as if it had all been alive together with what was there before: copool would have made

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What copool would have saved a program that ran without it, worked out of how often its functions were entered. No
  * input, no output.

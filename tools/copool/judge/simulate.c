@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Within a step all happens in its middle: what a log does not say cannot be known. */
 #include "judge/simulate.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a pool would have done with the demand that a log tells of, under other settings: the depot with its
  * cap, and the trimming of shim/pool/trim.c, replayed. All amounts are of objects, and may be fractions.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads logs line by line. A bad line is counted and described; it never ends the reading. */
 #include "log/book.h"
 

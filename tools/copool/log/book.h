@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What logs say, boiled down: the last record of each pool of each process, and the warnings. The memory that
  * it takes is bounded, however long the logs are.

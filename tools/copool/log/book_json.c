@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The book as JSON: `copool show --json` prints it, the report's page has it inside. */
 #include "log/book_json.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a book says, as JSON. */
 #ifndef COPOOL_TOOLS_LOG_BOOK_JSON_H
 #define COPOOL_TOOLS_LOG_BOOK_JSON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads the logs of a command line. */
 #include "log/logs.h"
 

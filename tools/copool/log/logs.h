@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What every verb that reads logs does with them, and says of them on standard error. */
 #ifndef COPOOL_TOOLS_LOG_LOGS_H
 #define COPOOL_TOOLS_LOG_LOGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Takes in records of the type `origin` while a book is read. */
 #include "log/origins.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The call stacks of misses that logs tell of: the most frequent ones, in bounded memory. */
 #ifndef COPOOL_TOOLS_LOG_ORIGINS_H
 #define COPOOL_TOOLS_LOG_ORIGINS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Keeps points sample by sample, and thins them out where they become too many. */
 #include "log/series.h"
 

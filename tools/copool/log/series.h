@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The counters of each pool over time, out of the records that a book reads. The memory that they take is
  * bounded: a series that is full is thinned, every two points becoming one, and when all of them together are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The deepest stack counts, not the 99.9 %: one that overflows kills the program. Twice as much is for what
  * was not seen: other inputs, error paths, a signal handler's frame.

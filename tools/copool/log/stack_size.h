@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a log's record of how deep stacks were used means for who sets their size. */
 #ifndef COPOOL_TOOLS_LOG_STACK_SIZE_H
 #define COPOOL_TOOLS_LOG_STACK_SIZE_H

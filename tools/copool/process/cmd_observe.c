@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * copool observe: what copool would do for a program that runs without it, found out from outside: nothing is loaded
  * into the process, which is not stopped or started again either.

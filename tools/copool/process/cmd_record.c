@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* copool record: a log of a process that writes none itself. */
 #include <argp.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * copool set, trim, off, on: changes in a running process. They are written into words that its shim reads;
  * what takes work is done by the shim's thread, for which this waits, but not for ever.

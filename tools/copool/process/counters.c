@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Adding the counters up from outside, as pool_read() does within, and making records of them. */
 #include "process/remote.h"
 

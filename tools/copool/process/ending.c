@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The thread that waits, and what it does. */
 #include "process/ending.h"
 

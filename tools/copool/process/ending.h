@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Ending by a signal whatever is being waited for: the system may not let a thread go (a file system that does not answer,
  * a terminal that is stopped), and then runs no handler in it either. So another thread waits for the signals.

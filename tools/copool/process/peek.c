@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One request at a time: the caller fills it in and posts `asked`, the thread answers and posts `answered`. In a look the
  * thread makes system calls of its own; whether it is in one, `lock` says, so that it is left behind nowhere else.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reading another process's memory without waiting for ever: a page of it may be one whose fault nobody serves
  * (userfaultfd, a file system in user space), and the system call then ends for SIGKILL alone. So a thread makes it,

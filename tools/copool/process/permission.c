@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Why a process cannot be looked into: another user's, Yama, or a process that does not want to be. */
 #include "process/permission.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What /proc says of a process: who may look into it, and what it does. */
 #ifndef COPOOL_TOOLS_PROCESS_PERMISSION_H
 #define COPOOL_TOOLS_PROCESS_PERMISSION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One pass over /proc/PID/maps. */
 #include "process/places.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where in its file a function of a running process begins, read from outside: the kernel's uprobes are set by
  * a file and an offset in it. ELF files are read by libelf.

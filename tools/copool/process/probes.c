@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One event for each thread and function. They are not inherited by the threads that one starts: the kernel would read the
  * name of the file again then, in the memory of the process that is observed, and its pthread_create() would fail with

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Counts how often functions of a running process are entered, from outside: the kernel's uprobes, counted by
  * perf_event_open(2). Nothing is injected into the process, and nothing stays: the kernel takes the probes away when the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Between two samples the depot is looked at some times more, for the fewest and the most batches in it: what the
  * process keeps of these for its own log is reset by that log alone, and this one begins when it pleases.

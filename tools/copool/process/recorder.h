@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sampling a running process from outside: records as its own log would have them, for as long as it runs or is
  * asked for. What only the process itself could say is missing: final counters, warnings, origins, depths.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Looking into a process that has libcopool.so in it, and changing settings there, by the block that record.h
  * describes: with process_vm_readv and process_vm_writev, without the process's help. It may be stopped,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * copool run: sets COPOOL_* and LD_PRELOAD and becomes the program. All that is known to make the preload
  * fail in silence is looked for first.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The section of versions, needed or defined, names them in a table of strings; that has no others that look like one.
  * Files are anybody's: each offset is checked.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which version of the GNU C library an ELF file needs, or is. */
 #ifndef COPOOL_TOOLS_RUN_GLIBC_H
 #define COPOOL_TOOLS_RUN_GLIBC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Finds the library and the program, and looks for all that is known to make a preload fail in silence. */
 #include "run/launch.h"
 

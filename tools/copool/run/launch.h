@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A program that is to be run with libcopool.so preloaded, as every verb does it that runs one. */
 #ifndef COPOOL_TOOLS_RUN_LAUNCH_H
 #define COPOOL_TOOLS_RUN_LAUNCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One table of what an option's value must be, and two lists of options for --help. */
 #include "run/settings.h"
 

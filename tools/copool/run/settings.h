@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The options that become COPOOL_* variables, for every verb that runs programs. */
 #ifndef COPOOL_TOOLS_RUN_SETTINGS_H
 #define COPOOL_TOOLS_RUN_SETTINGS_H

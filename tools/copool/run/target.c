@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Looks at a program before it is run. LD_PRELOAD is ignored in silence by programs that have no loader, that
  * gain privileges or that are made for another machine; a user should hear of it at once and not wonder about

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The program that `copool run` is to start: where it is, and whether a preload can work in it. */
 #ifndef COPOOL_TOOLS_RUN_TARGET_H
 #define COPOOL_TOOLS_RUN_TARGET_H

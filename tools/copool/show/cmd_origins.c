@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* copool origins: the call stacks of misses and leaks, the most frequent first. */
 #include <argp.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From cumulative counters to what happened in an interval. */
 #include "top/board.h"
 

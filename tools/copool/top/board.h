@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What `copool top` knows: of each pool the last counters, what they say of the last interval, and the
  * intervals before. Made of records, from a log or a process; its memory is bounded.

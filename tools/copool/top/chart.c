@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  *	creates/s of stack 2101248 php, php [1234]
  *	 50.0k |       ▂▄█

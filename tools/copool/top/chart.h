@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A pool over time, drawn with characters: an interval a column, the last one at the right. */
 #ifndef COPOOL_TOOLS_TOP_CHART_H
 #define COPOOL_TOOLS_TOP_CHART_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* copool ps: all processes that have the library, and what they come to for each program. */
 #include <argp.h>
 #include <errno.h>

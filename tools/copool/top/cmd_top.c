@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * copool top: what a log says, or a process has counted, as it happens; on a terminal in full, elsewhere a
  * line for each pool in each interval.

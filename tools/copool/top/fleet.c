@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The thread of peek.c looks at one process after the other. One that keeps it for too long is left, thread and all, and
  * another thread goes on with the next; then those that were left have a second chance, and a quarter of a second all

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * All processes of this machine that have libcopool.so in them, looked at one after the other, and what they come to
  * for each program. A process that does not let itself be read, or lies, costs its own line and a moment.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From bytes to lines to records. A log that has gone is waited for: rotation takes it away for a moment. */
 #include "top/follow.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading a log that is still written: as tail -F does, without ever waiting. */
 #ifndef COPOOL_TOOLS_TOP_FOLLOW_H
 #define COPOOL_TOOLS_TOP_FOLLOW_H

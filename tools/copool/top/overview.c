@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  *	copool top: 23 processes of 3 programs                                     every 1 s
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* All processes that have the library, on a terminal: a line for each program, which opens into its processes. */
 #ifndef COPOOL_TOOLS_TOP_OVERVIEW_H
 #define COPOOL_TOOLS_TOP_OVERVIEW_H

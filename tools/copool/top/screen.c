@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  *	copool top: php [1234]                                                     every 1 s
  *	pool by stacks; up 12.3 s; resident 20.4M; idle memory ~8.0M

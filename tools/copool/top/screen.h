@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The terminal of `copool top`, by ncurses: a table of pools, and a chart of the one that is chosen. */
 #ifndef COPOOL_TOOLS_TOP_SCREEN_H
 #define COPOOL_TOOLS_TOP_SCREEN_H

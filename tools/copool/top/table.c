@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Columns are left out as a whole: what is there of a number is all of it. */
 #include "top/table.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pools of a board as a table on the screen, with the columns that fit. */
 #ifndef COPOOL_TOOLS_TOP_TABLE_H
 #define COPOOL_TOOLS_TOP_TABLE_H
