@@ -98,8 +98,7 @@ EXPORT int export_prctl(int option, unsigned long a, unsigned long b, unsigned l
 
 	if (option == PR_SET_VMA)
 		return hook_prctl(option, a, b, c, d);
-	/* What a thread keeps of its capabilities, glibc cannot do to ours when the user changes, and aborts.
-	 */
+	/* A thread that keeps its capabilities: glibc cannot do that to ours when the user changes, and aborts. */
 	if ((option == PR_SET_KEEPCAPS && a != 0) || option == PR_SET_SECUREBITS)
 		report_withdraw("the program keeps capabilities while it changes its user");
 	if (option == PR_SET_SECCOMP)

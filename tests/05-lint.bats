@@ -31,6 +31,11 @@ sees() {
 	sees lint_format shim/config.h 'int  f(void) ;'
 }
 
+@test "lint: a comment that begins with text does not end in a line of its own" {
+	lint_comment_ends "$root"
+	sees lint_comment_ends shim/config.h '/* a comment\n */'
+}
+
 @test "lint: every shell script passes shellcheck" {
 	requires shellcheck
 	lint_shell "$root"

@@ -79,8 +79,7 @@ void classes_init(struct arena *arena, unsigned max_batches)
 	arena->note_end = note_end;
 }
 
-/* Memory maps that an idle stack takes. Its addresses are the arena's, which has a bound on them of its own.
- */
+/* Memory maps that an idle stack takes. Its addresses are the arena's, which has its own bound on them. */
 static unsigned object_maps(void)
 {
 	return classes.arena->means == GUARD_MPROTECT ? POOL_OBJECT_MAPS : 0;
@@ -205,8 +204,7 @@ static struct stack_class *add_class(const struct request *request)
 	class = find_class(request);
 	if (class == NULL && number == POOL_MAX)
 		warn_once("there are more than %d kinds of stacks, by size and call site: those that come "
-		          "later "
-		          "are not pooled",
+		          "later are not pooled",
 		        POOL_MAX);
 	if (class == NULL && number < POOL_MAX) {
 		start_class(&classes.class[number], number, request);
@@ -239,8 +237,7 @@ static struct stack_class *add_elsewhere(const struct request *request)
 	return adding.class;
 }
 
-/* The program is about to write the top of the stack, which is cold where many are alive: all of it at once.
- */
+/* The program is about to write the top of the stack, which is cold where many are alive: touches it at once. */
 static void warm_up(const char *stack, size_t bytes)
 {
 	for (unsigned line = 1; line <= WARM_LINES; line++)

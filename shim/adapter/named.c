@@ -81,8 +81,8 @@ static void destroy(void *owner, void *object)
 static void hand_through(struct pool *pool, void *object)
 {
 	tally_gone(pool, object);
-	warn_once("%s has returned %p, which cannot be remembered: such objects are not pooled, and "
-	          "count as destroyed as soon as they are made",
+	warn_once("%s has returned %p, which cannot be remembered: such objects are not pooled, and count as "
+	          "destroyed as soon as they are made",
 	        create_name, object);
 }
 
@@ -253,8 +253,7 @@ static void read_create(const char *setting)
 		warn("COPOOL_CREATE=%s: the number of arguments is 0 to 6; all six registers count", setting);
 	else
 		warn("COPOOL_CREATE=%s: the number of arguments is not given (%s/N), so all six registers "
-		     "count: "
-		     "more creates than necessary will miss",
+		     "count: more creates than necessary will miss",
 		        setting, setting);
 	snprintf(create_name, sizeof create_name, "%.*s",
 	        slash != NULL ? (int)(slash - setting) : CONFIG_SYMBOL_BYTES - 1, setting);

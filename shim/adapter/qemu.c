@@ -390,8 +390,7 @@ static int plan_pool(struct adapter_outcome *outcome)
 		outcome->way = "switch";
 		adapter_say(outcome,
 		        "QEMU's coroutines are pooled, and its own pool is not used; they are taken when "
-		        "they switch back "
-		        "(%s)",
+		        "they switch back (%s)",
 		        reason);
 	} else {
 		memcpy(qemu.patches.reason, reason, sizeof reason);

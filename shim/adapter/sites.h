@@ -66,8 +66,7 @@ bool sites_is_guarded(const void *caller, size_t bytes);
 /* Whether a guard page that such a stack's owner opens again may stay, as the stack is unmapped next. */
 bool sites_is_guard_kept(const void *caller, size_t bytes);
 
-/* A mapping that is not ours was made by the call at `caller`: begins to learn from it, where that is wanted.
- */
+/* A mapping that is not ours was made by the call at `caller`: begins to learn from it, if that is wanted. */
 void sites_note_mapping(const void *caller, const void *address, size_t bytes);
 
 /* The low end of what is mapped at `address` became a guard page: proof for the call that mapped it. */

@@ -399,14 +399,12 @@ static void say_how(const struct config *config, bool boost, struct adapter_outc
 	else if (stacks.arena.means == GUARD_POISON)
 		adapter_say(outcome,
 		        "coroutine stacks are pooled; guard pages by poison, so that they cost no memory "
-		        "maps, and a "
-		        "stack that overflows ends in SIGBUS%s",
+		        "maps, and a stack that overflows ends in SIGBUS%s",
 		        learning);
 	else
 		adapter_say(outcome,
 		        "coroutine stacks are pooled; guard pages by mprotect, so that each costs a memory "
-		        "map, and "
-		        "vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it%s)%s",
+		        "map, and vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it%s)%s",
 		        limits_max_maps(),
 		        config->guard == GUARD_AUTO && has_poison()
 		                ? "; COPOOL_GUARD=poison would lift it, and end overflows in SIGBUS"

@@ -41,8 +41,7 @@ typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef int(mlockall_function)(int);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
 
-/* [next] relaxed everywhere: a pointer to code that was there before the process began; nothing is published.
- */
+/* [next] relaxed everywhere: a pointer to code that was there before the process; nothing is published. */
 static struct {
 	mmap_function *_Atomic mmap;
 	munmap_function *_Atomic munmap;

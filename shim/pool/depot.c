@@ -24,8 +24,7 @@ void depot_interrupt(struct depot *depot)
 	lifo_interrupt(&depot->empty);
 }
 
-/* Makes sure that the chunk of `node` is mapped; of two threads that map it, the slower one gives its own up.
- */
+/* Makes sure that the chunk of `node` is mapped; of two threads that map it, the slower one unmaps its own. */
 static bool chunk_map(struct depot *depot, uint16_t node)
 {
 	struct depot_chunk *_Atomic *place = &depot->chunk[node / DEPOT_CHUNK_NODES];

@@ -84,8 +84,7 @@ void depot_init(struct depot *depot);
  */
 void depot_forget(struct depot *depot);
 
-/* For gate_close: whoever is in the middle of a push or pop finds the gate closed, or is seen to be inside.
- */
+/* For gate_close: a thread that is in a push or pop finds the gate closed, or is seen to be inside. */
 void depot_interrupt(struct depot *depot);
 
 /*

@@ -102,8 +102,7 @@ static inline unsigned lifo_push(struct lifo *lifo, lifo_next *next_of, void *ta
 
 		if (depth >= limit || lifo_is_barred(barred))
 			return 0;
-		/* [lifo.next] relaxed: ordered by the release below; atomic since a slow popper may read it.
-		 */
+		/* [lifo.next] relaxed: ordered by the release below; atomic as a slow popper may read it. */
 		atomic_store_explicit(next, lifo_index(old), memory_order_relaxed);
 		/* [lifo.word] seq_cst: publishes the node to lifo_pop, and see above. Acquire on failure:
 		 * `barred`. */

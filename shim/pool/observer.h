@@ -9,8 +9,7 @@
 #include "pool/pool.h"
 
 struct pool_observer {
-	/* The program gets an object: a new one, which is a miss, or an idle one, of which `sees_all` tells.
-	 */
+	/* The program gets an object: a new one, which is a miss, or an idle one, if `sees_all` is set. */
 	void (*created)(struct pool *pool, void *object, bool is_miss);
 	/* The program gives an object back: told if `sees_all`, and perhaps twice. */
 	void (*destroyed)(struct pool *pool, void *object);

@@ -16,8 +16,7 @@ static void remainder_leave(struct remainder *remainder)
 
 unsigned remainder_count(const struct remainder *remainder)
 {
-	/* [remainder.count] relaxed: changed by who is inside, where `busy` orders it; outside a statistic.
-	 */
+	/* [remainder.count] relaxed: changed only inside, where `busy` orders it; outside a statistic. */
 	return atomic_load_explicit((_Atomic unsigned *)&remainder->count, memory_order_relaxed);
 }
 

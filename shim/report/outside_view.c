@@ -156,8 +156,7 @@ void outside_view_know(const struct config *config, const struct report_host *ho
 	        .is_off = address(&pools.control->is_off),
 	        .emptied = address(&pools.control->emptied),
 	};
-	/* [outside_view.magic] release: the block is complete; pairs with who reads it from outside, in this order.
-	 */
+	/* [outside_view.magic] release: the block is complete; pairs with readers outside, which read it first. */
 	atomic_store_explicit((_Atomic uint64_t *)&block->magic, RECORD_BLOCK_MAGIC, memory_order_release);
 }
 

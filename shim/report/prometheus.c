@@ -61,8 +61,8 @@ static const struct metric {
                 {{NULL, OF(trimmed)}}},
         {"copool_threads", "gauge", "Threads that have a cache.", NULL, {{NULL, OF(threads)}}},
         {"copool_calls_saved_total", "counter",
-                "System calls that the program would have made without the pool; of QEMU, which has a "
-                "pool of its own, about.",
+                "System calls that the program would have made without the pool; of QEMU, which has a pool "
+                "of its own, about.",
                 NULL, {{NULL, OF(calls_saved)}}},
         {"copool_maps_saved", "gauge",
                 "Memory maps that guard pages would take, had they not been set up by madvise.", NULL,

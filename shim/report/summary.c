@@ -81,8 +81,7 @@ static void write_text(void)
 	else
 		snprintf(rest, room,
 		        "%llu creates in %u pool%s, %llu of them misses (%.2f %%), at most %llu existed at "
-		        "once; about %llu "
-		        "system calls saved",
+		        "once; about %llu system calls saved",
 		        creates, used, used == 1 ? "" : "s", new, (double)new * 100 / (double)creates,
 		        (unsigned long long)sum.peak_objects, (unsigned long long)sum.calls_saved);
 }

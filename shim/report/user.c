@@ -108,8 +108,8 @@ bool user_take_word(char *text, size_t bytes)
 		return false;
 	snprintf(text, bytes,
 	        "process %u, a fork's child, cannot open this log as user %u (%s): its records are lost, as "
-	        "are "
-	        "those of others like it; with %%p in COPOOL_LOG, in a folder of that user's, they are not",
+	        "are those of others like it; with %%p in COPOOL_LOG, in a folder of that user's, they are "
+	        "not",
 	        here()->process, here()->user, warn_reason(here()->error));
 	return true;
 }

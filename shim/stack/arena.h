@@ -280,8 +280,7 @@ static inline bool arena_find(const struct arena *arena, const void *address, st
 	return true;
 }
 
-/* A slot is handed out: its guard is of the last use, and one of a reserved class is the program's to open.
- */
+/* A slot is handed out: its guard is of the last use; the program opens one of a reserved class. */
 static inline void arena_seal(const struct arena_place *place)
 {
 	place->slot->is_sealed = place->class->is_reserved;

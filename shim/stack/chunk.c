@@ -153,8 +153,7 @@ static bool set_grains(struct arena *arena, struct arena_chunk *chunk, uintptr_t
 
 static void widen(struct arena *arena, uintptr_t low, uintptr_t high)
 {
-	/* [arena.low, arena.high] relaxed: a quick no; who asks for an address of a slot got it after this.
-	 */
+	/* [arena.low, arena.high] relaxed: a quick no; a caller that asks for a slot got it after this. */
 	uintptr_t old = atomic_load_explicit(&arena->low, memory_order_relaxed);
 
 	while (low < old && !atomic_compare_exchange_weak_explicit(

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups at their usual place: version 2 at /sys/fs/cgroup, version 1 in a folder named for its controller.
- */
+/* Groups at their usual place: version 2 at /sys/fs/cgroup, version 1 in a folder named as its controller. */
 #include "system/cgroup.h"
 
 #include <errno.h>

@@ -184,8 +184,7 @@ void sandbox_know(const struct sock_fprog *filter)
 	if (!is_free && !atomic_exchange_explicit(&is_tight, true, memory_order_relaxed))
 		warn_later(
 		        "the program forbids itself system calls that this library makes: no new stacks are "
-		        "pooled, "
-		        "and there will be no final records");
+		        "pooled, and there will be no final records");
 }
 
 bool sandbox_is_tight(void)

@@ -40,8 +40,7 @@ static void *idle(void *unused)
 	return unused;
 }
 
-/* Takes the stack that glibc may have kept of a thread that the parent had: with it none would need malloc.
- */
+/* Takes the stack that glibc may have kept of a thread of the parent: with it none would need malloc. */
 static void start_thread(void)
 {
 	sigset_t all, before;

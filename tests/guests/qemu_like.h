@@ -61,8 +61,7 @@ _Static_assert(offsetof(struct coroutine, wakeup) == 0x40 && offsetof(struct cor
                        sizeof(struct coroutine) == 0x130,
         "as in QEMU");
 
-/* A deleted coroutine's place is taken again only after all others, so that its use is seen and not a crash.
- */
+/* A deleted coroutine's place is reused only after all others, so that its use is seen and not a crash. */
 static struct coroutine coroutine_table[COROUTINES_MOST];
 static _Atomic unsigned next_place;
 static _Atomic unsigned coroutines_made, coroutines_deleted, coroutines_exist, coroutines_most;

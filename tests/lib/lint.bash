@@ -52,6 +52,16 @@ lint_format() {
 	(cd "$1" && lint_sources . shim tools tests | xargs "$tool" --dry-run --Werror)
 }
 
+# A comment that begins with text ends with text: a `*/` on a line of its own is for those that begin with such a `/*`.
+lint_comment_ends() {
+	lint_sources "$1" shim tools tests | (
+		cd "$1" && xargs awk '
+			FNR == 1 { begins = 0 }
+			/\/\*/ && !/\*\/[ \t]*$/ { begins = /^[ \t]*\/\*[ \t]*$/ }
+			/^[ \t]*\*\/[ \t]*$/ && !begins { print FILENAME ":" FNR ": ends a comment" }'
+	) | nothing
+}
+
 lint_shell() {
 	(
 		cd "$1" || exit

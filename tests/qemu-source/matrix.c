@@ -430,8 +430,7 @@ static void tell(void)
 		runtime_die("GUEST_TRUTH cannot be written");
 	fprintf(file,
 	        "{\"created\": %lu, \"ended\": %lu, \"alive\": %lu, \"most_alive\": %lu, \"stacks_made\": "
-	        "%lu, "
-	        "\"stacks_freed\": %lu}\n",
+	        "%lu, \"stacks_freed\": %lu}\n",
 	        created, ended, created - ended, most_alive, runtime_stacks_made, runtime_stacks_freed);
 	fclose(file);
 }

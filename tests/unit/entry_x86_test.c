@@ -407,8 +407,9 @@ static void test_inside_room(void)
 		}
 	}
 	pool_read(&pool, &stats);
-	tap_ok(are_kept, "inside: with room in the cache all registers and the stack are kept, the first "
-	                 "instruction has run once");
+	tap_ok(are_kept,
+	        "inside: with room in the cache all registers and the stack are kept, the first instruction "
+	        "has run once");
 	tap_ok(do_arrive && stats.live == 0, "inside: the object is the next one that is taken");
 	tap_ok(exits_taken[0] - fast == 16 * KEPT && exits_taken[1] == slow, "inside: by the first exit");
 }

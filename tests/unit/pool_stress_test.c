@@ -99,8 +99,7 @@ static void test_walk(unsigned threads, unsigned max_batches)
 	check_contents(pool, what);
 }
 
-/* A ring that one thread fills and another empties: objects always end in another thread than they began in.
- */
+/* A ring that one thread fills and another empties: objects always end in another thread than they began. */
 static struct {
 	struct object *_Atomic slot[RING];
 	_Atomic bool is_full;

@@ -113,8 +113,8 @@ static void test_open(void)
 	line_open(&line, &config, &host, 7);
 	snprintf(wanted, sizeof wanted,
 	        ",\"format\":%d,\"version\":\"%s\",\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
-	        "\"pool\",\"way\":\"named\","
-	        "\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":5,\"decay_ms\":20}\n",
+	        "\"pool\",\"way\":\"named\",\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":5,"
+	        "\"decay_ms\":20}\n",
 	        RECORD_FORMAT, COPOOL_VERSION);
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
 	config.max_batches = CONFIG_DERIVED;

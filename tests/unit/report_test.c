@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The statistics thread: that the host hardly notices it, what it writes, and what becomes of it over a fork.
- */
+/* The statistics thread: the program hardly notices it, what it writes, and what a fork does to it. */
 #include "report/report.h"
 
 #include "config.h"
@@ -288,8 +287,8 @@ static void test_plain(void)
 	tap_ok(facts->is_end_of_file, "report: the host's pipes still reach end of file");
 	tap_ok(facts->stop_ms < 1500, "report: stops at once, however long the interval");
 	tap_is(count_lines("{\"type\":\"open\""), 1, "report: one open record");
-	tap_is(count_lines("\"host\":\"named\",\"mode\":\"pool\",\"way\":\"named\",\"detail\":\"a "
-	                   "test\",\"ppid\":0,"),
+	tap_is(count_lines("\"host\":\"named\",\"mode\":\"pool\",\"way\":\"named\",\"detail\":"
+	                   "\"a test\",\"ppid\":0,"),
 	        1, "report: which says what it was told");
 	tap_is(count_lines("{\"type\":\"final\""), 1, "report: one final record");
 	tap_is(count_lines("\"pool\":\"a pool\",\"create_local\":0,\"create_depot\":0,\"create_new\":10,"), 1,
@@ -379,8 +378,9 @@ static void test_trimming(void)
 {
 	config.decay_ms = 100;
 	try("trimming", run_trimming);
-	tap_ok(facts->is_trimmed, "report: trimming does not wait for the next sample, and has room for the "
-	                          "program's functions beside its thread-local memory");
+	tap_ok(facts->is_trimmed,
+	        "report: trimming does not wait for the next sample, and has room for the program's "
+	        "functions beside its thread-local memory");
 	try("trimming-unlogged", run_trimming_unlogged);
 	tap_ok(facts->is_trimmed, "report: nor does it need a log");
 	config.decay_ms = 0;

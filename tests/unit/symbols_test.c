@@ -102,8 +102,7 @@ static int report(const char *root)
 	return 0;
 }
 
-/* Runs a shell command; its first line is in `line`, "" when there is none. Returns whether it exited with 0.
- */
+/* Runs a shell command; its first line is in `line`, "" if there is none. Returns whether it exited with 0. */
 __attribute__((format(printf, 3, 4))) static bool shell(char *line, size_t bytes, const char *format, ...)
 {
 	char command[4096];

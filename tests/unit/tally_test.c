@@ -134,8 +134,7 @@ static void create_late(void *value)
 
 static void *end_late(void *key)
 {
-	/* Set first, run last: keys' destructors run in the order of their making, and again for new values.
-	 */
+	/* Set first, run last: keys' destructors run in the order of creation, and again for new values. */
 	tally_create(&pool);
 	pthread_setspecific(*(pthread_key_t *)key, key);
 	return NULL;

@@ -71,10 +71,8 @@ static const struct argp argp = {
         .doc = "Removes what COPOOL_PROMETHEUS made in a FOLDER and its process, killed perhaps, could not "
                "remove.\v"
                "A file goes when it is copool's own, has not been written for as long as --older says nor "
-               "for "
-               "three of its intervals, and the process that it names is gone. Run it where these processes "
-               "are "
-               "seen: in their PID namespace.\n\n"
+               "for three of its intervals, and the process that it names is gone. Run it where these "
+               "processes are seen: in their PID namespace.\n\n"
                "The exit status is 0; or 1 when something could not be read or removed, 2 for a wrong "
                "option.",
 };
@@ -135,8 +133,7 @@ static double started_at(long pid)
 	fclose(file);
 	if (rest == NULL ||
 	        sscanf(rest,
-	                ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-	                "%*d %llu",
+	                ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
 	                &ticks) != 1)
 		return 0;
 	clock_gettime(CLOCK_BOOTTIME, &boot);

@@ -45,8 +45,7 @@ enum {
 
 #define LIBRARY "libunwind-x86_64.so.8"
 
-/* How to go from a call to its caller: what libunwind made of the call frame information, for the next walk.
- */
+/* How to go from a call to its caller: what libunwind made of the call frame information, for later walks. */
 struct rule {
 	uintptr_t address; /* of the call's end; 0: none */
 	char state[RULE_BYTES];

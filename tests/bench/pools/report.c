@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of times. A column `edge` is the geometric mean of the five amplitudes at the edge of a batch.
- */
+/* The tables of times. A column `edge` is the geometric mean of the five amplitudes at a batch's edge. */
 #include "report.h"
 
 #include <math.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What does not depend on time: instructions, depot operations, objects held, system calls. And the targets.
- */
+/* What does not depend on time: instructions, depot operations, objects held, system calls; and targets. */
 #include "report.h"
 
 #include <math.h>

@@ -13,8 +13,7 @@ const struct contender *worker_find(const char *name);
 extern const char *const pattern_names[PATTERNS];
 int worker_find_pattern(const char *name); /* -1: there is none */
 
-/* The body of such a process; returns its exit status. First says one byte: whether the contender is there.
- */
+/* The body of such a process; returns its exit status. Writes one byte first: whether the contender exists. */
 int worker_main(const struct contender *contender);
 
 /* The other end. */

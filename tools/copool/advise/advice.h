@@ -24,8 +24,7 @@ enum advice_kind { ADVICE_NONE, ADVICE_FINE, ADVICE_LESS_MEMORY, ADVICE_FEWER_MI
 struct advice {
 	struct advice_row row[ADVICE_ROWS]; /* sorted by what they set; row[present] is in force */
 	size_t rows, present;
-	double replayed; /* misses under the present setting as the replay has them, to be held to those seen
-	                  */
+	double replayed; /* misses that the replay has with the present setting, to compare with those seen */
 	double misses;   /* that were seen, in the same time */
 	enum advice_kind kind;
 	size_t better; /* which row, for the last two kinds */

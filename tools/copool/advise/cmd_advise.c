@@ -75,12 +75,11 @@ static const struct argp argp = {
         .parser = parse,
         .args_doc = "LOG...",
         .doc = "Replays the demand that statistics logs tell of against other settings of COPOOL_DECAY_MS "
-               "and "
-               "COPOOL_MAX_BATCHES, and says which would save how much memory at how many misses. A LOG that "
-               "is named `-' is standard input.\v"
+               "and COPOOL_MAX_BATCHES, and says which would save how much memory at how many misses. A LOG "
+               "that is named `-' is standard input.\v"
                "The replay knows the demand as well as the log does, from sample to sample; shorter "
-               "intervals (COPOOL_INTERVAL_MS) tell more. The exit status is 0; 1 when a log cannot be "
-               "read, or none of its pools can be replayed; 2 for a wrong option.",
+               "intervals (COPOOL_INTERVAL_MS) tell more. The exit status is 0; 1 when a log cannot be read, "
+               "or none of its pools can be replayed; 2 for a wrong option.",
 };
 
 /* ---- one pool ---- */

@@ -73,11 +73,9 @@ static const struct argp argp = {
         .args_doc = "PROGRAM [ARGUMENT...]",
         .children = children,
         .doc = "Runs PROGRAM without and with its coroutines pooled, in turn, and shows both side by side: "
-               "what "
-               "was counted, memory, time, and whether the pool helps.\v"
+               "what was counted, memory, time, and whether the pool helps.\v"
                "PROGRAM is run as `copool run' would, to its end, twice RUNS times. What it says the first "
-               "time "
-               "is shown on standard error. Figures are medians, with the least and the most where runs "
+               "time is shown on standard error. Figures are medians, with the least and the most where runs "
                "differ.\n\n"
                "The exit status is that of the first run with the pool that did not end with 0, 128 and more "
                "for a signal; or 0; or 2 for a wrong option, 125 when copool itself fails, 126 when PROGRAM "
@@ -162,8 +160,7 @@ static int run_all(const struct comparison *comparison, const struct launch *lau
 	if (error == -ECHILD)
 		fprintf(stderr,
 		        "copool compare: %s has ended, but processes that it started go on; only what ends "
-		        "can "
-		        "be compared\n",
+		        "can be compared\n",
 		        clean(launch->program[0]));
 	else if (error)
 		fprintf(stderr, "copool compare: cannot run %s: %s\n", clean(launch->program[0]),

@@ -27,8 +27,9 @@ static int open_input(struct stage *stage)
 		return 0;
 	}
 	if (poll(&waiting, 1, 0) == 1 && (waiting.revents & POLLIN) != 0)
-		fprintf(stderr, "copool compare: one run alone could read standard input, as it is a pipe; "
-		                "it is empty for all\n");
+		fprintf(stderr,
+		        "copool compare: one run alone could read standard input, as it is a pipe; it is "
+		        "empty for all\n");
 	stage->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return stage->input < 0 ? -errno : 0;
 }

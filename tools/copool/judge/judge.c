@@ -174,8 +174,8 @@ static void add_reasons(const struct judge_case *which, const struct counts *cou
 		        amount_grouped(counts->trimmed, number),
 		        counts->trimmed == 1 ? "object was" : "objects were",
 		        counts->excess > 0
-		                ? "; a burst after that makes them anew. A larger COPOOL_DECAY_MS keeps "
-		                  "them longer"
+		                ? "; a burst after that makes them anew. A larger COPOOL_DECAY_MS keeps them "
+		                  "longer"
 		                : "");
 		text = said->more[++said->mores];
 	}
@@ -277,9 +277,9 @@ void judge(const struct judge_case *which, struct judgement *said)
 		        "recycled.",
 		        amount_grouped(counts.misses, made),
 		        amount_grouped(counts.creates - counts.misses, hits));
-		add(said->more[said->mores++], "A coroutine keeps its stack while it waits in the pool, so "
-		                               "few creates are expected here; "
-		                               "see the pool qemu-coroutine for what the program asked for.");
+		add(said->more[said->mores++],
+		        "A coroutine keeps its stack while it waits in the pool, so few creates are expected "
+		        "here; see the pool qemu-coroutine for what the program asked for.");
 	} else if (strcmp(counts.mode, "observe") == 0) {
 		judge_observed(which, &counts, said);
 	} else if (which->process->was_off || strcmp(counts.mode, "off") == 0) {

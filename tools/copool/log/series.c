@@ -141,8 +141,7 @@ static void note_tick(struct series_set *set, size_t process, int64_t uptime_ms)
 	tick_ms[0] = uptime_ms;
 }
 
-/* Whether so little time passed since the last sample, as before a final record, that a rate would mislead.
- */
+/* Whether so little time passed since the last sample, as before a final record, that a rate misleads. */
 static bool is_close(const struct series *series, int64_t passed_ms)
 {
 	int64_t last_ms = series->point[series->points - 1].uptime_ms;

@@ -68,11 +68,9 @@ static const struct argp argp = {
         .doc = "Runs PROGRAM with libcopool.so preloaded, so that its coroutines are recycled.\v"
                "What an option does not say is taken from the environment (see libcopool(7)).\n\n"
                "PROGRAM's children inherit the preload. Those that use musl, or a glibc older than "
-               "libcopool.so "
-               "needs, do not start with it: start them with `env -u LD_PRELOAD'.\n\n"
+               "libcopool.so needs, do not start with it: start them with `env -u LD_PRELOAD'.\n\n"
                "The exit status is PROGRAM's; or 2 for a wrong option, 125 when copool itself fails, 126 "
-               "when "
-               "PROGRAM cannot be run with a preload, 127 when it is not found.\n\n"
+               "when PROGRAM cannot be run with a preload, 127 when it is not found.\n\n"
                "Example: copool run --log=/tmp/%n.%p.jsonl -- qemu-img bench -d 1024 disk.img",
 };
 

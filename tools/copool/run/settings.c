@@ -38,8 +38,7 @@ static const struct argp_option report_options[] = {
         {"interval", KEY_INTERVAL, "MS", 0, "Milliseconds from sample to sample (10 to 3600000; 1000)", 0},
         {"log-max", KEY_LOG_MAX, "KIB", 0,
                 "Let the log grow to so many KiB (64 to 1073741824; 0: no limit; 65536); samples become "
-                "rarer in "
-                "time",
+                "rarer in time",
                 0},
         {"label", KEY_LABEL, "NAME", 0,
                 "Tell the process by this name from others of its program; QEMU: the guest's name, if it has "
@@ -69,16 +68,15 @@ static const struct argp_option pool_options[] = {
                 0},
         {"host", KEY_HOST, "HOST", 0, "What the program is: auto, qemu, stacks, named or off (auto)", 0},
         {"guard", KEY_GUARD, "MEANS", 0,
-                "How the guard pages of stacks are set up: auto, madvise, poison or mprotect (auto: "
-                "madvise where it works, else mprotect)",
+                "How the guard pages of stacks are set up: auto, madvise, poison or mprotect (auto: madvise "
+                "where it works, else mprotect)",
                 0},
         {"stack-size", KEY_STACK_SIZE, "BYTES", 0,
                 "Take mappings of this size for stacks, whoever asks for them (16384 to 8454144; 0: none)",
                 0},
         {"max-live", KEY_MAX_LIVE, "N", 0,
                 "Let N stacks be alive at most: requests for more fail as at the system's limit (1 to "
-                "1000000000; "
-                "0: any number)",
+                "1000000000; 0: any number)",
                 0},
         {"learn", KEY_LEARN, NULL, 0, "Learn call sites that map stacks, in any program", 0},
         {"zero", KEY_ZERO, NULL, 0, "Hand out every stack zeroed", 0},

@@ -92,8 +92,8 @@ static const struct argp argp = {
         .parser = parse,
         .args_doc = "LOG...",
         .doc = "Shows who caused misses, from logs of programs that ran with COPOOL_ORIGINS (copool run "
-               "--origins), and who created what was still alive at exit (COPOOL_LEAKS, --leaks). A LOG "
-               "that is named `-' is standard input.\v"
+               "--origins), and who created what was still alive at exit (COPOOL_LEAKS, --leaks). A LOG that "
+               "is named `-' is standard input.\v"
                "A function that has no name in its module's symbol tables is shown as module+offset, which "
                "addr2line understands. The exit status is 0; or 1 when a log cannot be read or has no "
                "origins, 2 for a wrong option.\n\n"

@@ -77,8 +77,7 @@ static const struct argp argp = {
         .args_doc = "[LOG|PID...]",
         .doc = "Shows the last counters of each pool of each process in statistics logs, and the warnings; "
                "or those of a running process as they are now, which needs no log. A LOG that is named `-' "
-               "is "
-               "standard input; a number is a process, unless there is a file of that name.\v"
+               "is standard input; a number is a process, unless there is a file of that name.\v"
                "Lines that are not records are counted and named; they do not stop the reading. The exit "
                "status is 0; or 1 when a log or process cannot be read or holds no record, 2 for a wrong "
                "option.\n\n"
