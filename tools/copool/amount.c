@@ -8,11 +8,11 @@
 char *amount_grouped(double number, char *text)
 {
 	char digits[24];
-	int length = snprintf(digits, sizeof(digits), "%.0f", number < 0 ? 0 : number);
+	int length = snprintf(digits, sizeof digits, "%.0f", number < 0 ? 0 : number);
 	char *to = text;
 
-	if (length >= (int)sizeof(digits))
-		length = sizeof(digits) - 1;
+	if (length >= (int)sizeof digits)
+		length = sizeof digits - 1;
 	for (int i = 0; i < length; i++) {
 		if (i > 0 && (length - i) % 3 == 0)
 			*to++ = ',';
@@ -50,7 +50,7 @@ char *amount_span(double ms, char *text)
 		double next_ms;
 	} units[] = {{86400000, "d", "h", 3600000}, {3600000, "h", "min", 60000}, {60000, "min", "s", 1000}};
 
-	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+	for (unsigned i = 0; i < sizeof units / sizeof units[0]; i++) {
 		if (ms < units[i].ms)
 			continue;
 		unsigned whole = (unsigned)(ms / units[i].ms) % 1000000;

@@ -43,7 +43,7 @@ static size_t decode(const char *text, uint32_t *code)
 
 static bool is_safe(uint32_t code)
 {
-	for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++) {
+	for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
 		if (code >= unsafe[i].low && code <= unsafe[i].high)
 			return false;
 	}
@@ -78,7 +78,7 @@ const char *clean(const char *text)
 	static size_t next;
 	char *to = texts[next++ % TEXTS];
 
-	clean_copy(to, TEXT_BYTES, text ? text : "?");
+	clean_copy(to, TEXT_BYTES, text != NULL ? text : "?");
 	return to;
 }
 

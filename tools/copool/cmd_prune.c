@@ -90,7 +90,7 @@ static bool is_candidate(const char *name)
 	const char *end = strrchr(name, '.');
 
 	return end != NULL &&
-	       (strcmp(end, ".prom") == 0 || (strcmp(end, ".tmp") == 0 && strstr(name, ".prom.")));
+	       (strcmp(end, ".prom") == 0 || (strcmp(end, ".tmp") == 0 && strstr(name, ".prom.") != NULL));
 }
 
 /* Whether it is a file of copool's; the first series says whose. */

@@ -31,7 +31,7 @@ static const struct {
         {"plot", "copool plot", cmd_plot, "plot a pool of a statistics log with gnuplot"},
 };
 
-enum { VERBS = sizeof(verbs) / sizeof(verbs[0]), WORD_BYTES = 16 };
+enum { VERBS = sizeof verbs / sizeof verbs[0], WORD_BYTES = 16 };
 
 const char *argp_program_version = "copool " COPOOL_VERSION;
 
@@ -92,7 +92,7 @@ static int run_verb(const char *name, int argc, char **argv)
 		}
 	}
 	const char *nearest = nearest_verb(name);
-	if (nearest)
+	if (nearest != NULL)
 		fprintf(stderr, "copool: there is no verb `%s'; did you mean %s? See copool --help\n",
 		        clean(name), nearest);
 	else

@@ -16,7 +16,7 @@ static const unsigned decays_ms[] = {
         500, 1000, 2000, 5000, 10000, 20000, 60000, 300000, 1800000, 0 /* never */};
 
 enum {
-	DECAYS = sizeof(decays_ms) / sizeof(decays_ms[0]),
+	DECAYS = sizeof decays_ms / sizeof decays_ms[0],
 	CAPS = 12, /* tried above the present one, each twice the one before */
 	MISS_SHARE =
 	        1000, /* misses are few when no more than one create in so many is one that could be saved */
@@ -82,7 +82,7 @@ static void sort(struct advice *advice)
 		advice->row[j] = row;
 	}
 	for (size_t i = 0; i < advice->rows; i++) {
-		if (memcmp(&advice->row[i].setting, &present, sizeof(present)) == 0)
+		if (memcmp(&advice->row[i].setting, &present, sizeof present) == 0)
 			advice->present = i;
 	}
 }
@@ -153,7 +153,7 @@ static const struct advice_row *cheapest(const struct advice *advice, double mis
 	for (size_t i = 0; i < advice->rows; i++) {
 		const struct advice_row *row = &advice->row[i];
 		if (row->misses <= misses && (!gently || is_gentle(advice, row)) &&
-		        (!best || row->idle <= best->idle))
+		        (best == NULL || row->idle <= best->idle))
 			best = row;
 	}
 	return best;
@@ -166,7 +166,7 @@ static const struct advice_row *find_less_memory(const struct advice *advice, do
 
 	for (int gently = 1; gently >= 0; gently--) {
 		const struct advice_row *best = cheapest(advice, misses, gently);
-		double saved = best ? present->idle - best->idle : 0;
+		double saved = best != NULL ? present->idle - best->idle : 0;
 		if (saved < ADVICE_OBJECTS_MIN || saved < present->idle / IDLE_SHARE)
 			continue;
 		for (size_t i = 0; i < advice->rows; i++) {
@@ -198,7 +198,7 @@ static void choose(const struct demand *demand, struct advice *advice)
 		advice->kind = ADVICE_LESS_MEMORY;
 		best = find_less_memory(advice, at_least(present->misses, bearable));
 	}
-	if (!best || best == present)
+	if (best == NULL || best == present)
 		advice->kind = ADVICE_FINE;
 	else
 		advice->better = (size_t)(best - advice->row);
@@ -207,7 +207,7 @@ static void choose(const struct demand *demand, struct advice *advice)
 void advise(const struct demand *demand, const struct setting *present, long decay_ms, long max_batches,
         struct advice *advice)
 {
-	memset(advice, 0, sizeof(*advice));
+	memset(advice, 0, sizeof *advice);
 	add_row(advice, present->max_batches, present->decay_ms);
 	if (decay_ms >= 0 || max_batches >= 0)
 		add_row(advice, max_batches >= 0 ? (unsigned)max_batches : present->max_batches,

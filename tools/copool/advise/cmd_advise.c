@@ -103,11 +103,11 @@ static const char *why_not(const struct subject *subject)
 
 	if (subject->demand->is_old)
 		return "the log was written by a copool that did not say depot_low";
-	if (mode && strcmp(mode, "observe") == 0)
+	if (mode != NULL && strcmp(mode, "observe") == 0)
 		return "the program was only observed";
 	if (subject->process->was_off)
 		return "copool off was used, so that the pool was not what its settings say";
-	if (mode && strcmp(mode, "pool") != 0 && strcmp(mode, "overflow") != 0)
+	if (mode != NULL && strcmp(mode, "pool") != 0 && strcmp(mode, "overflow") != 0)
 		return "the program was not pooled";
 	if (subject->demand->is_counted)
 		return "this pool keeps nothing: what it counts is pooled by another";
@@ -140,7 +140,7 @@ static double find_bytes(const struct subject *subject)
 	for (size_t i = 0; i < process->pools; i++) {
 		const json_t *depth = process->depth[i];
 		bool is_qemu = strcmp(subject->pool, "qemu-coroutine") == 0 && depth_is_of(depth, "qemu");
-		if (depth && (is_qemu || i == subject->demand->pool))
+		if (depth != NULL && (is_qemu || i == subject->demand->pool))
 			return json_number_value(json_object_get(depth, "mean"));
 	}
 	return 0;
@@ -149,15 +149,15 @@ static double find_bytes(const struct subject *subject)
 static void study(const struct book *book, const struct demand *demand, const struct request *request,
         struct subject *subject)
 {
-	memset(subject, 0, sizeof(*subject));
+	memset(subject, 0, sizeof *subject);
 	subject->demand = demand;
 	subject->process = &book->process[demand->process];
 	subject->pool = json_string_value(json_object_get(subject->process->pool[demand->pool], "pool"));
 	subject->why = why_not(subject);
 	const char *mode = json_string_value(json_object_get(subject->process->open, "mode"));
-	if (mode && strcmp(mode, "observe") == 0 && !judge_is_beneath(subject->process, demand->pool))
+	if (mode != NULL && strcmp(mode, "observe") == 0 && !judge_is_beneath(subject->process, demand->pool))
 		judge(&(struct judge_case){subject->process, demand->pool, NULL, demand}, &subject->foreseen);
-	if (subject->why)
+	if (subject->why != NULL)
 		return;
 	find_present(subject);
 	subject->bytes = find_bytes(subject);
@@ -186,7 +186,7 @@ static char *objects(const struct subject *subject, double number, const char *w
 
 	if (subject->bytes > 0)
 		snprintf(text, room, "%s %s idle objects (about %s)", amount_grouped(number, count), word,
-		        depth_size((json_int_t)(number * subject->bytes), size, sizeof(size)));
+		        depth_size((json_int_t)(number * subject->bytes), size, sizeof size));
 	else
 		snprintf(text, room, "%s %s idle objects", amount_grouped(number, count), word);
 	return text;
@@ -226,14 +226,14 @@ static void say(const struct subject *subject, char text[TEXT_BYTES])
 		        "The present settings are fine: none of the others saves much at a fair price.");
 		return;
 	}
-	name_setting(subject, &better->setting, setting, sizeof(setting));
+	name_setting(subject, &better->setting, setting, sizeof setting);
 	if (advice->kind == ADVICE_FEWER_MISSES)
 		snprintf(text, TEXT_BYTES, "%s would save %s misses in %s for %s.", setting,
 		        amount_grouped(-more, misses), lasted(subject, time),
-		        objects(subject, -fewer, "more", idle, sizeof(idle)));
+		        objects(subject, -fewer, "more", idle, sizeof idle));
 	else
 		snprintf(text, TEXT_BYTES, "%s would keep %s for %s more misses in %s.", setting,
-		        objects(subject, fewer, "fewer", idle, sizeof(idle)),
+		        objects(subject, fewer, "fewer", idle, sizeof idle),
 		        more >= 0.5 ? amount_grouped(more, misses) : "no", lasted(subject, time));
 }
 
@@ -244,9 +244,9 @@ static void print_row(const struct subject *subject, const struct advice_row *ro
 	char decay[32], idle[32], most[32], misses[32], size[32] = "-";
 
 	if (subject->bytes > 0)
-		depth_size((json_int_t)(row->idle * subject->bytes), size, sizeof(size));
+		depth_size((json_int_t)(row->idle * subject->bytes), size, sizeof size);
 	if (row->setting.decay_ms)
-		snprintf(decay, sizeof(decay), "%u", row->setting.decay_ms);
+		snprintf(decay, sizeof decay, "%u", row->setting.decay_ms);
 	printf("  %c %11u %10s %10s %10s %10s %12s\n", is_present ? '*' : ' ', row->setting.max_batches,
 	        row->setting.decay_ms ? decay : "never", amount_grouped(row->idle, idle), size,
 	        amount_grouped(row->idle_most, most), amount_grouped(row->misses, misses));
@@ -268,11 +268,11 @@ static void print_subject(const struct subject *subject)
 
 	printf("%s [%" JSON_INTEGER_FORMAT "], %s", clean(program), subject->process->pid,
 	        clean(subject->pool));
-	if (subject->why && *subject->foreseen.text) {
+	if (subject->why != NULL && *subject->foreseen.text) {
 		printf(": %s. %s\n", subject->foreseen.word, subject->foreseen.text);
 		return;
 	}
-	if (subject->why) {
+	if (subject->why != NULL) {
 		printf(": no advice: %s\n", subject->why);
 		return;
 	}
@@ -314,7 +314,7 @@ static json_t *subject_as_json(const struct subject *subject)
 		json_object_set_new(object, "foreseen_saved", json_real(judge_foreseen(&which)));
 		json_object_set_new(object, "text", json_string(subject->foreseen.text));
 	}
-	if (subject->why) {
+	if (subject->why != NULL) {
 		json_object_set_new(object, "why_not", json_string(subject->why));
 		return object;
 	}

@@ -96,9 +96,9 @@ static void show_output(const struct comparison *comparison, const char *path, c
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (title)
+	if (title != NULL)
 		fprintf(stderr, "%s\n", title);
-	while ((got = read(fd, text, sizeof(text))) > 0)
+	while ((got = read(fd, text, sizeof text)) > 0)
 		fwrite(text, 1, (size_t)got, stderr);
 	close(fd);
 }
@@ -129,7 +129,7 @@ static int run_once(const struct comparison *comparison, struct stage *stage, un
 	if (error)
 		return error;
 	side_status(&side, how);
-	snprintf(title, sizeof(title), "copool compare: run %u, %s the pool, ended with %s:", run + 1,
+	snprintf(title, sizeof title, "copool compare: run %u, %s the pool, ended with %s:", run + 1,
 	        pooled ? "with" : "without", how);
 	if (run == 0)
 		show_output(comparison, stage->output, NULL);
@@ -193,7 +193,7 @@ static void count_saved(const struct comparison *comparison)
 
 	for (unsigned i = 0; i < comparison->runs; i++)
 		made[i] = comparison->stock[i].calls_made;
-	qsort(made, comparison->runs, sizeof(*made), by_size);
+	qsort(made, comparison->runs, sizeof *made, by_size);
 	for (unsigned i = 0; i < comparison->runs; i++) {
 		struct trial *trial = &comparison->pooled[i];
 		double saved = made[comparison->runs / 2] - trial->calls_made;
@@ -232,10 +232,10 @@ int cmd_compare(int argc, char **argv)
 	int status = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &comparison);
 
 	if (status == 0) {
-		comparison.stock = calloc(comparison.runs, sizeof(*comparison.stock));
-		comparison.pooled = calloc(comparison.runs, sizeof(*comparison.pooled));
+		comparison.stock = calloc(comparison.runs, sizeof *comparison.stock);
+		comparison.pooled = calloc(comparison.runs, sizeof *comparison.pooled);
 	}
-	if (status || !comparison.stock || !comparison.pooled) {
+	if (status || comparison.stock == NULL || comparison.pooled == NULL) {
 		fprintf(stderr, "copool compare: %s\n", strerror(status ? status : ENOMEM));
 		return EXIT_OURS;
 	}

@@ -43,8 +43,8 @@ static void write_spread(
 		return;
 	}
 	write_value(text, bytes, metric, spread.median);
-	write_value(low, sizeof(low), metric, spread.low);
-	write_value(high, sizeof(high), metric, spread.high);
+	write_value(low, sizeof low, metric, spread.low);
+	write_value(high, sizeof high, metric, spread.high);
 	if (strcmp(low, high) == 0)
 		return;
 	low[strcspn(low, " ")] = '\0'; /* the unit stands once */
@@ -79,8 +79,8 @@ void sides_print_table(const struct side *stock, const struct side *pooled, cons
 
 	print_row("", "stock", "pooled");
 	for (unsigned metric = 0; metric < TRIAL_METRIC_COUNT; metric++) {
-		write_spread(left, left_range, sizeof(left), metric, side_spread(stock, metric));
-		write_spread(right, right_range, sizeof(right), metric, side_spread(pooled, metric));
+		write_spread(left, left_range, sizeof left, metric, side_spread(stock, metric));
+		write_spread(right, right_range, sizeof right, metric, side_spread(pooled, metric));
 		/* Where both do not fit beside each other the ranges have a line of their own. */
 		if (append(left, left_range) + append(right, right_range) == 0) {
 			print_row(words[metric], left, right);
@@ -138,9 +138,9 @@ void sides_print_json(char **words, const struct side *stock, const struct side 
 {
 	json_t *program = json_array();
 
-	for (; *words; words++) {
+	for (; *words != NULL; words++) {
 		json_t *word = json_string(*words);
-		json_array_append_new(program, word ? word : json_string("?")); /* not UTF-8 */
+		json_array_append_new(program, word != NULL ? word : json_string("?")); /* not UTF-8 */
 	}
 	json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:s}", "program", program, "stock", side_as_json(stock),
 	        "pooled", side_as_json(pooled), "helps",

@@ -39,17 +39,17 @@ static int make_folder(struct stage *stage)
 	const char *place = getenv("TMPDIR");
 	char real[PATH_MAX];
 
-	if (!place || *place == '\0')
+	if (place == NULL || *place == '\0')
 		place = "/tmp";
-	if (!realpath(place, real))
+	if (realpath(place, real) == NULL)
 		return -errno;
-	if ((size_t)snprintf(stage->folder, sizeof(stage->folder), "%s/copool-XXXXXX", real) + 16 >=
-	        sizeof(stage->folder))
+	if ((size_t)snprintf(stage->folder, sizeof stage->folder, "%s/copool-XXXXXX", real) + 16 >=
+	        sizeof stage->folder)
 		return -ENAMETOOLONG;
-	if (!mkdtemp(stage->folder))
+	if (mkdtemp(stage->folder) == NULL)
 		return -errno;
-	snprintf(stage->log, sizeof(stage->log), "%.*s/log", PATH_MAX - 16, stage->folder);
-	snprintf(stage->output, sizeof(stage->output), "%.*s/output", PATH_MAX - 16, stage->folder);
+	snprintf(stage->log, sizeof stage->log, "%.*s/log", PATH_MAX - 16, stage->folder);
+	snprintf(stage->output, sizeof stage->output, "%.*s/output", PATH_MAX - 16, stage->folder);
 	return 0;
 }
 
@@ -66,7 +66,7 @@ int stage_begin(struct stage *stage, const struct launch *launch)
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 	int error;
 
-	memset(stage, 0, sizeof(*stage));
+	memset(stage, 0, sizeof *stage);
 	stage->launch = launch;
 	error = open_input(stage);
 	if (error == 0)
@@ -75,7 +75,7 @@ int stage_begin(struct stage *stage, const struct launch *launch)
 		return error;
 	sigemptyset(&stage->signals);
 	sigaddset(&stage->signals, SIGCHLD);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
 		if (!is_ignored(numbers[i]))
 			sigaddset(&stage->signals, numbers[i]);
 	}

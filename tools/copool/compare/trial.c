@@ -120,11 +120,11 @@ static double count_maps(pid_t pid)
 	ssize_t got;
 	double maps = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NAN;
-	while ((got = read(fd, text, sizeof(text))) > 0) {
+	while ((got = read(fd, text, sizeof text)) > 0) {
 		for (const char *at = text; (at = memchr(at, '\n', (size_t)(text + got - at))) != NULL; at++)
 			maps++;
 	}
@@ -233,7 +233,7 @@ static bool is_counted(const struct book_process *process, const json_t *pool)
 	const char *host = json_string_value(json_object_get(process->open, "host"));
 	const char *name = json_string_value(json_object_get(pool, "pool"));
 
-	return !host || strcmp(host, "stacks") == 0 || strncmp(name, "stack ", 6) != 0;
+	return host == NULL || strcmp(host, "stacks") == 0 || strncmp(name, "stack ", 6) != 0;
 }
 
 /* mmap and mprotect for each that QEMU made, munmap for each that it destroyed. */
@@ -278,8 +278,8 @@ static int read_log(const char *path, struct trial *trial)
 	for (size_t i = 0; i < book.processes; i++)
 		add_process(&book.process[i], trial);
 	const char *detail = json_string_value(json_object_get(book.idle_open, "detail"));
-	if (!trial->has_host && detail)
-		clean_copy(trial->reason, sizeof(trial->reason), detail);
+	if (!trial->has_host && detail != NULL)
+		clean_copy(trial->reason, sizeof trial->reason, detail);
 	book_close(&book);
 	unlink(path);
 	return error == -ENOENT ? 0 : error;
@@ -291,7 +291,7 @@ int trial_run(struct stage *stage, const char *mode, struct trial *trial)
 	struct timespec no_time = {0, 0};
 	siginfo_t info;
 
-	memset(trial, 0, sizeof(*trial));
+	memset(trial, 0, sizeof *trial);
 	while (sigtimedwait(&stage->signals, &info, &no_time) > 0) {
 		if (info.si_signo == SIGCHLD)
 			continue;

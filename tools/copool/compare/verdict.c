@@ -27,15 +27,15 @@ static int by_size(const void *a, const void *b)
 struct spread side_spread(const struct side *side, enum trial_metric metric)
 {
 	struct spread spread = {NAN, NAN, NAN};
-	double *value = malloc(side->runs * sizeof(*value));
+	double *value = malloc(side->runs * sizeof *value);
 	unsigned known = 0;
 
-	for (unsigned i = 0; value && i < side->runs; i++) {
+	for (unsigned i = 0; value != NULL && i < side->runs; i++) {
 		if (!isnan(side->trial[i].value[metric]))
 			value[known++] = side->trial[i].value[metric];
 	}
 	if (known > 0) {
-		qsort(value, known, sizeof(*value), by_size);
+		qsort(value, known, sizeof *value, by_size);
 		spread.low = value[0];
 		spread.high = value[known - 1];
 		spread.median = (value[known / 2] + value[(known - 1) / 2]) / 2;
@@ -68,10 +68,10 @@ void side_status(const struct side *side, char *text)
 	while (failures > 0 && side->trial[i].status == 0)
 		i++;
 	int status = side->trial[i].status;
-	if (WIFSIGNALED(status) && sigabbrev_np(WTERMSIG(status)))
-		snprintf(word, sizeof(word), "SIG%s", sigabbrev_np(WTERMSIG(status)));
+	if (WIFSIGNALED(status) && sigabbrev_np(WTERMSIG(status)) != NULL)
+		snprintf(word, sizeof word, "SIG%s", sigabbrev_np(WTERMSIG(status)));
 	else
-		snprintf(word, sizeof(word), "%d",
+		snprintf(word, sizeof word, "%d",
 		        WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 	for (i = 0; i < side->runs; i++)
 		alike += side->trial[i].status == status;

@@ -52,7 +52,7 @@ double cost_stack_ns(void)
 		ns[i] = (cpu_ns() - before) / STACKS;
 	}
 	if (known < 0) {
-		qsort(ns, MEASURED, sizeof(*ns), by_size);
+		qsort(ns, MEASURED, sizeof *ns, by_size);
 		known = ns[MEASURED / 2];
 	}
 	return known;

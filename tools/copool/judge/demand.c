@@ -138,8 +138,8 @@ static bool add_step(struct demand *demand, const struct demand_step *step)
 		thin(demand);
 	} else if (demand->steps == demand->room) {
 		size_t room = demand->room ? 2 * demand->room : 64;
-		struct demand_step *grown = realloc(demand->step, room * sizeof(*grown));
-		if (!grown)
+		struct demand_step *grown = realloc(demand->step, room * sizeof *grown);
+		if (grown == NULL)
 			return false;
 		demand->step = grown;
 		demand->room = room;
@@ -155,8 +155,8 @@ static struct demand *find(struct demands *demands, size_t process, size_t pool)
 		if (demands->of[i]->process == process && demands->of[i]->pool == pool)
 			return demands->of[i];
 	}
-	struct demand *demand = demands->pools < DEMAND_POOLS ? calloc(1, sizeof(*demand)) : NULL;
-	if (demand) {
+	struct demand *demand = demands->pools < DEMAND_POOLS ? calloc(1, sizeof *demand) : NULL;
+	if (demand != NULL) {
 		demand->process = process;
 		demand->pool = pool;
 		demand->stride = 1;
@@ -171,7 +171,7 @@ static void note(void *context, size_t process, size_t pool, bool opened, const 
 	struct demand *demand = find(demands, process, pool);
 	struct demand_sample now = sample_of(record);
 
-	if (!demand) {
+	if (demand == NULL) {
 		demands->left_out++;
 		return;
 	}
@@ -202,7 +202,7 @@ static void note(void *context, size_t process, size_t pool, bool opened, const 
 
 void demands_watch(struct demands *demands, struct book *book)
 {
-	memset(demands, 0, sizeof(*demands));
+	memset(demands, 0, sizeof *demands);
 	demands->book = book;
 	book->watch.listener[book->watch.listeners++] = (struct book_listener){note, demands};
 }

@@ -53,7 +53,7 @@ static const char *word_of(const struct book_process *process, const char *key)
 {
 	const char *word = json_string_value(json_object_get(process->open, key));
 
-	return word ? word : "";
+	return word != NULL ? word : "";
 }
 
 /* Without copool each stack is made, and of QEMU's coroutines those that its own pool could not have served. */
@@ -61,7 +61,7 @@ static double misses_before(const struct counts *counts, const json_t *record)
 {
 	if (!counts->has_own_pool)
 		return counts->creates;
-	if (!json_object_get(record, "calls_saved"))
+	if (json_object_get(record, "calls_saved") == NULL)
 		return -1;
 	double before = counts->misses + counter(record, "calls_saved") / QEMU_CALLS;
 	return before < counts->creates ? before : counts->creates;
@@ -96,7 +96,7 @@ bool judge_is_beneath(const struct book_process *process, size_t pool)
 	const char *name = json_string_value(json_object_get(process->pool[pool], "pool"));
 	const char *blank = strncmp(name, "stack ", 6) == 0 ? strchr(name + 6, ' ') : NULL;
 
-	if (!blank || strncmp(blank, " qemu", 5) != 0 || (blank[5] != '\0' && blank[5] != ' '))
+	if (blank == NULL || strncmp(blank, " qemu", 5) != 0 || (blank[5] != '\0' && blank[5] != ' '))
 		return false;
 	for (size_t i = 0; i < process->pools; i++) {
 		const char *other = json_string_value(json_object_get(process->pool[i], "pool"));
@@ -114,9 +114,10 @@ static void add_when(char *text, const struct series *series, double misses)
 	size_t i = 0;
 	char early[AMOUNT_BYTES], late[AMOUNT_BYTES], span[AMOUNT_BYTES];
 
-	while (series && i < series->points && series->point[i].uptime_ms - series->begin_ms < START_MS)
+	while (series != NULL && i < series->points &&
+	        series->point[i].uptime_ms - series->begin_ms < START_MS)
 		i++;
-	if (!series || !series->from_zero || i + 1 >= series->points)
+	if (series == NULL || !series->from_zero || i + 1 >= series->points)
 		return;
 	double first = (double)series->point[i].last.create_new;
 	amount_span((double)(series->point[i].uptime_ms - series->begin_ms), span);
@@ -159,7 +160,7 @@ static bool was_full(const struct judge_case *which)
 	const json_t *cap = json_object_get(which->process->open, "max_batches");
 	bool is_full = false;
 
-	for (size_t i = 0; which->series && i < which->series->points; i++)
+	for (size_t i = 0; which->series != NULL && i < which->series->points; i++)
 		is_full |= which->series->point[i].last.depot_high >= json_integer_value(cap);
 	return json_is_integer(cap) && is_full;
 }
@@ -226,7 +227,7 @@ double judge_foreseen(const struct judge_case *which)
 	const struct demand *demand = which->demand;
 	struct outcome outcome;
 
-	if (!demand || demand->steps == 0)
+	if (demand == NULL || demand->steps == 0)
 		return -1;
 	simulate(demand->step, demand->steps, demand->first.objects, &setting, &outcome);
 	double made = demand->last.made - demand->first.made, served = made - outcome.misses;
@@ -265,7 +266,7 @@ void judge(const struct judge_case *which, struct judgement *said)
 	struct counts counts = count(which);
 	char made[AMOUNT_BYTES], hits[AMOUNT_BYTES];
 
-	memset(said, 0, sizeof(*said));
+	memset(said, 0, sizeof *said);
 	said->grade = said->word = "";
 	said->excess = counts.excess;
 	said->is_beneath = judge_is_beneath(which->process, which->pool);
@@ -316,8 +317,8 @@ void judge_add(
 		json_t *list = json_array();
 		for (size_t j = 0; j < book->process[i].pools; j++) {
 			struct judge_case which = {&book->process[i], j,
-			        series ? series_of(series, i, j) : NULL,
-			        demands ? demand_of(demands, i, j) : NULL};
+			        series != NULL ? series_of(series, i, j) : NULL,
+			        demands != NULL ? demand_of(demands, i, j) : NULL};
 			judge(&which, &said);
 			json_array_append_new(list,
 			        as_json(&said, json_string_value(

@@ -56,7 +56,7 @@ bool outlook_find(const struct outlook *outlook, char *text)
 	double creates = (double)outlook->creates;
 	char time[160];
 
-	say_time(outlook, time, sizeof(time));
+	say_time(outlook, time, sizeof time);
 	if (outlook->creates == 0) {
 		snprintf(text, OUTLOOK_TEXT,
 		        "it created no coroutines meanwhile: nothing can be said; observe it while it has "

@@ -42,7 +42,7 @@ static double first_end(const struct replay *replay)
 
 static void start_window(struct replay *replay)
 {
-	memset(replay->low, 0, sizeof(replay->low));
+	memset(replay->low, 0, sizeof replay->low);
 	replay->slot = 0;
 	replay->quiet = 0;
 	replay->least = replay->began = level(replay);

@@ -29,9 +29,9 @@ enum line { LINE_WHOLE, LINE_LONG, LINE_UNENDED, LINE_NONE };
 
 int book_open(struct book *book)
 {
-	memset(book, 0, sizeof(*book));
-	book->process = calloc(BOOK_PROCESSES, sizeof(*book->process));
-	return book->process ? 0 : -ENOMEM;
+	memset(book, 0, sizeof *book);
+	book->process = calloc(BOOK_PROCESSES, sizeof *book->process);
+	return book->process != NULL ? 0 : -ENOMEM;
 }
 
 void book_close(struct book *book)
@@ -53,7 +53,7 @@ bool book_has_own_pool(const struct book_process *process)
 {
 	const char *host = json_string_value(json_object_get(process->open, "host"));
 
-	return host && strcmp(host, "qemu") == 0;
+	return host != NULL && strcmp(host, "qemu") == 0;
 }
 
 json_int_t book_counter(const json_t *record, const char *name)
@@ -74,8 +74,8 @@ static void note_mistake(struct book *book, const struct place *place, const cha
 	if (book->mistakes++ >= BOOK_MISTAKES)
 		return;
 	struct book_mistake *mistake = &book->mistake[book->mistakes - 1];
-	snprintf(mistake->where, sizeof(mistake->where), "%.64s line %llu", place->log, place->line);
-	snprintf(mistake->what, sizeof(mistake->what), "%s", what);
+	snprintf(mistake->where, sizeof mistake->where, "%.64s line %llu", place->log, place->line);
+	snprintf(mistake->what, sizeof mistake->what, "%s", what);
 }
 
 /*
@@ -117,7 +117,7 @@ static struct book_process *add_process(struct book *book, const struct place *p
 		book->left_out++;
 		return NULL;
 	}
-	if (!has_room(book, 0, open ? place->bytes : 0))
+	if (!has_room(book, 0, open != NULL ? place->bytes : 0))
 		return NULL;
 	struct book_process *process = &book->process[book->processes++];
 	process->pid = place->pid;
@@ -143,7 +143,7 @@ static const char *note_open(struct book *book, const struct place *place, json_
 		return "an open record without a format";
 	if (json_integer_value(format) > book->newest_format)
 		book->newest_format = json_integer_value(format);
-	if (mode && strcmp(mode, "none") == 0) {
+	if (mode != NULL && strcmp(mode, "none") == 0) {
 		if (book->idle++ == 0)
 			book->idle_open = json_incref(record);
 	} else {
@@ -161,9 +161,10 @@ static const char *note_way(struct book *book, const struct place *place, json_t
 	struct book_process *process = find_process(book, place->pid);
 	const char *mode = json_string_value(json_object_get(record, "mode"));
 
-	if (process && mode && strcmp(mode, "off") == 0)
+	if (process != NULL && mode != NULL && strcmp(mode, "off") == 0)
 		process->was_off = true;
-	for (size_t i = 0; process && process->open && i < sizeof(keys) / sizeof(keys[0]); i++) {
+	for (size_t i = 0; process != NULL && process->open != NULL && i < sizeof keys / sizeof keys[0];
+	        i++) {
 		json_t *text = json_object_get(record, keys[i]);
 
 		if (json_is_string(text))
@@ -178,11 +179,11 @@ static const char *note_counters(struct book *book, const struct place *place, j
 	struct book_process *process = find_process(book, place->pid);
 	size_t i = 0;
 
-	if (!name)
+	if (name == NULL)
 		return "counters without the name of their pool";
-	if (!process)
+	if (process == NULL)
 		process = add_process(book, place, NULL);
-	if (!process)
+	if (process == NULL)
 		return NULL;
 	while (i < process->pools && !is_same_pool(process->pool[i], record))
 		i++;
@@ -212,12 +213,12 @@ static const char *note_depth(struct book *book, const struct place *place, json
 	struct book_process *process = find_process(book, place->pid);
 	size_t i = 0;
 
-	if (!name)
+	if (name == NULL)
 		return "a depth of stacks without the name of their pool";
-	while (process && i < process->pools &&
+	while (process != NULL && i < process->pools &&
 	        strcmp(name, json_string_value(json_object_get(process->pool[i], "pool"))) != 0)
 		i++;
-	if (!process || i == process->pools) {
+	if (process == NULL || i == process->pools) {
 		book->left_out++;
 		return NULL;
 	}
@@ -234,13 +235,13 @@ static const char *note_warning(struct book *book, const struct place *place, js
 	const char *text = json_string_value(json_object_get(record, "text"));
 	size_t i = 0;
 
-	if (!text)
+	if (text == NULL)
 		return "a warning without a text";
 	while (i < book->warnings && strcmp(text, book->warning[i].text) != 0)
 		i++;
 	if (i == book->warnings) {
 		char *copy = i < BOOK_WARNINGS ? strdup(text) : NULL;
-		if (!copy) {
+		if (copy == NULL) {
 			book->left_out++;
 			return NULL;
 		}
@@ -256,7 +257,7 @@ static const char *note_record(struct book *book, struct place *place, json_t *r
 	const char *type = json_string_value(json_object_get(record, RECORD_KEY_TYPE));
 	json_t *pid = json_object_get(record, RECORD_KEY_PID);
 
-	if (!type)
+	if (type == NULL)
 		return "a record without a type";
 	if (!json_is_integer(pid))
 		return "a record without a pid";
@@ -272,8 +273,9 @@ static const char *note_record(struct book *book, struct place *place, json_t *r
 	if (strcmp(type, RECORD_WARNING) == 0)
 		return note_warning(book, place, record);
 	if (strcmp(type, RECORD_ORIGIN) == 0)
-		return book->watch.origin ? book->watch.origin(book->watch.origin_context, place->pid, record)
-		                          : NULL;
+		return book->watch.origin != NULL
+		               ? book->watch.origin(book->watch.origin_context, place->pid, record)
+		               : NULL;
 	book->unknown++;
 	return NULL;
 }
@@ -289,13 +291,13 @@ static void note_line(struct book *book, struct place *place, enum line kind, co
 		return;
 	}
 	json_t *record = json_loadb(line, bytes, JSON_REJECT_DUPLICATES, &error);
-	if (!record && kind == LINE_UNENDED) {
+	if (record == NULL && kind == LINE_UNENDED) {
 		book->cut_off = true;
 		return;
 	}
 	if (json_is_object(record))
 		what = note_record(book, place, record);
-	if (what)
+	if (what != NULL)
 		note_mistake(book, place, what);
 	else
 		book->records++;
@@ -307,7 +309,7 @@ void book_take(struct book *book, const char *from, json_t *record)
 	struct place place = {.log = from};
 	const char *what = note_record(book, &place, record);
 
-	if (what)
+	if (what != NULL)
 		note_mistake(book, &place, what);
 	else
 		book->records++;
@@ -319,18 +321,18 @@ static enum line read_line(struct reader *reader, char *line, size_t *bytes)
 	*bytes = 0;
 	for (;;) {
 		if (reader->at == reader->end) {
-			reader->end = fread(reader->buffer, 1, sizeof(reader->buffer), reader->file);
+			reader->end = fread(reader->buffer, 1, sizeof reader->buffer, reader->file);
 			reader->at = 0;
 		}
 		size_t rest = reader->end - reader->at;
 		const char *from = reader->buffer + reader->at;
 		const char *newline = memchr(from, '\n', rest);
-		size_t length = newline ? (size_t)(newline - from) : rest;
+		size_t length = newline != NULL ? (size_t)(newline - from) : rest;
 		if (*bytes + length < RECORD_LINE_BYTES)
 			memcpy(line + *bytes, from, length);
 		*bytes += length;
-		reader->at += length + !!newline;
-		if (newline)
+		reader->at += length + (newline != NULL);
+		if (newline != NULL)
 			return *bytes < RECORD_LINE_BYTES ? LINE_WHOLE : LINE_LONG;
 		if (rest == 0)
 			return *bytes == 0                  ? LINE_NONE
@@ -346,7 +348,7 @@ int book_read(struct book *book, const char *path)
 	struct place place = {.log = path};
 	struct reader reader = {.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re")};
 
-	if (!reader.file)
+	if (reader.file == NULL)
 		return -errno;
 	errno = 0;
 	for (;;) {

@@ -16,8 +16,8 @@ int logs_read_one(struct book *book, const char *verb, const char *log, json_t *
 
 	if (error == 0)
 		return 0;
-	snprintf(text, sizeof(text), "%.128s: %s", log, strerror(-error));
-	if (unread)
+	snprintf(text, sizeof text, "%.128s: %s", log, strerror(-error));
+	if (unread != NULL)
 		json_array_append_new(unread, json_text(text));
 	fprintf(stderr, "copool %s: %s: %s\n", verb, clean(log), strerror(-error));
 	return 1;
@@ -34,7 +34,7 @@ int logs_read(struct book *book, const char *verb, char **logs, json_t *unread)
 {
 	int status = 0;
 
-	for (; *logs; logs++)
+	for (; *logs != NULL; logs++)
 		status |= logs_read_one(book, verb, *logs, unread);
 	return logs_check(book, verb, status);
 }

@@ -46,11 +46,11 @@ static json_t **find_earlier(struct origins *origins, const json_t *record)
 	for (size_t i = origins->count; is_same && i-- > 0;) {
 		size_t k = 0;
 
-		while (k < sizeof(keys) / sizeof(keys[0]) &&
+		while (k < sizeof keys / sizeof keys[0] &&
 		        json_equal(json_object_get(origins->record[i], keys[k]),
 		                json_object_get(record, keys[k])))
 			k++;
-		if (k == sizeof(keys) / sizeof(keys[0]))
+		if (k == sizeof keys / sizeof keys[0])
 			return &origins->record[i];
 	}
 	return NULL;
@@ -68,9 +68,9 @@ static const char *note_origin(void *context, json_int_t pid, json_t *record)
 	if (!are_frames(json_object_get(record, "frames")))
 		return "an origin whose frames are no list of names";
 	json_t **place = find_earlier(origins, record);
-	if (!place)
+	if (place == NULL)
 		place = find_place(origins, record);
-	if (place) {
+	if (place != NULL) {
 		json_decref(*place);
 		*place = json_incref(record);
 	}
@@ -79,7 +79,7 @@ static const char *note_origin(void *context, json_int_t pid, json_t *record)
 
 void origins_open(struct origins *origins, struct book *book)
 {
-	memset(origins, 0, sizeof(*origins));
+	memset(origins, 0, sizeof *origins);
 	book->watch.origin = note_origin;
 	book->watch.origin_context = origins;
 }

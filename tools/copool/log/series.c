@@ -57,9 +57,9 @@ static void thin(struct series *series, size_t limit)
 
 static void resize(struct series_set *set, struct series *series, size_t room)
 {
-	struct series_point *point = reallocarray(series->point, room, sizeof(*point));
+	struct series_point *point = reallocarray(series->point, room, sizeof *point);
 
-	if (!point)
+	if (point == NULL)
 		return;
 	set->all_points = set->all_points - series->room + room;
 	series->point = point;
@@ -74,9 +74,9 @@ static bool make_room(struct series_set *set, size_t room)
 			return false;
 		set->limit /= 2;
 		for (size_t i = 0; i < BOOK_PROCESSES; i++) {
-			for (size_t j = 0; set->of[i] && j < BOOK_POOLS; j++) {
+			for (size_t j = 0; set->of[i] != NULL && j < BOOK_POOLS; j++) {
 				struct series *series = set->of[i][j];
-				if (!series || series->room <= set->limit)
+				if (series == NULL || series->room <= set->limit)
 					continue;
 				thin(series, set->limit);
 				resize(set, series, set->limit);
@@ -118,9 +118,9 @@ static struct series *add_series(struct series_set *set, size_t process, size_t 
 {
 	struct series **of = set->of[process];
 
-	if (!of)
+	if (of == NULL)
 		of = set->of[process] = calloc(BOOK_POOLS, sizeof(struct series *));
-	if (!of || !(of[pool] = calloc(1, sizeof(*of[pool]))))
+	if (of == NULL || (of[pool] = calloc(1, sizeof *of[pool])) == NULL)
 		return NULL;
 	of[pool]->process = process;
 	of[pool]->pool = pool;
@@ -153,22 +153,22 @@ static void append(struct series_set *set, struct series *series, struct series_
 {
 	const struct series_point *before = series->points ? &series->point[series->points - 1] : NULL;
 	static const struct series_counters zero;
-	const struct series_counters *then = before              ? &before->last
+	const struct series_counters *then = before != NULL      ? &before->last
 	                                     : series->from_zero ? &zero
 	                                                         : &point->last;
-	int64_t passed_ms = point->uptime_ms - (before ? before->uptime_ms : series->begin_ms);
+	int64_t passed_ms = point->uptime_ms - (before != NULL ? before->uptime_ms : series->begin_ms);
 
 	if (passed_ms < 0) {
 		series->disorder++;
 		return;
 	}
-	bool close = before && (passed_ms == 0 || (final && is_close(series, passed_ms)));
+	bool close = before != NULL && (passed_ms == 0 || (final && is_close(series, passed_ms)));
 	if (!close) {
 		point->creates_most = rate(creates(then), creates(&point->last), passed_ms);
 		point->new_most = rate(then->create_new, point->last.create_new, passed_ms);
 	}
 	series->samples++;
-	if (before && (close || before->samples < series->stride))
+	if (before != NULL && (close || before->samples < series->stride))
 		merge(&series->point[series->points - 1], point);
 	else if (can_grow(set, series))
 		series->point[series->points++] = *point;
@@ -179,7 +179,7 @@ static void append(struct series_set *set, struct series *series, struct series_
 static void note_counters(void *context, size_t process, size_t pool, bool opened, const json_t *record)
 {
 	struct series_set *set = context;
-	struct series *series = set->of[process] ? set->of[process][pool] : NULL;
+	struct series *series = set->of[process] != NULL ? set->of[process][pool] : NULL;
 	const char *type = json_string_value(json_object_get(record, RECORD_KEY_TYPE));
 	struct series_point point = {.uptime_ms = book_counter(record, "uptime_ms"), .samples = 1};
 
@@ -188,18 +188,18 @@ static void note_counters(void *context, size_t process, size_t pool, bool opene
 	point.live_least = point.live_most = point.last.live;
 	point.pooled_least = point.pooled_most = point.last.pooled;
 	note_tick(set, process, point.uptime_ms);
-	if (!series)
+	if (series == NULL)
 		series = add_series(set, process, pool, opened);
-	if (!series)
+	if (series == NULL)
 		set->left_out++;
 	else
-		append(set, series, &point, type && strcmp(type, RECORD_FINAL) == 0);
+		append(set, series, &point, type != NULL && strcmp(type, RECORD_FINAL) == 0);
 }
 
 int series_open(struct series_set **set, struct book *book)
 {
-	*set = calloc(1, sizeof(**set));
-	if (!*set)
+	*set = calloc(1, sizeof **set);
+	if (*set == NULL)
 		return -ENOMEM;
 	(*set)->limit = SERIES_POINTS;
 	book->watch.listener[book->watch.listeners++] = (struct book_listener){note_counters, *set};
@@ -208,9 +208,9 @@ int series_open(struct series_set **set, struct book *book)
 
 void series_close(struct series_set *set)
 {
-	for (size_t i = 0; set && i < BOOK_PROCESSES; i++) {
-		for (size_t j = 0; set->of[i] && j < BOOK_POOLS; j++) {
-			if (set->of[i][j])
+	for (size_t i = 0; set != NULL && i < BOOK_PROCESSES; i++) {
+		for (size_t j = 0; set->of[i] != NULL && j < BOOK_POOLS; j++) {
+			if (set->of[i][j] != NULL)
 				free(set->of[i][j]->point);
 			free(set->of[i][j]);
 		}
@@ -221,5 +221,5 @@ void series_close(struct series_set *set)
 
 const struct series *series_of(const struct series_set *set, size_t process, size_t pool)
 {
-	return set->of[process] ? set->of[process][pool] : NULL;
+	return set->of[process] != NULL ? set->of[process][pool] : NULL;
 }

@@ -19,10 +19,10 @@ static json_int_t number(const json_t *record, const char *name)
 bool depth_is_of(const json_t *record, const char *owner)
 {
 	const char *name = json_string_value(json_object_get(record, "pool"));
-	const char *word = name && strncmp(name, "stack ", 6) == 0 ? strchr(name + 6, ' ') : NULL;
+	const char *word = name != NULL && strncmp(name, "stack ", 6) == 0 ? strchr(name + 6, ' ') : NULL;
 	size_t length = strlen(owner);
 
-	return word && strncmp(word + 1, owner, length) == 0 &&
+	return word != NULL && strncmp(word + 1, owner, length) == 0 &&
 	       (word[1 + length] == '\0' || word[1 + length] == ' ');
 }
 
@@ -43,7 +43,7 @@ char *depth_size(json_int_t bytes, char *text, size_t room)
 	double size = (double)bytes;
 	size_t unit = 0;
 
-	for (; size >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+	for (; size >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)
 		size /= 1024;
 	snprintf(text, room, size == (double)(long long)size || size >= 100 ? "%.0f %s" : "%.1f %s", size,
 	        units[unit]);
@@ -65,16 +65,16 @@ static void say_size(const json_t *record, char *text, size_t room)
 	else if (depth_is_of(record, "php"))
 		snprintf(text, room, "; fiber.stack_size=%lldK would do", (long long)size >> 10);
 	else
-		snprintf(text, room, "; stacks of %s would do", depth_size(size, bytes, sizeof(bytes)));
+		snprintf(text, room, "; stacks of %s would do", depth_size(size, bytes, sizeof bytes));
 }
 
 void depth_say(const json_t *record, char *text)
 {
 	char most[32], deepest[32], has[32];
 	int used = snprintf(text, DEPTH_TEXT, "%lld stacks seen: 99.9 %% use %s, the deepest %s, of %s",
-	        (long long)number(record, "stacks"), depth_size(number(record, "p999"), most, sizeof(most)),
-	        depth_size(number(record, "deepest"), deepest, sizeof(deepest)),
-	        depth_size(number(record, "stack_bytes"), has, sizeof(has)));
+	        (long long)number(record, "stacks"), depth_size(number(record, "p999"), most, sizeof most),
+	        depth_size(number(record, "deepest"), deepest, sizeof deepest),
+	        depth_size(number(record, "stack_bytes"), has, sizeof has));
 
 	if (used > 0 && used < DEPTH_TEXT)
 		say_size(record, text + used, DEPTH_TEXT - (size_t)used);

@@ -33,7 +33,7 @@ static int set_to_pid(const char *name, int overwrite)
 {
 	char pid[16];
 
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	return setenv(name, pid, overwrite) == 0 ? 0 : errno;
 }
 
@@ -82,19 +82,19 @@ static int check_log(const char *log)
 	char folder[PATH_MAX];
 	struct stat status;
 
-	for (size_t i = 0; i < sizeof(standard) / sizeof(standard[0]); i++) {
+	for (size_t i = 0; i < sizeof standard / sizeof standard[0]; i++) {
 		if (strcmp(log, standard[i]) == 0)
 			return 0;
 	}
-	if ((size_t)snprintf(folder, sizeof(folder), "%s", log) >= sizeof(folder))
+	if ((size_t)snprintf(folder, sizeof folder, "%s", log) >= sizeof folder)
 		return -ENAMETOOLONG;
-	if (!strpbrk(log, "%{") && stat(log, &status) == 0) {
+	if (strpbrk(log, "%{") == NULL && stat(log, &status) == 0) {
 		if (S_ISDIR(status.st_mode))
 			return -EISDIR;
 		return access(log, W_OK) == 0 ? 0 : -errno;
 	}
 	const char *parent = dirname(folder);
-	if (strpbrk(parent, "%{"))
+	if (strpbrk(parent, "%{") != NULL)
 		return 0;
 	if (stat(parent, &status) != 0)
 		return -errno;
@@ -114,7 +114,7 @@ int cmd_run(int argc, char **argv)
 		return EXIT_OURS;
 	}
 	const char *log = getenv("COPOOL_LOG");
-	int error = log && *log ? check_log(log) : 0;
+	int error = log != NULL && *log ? check_log(log) : 0;
 	if (error) {
 		fprintf(stderr, "copool run: cannot write the log %s: %s\n", clean(log), strerror(-error));
 		return EXIT_OURS;

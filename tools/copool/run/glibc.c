@@ -31,14 +31,14 @@ static bool find_section(const struct file *file, unsigned number, Elf64_Shdr *s
 {
 	Elf64_Ehdr header;
 
-	if (!has(file, 0, sizeof(header)))
+	if (!has(file, 0, sizeof header))
 		return false;
-	memcpy(&header, file->bytes, sizeof(header));
+	memcpy(&header, file->bytes, sizeof header);
 	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	        number >= header.e_shnum || header.e_shentsize != sizeof(*section) ||
-	        !has(file, header.e_shoff, (uint64_t)header.e_shnum * sizeof(*section)))
+	        number >= header.e_shnum || header.e_shentsize != sizeof *section ||
+	        !has(file, header.e_shoff, (uint64_t)header.e_shnum * sizeof *section))
 		return false;
-	memcpy(section, file->bytes + header.e_shoff + number * sizeof(*section), sizeof(*section));
+	memcpy(section, file->bytes + header.e_shoff + number * sizeof *section, sizeof *section);
 	return section->sh_type == SHT_NOBITS || has(file, section->sh_offset, section->sh_size);
 }
 
@@ -51,9 +51,9 @@ static int latest_in(const char *strings, size_t bytes)
 	if (bytes == 0 || strings[bytes - 1] != '\0')
 		return 0;
 	for (size_t at = 0; at < bytes; at += strlen(strings + at) + 1) {
-		if (strncmp(strings + at, prefix, sizeof(prefix) - 1) != 0)
+		if (strncmp(strings + at, prefix, sizeof prefix - 1) != 0)
 			continue;
-		long minor = strtol(strings + at + sizeof(prefix) - 1, NULL, 10);
+		long minor = strtol(strings + at + sizeof prefix - 1, NULL, 10);
 		if (minor > latest && minor < 10000)
 			latest = (int)minor;
 	}

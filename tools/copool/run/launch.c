@@ -18,16 +18,16 @@ int launch_find_shim(char *shim)
 {
 	static const char *const places[] = {"libcopool.so", "../lib/copool/libcopool.so"};
 	char self[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 
 	if (length < 0)
 		return -ENOENT;
 	self[length] = '\0';
 	const char *folder = dirname(self);
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
 		char path[PATH_MAX + 32];
-		snprintf(path, sizeof(path), "%s/%s", folder, places[i]);
-		if (realpath(path, shim))
+		snprintf(path, sizeof path, "%s/%s", folder, places[i]);
+		if (realpath(path, shim) != NULL)
 			return 0;
 	}
 	return -ENOENT;
@@ -39,7 +39,7 @@ static int set_preload(const char *shim)
 	const char *before = getenv("LD_PRELOAD");
 	char *preload;
 
-	if (!before || *before == '\0')
+	if (before == NULL || *before == '\0')
 		return setenv("LD_PRELOAD", shim, 1) == 0 ? 0 : -errno;
 	if (asprintf(&preload, "%s:%s", shim, before) < 0)
 		return -ENOMEM;
@@ -59,7 +59,7 @@ int launch_prepare(struct launch *launch, const char *verb, char **program)
 		        verb);
 		return EXIT_OURS;
 	}
-	if (strpbrk(launch->shim, " :")) {
+	if (strpbrk(launch->shim, " :") != NULL) {
 		fprintf(stderr, "copool %s: LD_PRELOAD cannot name `%s': it has a space or a colon\n", verb,
 		        clean(launch->shim));
 		return EXIT_OURS;
@@ -70,7 +70,7 @@ int launch_prepare(struct launch *launch, const char *verb, char **program)
 		        error == -ENOENT ? "no such program" : strerror(-error));
 		return error == -ENOENT ? EXIT_NOT_FOUND : EXIT_REFUSED;
 	}
-	if (target_check(launch->path, launch->shim, reason, sizeof(reason)) != 0) {
+	if (target_check(launch->path, launch->shim, reason, sizeof reason) != 0) {
 		fprintf(stderr, "copool %s: %s %s\n", verb, clean(launch->path), clean(reason));
 		return EXIT_REFUSED;
 	}

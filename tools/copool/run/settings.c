@@ -115,7 +115,7 @@ static const struct setting {
         {.key = KEY_DESTROY, .option = "destroy", .variable = "COPOOL_DESTROY"},
 };
 
-enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+enum { SETTINGS = sizeof settings / sizeof settings[0] };
 
 static void check_number(const struct argp_state *state, const struct setting *setting, const char *value)
 {
@@ -134,8 +134,8 @@ static void check_word(const struct argp_state *state, const struct setting *set
 {
 	char word[64];
 
-	snprintf(word, sizeof(word), " %s ", value);
-	if (strpbrk(value, " ") || !strstr(setting->words, word))
+	snprintf(word, sizeof word, " %s ", value);
+	if (strpbrk(value, " ") != NULL || strstr(setting->words, word) == NULL)
 		argp_error(state, "--%s=%s: must be one of%s", setting->option, value, setting->words);
 }
 
@@ -145,13 +145,13 @@ static void check_pair(const struct argp_state *state)
 	const char *host = getenv("COPOOL_HOST");
 	const char *create = getenv("COPOOL_CREATE");
 	const char *destroy = getenv("COPOOL_DESTROY");
-	bool has_create = create && *create;
-	bool has_destroy = destroy && *destroy;
+	bool has_create = create != NULL && *create;
+	bool has_destroy = destroy != NULL && *destroy;
 
 	if (has_create != has_destroy)
 		argp_error(state, "--%s needs --%s as well", has_create ? "create" : "destroy",
 		        has_create ? "destroy" : "create");
-	if (host && strcmp(host, "named") == 0 && !has_create)
+	if (host != NULL && strcmp(host, "named") == 0 && !has_create)
 		argp_error(state, "--host=named needs --create and --destroy");
 }
 
@@ -166,7 +166,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 			argp_error(state, "--%s: the value is empty", settings[i].option);
 		if (settings[i].high > 0)
 			check_number(state, &settings[i], value);
-		if (settings[i].words)
+		if (settings[i].words != NULL)
 			check_word(state, &settings[i], value);
 		return setenv(settings[i].variable, value, 1) == 0 ? 0 : errno;
 	}

@@ -60,12 +60,12 @@ int target_find(const char *name, char *path)
 	const char *folders = getenv("PATH");
 	bool seen = false;
 
-	if (strchr(name, '/')) {
+	if (strchr(name, '/') != NULL) {
 		if ((size_t)snprintf(path, PATH_MAX, "%s", name) >= PATH_MAX)
 			return -ENAMETOOLONG;
 		return can_execute(path);
 	}
-	if (!folders)
+	if (folders == NULL)
 		folders = "/bin:/usr/bin";
 	for (;;) {
 		size_t length = strcspn(folders, ":");
@@ -122,15 +122,15 @@ static const char *machine_name(unsigned machine)
 	case EM_S390:
 		return "s390";
 	}
-	snprintf(number, sizeof(number), "ELF machine %u", machine);
+	snprintf(number, sizeof number, "ELF machine %u", machine);
 	return number;
 }
 
 /* Reads the ELF header of either class; both begin alike up to e_machine. */
 static int read_header(int fd, Elf64_Ehdr *header)
 {
-	memset(header, 0, sizeof(*header));
-	if (pread(fd, header, sizeof(*header), 0) < (ssize_t)offsetof(Elf64_Ehdr, e_version))
+	memset(header, 0, sizeof *header);
+	if (pread(fd, header, sizeof *header, 0) < (ssize_t)offsetof(Elf64_Ehdr, e_version))
 		return -ENOEXEC;
 	return memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 ? 0 : -ENOEXEC;
 }
@@ -143,8 +143,8 @@ static int read_loader(int fd, const Elf64_Ehdr *header, char *loader)
 		return -ENOEXEC;
 	for (unsigned i = 0; i < header->e_phnum; i++) {
 		Elf64_Phdr segment;
-		off_t at = (off_t)(header->e_phoff + i * sizeof(segment));
-		if (pread(fd, &segment, sizeof(segment), at) != sizeof(segment))
+		off_t at = (off_t)(header->e_phoff + i * sizeof segment);
+		if (pread(fd, &segment, sizeof segment, at) != sizeof segment)
 			return -ENOEXEC;
 		if (segment.p_type != PT_INTERP)
 			continue;
@@ -168,10 +168,10 @@ static int check_glibc(const char *loader, const char *shim, const struct refusa
 	int defined;
 	char *slash;
 
-	if (!realpath(loader, libc))
+	if (realpath(loader, libc) == NULL)
 		return 0; /* execve(2) will say so */
 	slash = strrchr(libc, '/');
-	if ((size_t)(slash + 1 - libc) + sizeof("libc.so.6") > sizeof(libc))
+	if ((size_t)(slash + 1 - libc) + sizeof("libc.so.6") > sizeof libc)
 		return 0;
 	strcpy(slash + 1, "libc.so.6");
 	needed = glibc_needed(shim);
@@ -200,13 +200,13 @@ static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, const s
 		return refuse(refusal, -ENOEXEC, "is a program for %s; libcopool.so is for another machine",
 		        machine_name(header->e_machine));
 	const char *privilege = gained_privilege(fd);
-	if (privilege)
+	if (privilege != NULL)
 		return refuse(refusal, -EPERM, "%s, so the loader ignores LD_PRELOAD", privilege);
 	if (read_loader(fd, header, loader) != 0)
 		return refuse(refusal, -ENOEXEC, "is a damaged ELF file");
 	if (loader[0] == '\0')
 		return refuse(refusal, -ENOEXEC, "is statically linked, so nothing can be preloaded");
-	if (strstr(loader, "/ld-musl"))
+	if (strstr(loader, "/ld-musl") != NULL)
 		return refuse(refusal, -ENOEXEC, "uses musl; libcopool.so needs glibc");
 	return check_glibc(loader, shim, refusal);
 }
@@ -221,11 +221,11 @@ static int find_interpreter(char *line, char *path)
 	char *interpreter = strtok_r(line + 2, " \t", &rest);
 	char *argument = strtok_r(NULL, " \t", &rest);
 
-	if (!interpreter)
+	if (interpreter == NULL)
 		return -ENOEXEC;
 	const char *slash = strrchr(interpreter, '/');
-	bool plain = argument && argument[0] != '-' && !strchr(argument, '=');
-	if (plain && strcmp(slash ? slash + 1 : interpreter, "env") == 0)
+	bool plain = argument != NULL && argument[0] != '-' && strchr(argument, '=') == NULL;
+	if (plain && strcmp(slash != NULL ? slash + 1 : interpreter, "env") == 0)
 		return target_find(argument, path);
 	if ((size_t)snprintf(path, PATH_MAX, "%s", interpreter) >= PATH_MAX)
 		return -ENAMETOOLONG;
@@ -239,7 +239,7 @@ static int check_script(char *line, const char *shim, int depth, const struct re
 {
 	char interpreter[PATH_MAX] = "/bin/sh"; /* without #!, as in execvp(3) */
 	char why[PATH_MAX + 256];
-	struct refusal inner = {why, sizeof(why)};
+	struct refusal inner = {why, sizeof why};
 
 	if (depth == SCRIPT_DEPTH)
 		return refuse(refusal, -ELOOP, "is a script of too many scripts");
@@ -267,7 +267,7 @@ static int check_file(const char *path, const char *shim, int depth, const struc
 	if (error == 0) {
 		error = check_elf(fd, &header, shim, refusal);
 	} else {
-		ssize_t bytes = pread(fd, line, sizeof(line) - 1, 0);
+		ssize_t bytes = pread(fd, line, sizeof line - 1, 0);
 		line[bytes > 0 ? bytes : 0] = '\0';
 		line[strcspn(line, "\r\n")] = '\0';
 		error = check_script(line, shim, depth, refusal);

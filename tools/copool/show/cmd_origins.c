@@ -110,7 +110,7 @@ static const char *program_of(const struct book *book, json_int_t pid)
 		if (book->process[i].pid == pid)
 			program = json_string_value(json_object_get(book->process[i].open, "program"));
 	}
-	return program ? program : "?";
+	return program != NULL ? program : "?";
 }
 
 static bool is_same_group(const struct place *a, const struct place *b)
@@ -146,7 +146,7 @@ static void gather(struct places *places, const struct origins *origins, const s
 		struct place place = {
 		        .program = program_of(book, json_integer_value(json_object_get(record, "pid"))),
 		        .pool = json_string_value(json_object_get(record, "pool")),
-		        .is_leak = kind && strcmp(kind, "leak") == 0,
+		        .is_leak = kind != NULL && strcmp(kind, "leak") == 0,
 		        .frames = json_object_get(record, "frames"),
 		        .count = book_counter(record, "count"),
 		        .every = book_counter(record, "every"),
@@ -185,21 +185,21 @@ static void print_frame(const char *frame)
 {
 	const char *space = strchr(frame, ' ');
 
-	print_clean(space && space[1] ? space + 1 : frame);
+	print_clean(space != NULL && space[1] ? space + 1 : frame);
 }
 
 static const char *frame_at(const struct place *place, size_t i)
 {
 	const char *frame = json_string_value(json_array_get(place->frames, i));
 
-	return frame ? frame : "?";
+	return frame != NULL ? frame : "?";
 }
 
 /* The frame that says most: the innermost named one outside of the function that creates. */
 static const char *telling_frame(const struct place *place)
 {
 	for (size_t i = 1; i < json_array_size(place->frames); i++) {
-		if (strchr(frame_at(place, i), ' '))
+		if (strchr(frame_at(place, i), ' ') != NULL)
 			return frame_at(place, i);
 	}
 	return frame_at(place, 0);
@@ -311,7 +311,7 @@ static bool has_any(const struct places *places, const struct wish *wish)
 /* Returns the exit status. */
 static int print(struct places *places, const struct wish *wish)
 {
-	qsort(places->place, places->count, sizeof(*places->place), compare);
+	qsort(places->place, places->count, sizeof *places->place, compare);
 	if (wish->json)
 		print_json(places, wish);
 	else if (wish->folded)

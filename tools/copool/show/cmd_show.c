@@ -196,7 +196,7 @@ static void print_depths(const struct book_process *process)
 	char text[DEPTH_TEXT];
 
 	for (size_t i = 0; i < process->pools; i++) {
-		if (!process->depth[i])
+		if (process->depth[i] == NULL)
 			continue;
 		depth_say(process->depth[i], text);
 		printf("  %s: %s\n", clean(json_string_value(json_object_get(process->depth[i], "pool"))),
@@ -215,8 +215,8 @@ static void print_process(
 	const char *detail = json_string_value(json_object_get(process->open, "detail"));
 	json_int_t parent = json_integer_value(json_object_get(process->open, "ppid"));
 
-	printf("%s%s%s [%" JSON_INTEGER_FORMAT "]", clean(program), label ? " " : "",
-	        label ? clean(label) : "", process->pid);
+	printf("%s%s%s [%" JSON_INTEGER_FORMAT "]", clean(program), label != NULL ? " " : "",
+	        label != NULL ? clean(label) : "", process->pid);
 	if (parent)
 		printf(", forked by [%" JSON_INTEGER_FORMAT "]", parent);
 	if (process->pools) {
@@ -225,12 +225,12 @@ static void print_process(
 		printf(", %s after %.3f s", strcmp(type, RECORD_FINAL) == 0 ? "ended" : "last seen",
 		        (double)book_counter(last, "uptime_ms") / 1000);
 	}
-	printf("\n  host %s", clean(host ? host : "unknown"));
-	if (mode && strcmp(mode, "pool") != 0)
+	printf("\n  host %s", clean(host != NULL ? host : "unknown"));
+	if (mode != NULL && strcmp(mode, "pool") != 0)
 		printf(" (%s)", clean(mode));
-	else if (way && host && strcmp(way, host) != 0)
+	else if (way != NULL && host != NULL && strcmp(way, host) != 0)
 		printf(" by %s", clean(way));
-	if (detail && *detail)
+	if (detail != NULL && *detail)
 		printf(": %s", clean(detail));
 	putchar('\n');
 	if (process->pools == 0) {
@@ -295,7 +295,7 @@ static void print_field(const json_t *record, const char *name)
 	const char *text = json_string_value(json_object_get(record, name));
 
 	printf(",\"");
-	for (text = clean(text ? text : ""); *text; text++) {
+	for (text = clean(text != NULL ? text : ""); *text; text++) {
 		if (*text == '"')
 			putchar('"');
 		putchar(*text);
@@ -348,9 +348,9 @@ static int read_process(struct book *book, const struct show *show, pid_t pid)
 
 	if (remote_open(&remote, pid) == 0)
 		open = remote_open_record(&remote);
-	if (open)
+	if (open != NULL)
 		samples = remote_samples(&remote);
-	if (samples) {
+	if (samples != NULL) {
 		book_take(book, "process", open);
 		json_array_foreach(samples, i, sample) book_take(book, "process", sample);
 		const char *mode = json_string_value(json_object_get(open, "mode"));
@@ -388,7 +388,7 @@ int cmd_show(int argc, char **argv)
 	demands_watch(&show.demands, &book);
 	for (size_t i = 0; i < show.pids; i++)
 		status |= read_process(&book, &show, show.pid[i]);
-	for (char **name = show.logs; name && *name; name++)
+	for (char **name = show.logs; name != NULL && *name != NULL; name++)
 		status |= read_any(&book, &show, *name);
 	status = logs_check(&book, "show", status);
 	if (show.json)
