@@ -41,13 +41,13 @@ SHIM := shim.c exports.c config.c \
 	report/origins/unwind.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
 
-COPOOL := main.c amount.c clean.c cmd_prune.c \
+COPOOL := main.c amount.c clean.c cmd_prune.c verb.c \
 	run/cmd_run.c run/glibc.c run/launch.c run/settings.c run/target.c \
 	log/book.c log/book_json.c log/logs.c log/origins.c log/series.c log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
 	show/cmd_origins.c show/cmd_show.c \
 	advise/advice.c advise/cmd_advise.c \
-	compare/cmd_compare.c compare/sides.c compare/stage.c compare/trial.c compare/verdict.c \
+	compare/cmd_compare.c compare/print.c compare/sides.c compare/stage.c compare/trial.c compare/verdict.c \
 	process/cmd_observe.c process/cmd_record.c process/cmd_set.c process/counters.c process/ending.c \
 	process/peek.c process/permission.c process/places.c process/probes.c process/recorder.c process/remote.c \
 	top/board.c top/chart.c top/cmd_ps.c top/cmd_top.c top/fleet.c top/follow.c top/overview.c top/screen.c \
@@ -103,8 +103,9 @@ UNIT_FLAGS_unwind_test     := -rdynamic
 UNIT_FLAGS_patch_test      := -rdynamic
 UNIT_FLAGS_readers_test     = $(READERS)
 UNIT_FLAGS_simulate_test    = -Itools/copool $(BUILD)/tools/copool/judge/simulate.o
-UNIT_FLAGS_outlook_test     = -Itools/copool $(BUILD)/tools/copool/judge/outlook.o $(BUILD)/tools/copool/compare/verdict.o -lm
-UNIT_FLAGS_verdict_test     = -Itools/copool $(BUILD)/tools/copool/compare/verdict.o -lm
+VERDICT = $(BUILD)/tools/copool/compare/verdict.o $(BUILD)/tools/copool/compare/sides.o $(BUILD)/tools/copool/amount.o
+UNIT_FLAGS_outlook_test     = -Itools/copool $(BUILD)/tools/copool/judge/outlook.o $(VERDICT) -lm
+UNIT_FLAGS_verdict_test     = -Itools/copool $(VERDICT) -lm
 FUZZ_FLAGS_decode_fuzz      = $(BUILD)/sandbox.o -lZydis
 FUZZ_FLAGS_readers_fuzz     = $(READERS)
 GUEST_FLAGS_calls          := -Wl,-z,now
@@ -216,7 +217,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 
 $(BUILD)/unit/readers_test: $(COPOOL_OBJECTS)
 $(BUILD)/unit/simulate_test: $(BUILD)/tools/copool/judge/simulate.o
-$(BUILD)/unit/verdict_test: $(BUILD)/tools/copool/compare/verdict.o
+$(BUILD)/unit/verdict_test $(BUILD)/unit/outlook_test: $(VERDICT)
 
 $(FUZZ_PARTS:%=$(BUILD)/%.o): $(BUILD)/%.o: tests/fuzz/%.c $(BUILD)/flags
 	$(call say,CC)

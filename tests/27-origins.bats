@@ -311,7 +311,7 @@ some_log() {
 	run "$COPOOL" origins
 	[[ $status -eq 2 ]]
 	run "$COPOOL" origins -n 0 "$LOG"
-	[[ $status -eq 2 && $output == *"no number of places"* ]]
+	[[ $status -eq 2 && $output == *"--top=0: must be a number from 1"* ]]
 	run "$COPOOL" origins --json --folded "$LOG"
 	[[ $status -eq 2 ]]
 }

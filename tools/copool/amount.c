@@ -4,6 +4,19 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+static int by_size(const void *one, const void *other)
+{
+	double a = *(const double *)one, b = *(const double *)other;
+
+	return (a > b) - (a < b);
+}
+
+void amount_sort(double *number, size_t count)
+{
+	qsort(number, count, sizeof *number, by_size);
+}
 
 char *amount_grouped(double number, char *text)
 {

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers in words. */
+/* Numbers: sorted, and in words. */
 #ifndef COPOOL_TOOLS_AMOUNT_H
 #define COPOOL_TOOLS_AMOUNT_H
 
+#include <stddef.h>
+
 enum { AMOUNT_BYTES = 32 };
+
+/* Sorts numbers, the least first. */
+void amount_sort(double *number, size_t count);
 
 /* A whole number with a comma before each three digits. Returns `text`, of AMOUNT_BYTES. */
 char *amount_grouped(double number, char *text);

@@ -17,6 +17,7 @@
 
 #include "clean.h"
 #include "copool.h"
+#include "verb.h"
 
 enum { KEY_OLDER = 'o', KEY_DRY_RUN = 'n', OLDER_STANDARD = 60, OLDER_MAX = 31536000, INTERVALS = 3 };
 
@@ -43,25 +44,16 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct prune *prune = state->input;
-	char *end;
 
 	switch (key) {
 	case KEY_DRY_RUN:
 		prune->is_dry = true;
 		return 0;
 	case KEY_OLDER:
-		prune->older_s = strtol(value, &end, 10);
-		if (end == value || *end != '\0' || prune->older_s < 0 || prune->older_s > OLDER_MAX)
-			argp_error(state, "--older=%s: it should be 0 to %d seconds", value, OLDER_MAX);
-		return 0;
-	case ARGP_KEY_ARGS:
-		prune->folders = state->argv + state->next;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which folder?");
+		prune->older_s = verb_whole(state, "older", value, 0, OLDER_MAX);
 		return 0;
 	}
-	return ARGP_ERR_UNKNOWN;
+	return verb_arguments(key, state, &prune->folders, "which folder?");
 }
 
 static const struct argp argp = {
@@ -204,5 +196,5 @@ int cmd_prune(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &prune);
 	for (char **folder = prune.folders; *folder != NULL; folder++)
 		prune_folder(&prune, *folder);
-	return prune.has_failed || fflush(stdout) != 0 ? 1 : 0;
+	return verb_end("prune", prune.has_failed, 1);
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* copool advise: what other settings would have done for the demand that a log tells of. */
 #include <argp.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "advise/advice.h"
@@ -17,6 +15,7 @@
 #include "judge/judge.h"
 #include "log/logs.h"
 #include "report/record.h"
+#include "verb.h"
 
 enum { BATCHES_MAX = 65535, DECAY_MAX_MS = 86400000, DECAY_MIN_MS = 100, TEXT_BYTES = 512 };
 
@@ -33,17 +32,6 @@ static const struct argp_option options[] = {
         {0},
 };
 
-static long parse_number(struct argp_state *state, const char *option, const char *text, long most)
-{
-	char *end;
-
-	errno = 0;
-	long number = strtol(text, &end, 10);
-	if (errno || end == text || *end || number < 0 || number > most)
-		argp_error(state, "--%s=%s: a whole number from 0 to %ld is wanted", option, text, most);
-	return number;
-}
-
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct request *request = state->input;
@@ -53,21 +41,15 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		request->json = true;
 		return 0;
 	case 'd':
-		request->decay_ms = parse_number(state, "decay", value, DECAY_MAX_MS);
+		request->decay_ms = verb_whole(state, "decay", value, 0, DECAY_MAX_MS);
 		if (request->decay_ms > 0 && request->decay_ms < DECAY_MIN_MS)
-			argp_error(state, "--decay=%s: 0 or at least %d is wanted", value, DECAY_MIN_MS);
+			argp_error(state, "--decay=%s: must be 0 or at least %d", value, DECAY_MIN_MS);
 		return 0;
 	case 'b':
-		request->max_batches = parse_number(state, "max-batches", value, BATCHES_MAX);
-		return 0;
-	case ARGP_KEY_ARGS:
-		request->logs = state->argv + state->next;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which log?");
+		request->max_batches = verb_whole(state, "max-batches", value, 0, BATCHES_MAX);
 		return 0;
 	}
-	return ARGP_ERR_UNKNOWN;
+	return verb_arguments(key, state, &request->logs, "which log?");
 }
 
 static const struct argp argp = {
@@ -382,9 +364,5 @@ int cmd_advise(int argc, char **argv)
 		fprintf(stderr, "copool advise: no samples in there\n");
 	demands_free(&demands);
 	book_close(&book);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "copool advise: cannot write: %s\n", strerror(errno));
-		return 1;
-	}
-	return status;
+	return verb_end("advise", status, 1);
 }

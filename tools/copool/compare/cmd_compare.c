@@ -12,13 +12,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "amount.h"
 #include "clean.h"
 #include "copool.h"
 #include "run/launch.h"
 #include "run/settings.h"
-#include "compare/sides.h"
+#include "compare/print.h"
 #include "compare/trial.h"
 #include "compare/verdict.h"
+#include "verb.h"
 
 enum { RUNS = 5, MOST_RUNS = 1000 };
 
@@ -41,15 +43,10 @@ static const struct argp_child children[] = {{&settings_pool, 0, NULL, 0}, {0}};
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct comparison *comparison = state->input;
-	char *end;
 
 	switch (key) {
 	case 'n':
-		errno = 0;
-		unsigned long runs = strtoul(value, &end, 10);
-		if (*value < '0' || *value > '9' || *end || errno || runs < 1 || runs > MOST_RUNS)
-			argp_error(state, "--runs=%s: must be a number from 1 to %d", value, MOST_RUNS);
-		comparison->runs = (unsigned)runs;
+		comparison->runs = (unsigned)verb_whole(state, "runs", value, 1, MOST_RUNS);
 		return 0;
 	case 'j':
 		comparison->json = true;
@@ -57,14 +54,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case 'q':
 		comparison->quiet = true;
 		return 0;
-	case ARGP_KEY_ARGS:
-		comparison->program = state->argv + state->next;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which program?");
-		return 0;
 	}
-	return ARGP_ERR_UNKNOWN;
+	return verb_arguments(key, state, &comparison->program, "which program?");
 }
 
 static const struct argp argp = {
@@ -121,7 +112,7 @@ static int run_once(const struct comparison *comparison, struct stage *stage, un
 	bool pooled = run % 2 == 1;
 	struct trial *trial = &(pooled ? comparison->pooled : comparison->stock)[run / 2];
 	struct side side = {trial, 1};
-	char title[VERDICT_STATUS_BYTES + 80], how[VERDICT_STATUS_BYTES];
+	char title[SIDE_STATUS_BYTES + 80], how[SIDE_STATUS_BYTES];
 
 	show_progress(comparison, run);
 	int error = trial_run(stage, pooled ? "pool" : "observe", trial);
@@ -179,13 +170,6 @@ static int exit_status(const struct side *pooled)
 	return 0;
 }
 
-static int by_size(const void *one, const void *other)
-{
-	double difference = *(const double *)one - *(const double *)other;
-
-	return (difference > 0) - (difference < 0);
-}
-
 /* Where the program pools by itself, what was saved is what runs without the pool made more. */
 static void count_saved(const struct comparison *comparison)
 {
@@ -193,7 +177,7 @@ static void count_saved(const struct comparison *comparison)
 
 	for (unsigned i = 0; i < comparison->runs; i++)
 		made[i] = comparison->stock[i].calls_made;
-	qsort(made, comparison->runs, sizeof *made, by_size);
+	amount_sort(made, comparison->runs);
 	for (unsigned i = 0; i < comparison->runs; i++) {
 		struct trial *trial = &comparison->pooled[i];
 		double saved = made[comparison->runs / 2] - trial->calls_made;
@@ -219,9 +203,9 @@ static int show(const struct comparison *comparison)
 	count_saved(comparison);
 	enum verdict found = verdict_find(&stock, &pooled, verdict);
 	if (comparison->json)
-		sides_print_json(comparison->program, &stock, &pooled, found, verdict);
+		print_json(comparison->program, &stock, &pooled, found, verdict);
 	else
-		sides_print_table(&stock, &pooled, verdict);
+		print_table(&stock, &pooled, verdict);
 	return exit_status(&pooled);
 }
 
@@ -246,9 +230,5 @@ int cmd_compare(int argc, char **argv)
 		status = show(&comparison);
 	free(comparison.stock);
 	free(comparison.pooled);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "copool compare: cannot write: %s\n", strerror(errno));
-		return EXIT_OURS;
-	}
-	return status;
+	return verb_end("compare", status, EXIT_OURS);
 }

@@ -1,16 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs without and with the pool came to, side by side, on standard output. */
+/* All runs of one kind, without the pool or with it: their medians, and how they ended. */
 #ifndef COPOOL_TOOLS_COMPARE_SIDES_H
 #define COPOOL_TOOLS_COMPARE_SIDES_H
 
-#include <stdbool.h>
+#include "compare/trial.h"
 
-#include "compare/verdict.h"
+enum { SIDE_STATUS_BYTES = 80 };
 
-void sides_print_table(const struct side *stock, const struct side *pooled, const char *verdict);
+struct side {
+	const struct trial *trial;
+	unsigned runs; /* at least 1 */
+};
 
-/* `words`: the program and its arguments, up to NULL. */
-void sides_print_json(char **words, const struct side *stock, const struct side *pooled, enum verdict found,
-        const char *verdict);
+struct spread {
+	double median, low, high; /* NAN when no run knew it */
+};
+
+struct spread side_spread(const struct side *side, enum trial_metric metric);
+
+/* How many runs did not end with exit status 0. */
+unsigned side_failures(const struct side *side);
+
+/* Writes how the runs ended: "0", "SIGABRT", "1 in 2 of 5 runs". `text` has SIDE_STATUS_BYTES. */
+void side_status(const struct side *side, char *text);
 
 #endif

@@ -15,11 +15,11 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log/book.h"
 #include "clean.h"
+#include "clock.h"
 #include "copool.h"
 
 enum {
@@ -40,15 +40,7 @@ struct child {
 
 static double seconds(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static uint64_t milliseconds(void)
-{
-	return (uint64_t)(seconds() * 1000);
+	return (double)clock_now_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
 /* ---- the child ---- */
@@ -134,12 +126,12 @@ static double count_maps(pid_t pid)
 
 static void watch_maps(struct child *child)
 {
-	uint64_t begin = milliseconds();
+	uint64_t begin = clock_now_ms();
 
 	if (child->has_ended || begin < child->next_maps_ms)
 		return;
 	child->maps = fmax(child->maps, count_maps(child->pid));
-	uint64_t end = milliseconds();
+	uint64_t end = clock_now_ms();
 	child->next_maps_ms = end + MAPS_EVERY_MS + MAPS_SHARE * (end - begin);
 }
 
@@ -183,13 +175,13 @@ static void note_signal(struct stage *stage, struct child *child, const siginfo_
 		kill(child->pid, SIGKILL);
 	else if (info->si_code != SI_KERNEL)
 		kill(child->pid, info->si_signo);
-	child->kill_ms = milliseconds() + PATIENCE_MS;
+	child->kill_ms = clock_now_ms() + PATIENCE_MS;
 }
 
 /* Sleeps until something happens or the maps are to be counted. */
 static void wait_for_news(struct stage *stage, struct child *child)
 {
-	uint64_t now = milliseconds(), wake = child->next_maps_ms;
+	uint64_t now = clock_now_ms(), wake = child->next_maps_ms;
 	siginfo_t info;
 
 	if (child->has_ended || wake > now + 1000)
@@ -199,7 +191,7 @@ static void wait_for_news(struct stage *stage, struct child *child)
 	struct timespec wait = {(time_t)((wake - now) / 1000), (long)((wake - now) % 1000) * 1000000};
 	if (sigtimedwait(&stage->signals, &info, &wait) > 0)
 		note_signal(stage, child, &info);
-	if (child->kill_ms != 0 && !child->has_ended && milliseconds() >= child->kill_ms)
+	if (child->kill_ms != 0 && !child->has_ended && clock_now_ms() >= child->kill_ms)
 		kill(child->pid, SIGKILL);
 }
 
@@ -209,7 +201,7 @@ static int await(struct stage *stage, struct child *child, struct trial *trial, 
 	uint64_t deadline = 0;
 
 	while (reap(child, trial)) {
-		uint64_t now = milliseconds();
+		uint64_t now = clock_now_ms();
 
 		if (child->has_ended && deadline == 0) {
 			trial->value[TRIAL_WALL] = seconds() - begin;

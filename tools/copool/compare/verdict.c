@@ -9,76 +9,19 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+
+#include "amount.h"
 
 enum { RUNS_THAT_TELL = 3, RUNS_THAT_SUFFICE = 5, MISSES_WORTH = 16 };
 
 static const double least_share = 0.01, least_fall = 0.1, least_change = 0.03, least_memory = 0.1;
-
-static int by_size(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-
-	return (left > right) - (left < right);
-}
-
-struct spread side_spread(const struct side *side, enum trial_metric metric)
-{
-	struct spread spread = {NAN, NAN, NAN};
-	double *value = malloc(side->runs * sizeof *value);
-	unsigned known = 0;
-
-	for (unsigned i = 0; value != NULL && i < side->runs; i++) {
-		if (!isnan(side->trial[i].value[metric]))
-			value[known++] = side->trial[i].value[metric];
-	}
-	if (known > 0) {
-		qsort(value, known, sizeof *value, by_size);
-		spread.low = value[0];
-		spread.high = value[known - 1];
-		spread.median = (value[known / 2] + value[(known - 1) / 2]) / 2;
-	}
-	free(value);
-	return spread;
-}
 
 void verdict_rate(struct trial *trial, double least)
 {
 	double creates = fmax(trial->value[TRIAL_CREATES], least);
 
 	trial->value[TRIAL_MISS_RATE] = creates > 0 ? trial->value[TRIAL_NEW] / creates : NAN;
-}
-
-unsigned side_failures(const struct side *side)
-{
-	unsigned failures = 0;
-
-	for (unsigned i = 0; i < side->runs; i++)
-		failures += side->trial[i].status != 0;
-	return failures;
-}
-
-void side_status(const struct side *side, char *text)
-{
-	unsigned failures = side_failures(side), alike = 0, i = 0;
-	char word[32] = "0";
-
-	while (failures > 0 && side->trial[i].status == 0)
-		i++;
-	int status = side->trial[i].status;
-	if (WIFSIGNALED(status) && sigabbrev_np(WTERMSIG(status)) != NULL)
-		snprintf(word, sizeof word, "SIG%s", sigabbrev_np(WTERMSIG(status)));
-	else
-		snprintf(word, sizeof word, "%d",
-		        WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
-	for (i = 0; i < side->runs; i++)
-		alike += side->trial[i].status == status;
-	if (alike == side->runs)
-		snprintf(text, VERDICT_STATUS_BYTES, "%s", word);
-	else
-		snprintf(text, VERDICT_STATUS_BYTES, "%s in %u of %u runs", word, alike, side->runs);
 }
 
 /* -1: less with the pool, 1: more, 0: no difference that the runs could tell. */
@@ -106,15 +49,6 @@ __attribute__((format(printf, 2, 3))) static void add(char *text, const char *fo
 	va_start(arguments, format);
 	vsnprintf(text + used, VERDICT_BYTES - used, format, arguments);
 	va_end(arguments);
-}
-
-/* Appends a share in percent, as short as it can be. */
-static void add_share(char *text, double share)
-{
-	if (share > 0 && share < 0.00001)
-		add(text, "less than 0.001 %%");
-	else
-		add(text, "%.3g %%", share * 100);
 }
 
 /* Appends how a metric changed, if it did. Returns as compare(). */
@@ -153,7 +87,7 @@ static bool is_any_host(const struct side *side)
 static bool judge_ends(const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
 {
 	unsigned before = side_failures(stock), after = side_failures(pooled);
-	char how[VERDICT_STATUS_BYTES];
+	char how[SIDE_STATUS_BYTES];
 
 	if (before == stock->runs && after == 0) {
 		*found = VERDICT_HELPS;
@@ -174,7 +108,7 @@ static bool judge_ends(const struct side *stock, const struct side *pooled, enum
 static bool judge_failing(
         const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
 {
-	char before[VERDICT_STATUS_BYTES], after[VERDICT_STATUS_BYTES];
+	char before[SIDE_STATUS_BYTES], after[SIDE_STATUS_BYTES];
 
 	if (side_failures(stock) == 0 && side_failures(pooled) == 0)
 		return false;
@@ -222,15 +156,12 @@ static bool do_misses_fall(const struct side *stock, const struct side *pooled)
 static void add_misses(char *text, const struct side *stock, const struct side *pooled, bool fell)
 {
 	double before = miss_rate(stock), after = miss_rate(pooled);
+	bool is_little = !fell && before < least_share;
+	char share[AMOUNT_BYTES];
 
-	if (!fell && before < least_share)
-		add(text, "only ");
-	add_share(text, before);
-	add(text, " of creates were misses");
-	if (!fell && before < least_share)
-		return;
-	add(text, fell ? ", now " : ", with copool ");
-	add_share(text, after);
+	add(text, "%s%s of creates were misses", is_little ? "only " : "", amount_share(before, share));
+	if (!is_little)
+		add(text, "%s%s", fell ? ", now " : ", with copool ", amount_share(after, share));
 }
 
 enum verdict verdict_find(const struct side *stock, const struct side *pooled, char *text)

@@ -2,19 +2,12 @@
 /* A few milliseconds of what a program does that has no pool. */
 #include "judge/cost.h"
 
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "amount.h"
+#include "clock.h"
 
 enum { MEASURED = 7, STACKS = 200, PAGE = 4096, STACK_BYTES = 1 << 20 };
-
-static double cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
 
 /* False: there is no memory. */
 static int make_stacks(void)
@@ -32,27 +25,20 @@ static int make_stacks(void)
 	return 1;
 }
 
-static int by_size(const void *one, const void *other)
-{
-	double a = *(const double *)one, b = *(const double *)other;
-
-	return (a > b) - (a < b);
-}
-
 double cost_stack_ns(void)
 {
 	static double known = -1;
 	double ns[MEASURED];
 
 	for (size_t i = 0; known < 0 && i < MEASURED; i++) {
-		double before = cpu_ns();
+		uint64_t before = clock_now_ns(CLOCK_PROCESS_CPUTIME_ID);
 
 		if (!make_stacks())
 			return known = 0;
-		ns[i] = (cpu_ns() - before) / STACKS;
+		ns[i] = (double)(clock_now_ns(CLOCK_PROCESS_CPUTIME_ID) - before) / STACKS;
 	}
 	if (known < 0) {
-		qsort(ns, MEASURED, sizeof *ns, by_size);
+		amount_sort(ns, MEASURED);
 		known = ns[MEASURED / 2];
 	}
 	return known;

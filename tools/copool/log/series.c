@@ -16,7 +16,7 @@ static int64_t most(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-void series_read(struct series_counters *counters, const json_t *record)
+static void read_counters(struct series_counters *counters, const json_t *record)
 {
 #define READ_COUNTER(name, kind, help) counters->name = book_counter(record, #name);
 	RECORD_COUNTERS(READ_COUNTER)
@@ -184,7 +184,7 @@ static void note_counters(void *context, size_t process, size_t pool, bool opene
 	struct series_point point = {.uptime_ms = book_counter(record, "uptime_ms"), .samples = 1};
 
 	point.time = json_number_value(json_object_get(record, RECORD_KEY_TIME));
-	series_read(&point.last, record);
+	read_counters(&point.last, record);
 	point.live_least = point.live_most = point.last.live;
 	point.pooled_least = point.pooled_most = point.last.pooled;
 	note_tick(set, process, point.uptime_ms);

@@ -63,7 +63,4 @@ void series_close(struct series_set *set);
 /* NULL when the pool had no record, or no room. */
 const struct series *series_of(const struct series_set *set, size_t process, size_t pool);
 
-/* The counters of one record; what is missing or out of all bounds is 0. */
-void series_read(struct series_counters *counters, const json_t *record);
-
 #endif

@@ -26,7 +26,11 @@ bool depth_is_of(const json_t *record, const char *owner)
 	       (word[1 + length] == '\0' || word[1 + length] == ' ');
 }
 
-json_int_t depth_recommend(const json_t *record)
+/*
+ * Returns a stack size in bytes that leaves as much room again as the deepest stack took, a power of two; 0 if too few
+ * stacks were seen, or if theirs is not too large.
+ */
+static json_int_t recommend(const json_t *record)
 {
 	json_int_t size = DEPTH_SIZE_MIN, deepest = number(record, "deepest");
 
@@ -53,7 +57,7 @@ char *depth_size(json_int_t bytes, char *text, size_t room)
 /* What would do, after what was seen. */
 static void say_size(const json_t *record, char *text, size_t room)
 {
-	json_int_t size = depth_recommend(record);
+	json_int_t size = recommend(record);
 	char bytes[32];
 
 	if (depth_is_of(record, "qemu"))
@@ -83,7 +87,7 @@ void depth_say(const json_t *record, char *text)
 json_t *depth_as_json(const json_t *record)
 {
 	json_t *copy = json_copy((json_t *)record);
-	json_int_t size = depth_is_of(record, "qemu") ? 0 : depth_recommend(record);
+	json_int_t size = depth_is_of(record, "qemu") ? 0 : recommend(record);
 
 	if (size)
 		json_object_set_new(copy, "recommended_bytes", json_integer(size));

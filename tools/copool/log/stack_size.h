@@ -13,12 +13,6 @@ enum {
 	DEPTH_TEXT = 256,
 };
 
-/*
- * A stack size in bytes that leaves as much room again as the deepest stack took, a power of two; 0: too few
- * stacks were seen, or what they have is not too large.
- */
-json_int_t depth_recommend(const json_t *record);
-
 /* Whether the pool's name says that `owner` asks for its stacks. */
 bool depth_is_of(const json_t *record, const char *owner);
 

@@ -17,6 +17,7 @@
 #include "copool.h"
 #include "run/launch.h"
 #include "run/settings.h"
+#include "verb.h"
 
 enum { KEY_OBSERVE = SETTINGS_LAST, KEY_SUMMARY };
 
@@ -50,14 +51,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		return setenv("COPOOL_MODE", "observe", 1) == 0 ? 0 : errno;
 	case KEY_SUMMARY:
 		return set_to_pid("COPOOL_SUMMARY", 1);
-	case ARGP_KEY_ARGS:
-		*program = state->argv + state->next;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which program?");
-		return 0;
 	}
-	return ARGP_ERR_UNKNOWN;
+	return verb_arguments(key, state, program, "which program?");
 }
 
 static const struct argp argp = {

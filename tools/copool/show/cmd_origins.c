@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* copool origins: the call stacks of misses and leaks, the most frequent first. */
 #include <argp.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "copool.h"
 #include "log/logs.h"
 #include "log/origins.h"
+#include "verb.h"
 
 enum { TOP = 20 };
 
@@ -45,17 +45,6 @@ static const struct argp_option options[] = {
         {0},
 };
 
-static size_t parse_top(const char *value, struct argp_state *state)
-{
-	char *end;
-
-	errno = 0;
-	long top = strtol(value, &end, 10);
-	if (errno || end == value || *end || top <= 0 || top > INT_MAX)
-		argp_error(state, "--top: `%s' is no number of places", value);
-	return (size_t)top;
-}
-
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct wish *wish = state->input;
@@ -71,20 +60,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		wish->leaks = true;
 		return 0;
 	case 'n':
-		wish->top = parse_top(value, state);
-		return 0;
-	case ARGP_KEY_ARGS:
-		wish->logs = state->argv + state->next;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which log?");
+		wish->top = (size_t)verb_whole(state, "top", value, 1, INT_MAX);
 		return 0;
 	case ARGP_KEY_END:
 		if (wish->folded && wish->json)
 			argp_error(state, "--folded and --json exclude each other");
 		return 0;
 	}
-	return ARGP_ERR_UNKNOWN;
+	return verb_arguments(key, state, &wish->logs, "which log?");
 }
 
 static const struct argp argp = {
@@ -318,10 +301,8 @@ static int print(struct places *places, const struct wish *wish)
 		print_folded(places, wish);
 	else
 		print_tables(places, wish);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "copool origins: cannot write: %s\n", strerror(errno));
+	if (verb_end("origins", 0, 1) != 0)
 		return 1;
-	}
 	if (has_any(places, wish))
 		return 0;
 	fprintf(stderr, "copool origins: no %s in there; they are recorded by copool run --%s\n",

@@ -18,6 +18,7 @@
 #include "process/remote.h"
 #include "log/series.h"
 #include "report/record.h"
+#include "verb.h"
 
 enum { SHOW_PIDS = 256, NAME_WIDTH = 14 };
 
@@ -402,9 +403,5 @@ int cmd_show(int argc, char **argv)
 	demands_free(&show.demands);
 	series_close(show.series);
 	book_close(&book);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "copool show: cannot write: %s\n", strerror(errno));
-		return 1;
-	}
-	return status;
+	return verb_end("show", status, 1);
 }
