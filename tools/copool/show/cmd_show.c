@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* copool show: the last word of each pool in a log, or in a process, as a table or as JSON for programs. */
 #include <argp.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
