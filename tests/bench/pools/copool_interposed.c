@@ -77,7 +77,7 @@ static int plan(const struct symbol *take, const struct symbol *put)
 	        pools_interposed_end, (unsigned)(pools_interposed_on - pools_interposed_end), RBX};
 	struct patch_place place = {.at = (size_t)(pools_interposed_end - (const uint8_t *)put->address),
 	        .goes_on = (uintptr_t)pools_interposed_on};
-	uint8_t code[ENTRY_BYTES];
+	uint8_t code[ENTRY_CODE_BYTES];
 	size_t bytes = entry_get(code, OBJECTS, &arming);
 	int error = bytes == 0 ? -1 : patch_plan_code(&patches, "take", take, code, bytes, &original_take);
 
