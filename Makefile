@@ -34,7 +34,7 @@ SHIM := shim.c exports.c config.c \
 	adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c adapter/qemu.c \
 	adapter/qemu_code.c adapter/qemu_symbols.c adapter/request.c adapter/sites.c adapter/stacks.c \
 	adapter/unload.c \
-	report/bell.c report/conduct.c report/crash.c report/depth_records.c report/journal.c report/line.c \
+	report/bell.c report/conduct.c report/depth_records.c report/journal.c report/line.c \
 	report/log.c report/moment.c report/outside_view.c report/path.c report/pressure.c report/prometheus.c \
 	report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c \
 	report/origins/callers.c report/origins/origins.c report/origins/records.c report/origins/symbolize.c \
@@ -77,7 +77,7 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
 FUZZ_PARTS := sandbox
 
 # Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := advises.c aside.c becomes.c calls.c count_contexts.c crashes.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
+GUESTS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
 	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
@@ -90,7 +90,7 @@ SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint 10-run 11-observe 11-ps 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
-	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz 48-security 49-crash \
+	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz 48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
 	60-install 61-boost 61-completions 70-baseline 71-model 72-aarch64 90-bootstrap
 
@@ -110,7 +110,6 @@ FUZZ_FLAGS_decode_fuzz      = $(BUILD)/sandbox.o -lZydis
 FUZZ_FLAGS_readers_fuzz     = $(READERS)
 GUEST_FLAGS_calls          := -Wl,-z,now
 GUEST_FLAGS_count_contexts := -shared -fPIC
-GUEST_FLAGS_crashes        := -rdynamic
 GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
 GUEST_FLAGS_late_known     := -shared -fPIC
 GUEST_FLAGS_late_other     := -shared -fPIC

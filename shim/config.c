@@ -72,7 +72,6 @@ static const struct setting settings[] = {
         {"COPOOL_ORIGINS", "0 (none) or 1 to 1000000: every so many misses",
                 NUMBER(origins, .low = 0, .high = 1000000)},
         {"COPOOL_LEAKS", "0 or 1", NUMBER(leaks, .low = 0, .high = 1)},
-        {"COPOOL_CRASH_NOTE", "0 or 1", NUMBER(crash_note, .low = 0, .high = 1)},
         {"COPOOL_CREATE", "a function's name", TEXT(create)},
         {"COPOOL_DESTROY", "a function's name", TEXT(destroy)},
 };

@@ -41,7 +41,6 @@ struct config {
 	unsigned zero;                     /* COPOOL_ZERO: 0 or 1 */
 	unsigned origins;                  /* COPOOL_ORIGINS: every so many misses; 0 = none */
 	unsigned leaks;                    /* COPOOL_LEAKS: 0 or 1 */
-	unsigned crash_note;               /* COPOOL_CRASH_NOTE: 0 or 1 */
 	char create[CONFIG_SYMBOL_BYTES];  /* COPOOL_CREATE, "" when none */
 	char destroy[CONFIG_SYMBOL_BYTES]; /* COPOOL_DESTROY, "" when none */
 	char start_dir[PATH_MAX];          /* the working directory at start, "" when it cannot be named */

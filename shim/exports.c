@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The names that we take from libc. One line each: the exported function, then hook_… in adapter/stacks.c, then
- * real_… in libc/real.c, so that nothing recurses by accident. Those about signals hide a handler of ours.
+ * real_… in libc/real.c, so that nothing recurses by accident.
  */
 #include "adapter/stacks.h"
 #include "adapter/unload.h"
 #include "libc/real.h"
 #include "system/sandbox.h"
-#include "report/crash.h"
 #include "report/report.h"
 
 #include <dlfcn.h>
@@ -227,42 +226,4 @@ EXPORT void *mremap(void *address, size_t old_bytes, size_t new_bytes, int flags
 		va_end(arguments);
 	}
 	return hook_mremap(address, old_bytes, new_bytes, flags, new_address);
-}
-
-EXPORT int sigaction(int signal, const struct sigaction *action, struct sigaction *old)
-{
-	return hook_sigaction(signal, action, old);
-}
-
-EXPORT sighandler_t signal(int number, sighandler_t handler)
-{
-	return hook_handler(real_signal(number, handler));
-}
-
-sighandler_t bsd_signal(int number, sighandler_t handler); /* glibc no longer declares it */
-
-EXPORT sighandler_t bsd_signal(int number, sighandler_t handler)
-{
-	return hook_handler(real_signal(number, handler));
-}
-
-EXPORT sighandler_t ssignal(int number, sighandler_t handler)
-{
-	return hook_handler(real_signal(number, handler));
-}
-
-EXPORT sighandler_t sysv_signal(int number, sighandler_t handler)
-{
-	return hook_handler(real_sysv_signal(number, handler));
-}
-
-/* What signal() is to a program that asked for X/Open's. */
-EXPORT sighandler_t __sysv_signal(int number, sighandler_t handler)
-{
-	return hook_handler(real_sysv_signal(number, handler));
-}
-
-EXPORT sighandler_t sigset(int number, sighandler_t handler)
-{
-	return hook_handler(real_sigset(number, handler));
 }

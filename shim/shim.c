@@ -18,7 +18,6 @@
 #include "system/warn.h"
 #include "pool/pool.h"
 #include "report/origins/records.h"
-#include "report/crash.h"
 #include "report/origins/unwind.h"
 #include "report/report.h"
 #include "report/summary.h"
@@ -113,11 +112,6 @@ static void after_fork_in_child(void)
 			hosts[i].host->fork_child();
 	}
 	report_fork_child();
-}
-
-static bool is_moved_code(uintptr_t address)
-{
-	return shim.host->holds != NULL && shim.host->holds(address);
 }
 
 /*
@@ -252,8 +246,6 @@ static bool come_late(void)
 	        adapter_stacks.attach(&shim.config, &shim.late_outcome) != 0)
 		return false;
 	shim.host = &adapter_stacks;
-	if (shim.config.crash_note)
-		crash_start(is_moved_code);
 	shim.later = (struct report_host){
 	        .name = shim.host->name,
 	        .mode = shim.late_outcome.mode,
@@ -296,8 +288,6 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 	self_know_label(shim.config.label, shim.host == &adapter_qemu ? arguments : NULL);
 	if (shim.host != NULL)
 		origins_start();
-	if (shim.host != NULL && shim.config.crash_note)
-		crash_start(is_moved_code);
 	shim.report = (struct report_host){
 	        .name = shim.host != NULL ? shim.host->name : "none",
 	        .mode = shim.outcome.mode,

@@ -159,7 +159,7 @@ static_program() {
 		COPOOL_MAX_BATCHES:max-batches:0,65535,65536 \
 		COPOOL_DECAY_MS:decay:0,1,99,100,86400000,86400001 COPOOL_HOST:host:auto,off,qemu,Qemu COPOOL_GUARD:guard:auto,madvise,poison,mprotect,none \
 		COPOOL_STACK_SIZE:stack-size:0,1,16383,16384,8454144,8454145 \
-		COPOOL_MAX_LIVE:max-live:0,1,1000000000,1000000001 COPOOL_CRASH_NOTE:crash-note:0,1,2,on; do
+		COPOOL_MAX_LIVE:max-live:0,1,1000000000,1000000001; do
 		IFS=: read -r variable option values <<<"$row"
 		for value in ${values//,/ }; do
 			rm -f "$LOG"

@@ -47,9 +47,6 @@ struct adapter {
 	/* In a fork's child, after the pools, attached or not; NULL when there is nothing to do. */
 	void (*fork_child)(void);
 
-	/* Whether an address is among code that it wrote; NULL when it writes none. */
-	bool (*holds)(uintptr_t address);
-
 	/* The outcome's detail once one of its pools was withdrawn (pool/doubt.h); NULL: it withdraws none. */
 	const char *withdrawn;
 };

@@ -356,10 +356,5 @@ static void fork_child(void)
 	roster_fork_child(&named.classes);
 }
 
-static bool holds(uintptr_t address)
-{
-	return patch_holds(&named.patches, address);
-}
-
 const struct adapter adapter_named = {
-        .name = "named", .is_here = is_here, .attach = attach, .fork_child = fork_child, .holds = holds};
+        .name = "named", .is_here = is_here, .attach = attach, .fork_child = fork_child};

@@ -491,10 +491,5 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 	return error;
 }
 
-static bool holds(uintptr_t address)
-{
-	return patch_holds(&qemu.patches, address);
-}
-
 const struct adapter adapter_qemu = {
-        .name = "qemu", .is_here = is_here, .attach = attach, .holds = holds, .withdrawn = WITHDRAWN};
+        .name = "qemu", .is_here = is_here, .attach = attach, .withdrawn = WITHDRAWN};

@@ -34,9 +34,6 @@ typedef int(setuid_function)(uid_t);
 typedef int(seteuid_function)(uid_t);
 typedef int(setreuid_function)(uid_t, uid_t);
 typedef int(setresuid_function)(uid_t, uid_t, uid_t);
-typedef int(sigaction_function)(int, const struct sigaction *, struct sigaction *);
-typedef sighandler_t(signal_function)(int, sighandler_t);
-typedef signal_function sysv_signal_function, sigset_function;
 typedef int(mlock2_function)(const void *, size_t, unsigned);
 typedef int(mlockall_function)(int);
 typedef void *(mremap_function)(void *, size_t, size_t, int, ...);
@@ -63,10 +60,6 @@ static struct {
 	seteuid_function *_Atomic seteuid;
 	setreuid_function *_Atomic setreuid;
 	setresuid_function *_Atomic setresuid;
-	sigaction_function *_Atomic sigaction;
-	signal_function *_Atomic signal;
-	sysv_signal_function *_Atomic sysv_signal;
-	sigset_function *_Atomic sigset;
 } next;
 
 #define NEXT(name) atomic_load_explicit(&next.name, memory_order_relaxed)
@@ -119,10 +112,6 @@ void real_init(void)
 	FIND_NEXT(seteuid);
 	FIND_NEXT(setreuid);
 	FIND_NEXT(setresuid);
-	FIND_NEXT(sigaction);
-	FIND_NEXT(signal);
-	FIND_NEXT(sysv_signal);
-	FIND_NEXT(sigset);
 }
 
 void *real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -275,26 +264,6 @@ int real_dlclose(void *library)
 		is_finding = false;
 	}
 	return function != NULL ? function(library) : 0;
-}
-
-int real_sigaction(int signal, const struct sigaction *action, struct sigaction *old)
-{
-	return FIND_IN_TIME(sigaction)(signal, action, old);
-}
-
-sighandler_t real_signal(int signal, sighandler_t handler)
-{
-	return FIND_IN_TIME(signal)(signal, handler);
-}
-
-sighandler_t real_sysv_signal(int signal, sighandler_t handler)
-{
-	return FIND_IN_TIME(sysv_signal)(signal, handler);
-}
-
-sighandler_t real_sigset(int signal, sighandler_t handler)
-{
-	return FIND_IN_TIME(sigset)(signal, handler);
 }
 
 /* Nor would it here: libc has all threads change. */

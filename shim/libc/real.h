@@ -10,7 +10,6 @@
 #ifndef COPOOL_LIBC_REAL_H
 #define COPOOL_LIBC_REAL_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -59,12 +58,6 @@ bool real_has(const char *function);
 
 /* As in dlclose(3). */
 int real_dlclose(void *library);
-
-/* As in sigaction(2), signal(2), sysv_signal(3), sigset(3). */
-int real_sigaction(int signal, const struct sigaction *action, struct sigaction *old);
-sighandler_t real_signal(int signal, sighandler_t handler);
-sighandler_t real_sysv_signal(int signal, sighandler_t handler);
-sighandler_t real_sigset(int signal, sighandler_t handler);
 
 /*
  * Private zeroed memory for the shim's own tables. `bytes` is rounded up to whole pages. Returns NULL when

@@ -399,11 +399,3 @@ void patch_revert(struct patch_set *set)
 	set->areas = set->patches = 0;
 	set->committed = false;
 }
-
-bool patch_holds(const struct patch_set *set, uintptr_t address)
-{
-	for (size_t i = 0; i < set->areas; i++)
-		if (address - (uintptr_t)set->area[i].page < set->area[i].bytes)
-			return true;
-	return false;
-}

@@ -108,7 +108,4 @@ int patch_commit(struct patch_set *set);
  */
 void patch_revert(struct patch_set *set);
 
-/* Whether an address lies among the islands and trampolines of a set. */
-bool patch_holds(const struct patch_set *set, uintptr_t address);
-
 #endif

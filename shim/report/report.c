@@ -26,7 +26,6 @@
 #include "pool/pool.h"
 #include "report/bell.h"
 #include "report/outside_view.h"
-#include "report/crash.h"
 #include "report/thread/main_thread.h"
 #include "report/journal.h"
 #include "report/thread/thread_end.h"
@@ -110,7 +109,6 @@ static void *run(void *unused)
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
 	thread_end_know(&report.life);
-	crash_know_thread();
 	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
 	 * briefly. */
 	if (report.is_child && !report.is_hurried)

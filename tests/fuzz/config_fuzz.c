@@ -43,7 +43,6 @@ static void check_config(const struct config *config)
 	check_number("zero", config->zero, 0, 1, 0);
 	check_number("origins", config->origins, 0, 1000000, 0);
 	check_number("leaks", config->leaks, 0, 1, 0);
-	check_number("crash_note", config->crash_note, 0, 1, 0);
 	check_text("log", config->log, sizeof(config->log));
 	check_text("prometheus", config->prometheus, sizeof(config->prometheus));
 	check_text("create", config->create, sizeof(config->create));

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +37,6 @@ enum { PAGE = 4096, BYTES = 64 << 10, SOME = 40, DEEP = 128 << 10, ERRNO = 77, P
 enum { RW = PROT_READ | PROT_WRITE, PLAIN = MAP_PRIVATE | MAP_ANONYMOUS, STACK = PLAIN | MAP_STACK };
 
 int capset(void *header, const void *data);
-sighandler_t bsd_signal(int number, sighandler_t handler);
-sighandler_t __sysv_signal(int number, sighandler_t handler);
 
 static char *stack, *plain; /* of the call to come */
 static volatile long result;
@@ -68,16 +65,6 @@ static void use(void)
 static long of(void *pointer)
 {
 	return pointer == MAP_FAILED ? -1 : 0;
-}
-
-static long of_handler(sighandler_t handler)
-{
-	return handler == SIG_ERR ? -1 : handler == SIG_DFL ? 0 : 1;
-}
-
-static void nothing(int number)
-{
-	(void)number;
 }
 
 /* As many kinds as there can be, and more. */
@@ -246,21 +233,6 @@ static char *unterminated(void)
 	CALL(setreuid, "no change", setreuid((uid_t)-1, (uid_t)-1))                                          \
 	CALL(setresuid, "another user", setresuid(65534, 65534, 65534))                                      \
 	CALL(setresuid, "another and back", setresuid((uid_t)-1, 65534, 0) ?: setresuid(0, 0, 0))            \
-	CALL(sigaction, "a handler", sigaction(SIGUSR1, &(struct sigaction){.sa_handler = nothing}, NULL))   \
-	CALL(sigaction, "nothing that there is",                                                             \
-	        sigaction(SIGKILL, &(struct sigaction){{0}, {{0}}, 0, 0}, NULL))                             \
-	CALL(signal, "a handler", of_handler(signal(SIGUSR1, nothing)))                                      \
-	CALL(signal, "nothing that there is", of_handler(signal(SIGKILL, nothing)))                          \
-	CALL(bsd_signal, "a handler", of_handler(bsd_signal(SIGUSR1, nothing)))                              \
-	CALL(bsd_signal, "nothing that there is", of_handler(bsd_signal(999, nothing)))                      \
-	CALL(ssignal, "a handler", of_handler(ssignal(SIGUSR1, nothing)))                                    \
-	CALL(ssignal, "nothing that there is", of_handler(ssignal(999, nothing)))                            \
-	CALL(sysv_signal, "a handler", of_handler(sysv_signal(SIGUSR1, nothing)))                            \
-	CALL(sysv_signal, "nothing that there is", of_handler(sysv_signal(999, nothing)))                    \
-	CALL(__sysv_signal, "a handler", of_handler(__sysv_signal(SIGUSR1, nothing)))                        \
-	CALL(__sysv_signal, "nothing that there is", of_handler(__sysv_signal(999, nothing)))                \
-	CALL(sigset, "a handler", of_handler(sigset(SIGUSR1, nothing)))                                      \
-	CALL(sigset, "nothing that there is", of_handler(sigset(SIGKILL, nothing)))                          \
 	CALL(dlclose, "the program", dlclose(dlopen(NULL, RTLD_NOW)))                                        \
 	CALL(dlclose, "nothing that was loaded", dlclose(no_library))                                        \
 	CALL(fork, "once", fork_once())

@@ -64,7 +64,6 @@ enum { ARGUMENTS = 6 };
 	CALL(pthread_setspecific, ENOMEM)                                                                    \
 	CALL(read, -1)                                                                                       \
 	CALL(rename, -1)                                                                                     \
-	CALL(sigaction, -1)                                                                                  \
 	CALL(sigpending, -1)                                                                                 \
 	CALL(sigtimedwait, -1)                                                                               \
 	CALL(stat, -1)                                                                                       \
@@ -118,7 +117,6 @@ static size_t noted_arguments(enum call call)
 		return 5;
 	case CALL_mprotect:
 	case CALL_madvise:
-	case CALL_sigaction:
 		return 3;
 	case CALL_munmap:
 		return 2;
@@ -361,4 +359,3 @@ IN_FRONT(munmap, CALL_munmap)
 IN_FRONT(mprotect, CALL_mprotect)
 IN_FRONT(madvise, CALL_madvise)
 IN_FRONT(prctl, CALL_prctl)
-IN_FRONT(sigaction, CALL_sigaction)

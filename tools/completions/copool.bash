@@ -21,7 +21,7 @@ _copool()
 	run | compare)
 		options="--host --max-batches --decay --guard --stack-size --max-live --learn --zero --create --destroy --help --version"
 		if [[ ${COMP_WORDS[1]} == run ]]; then
-			options+=" --log --interval --log-max --label --prometheus --observe --summary --origins --leaks --crash-note"
+			options+=" --log --interval --log-max --label --prometheus --observe --summary --origins --leaks"
 		else
 			options+=" --runs --json --quiet"
 		fi
@@ -33,7 +33,7 @@ _copool()
 				break
 				;;
 			--*=*) ;;
-			--log | --interval | --log-max | --label | --prometheus | --crash-note | --max-batches | --decay | --host | --guard | --stack-size | --max-live | --create | \
+			--log | --interval | --log-max | --label | --prometheus | --max-batches | --decay | --host | --guard | --stack-size | --max-live | --create | \
 				--destroy | --runs | -i | -l | -n)
 				((i++))
 				[[ ${COMP_WORDS[i]} != "=" ]] || ((i++))
@@ -55,7 +55,6 @@ _copool()
 		case $before in
 		--host) mapfile -t COMPREPLY < <(compgen -W "auto qemu stacks named off" -- "$word") ;;
 		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise poison mprotect" -- "$word") ;;
-		--crash-note) mapfile -t COMPREPLY < <(compgen -W "0 1" -- "$word") ;;
 		--log | --prometheus | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		--interval | --log-max | --label | --max-batches | --decay | --stack-size | --max-live | --create | --destroy | --runs | -i | -n) ;;
 		*)

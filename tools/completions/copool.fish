@@ -32,7 +32,6 @@ complete -c copool -n $run -l observe -d 'only count'
 complete -c copool -n $run -l summary -d 'one line at the end says what was pooled'
 complete -c copool -n $run -l origins -d 'record the call stack of every Nth miss'
 complete -c copool -n $run -l leaks -d 'record who created what is alive at exit'
-complete -c copool -n $run -l crash-note -x -a '0 1' -d 'say when a fault was inside copool'
 
 set -l compare '__fish_seen_subcommand_from compare'
 complete -c copool -n $compare -l runs -s n -x -d 'so many runs of each kind'

@@ -116,8 +116,6 @@ int cmd_run(int argc, char **argv)
 	}
 	/* The program that was asked for tells why nothing is pooled; its children do not. */
 	set_to_pid("COPOOL_TELL", 0);
-	/* Who takes copool by the hand is told when it falls; a value that is there already counts more. */
-	setenv("COPOOL_CRASH_NOTE", "1", 0);
 	status = launch_prepare(&launch, "run", program);
 	return status ? status : launch_exec(&launch);
 }

@@ -25,8 +25,7 @@ enum {
 	KEY_LABEL,
 	KEY_PROMETHEUS,
 	KEY_ORIGINS,
-	KEY_LEAKS,
-	KEY_CRASH_NOTE
+	KEY_LEAKS
 };
 
 static const struct argp_option report_options[] = {
@@ -53,8 +52,6 @@ static const struct argp_option report_options[] = {
                 0},
         {"leaks", KEY_LEAKS, NULL, 0,
                 "Record who created what is alive at exit, for copool origins; slow; needs a log", 0},
-        {"crash-note", KEY_CRASH_NOTE, "1|0", 0,
-                "Say on standard error when the program dies of a fault inside copool (run: 1, else 0)", 0},
         {0},
 };
 
@@ -102,7 +99,6 @@ static const struct setting {
         {.key = KEY_PROMETHEUS, .option = "prometheus", .variable = "COPOOL_PROMETHEUS"},
         {KEY_ORIGINS, "origins", "COPOOL_ORIGINS", 0, 1000000, false, NULL},
         {.key = KEY_LEAKS, .option = "leaks", .variable = "COPOOL_LEAKS"},
-        {.key = KEY_CRASH_NOTE, .option = "crash-note", .variable = "COPOOL_CRASH_NOTE", .words = " 0 1 "},
         {KEY_MAX_BATCHES, "max-batches", "COPOOL_MAX_BATCHES", 0, 65535, false, NULL},
         {KEY_DECAY, "decay", "COPOOL_DECAY_MS", 100, 86400000, true, NULL},
         {KEY_HOST, "host", "COPOOL_HOST", 0, 0, false, " auto qemu stacks named off "},
