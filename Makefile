@@ -116,6 +116,7 @@ GUEST_FLAGS_late_other     := -shared -fPIC
 GUEST_FLAGS_liar           := -shared -fPIC
 # Of functions that call no others, callers shall not know which registers survive them.
 GUEST_FLAGS_named          := -fno-ipa-ra
+GUEST_FLAGS_nonsense       := -Ishim
 GUEST_FLAGS_outside        := -rdynamic
 GUEST_FLAGS_plugin         := -shared -fPIC
 GUEST_FLAGS_qemu_confined  := -rdynamic

@@ -59,7 +59,7 @@ static const struct setting settings[] = {
         {"COPOOL_INTERVAL_MS", "10 to 3600000 milliseconds",
                 NUMBER(interval_ms, .low = 10, .high = 3600000, .standard = 1000)},
         {"COPOOL_MAX_BATCHES", "0 to 65535 batches of 16",
-                NUMBER(max_batches, .low = 0, .high = 65535, .standard = CONFIG_DERIVED)},
+                NUMBER(max_batches, .low = 0, .high = 65535, .standard = BATCHES_DERIVED)},
         {"COPOOL_DECAY_MS", "0 (never) or 100 to 86400000 milliseconds",
                 NUMBER(decay_ms, .low = 100, .high = 86400000, .standard = 10000, .may_be_zero = true)},
         {"COPOOL_GUARD", "auto, madvise, poison or mprotect", WORD(guard, guard_words)},

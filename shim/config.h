@@ -10,6 +10,8 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include "system/bounds.h"
+
 enum config_host {
 	CONFIG_HOST_AUTO,
 	CONFIG_HOST_OFF,
@@ -32,7 +34,7 @@ struct config {
 	unsigned log_max_kb; /* COPOOL_LOG_MAX_KB; 0 = no limit */
 	char prometheus[PATH_MAX];         /* COPOOL_PROMETHEUS as given, "" when none: see report/path.h */
 	unsigned interval_ms;              /* COPOOL_INTERVAL_MS */
-	unsigned max_batches;              /* COPOOL_MAX_BATCHES; CONFIG_DERIVED when not set; 0 to observe */
+	unsigned max_batches;              /* COPOOL_MAX_BATCHES; BATCHES_DERIVED: not set; 0 to observe */
 	unsigned decay_ms;                 /* COPOOL_DECAY_MS; 0 = never, or to observe */
 	unsigned guard;                    /* COPOOL_GUARD: an enum guard_means of stack/guard.h */
 	unsigned stack_bytes;              /* COPOOL_STACK_SIZE; 0 = none */
@@ -45,8 +47,6 @@ struct config {
 	char destroy[CONFIG_SYMBOL_BYTES]; /* COPOOL_DESTROY, "" when none */
 	char start_dir[PATH_MAX];          /* the working directory at start, "" when it cannot be named */
 };
-
-enum { CONFIG_DERIVED = 0xffffffff };
 
 /*
  * Fills `config` from the environment (secure_getenv: a set-user-id program ignores us). Bad values are

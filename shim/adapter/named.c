@@ -322,7 +322,7 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 		return -EBUSY;
 	}
 	read_create(config->create);
-	named.max_batches = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
+	named.max_batches = config->max_batches;
 	named.is_observing = config->mode == CONFIG_MODE_OBSERVE;
 	named.handles = handles_make();
 	if (named.handles == NULL)

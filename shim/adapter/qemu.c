@@ -402,9 +402,8 @@ static int plan_pool(struct adapter_outcome *outcome)
 
 static int start_pool(const struct config *config)
 {
-	unsigned cap = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
 	const struct pool_kind *kind = config->mode == CONFIG_MODE_OBSERVE ? &observed : &coroutines;
-	int index = pool_start(&qemu.pool, kind, NULL, cap);
+	int index = pool_start(&qemu.pool, kind, NULL, config->max_batches);
 
 	return index == COROUTINES ? 0 : -ENOSPC;
 }

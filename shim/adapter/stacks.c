@@ -461,9 +461,8 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 		return attach_observer(learning_text(config, boost), outcome);
 	ceiling_init(config->max_live);
 	arena_init(&stacks.arena, config->guard);
-	classes_init(
-	        &stacks.arena, config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches);
-	outcome->cap = config->max_batches == CONFIG_DERIVED ? classes_cap_bearable() : config->max_batches;
+	classes_init(&stacks.arena, config->max_batches);
+	outcome->cap = config->max_batches == BATCHES_DERIVED ? classes_cap_bearable() : config->max_batches;
 	if (!outcome->is_late)
 		open_hooks();
 	outcome->mode = "pool";

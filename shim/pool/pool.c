@@ -42,7 +42,7 @@ int pools_init(unsigned decay_ms, void (*wake)(void))
 	static struct thread_events events;
 
 	set_control(&pools.control.decay_ms, decay_ms);
-	set_control(&pools.control.max_batches, POOL_CAP_AUTO);
+	set_control(&pools.control.max_batches, BATCHES_DERIVED);
 	pools.wake = wake;
 	pools.start_ms = clock_now_ms();
 	limits_read(&pools.limits, "");
@@ -68,7 +68,7 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 	pool->kind = kind;
 	pool->owner = owner;
 	pool->index = index;
-	pool->max_batches = max_batches != POOL_CAP_AUTO
+	pool->max_batches = max_batches != BATCHES_DERIVED
 	                            ? max_batches
 	                            : pool_cap_bearable(kind->object_maps, kind->object_bytes);
 	depot_init(&pool->depot);
@@ -143,7 +143,7 @@ unsigned pool_limit(struct pool *pool)
 
 	if (pool_is_off())
 		return 0;
-	if (limit == POOL_CAP_AUTO)
+	if (limit == BATCHES_DERIVED)
 		limit = pool->max_batches;
 	return limit < DEPOT_MAX_BATCHES ? limit : DEPOT_MAX_BATCHES;
 }

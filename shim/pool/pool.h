@@ -23,9 +23,8 @@
 #include "pool/trim.h"
 
 enum {
-	POOL_CAP_AUTO = 0xffffffff, /* let the system's limits say */
-	POOL_OBJECT_MAPS = 2,       /* memory maps that a stack and its guard page take */
-	POOL_ASK_MS = 1000, /* while something lies in a depot, it is seen to every 1 to 2 times so long */
+	POOL_OBJECT_MAPS = 2, /* memory maps that a stack and its guard page take */
+	POOL_ASK_MS = 1000,   /* while something lies in a depot, it is seen to every 1 to 2 times so long */
 };
 
 struct arena_class;
@@ -84,7 +83,7 @@ struct pool_control {
 	_Atomic uint32_t done;     /* the last `asked` of which all has been done; the statistics thread's */
 	_Atomic uint32_t decay_ms; /* 0: never; what pools_init was told, at first */
 	_Atomic uint32_t
-	        max_batches;      /* of every pool; POOL_CAP_AUTO, at first: as each of them was started */
+	        max_batches;      /* of every pool; BATCHES_DERIVED, at first: as each of them was started */
 	_Atomic uint32_t is_off;  /* not 0: the depots keep nothing */
 	_Atomic uint32_t emptied; /* another value than at the last `done`: the depots are to be emptied */
 };
@@ -120,7 +119,7 @@ int pools_init(unsigned decay_ms, void (*wake)(void));
 unsigned pool_cap_bearable(unsigned object_maps, size_t object_bytes);
 
 /*
- * Starts a zeroed pool. `max_batches`: cap on the depot, or POOL_CAP_AUTO: what pool_cap_bearable says. Returns
+ * Starts a zeroed pool. `max_batches`: cap on the depot, or BATCHES_DERIVED: what pool_cap_bearable says. Returns
  * its index, counted from 0 in the order of calls, -ENOSPC after POOL_MAX, or -EAGAIN while a fork is under way.
  * One caller at a time.
  */

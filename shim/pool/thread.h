@@ -13,8 +13,7 @@
 #define COPOOL_POOL_THREAD_H
 
 #include "pool/cache.h"
-
-enum { POOL_MAX = 40 };
+#include "system/bounds.h"
 
 struct thread {
 	_Atomic uint32_t inside; /* gate.h: in a slow path now */

@@ -136,7 +136,7 @@ static unsigned cap(const struct config *config, const struct report_host *host)
 {
 	if (pool_count() > 0)
 		return pool_limit(pool_at(0));
-	if (config->max_batches != CONFIG_DERIVED)
+	if (config->max_batches != BATCHES_DERIVED)
 		return config->max_batches;
 	if (host->cap != 0)
 		return host->cap;

@@ -93,8 +93,6 @@ struct record_block copool_block = {
 };
 
 _Static_assert(sizeof(unsigned) == 4 && sizeof(int) == 4, "numbers that the block points to have four bytes");
-_Static_assert(RECORD_BATCHES_DEFAULT == POOL_CAP_AUTO, "the word that leaves the cap to each pool");
-_Static_assert((int)RECORD_POOLS >= (int)POOL_MAX, "a reader must have room for all pools");
 _Static_assert((int)RECORD_THREADS >= (int)LIFO_MAX_INDEX, "a reader must believe so many threads");
 
 /* Where the block is, for who knows nothing but the library's file header. */

@@ -21,6 +21,8 @@
 
 #include <stdint.h>
 
+#include "system/bounds.h"
+
 #define RECORD_FORMAT     1
 #define RECORD_LINE_BYTES 4096
 
@@ -145,7 +147,7 @@
 #define RECORD_NOTE_TYPE   1
 #define RECORD_BLOCK_MAGIC 0x6b636f6c626c6f70ULL
 
-enum { RECORD_BLOCK_FORMAT = 2, RECORD_TERMS = 32, RECORD_POOLS = 64, RECORD_THREADS = 65535 };
+enum { RECORD_BLOCK_FORMAT = 2, RECORD_TERMS = 32, RECORD_THREADS = 65535 };
 
 enum record_place {
 	RECORD_IN_POOL,   /* once: at an offset in the pool's struct */
@@ -181,12 +183,10 @@ struct record_controls {
 	uint64_t asked;       /* another value than before: a change is asked for; never 0 */
 	uint64_t done;        /* not to be written: the last `asked` of which all has been done */
 	uint64_t decay_ms;    /* as COPOOL_DECAY_MS */
-	uint64_t max_batches; /* as COPOOL_MAX_BATCHES; RECORD_BATCHES_DEFAULT: as each pool began */
+	uint64_t max_batches; /* as COPOOL_MAX_BATCHES; BATCHES_DERIVED: as each pool began */
 	uint64_t is_off;      /* 1: the depots keep nothing */
 	uint64_t emptied;     /* another value than before: the depots are to be emptied once */
 };
-
-#define RECORD_BATCHES_DEFAULT 0xffffffff
 
 struct record_block {
 	uint64_t magic;  /* RECORD_BLOCK_MAGIC as soon as all else is there */

@@ -35,7 +35,7 @@ static void check_config(const struct config *config)
 	check_number("log_max_kb", config->log_max_kb, 64, 1 << 30, 0);
 	check_number("interval_ms", config->interval_ms, 10, 3600000, 1000);
 	check_number("max_batches", config->max_batches, 0, is_observing ? 0 : 65535,
-	        is_observing ? 0 : CONFIG_DERIVED);
+	        is_observing ? 0 : BATCHES_DERIVED);
 	check_number("decay_ms", config->decay_ms, 100, is_observing ? 0 : 86400000, 0);
 	check_number("guard", config->guard, 0, 3, 0);
 	check_number("stack_bytes", config->stack_bytes, 16384, 8454144, 0);

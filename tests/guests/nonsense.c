@@ -47,7 +47,7 @@ static struct {
 } kind;
 
 static struct thread threads[THREADS + 1];
-static uint64_t pools[RECORD_POOLS], chunks[RECORD_THREADS + 1];
+static uint64_t pools[POOL_MAX], chunks[RECORD_THREADS + 1];
 static uint32_t pool_count, thread_count, phase, words[6];
 
 struct record_block copool_block __attribute__((visibility("hidden")));
@@ -202,7 +202,7 @@ static void have_endless_threads(void)
 
 	copool_block.in_chunk = (uint32_t)in_chunk;
 	copool_block.thread_bytes = (uint32_t)bytes;
-	copool_block.thread_caches = (uint32_t)(bytes - RECORD_POOLS * 8);
+	copool_block.thread_caches = (uint32_t)(bytes - POOL_MAX * 8);
 	copool_block.cache_bytes = 8;
 	copool_block.term[1].bytes = 8;
 	thread_count = RECORD_THREADS;

@@ -98,7 +98,7 @@ int main(void)
 	arena_init(&arena, GUARD_AUTO);
 	request_init(0, false);
 	sites_init(SITES_NEVER, 0);
-	classes_init(&arena, POOL_CAP_AUTO);
+	classes_init(&arena, BATCHES_DERIVED);
 	test_recycled();
 	test_twice();
 	test_busy();

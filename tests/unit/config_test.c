@@ -49,7 +49,7 @@ static void test_defaults(void)
 	tap_is(config.mode, CONFIG_MODE_POOL, "config: by default coroutines are pooled");
 	tap_is_text(config.log, "", "config: by default there is no log");
 	tap_is(config.interval_ms, 1000, "config: by default a sample is taken each second");
-	tap_is(config.max_batches, CONFIG_DERIVED, "config: by default the cap is derived");
+	tap_is(config.max_batches, BATCHES_DERIVED, "config: by default the cap is derived");
 	tap_is(config.decay_ms, 10000, "config: by default idle objects decay in ten seconds");
 	tap_is_text(config.create, "", "config: by default no function is named");
 	tap_is(config.guard, 0, "config: by default the means of guarding is found");
@@ -67,7 +67,7 @@ static const struct number {
 } numbers[] = {
         {"COPOOL_INTERVAL_MS", offsetof(struct config, interval_ms), 1000, {"10", "11", "3600000"},
                 {"0", "9", "3600001"}},
-        {"COPOOL_MAX_BATCHES", offsetof(struct config, max_batches), CONFIG_DERIVED, {"0", "1", "65535"},
+        {"COPOOL_MAX_BATCHES", offsetof(struct config, max_batches), BATCHES_DERIVED, {"0", "1", "65535"},
                 {"65536", "4294967295", "4294967296"}},
         {"COPOOL_DECAY_MS", offsetof(struct config, decay_ms), 10000, {"0", "100", "86400000", "0100"},
                 {"1", "99", "86400001"}},
@@ -170,7 +170,7 @@ static void test_modes(void)
 	unsetenv("COPOOL_MAX_BATCHES");
 	read_with("COPOOL_MODE", "watch");
 	tap_ok(has_said("COPOOL_MODE", "watch") && config.mode == CONFIG_MODE_POOL &&
-	                config.max_batches == CONFIG_DERIVED,
+	                config.max_batches == BATCHES_DERIVED,
 	        "config: another mode is none");
 }
 

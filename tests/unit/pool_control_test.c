@@ -44,7 +44,7 @@ static void test_cap(void)
 	tap_is(pool_limit(&pool), 7, "control: until another is set");
 	set(&control->max_batches, 0x7fffffff);
 	tap_is(pool_limit(&pool), DEPOT_MAX_BATCHES, "control: of which none is larger than a depot");
-	set(&control->max_batches, POOL_CAP_AUTO);
+	set(&control->max_batches, BATCHES_DERIVED);
 	tap_is(pool_limit(&pool), CAP, "control: and it comes back");
 	set(&control->is_off, 1);
 	tap_is(pool_limit(&pool), 0, "control: switched off, a depot keeps nothing");
@@ -78,7 +78,7 @@ static void test_lowered(void)
 	tap_is(depot_depth(&pool.depot), 3, "control: what is above a lower cap is given back");
 	use();
 	tap_is(depot_depth(&pool.depot), 3, "control: and does not come back");
-	set(&control->max_batches, POOL_CAP_AUTO);
+	set(&control->max_batches, BATCHES_DERIVED);
 	set(&control->is_off, 1);
 	ask();
 	pool_trim_tick();

@@ -338,7 +338,7 @@ int main(void)
 
 	pools_init(10000, wake);
 	pthread_atfork(pool_fork_prepare, pool_fork_parent, pool_fork_child);
-	pool_start(&pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&pool, &objects_kind, NULL, BATCHES_DERIVED);
 	pool_start(&slow, &slow_kind, NULL, DEPOT_MAX_BATCHES);
 	pool_start(&narrow, &slow_kind, NULL, 0);
 	test_under_load(asked != NULL ? strtoul(asked, NULL, 10) / 100 : 200);

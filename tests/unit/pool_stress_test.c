@@ -141,7 +141,7 @@ static void test_ring(void)
 	struct pool_stats stats;
 	pthread_t producer, consumer;
 
-	pool_start(&pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&pool, &objects_kind, NULL, BATCHES_DERIVED);
 	pthread_create(&producer, NULL, produce, &worker);
 	pthread_create(&consumer, NULL, consume, &worker);
 	pthread_join(producer, NULL);
@@ -181,7 +181,7 @@ static void test_churn(void)
 	unsigned saved = rounds;
 	struct pool_stats stats;
 
-	pool_start(&pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&pool, &objects_kind, NULL, BATCHES_DERIVED);
 	rounds /= 50;
 	run_threads(&pool, 4, come_and_go);
 	rounds = saved;
@@ -216,7 +216,7 @@ static void *end_late(void *argument)
 
 static void test_late_destructors(void)
 {
-	pool_start(&late_pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&late_pool, &objects_kind, NULL, BATCHES_DERIVED);
 	pthread_key_create(&late_key, put_late);
 	for (unsigned i = 0; i < 50; i++)
 		run_threads(&late_pool, 4, end_late);
@@ -247,7 +247,7 @@ static void test_signals(void)
 	struct itimerval every = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
 	struct worker worker = {.pool = &signal_pool, .seed = 7};
 
-	pool_start(&signal_pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&signal_pool, &objects_kind, NULL, BATCHES_DERIVED);
 	put_object(&signal_pool, get_object(&signal_pool));
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &every, NULL);
@@ -292,7 +292,7 @@ static void test_reader(void)
 	static struct pool pool;
 	pthread_t reader;
 
-	pool_start(&pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&pool, &objects_kind, NULL, BATCHES_DERIVED);
 	atomic_store(&reading.is_wanted, true);
 	pthread_create(&reader, NULL, read_all, &pool);
 	run_threads(&pool, READ_THREADS, walk);
@@ -322,7 +322,7 @@ static void test_trim(void)
 	static struct pool pool;
 	pthread_t trimmer;
 
-	pool_start(&pool, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&pool, &objects_kind, NULL, BATCHES_DERIVED);
 	atomic_store(&is_trimming, true);
 	pthread_create(&trimmer, NULL, trim, NULL);
 	run_threads(&pool, 3, walk);
@@ -339,7 +339,7 @@ int main(void)
 		rounds = strtoul(asked, NULL, 10);
 	pools_init(8, wake);
 	for (unsigned threads = 1; threads <= THREADS_MAX; threads *= 2)
-		test_walk(threads, POOL_CAP_AUTO);
+		test_walk(threads, BATCHES_DERIVED);
 	test_walk(3, 4);
 	test_walk(2, 0);
 	test_ring();

@@ -110,7 +110,7 @@ static void test_caps(void)
 	tap_is(read_stats(&none).pooled, CACHE_SLOTS, "pool: with a cap of 0 only the cache keeps objects");
 	tap_ok(is_balanced(&none, 0), "pool: its equations hold without a depot");
 
-	pool_start(&derived, &objects_kind, NULL, POOL_CAP_AUTO);
+	pool_start(&derived, &objects_kind, NULL, BATCHES_DERIVED);
 	tap_ok(pool_limit(&derived) > 0 && pool_limit(&derived) <= DEPOT_MAX_BATCHES,
 	        "pool: a cap of its own choice is within what the depot can hold");
 	pool_start(&fixed, &objects_kind, NULL, 7);

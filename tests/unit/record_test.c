@@ -117,7 +117,7 @@ static void test_open(void)
 	        "\"decay_ms\":20}\n",
 	        RECORD_FORMAT, COPOOL_VERSION);
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
-	config.max_batches = CONFIG_DERIVED;
+	config.max_batches = BATCHES_DERIVED;
 	line_open(&line, &config, &host, 0);
 	snprintf(wanted, sizeof wanted, "\"max_batches\":%u,", pool_cap_bearable(POOL_OBJECT_MAPS, 0));
 	tap_ok(strstr(ended(), wanted) != NULL, "record: a cap that nobody set is what the system bears");

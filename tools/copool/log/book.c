@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/record.h"
-
 /* Where the reading is. */
 struct place {
 	const char *log;
@@ -187,7 +185,7 @@ static const char *note_counters(struct book *book, const struct place *place, j
 		return NULL;
 	while (i < process->pools && !is_same_pool(process->pool[i], record))
 		i++;
-	if (i == BOOK_POOLS) {
+	if (i == POOL_MAX) {
 		book->left_out++;
 		return NULL;
 	}

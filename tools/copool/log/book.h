@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "report/record.h"
+
 enum {
 	BOOK_PROCESSES = 4096, /* with pools; further ones are counted */
-	BOOK_POOLS = 64,       /* a process; the shim has at most 16 */
 	BOOK_LISTENERS = 2,    /* to counters */
 	BOOK_WARNINGS = 1024,  /* different ones */
 	BOOK_MISTAKES = 10,    /* bad lines described */
@@ -23,10 +24,10 @@ enum {
 
 struct book_process {
 	json_int_t pid;
-	json_t *open;              /* NULL when the log begins later */
-	json_t *pool[BOOK_POOLS];  /* the last record of each, in the order of appearance */
-	json_t *depth[BOOK_POOLS]; /* the last record of how deep its stacks were used; NULL: none */
-	unsigned short pool_bytes[BOOK_POOLS], depth_bytes[BOOK_POOLS];
+	json_t *open;            /* NULL when the log begins later */
+	json_t *pool[POOL_MAX];  /* the last record of each, in the order of appearance */
+	json_t *depth[POOL_MAX]; /* the last record of how deep its stacks were used; NULL: none */
+	unsigned short pool_bytes[POOL_MAX], depth_bytes[POOL_MAX];
 	size_t pools;
 	bool was_off; /* it was switched off while it ran */
 };

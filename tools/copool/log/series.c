@@ -74,7 +74,7 @@ static bool make_room(struct series_set *set, size_t room)
 			return false;
 		set->limit /= 2;
 		for (size_t i = 0; i < BOOK_PROCESSES; i++) {
-			for (size_t j = 0; set->of[i] != NULL && j < BOOK_POOLS; j++) {
+			for (size_t j = 0; set->of[i] != NULL && j < POOL_MAX; j++) {
 				struct series *series = set->of[i][j];
 				if (series == NULL || series->room <= set->limit)
 					continue;
@@ -119,7 +119,7 @@ static struct series *add_series(struct series_set *set, size_t process, size_t 
 	struct series **of = set->of[process];
 
 	if (of == NULL)
-		of = set->of[process] = calloc(BOOK_POOLS, sizeof(struct series *));
+		of = set->of[process] = calloc(POOL_MAX, sizeof(struct series *));
 	if (of == NULL || (of[pool] = calloc(1, sizeof *of[pool])) == NULL)
 		return NULL;
 	of[pool]->process = process;
@@ -209,7 +209,7 @@ int series_open(struct series_set **set, struct book *book)
 void series_close(struct series_set *set)
 {
 	for (size_t i = 0; set != NULL && i < BOOK_PROCESSES; i++) {
-		for (size_t j = 0; set->of[i] != NULL && j < BOOK_POOLS; j++) {
+		for (size_t j = 0; set->of[i] != NULL && j < POOL_MAX; j++) {
 			if (set->of[i][j] != NULL)
 				free(set->of[i][j]->point);
 			free(set->of[i][j]);

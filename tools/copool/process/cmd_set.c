@@ -107,7 +107,7 @@ static int assign(const struct change *change, const char *word)
 	value++;
 	if (strcmp(value, "default") == 0 && setting != &settings[2]) {
 		*value_of(change->wanted, setting) =
-		        setting == &settings[0] ? change->decay_default : RECORD_BATCHES_DEFAULT;
+		        setting == &settings[0] ? change->decay_default : BATCHES_DERIVED;
 		return 0;
 	}
 	errno = 0;
@@ -220,7 +220,7 @@ static int print_control(struct remote *remote, const struct remote_control *con
 	if (remote_cap(remote, &on, &cap) != 0)
 		return -1;
 	printf("decay_ms=%" PRIu32, control->decay_ms);
-	if (cap == RECORD_BATCHES_DEFAULT)
+	if (cap == BATCHES_DERIVED)
 		printf(" max_batches=default");
 	else
 		printf(" max_batches=%" PRIu32, cap);
@@ -261,7 +261,7 @@ static bool needs_thread(const struct change *change, const struct remote_contro
 
 	return strcmp(change->verb, "trim") == 0 || wanted->is_off ||
 	       (wanted->decay_ms != now->decay_ms && wanted->decay_ms != 0) ||
-	       (wanted->max_batches != now->max_batches && wanted->max_batches != RECORD_BATCHES_DEFAULT);
+	       (wanted->max_batches != now->max_batches && wanted->max_batches != BATCHES_DERIVED);
 }
 
 /* Writes what is wanted, waits for it, and says how it went. */

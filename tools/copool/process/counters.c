@@ -62,7 +62,7 @@ int remote_cap(struct remote *remote, const struct remote_control *control, uint
 	int error = remote_peek(remote, remote->block.pool_count, &pools, sizeof(pools));
 
 	*cap = control->is_off ? 0 : control->max_batches;
-	if (error || *cap != RECORD_BATCHES_DEFAULT)
+	if (error || *cap != BATCHES_DERIVED)
 		return error;
 	*cap = remote->block.max_batches;
 	if (pools == 0)
@@ -107,7 +107,7 @@ json_t *remote_open_record(struct remote *remote)
 		json_object_set_new(record, "mode", json_string("off"));
 	json_object_set_new(record, "ppid", json_integer(block->parent));
 	json_object_set_new(record, "interval_ms", json_integer(block->interval_ms));
-	if (cap != RECORD_BATCHES_DEFAULT)
+	if (cap != BATCHES_DERIVED)
 		json_object_set_new(record, "max_batches", json_integer(cap));
 	json_object_set_new(record, "decay_ms", json_integer(control.decay_ms));
 	return record;
@@ -293,14 +293,14 @@ static void make_unique(const json_t *samples, json_t *record)
 
 json_t *remote_samples(struct remote *remote)
 {
-	static uint64_t sum[RECORD_POOLS][COUNTERS];
-	uint64_t pool[RECORD_POOLS];
+	static uint64_t sum[POOL_MAX][COUNTERS];
+	uint64_t pool[POOL_MAX];
 	uint32_t pools;
 
 	if (remote_refresh(remote) != 0 ||
 	        remote_peek(remote, remote->block.pool_count, &pools, sizeof(pools)) != 0)
 		return NULL;
-	if (pools > RECORD_POOLS) {
+	if (pools > POOL_MAX) {
 		remote_nonsense(remote);
 		return NULL;
 	}

@@ -23,7 +23,7 @@ enum { LOOKS = 8, LOOK_LEAST_MS = 10, NAP_MS = 100 };
 
 /* The depots since the sample before, in the order of the pools. */
 struct extremes {
-	json_int_t low[RECORD_POOLS], high[RECORD_POOLS];
+	json_int_t low[POOL_MAX], high[POOL_MAX];
 	size_t pools;
 };
 

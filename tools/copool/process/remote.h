@@ -65,7 +65,7 @@ json_t *remote_open_record(struct remote *remote);
 json_t *remote_samples(struct remote *remote);
 
 /*
- * The cap on the first pool's depot now, in batches; RECORD_BATCHES_DEFAULT while there is no pool that could
+ * The cap on the first pool's depot now, in batches; BATCHES_DERIVED while there is no pool that could
  * say. 0; or -errno and `why`.
  */
 int remote_cap(struct remote *remote, const struct remote_control *control, uint32_t *cap);
