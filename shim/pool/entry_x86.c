@@ -30,7 +30,7 @@ size_t entry_get(uint8_t code[ENTRY_CODE_BYTES], unsigned index, const struct en
 }
 
 size_t entry_put(uint8_t code[ENTRY_CODE_BYTES], struct pool *pool, unsigned index,
-        const struct entry_place *place, size_t exit[FRONT_EXITS], size_t *exits)
+        const struct entry_place *place, size_t exit[ENTRY_EXITS], size_t *exits)
 {
 	(void)code, (void)pool, (void)index, (void)place, (void)exit, (void)exits;
 	return 0;
@@ -208,7 +208,7 @@ static void put_any(struct pool *pool, struct cache *unused, void *object, int64
 }
 
 size_t entry_put(uint8_t code[ENTRY_CODE_BYTES], struct pool *pool, unsigned index,
-        const struct entry_place *place, size_t exit[FRONT_EXITS], size_t *exits)
+        const struct entry_place *place, size_t exit[ENTRY_EXITS], size_t *exits)
 {
 	void (*slow)(struct pool *, struct cache *, void *, int64_t) = pool_put_slow;
 	uint8_t move[] = {0x48 | (place->object >> 3) << 2, 0x89, 0xc2 | (place->object & 7) << 3};

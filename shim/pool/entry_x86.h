@@ -35,7 +35,7 @@ struct entry_place {
 	unsigned object; /* the number of the register that holds the object, one of those that calls keep */
 };
 
-enum { FRONT_EXITS = 2 };
+enum { ENTRY_EXITS = 2 };
 
 /*
  * Writes code that puts an object into the pool in the middle of a function, and goes on elsewhere in it. All
@@ -43,6 +43,6 @@ enum { FRONT_EXITS = 2 };
  * goes on, which the caller fills in; `*exits` how many there are. Returns the bytes; 0 on other processors.
  */
 size_t entry_put(uint8_t code[ENTRY_CODE_BYTES], struct pool *pool, unsigned index,
-        const struct entry_place *place, size_t exit[FRONT_EXITS], size_t *exits);
+        const struct entry_place *place, size_t exit[ENTRY_EXITS], size_t *exits);
 
 #endif

@@ -61,7 +61,7 @@ static size_t write_put(uint8_t *code, struct pool *into)
 	static const uint8_t begin[] = {0x53, 0x48, 0x89, 0xfb};   /* push %rbx; mov %rdi, %rbx */
 	static const uint8_t nop[] = {0x90}, end[] = {0x5b, 0xc3}; /* pop %rbx; ret */
 	const struct entry_place place = {nop, sizeof nop, 3};
-	size_t exit[FRONT_EXITS], exits, bytes;
+	size_t exit[ENTRY_EXITS], exits, bytes;
 
 	memcpy(code, begin, sizeof begin);
 	bytes = entry_put(code + sizeof begin, into, into->index, &place, exit, &exits);
@@ -330,7 +330,7 @@ static void test_armed_first(void)
 
 /* ---- in the middle of a function ---- */
 
-static uint64_t first_runs, exits_taken[FRONT_EXITS];
+static uint64_t first_runs, exits_taken[ENTRY_EXITS];
 static size_t exits;
 
 /* The instruction that is replaced: addq $1, 0(%rdi), in its longest form. */
@@ -353,12 +353,12 @@ static void make_inside(struct pool *into)
 	bool is_short = true, are_within = true;
 
 	set_page(PROT_READ | PROT_WRITE);
-	for (unsigned i = 0; i < FRONT_EXITS; i++)
+	for (unsigned i = 0; i < ENTRY_EXITS; i++)
 		write_exit(i);
 	for (unsigned i = 0; i < KEPT; i++) {
 		const struct entry_place place = {first_code, sizeof first_code, kept[i]};
 		uint8_t *code = page + INSIDE_AT + i * INSIDE_STEP;
-		size_t exit[FRONT_EXITS], bytes;
+		size_t exit[ENTRY_EXITS], bytes;
 
 		bytes = entry_put(code, into, into->index, &place, exit, &exits);
 		is_short &= bytes > 0 && bytes <= ENTRY_CODE_BYTES;
@@ -372,7 +372,7 @@ static void make_inside(struct pool *into)
 	}
 	set_page(PROT_READ | PROT_EXEC);
 	tap_ok(is_short && are_within, "inside: the code is no longer than it says, and its exits lie in it");
-	tap_is(exits, get != NULL ? FRONT_EXITS : 1, "inside: it has an exit for each of its ways");
+	tap_is(exits, get != NULL ? ENTRY_EXITS : 1, "inside: it has an exit for each of its ways");
 }
 
 /* Puts an object by the code for one register. Whether all registers, and the stack, are as they were. */
@@ -572,7 +572,7 @@ static int write_code(const char *get_path, const char *put_path)
 	const uint8_t first[] = {0x48, 0xc7, 0x43, 0x10, 0, 0, 0, 0}; /* movq $0, 0x10(%rbx) */
 	const struct entry_place place = {first, sizeof first, 3};
 	uint8_t code[ENTRY_CODE_BYTES];
-	size_t exit[FRONT_EXITS], number;
+	size_t exit[ENTRY_EXITS], number;
 
 	return write_file(get_path, code, entry_get(code, 0, &arming)) ||
 	       write_file(put_path, code, entry_put(code, &pool, 0, &place, exit, &number));
