@@ -3,6 +3,7 @@
 #include "pool/depot.h"
 
 #include "libc/real.h"
+#include "pool/gate.h"
 #include "pool/transfer.h"
 
 void depot_init(struct depot *depot)
@@ -117,7 +118,7 @@ bool depot_push(
 		return false;
 	if (!depot_stock(depot, &spares, retries))
 		return false;
-	depth = transfer_push(depot, object, limit, &spares, retries);
+	depth = transfer_push(depot, object, limit, &spares, &gate.closed, retries);
 	depot_note_high(depot, depth);
 	depot_return_spares(depot, &spares);
 	return depth > 0;
@@ -130,7 +131,7 @@ bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], _Atomic uint64_t *
 	bool is_found;
 
 	depot_spares_set(&spares, 0);
-	is_found = transfer_pop(depot, object, &spares, &depth, retries);
+	is_found = transfer_pop(depot, object, &spares, &depth, &gate.closed, retries);
 	depot_note_low(depot, depth);
 	depot_return_spares(depot, &spares);
 	return is_found;

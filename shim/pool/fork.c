@@ -6,6 +6,7 @@
  */
 #include "pool/pool.h"
 
+#include "system/clock.h"
 #include "pool/gate.h"
 #include "pool/retire.h"
 
@@ -23,8 +24,19 @@ static void interrupt_depots(void)
 
 void pool_fork_prepare(void)
 {
+	uint64_t deadline_ms = clock_now_ms() + GATE_WAIT_MS;
+	bool at_rest;
+
+	gate_close();
+	/* Visitors first: one of them may be starting a pool. */
+	at_rest = gate_wait_visitors(deadline_ms);
+	interrupt_depots();
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
+		if (!thread_is_own(t))
+			at_rest = gate_wait(&t->inside, deadline_ms) && at_rest;
+	}
 	/* [is_at_rest] relaxed: read by the same thread, or by the one that is left after the fork. */
-	atomic_store_explicit(&is_at_rest, gate_close(interrupt_depots), memory_order_relaxed);
+	atomic_store_explicit(&is_at_rest, at_rest, memory_order_relaxed);
 }
 
 void pool_fork_parent(void)
@@ -95,11 +107,22 @@ static void restart_counters(struct pool *pool)
 	pool->trim = (struct trim){0};
 }
 
+/* Threads that do not exist here are inside no more. */
+static void reset_gate(void)
+{
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
+		/* [gate.inside] relaxed: the child has one thread. */
+		if (!thread_is_own(t))
+			atomic_store_explicit(&t->inside, 0, memory_order_relaxed);
+	}
+	gate_reset();
+}
+
 void pool_fork_child(void)
 {
 	bool is_torn = !atomic_load_explicit(&is_at_rest, memory_order_relaxed);
 
-	gate_reset();
+	reset_gate();
 	for (unsigned i = 0; is_torn && i < pool_count(); i++)
 		forget_shared(pool_at(i));
 	thread_adopt();

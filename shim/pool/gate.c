@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* The gate between slow paths and fork. Its state is one per process, as fork is. */
+/* The gate between slow paths and fork. There is one in a process, because fork is one of the process. */
 #include "pool/gate.h"
 
 #include "system/clock.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 struct gate gate;
 
+/* No two living threads have the same number, and it is the same in a fork's child. */
+static uintptr_t own_number(void)
+{
+	return (uintptr_t)pthread_self();
+}
+
 /*
- * By one instruction, which says who: so a fork in a handler that interrupts this thread waits for all others, and
- * its child knows what this thread still has to leave.
+ * One instruction that also says which thread it is. So a fork in a signal handler does not wait for the thread that
+ * it interrupts, and the child knows what that thread still has to leave.
  */
 static bool exchange_visitor(uintptr_t from, uintptr_t to)
 {
@@ -26,30 +33,36 @@ static bool exchange_visitor(uintptr_t from, uintptr_t to)
 	return false;
 }
 
-bool gate_enter(struct thread *thread)
+bool gate_enter(_Atomic uint32_t *inside)
 {
-	if (thread == NULL && !exchange_visitor(0, thread_number()))
+	if (inside == NULL && !exchange_visitor(0, own_number()))
 		return false;
-	/* [gate.inside] seq_cst: before the read of `closed`; pairs with gate_close. */
-	if (thread != NULL)
-		atomic_fetch_add_explicit(&thread->inside, 1, memory_order_seq_cst);
+	/* [gate.inside] seq_cst: before the read of `closed`; pairs with gate_wait. */
+	if (inside != NULL)
+		atomic_fetch_add_explicit(inside, 1, memory_order_seq_cst);
 	/* [gate.closed] seq_cst: after the write of `inside`; pairs with gate_close. */
 	if (atomic_load_explicit(&gate.closed, memory_order_seq_cst) == 0)
 		return true;
-	gate_leave(thread);
+	gate_leave(inside);
 	return false;
 }
 
-void gate_leave(struct thread *thread)
+void gate_leave(_Atomic uint32_t *inside)
 {
-	if (thread != NULL)
-		gate_step_out(thread);
+	if (inside != NULL)
+		gate_step_out(inside);
 	else
-		/* A handler's visit in between takes the first that it finds, and leaves the last. */
-		exchange_visitor(thread_number(), 0);
+		/* If a handler has visited too, this clears one of the thread's two entries: they are alike. */
+		exchange_visitor(own_number(), 0);
 }
 
-/* After a look that has found somebody inside: whether to look again. */
+void gate_close(void)
+{
+	/* [gate.closed] seq_cst: before the reads of `inside`; pairs with gate_enter. */
+	atomic_fetch_add_explicit(&gate.closed, 1, memory_order_seq_cst);
+}
+
+/* Somebody was found inside. Returns whether to look again. */
 static bool may_wait(uint64_t deadline_ms)
 {
 	if (clock_now_ms() > deadline_ms)
@@ -58,11 +71,10 @@ static bool may_wait(uint64_t deadline_ms)
 	return true;
 }
 
-/* Wait until nobody is inside, or until the deadline; false then. */
-static bool gate_wait(_Atomic uint32_t *inside, uint64_t deadline_ms)
+bool gate_wait(const _Atomic uint32_t *inside, uint64_t deadline_ms)
 {
-	/* [gate.inside] seq_cst: after the write of `closed`, and sees what was done inside. */
-	while (atomic_load_explicit(inside, memory_order_seq_cst) != 0) {
+	/* [gate.inside] seq_cst: after the write of `closed`; acquires what was done inside. */
+	while (atomic_load_explicit((_Atomic uint32_t *)inside, memory_order_seq_cst) != 0) {
 		if (!may_wait(deadline_ms))
 			return false;
 	}
@@ -74,10 +86,10 @@ static bool is_visited(_Atomic uintptr_t *visitor)
 	/* [gate.inside] seq_cst: as in gate_wait. */
 	uintptr_t found = atomic_load_explicit(visitor, memory_order_seq_cst);
 
-	return found != 0 && found != thread_number();
+	return found != 0 && found != own_number();
 }
 
-static bool wait_for_visitors(uint64_t deadline_ms)
+bool gate_wait_visitors(uint64_t deadline_ms)
 {
 	for (unsigned i = 0; i < GATE_VISITORS; i++) {
 		while (is_visited(&gate.visitor[i])) {
@@ -86,23 +98,6 @@ static bool wait_for_visitors(uint64_t deadline_ms)
 		}
 	}
 	return true;
-}
-
-bool gate_close(void (*interrupt)(void))
-{
-	uint64_t deadline_ms = clock_now_ms() + GATE_WAIT_MS;
-	bool at_rest;
-
-	/* [gate.closed] seq_cst: before the reads of `inside`; pairs with gate_enter. */
-	atomic_fetch_add_explicit(&gate.closed, 1, memory_order_seq_cst);
-	/* Visitors first: one of them may be starting a pool. */
-	at_rest = wait_for_visitors(deadline_ms);
-	interrupt();
-	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
-		if (!thread_is_own(t))
-			at_rest = gate_wait(&t->inside, deadline_ms) && at_rest;
-	}
-	return at_rest;
 }
 
 void gate_open(void)
@@ -114,10 +109,6 @@ void gate_open(void)
 void gate_reset(void)
 {
 	/* [gate.closed, gate.inside] relaxed: the child has one thread. */
-	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
-		if (!thread_is_own(t))
-			atomic_store_explicit(&t->inside, 0, memory_order_relaxed);
-	}
 	for (unsigned i = 0; i < GATE_VISITORS; i++) {
 		if (is_visited(&gate.visitor[i]))
 			atomic_store_explicit(&gate.visitor[i], 0, memory_order_relaxed);

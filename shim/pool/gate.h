@@ -1,75 +1,76 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gate: lets fork find the depot, the remainder and the blocks at rest. Slow paths go through it; fork
- * closes it, waits until those inside have left (they never block there and make no system call but an mmap),
- * and opens it again on both sides. Nobody waits at a closed gate: who comes is turned away and goes to the
- * host's own functions. No lock is held over the fork. Fork's wait is bounded.
+ * The gate: lets fork find the depot, the remainder and the threads' blocks at rest. Slow paths go through it. Fork
+ * closes it, waits for the threads inside, and opens it again on both sides. Threads inside do not block, and make no
+ * system call but an mmap, so fork waits for a short time; it stops waiting after GATE_WAIT_MS. A thread never waits at
+ * a closed gate: it is refused, and uses the program's own functions. No lock is held over the fork.
  *
  * Synchronization. There are two ways in:
- *	gate_enter	Dekker's handshake. Both sides write their own word, then read the other's, all
- *			sequentially consistent: of a slow path that enters and a fork that closes, at least
- *			one sees the other.
- *	gate_step_in	for depot_push and depot_pop alone, without the locked instruction: the
- *			compare-and-swap on the depot's word is the handshake. Fork changes that word after
- *			it has closed. Who had changed it before is seen to be inside; who has not must read
- *			it anew, and sees `closed`.
+ *	gate_enter	Dekker's handshake. The thread writes its own word and reads `closed`; fork writes `closed` and
+ *			reads the threads' words; all sequentially consistent. At least one of the two sees the other.
+ *	gate_step_in	only around operations on the depot that look at `closed` themselves: transfer.h's, depot_push,
+ *			depot_pop, depot_stock and depot_unstock. It saves the locked instruction, because the depot's
+ *			compare-and-swap is the handshake: after it has closed the gate, fork changes the depot's word.
+ *			A thread that changed the word before is seen inside; a thread that did not must read the word
+ *			again, and then sees `closed`.
  */
 #ifndef COPOOL_POOL_GATE_H
 #define COPOOL_POOL_GATE_H
 
-#include "pool/thread.h"
+#include "pool/owner_word.h"
+
+#include <stdbool.h>
 
 enum { GATE_WAIT_MS = 200, GATE_VISITORS = 64 };
 
 struct gate {
 	_Atomic uint32_t closed; /* forks under way; written by forking threads */
-	/* Threads inside that have no block, as thread_number says it, or 0; written by themselves. */
+	/* Threads inside that have no word of their own: a number of the thread, or 0. Each writes its own. */
 	_Atomic uintptr_t visitor[GATE_VISITORS];
 };
 
 extern struct gate gate;
 
 /*
- * Enters; false when a fork is under way, or when too many threads without a block are inside. `thread` is the caller's own block, or NULL for a thread that has
- * none. A caller that is inside already (a signal handler) may enter again.
+ * Enters. Returns false while a fork is under way, or when GATE_VISITORS threads without a word are inside. `inside`
+ * is a word that only the calling thread changes, NULL if it has none. A signal handler may enter while the thread that
+ * it interrupts is inside.
  */
-bool gate_enter(struct thread *thread);
-void gate_leave(struct thread *thread);
+bool gate_enter(_Atomic uint32_t *inside);
+void gate_leave(_Atomic uint32_t *inside);
 
-static inline void gate_set_inside(struct thread *thread, int change)
+/* As gate_enter and gate_leave, for the second way; `inside` is not NULL. */
+static inline void gate_step_in(_Atomic uint32_t *inside)
 {
 	/*
-	 * A thread's own word has one writer, so this needs no locked instruction, which would cost as much as all of
-	 * the depot.
-	 *
-	 * [gate.inside] release: what was done inside comes before; pairs with the load in gate_wait. On the
-	 * way in it is ordered by the compare-and-swap that follows.
+	 * [gate.inside] release: as in gate_step_out; no more is needed, because the compare-and-swap that follows
+	 * orders this store before it.
 	 */
-	single_move(&thread->inside, change);
+	single_move(inside, 1);
 }
 
-/* As gate_enter, for the caller's own block, around depot_push and depot_pop, which look at the gate. */
-static inline void gate_step_in(struct thread *thread)
+static inline void gate_step_out(_Atomic uint32_t *inside)
 {
-	gate_set_inside(thread, 1);
+	/* [gate.inside] release: publishes what was done inside; pairs with the load in gate_wait. */
+	single_move(inside, -1);
 }
 
-static inline void gate_step_out(struct thread *thread)
-{
-	gate_set_inside(thread, -1);
-}
+/* Before fork: closes the gate. Then the caller waits, in this order: visitors, depot_interrupt(), threads' words. */
+void gate_close(void);
 
-/*
- * Before fork: closes, has `interrupt` change the words of all depots (see above), and waits for everybody
- * but the calling thread, which may be in a signal handler; at most GATE_WAIT_MS. False when somebody was still inside then: the child must not
- * trust what it finds.
- */
-bool gate_close(void (*interrupt)(void));
+/* Waits until nobody is inside by this word. Returns false when that takes longer than `deadline_ms` of clock_now_ms(). */
+bool gate_wait(const _Atomic uint32_t *inside, uint64_t deadline_ms);
+
+/* The same for visitors, except the calling thread, which may be in a signal handler. */
+bool gate_wait_visitors(uint64_t deadline_ms);
 
 /* After fork, in the parent. */
 void gate_open(void);
 
-/* After fork, in the child: whoever was inside does not exist here. */
+/*
+ * After fork, in the child: opens the gate and forgets visitors that do not exist here. The caller clears the words of
+ * threads that do not.
+ */
 void gate_reset(void);
 
 #endif

@@ -41,7 +41,7 @@ static void destroy_rest(struct pool *pool, struct cache *cache)
 void retire_thread(struct thread *thread, bool is_own)
 {
 	/* Closed while a fork is under way: what others might be copying stays untouched. */
-	bool is_open = gate_enter(thread);
+	bool is_open = gate_enter(&thread->inside);
 
 	for (unsigned i = 0; i < pool_count(); i++) {
 		if (is_own)
@@ -50,7 +50,7 @@ void retire_thread(struct thread *thread, bool is_own)
 			empty_cache(pool_at(i), &thread->cache[i]);
 	}
 	if (is_open)
-		gate_leave(thread);
+		gate_leave(&thread->inside);
 	for (unsigned i = 0; i < pool_count(); i++) {
 		destroy_rest(pool_at(i), &thread->cache[i]);
 		if (pool_at(i)->kind->stock != NULL)

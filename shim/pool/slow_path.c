@@ -5,6 +5,7 @@
  */
 #include "pool/pool.h"
 
+#include "pool/gate.h"
 #include "pool/observer.h"
 #include "pool/probe.h"
 #include "pool/tally.h"
@@ -94,9 +95,9 @@ static __attribute__((noinline, cold)) int64_t refill_unstocked(struct pool *poo
 	struct cache *cache = &thread->cache[pool->index];
 	bool has_room;
 
-	gate_step_in(thread);
+	gate_step_in(&thread->inside);
 	has_room = depot_unstock(&pool->depot, &cache->spares, &cache->counters.depot_retries);
-	gate_step_out(thread);
+	gate_step_out(&thread->inside);
 	return has_room ? pool_refill(pool, thread, 0) : 0;
 }
 
@@ -112,15 +113,15 @@ int64_t pool_refill(struct pool *pool, struct thread *thread, int64_t top)
 		play_stock(pool, cache, 0);
 	if (__builtin_expect(depot_spares_count(&cache->spares) == DEPOT_SPARES, 0))
 		return refill_unstocked(pool, thread);
-	gate_step_in(thread);
-	is_found = transfer_pop(
-	        &pool->depot, cache->slot, &cache->spares, &depth, &cache->counters.depot_retries);
+	gate_step_in(&thread->inside);
+	is_found = transfer_pop(&pool->depot, cache->slot, &cache->spares, &depth, &gate.closed,
+	        &cache->counters.depot_retries);
 	if (is_found) {
 		/* In this order: as in cache_take. */
 		counter_bump(&cache->counters.create_depot);
 		cache_hold(cache, BATCH_SIZE);
 	}
-	gate_step_out(thread);
+	gate_step_out(&thread->inside);
 	if (is_found)
 		PROBE(refill, pool->kind->name, depth);
 	depot_note_low(&pool->depot, depth);
@@ -133,9 +134,9 @@ static __attribute__((noinline, cold)) int64_t spill_stocked(struct pool *pool, 
 	struct cache *cache = &thread->cache[pool->index];
 	bool has_node;
 
-	gate_step_in(thread);
+	gate_step_in(&thread->inside);
 	has_node = depot_stock(&pool->depot, &cache->spares, &cache->counters.depot_retries);
-	gate_step_out(thread);
+	gate_step_out(&thread->inside);
 	return has_node ? pool_spill(pool, thread, CACHE_SLOTS) : CACHE_SLOTS;
 }
 
@@ -155,14 +156,14 @@ int64_t pool_spill(struct pool *pool, struct thread *thread, int64_t top)
 		return CACHE_SLOTS;
 	if (__builtin_expect(depot_spares_count(&cache->spares) == 0, 0))
 		return spill_stocked(pool, thread);
-	gate_step_in(thread);
-	depth = transfer_push(&pool->depot, cache->slot + BATCH_SIZE, limit, &cache->spares,
+	gate_step_in(&thread->inside);
+	depth = transfer_push(&pool->depot, cache->slot + BATCH_SIZE, limit, &cache->spares, &gate.closed,
 	        &cache->counters.depot_retries);
 	if (depth > 0) {
 		cache_hold(cache, BATCH_SIZE);
 		counter_bump(&cache->counters.destroy_depot);
 	}
-	gate_step_out(thread);
+	gate_step_out(&thread->inside);
 	if (depth == 0)
 		return CACHE_SLOTS;
 	PROBE(spill, pool->kind->name, depth);
@@ -179,10 +180,10 @@ static void *take_left(struct pool *pool, struct thread *thread)
 
 	if (remainder_count(&pool->remainder) == 0 && depot_depth(&pool->depot) == 0)
 		return NULL;
-	if (!gate_enter(thread))
+	if (!gate_enter(thread != NULL ? &thread->inside : NULL))
 		return NULL;
 	object = take_loose(pool);
-	gate_leave(thread);
+	gate_leave(thread != NULL ? &thread->inside : NULL);
 	if (object != NULL && has_stock(pool))
 		stock_create(pool);
 	return object;
@@ -225,10 +226,10 @@ static bool keep_left(struct pool *pool, struct thread *thread, void *object)
 {
 	bool is_kept;
 
-	if (!gate_enter(thread))
+	if (!gate_enter(thread != NULL ? &thread->inside : NULL))
 		return false;
 	is_kept = keep_loose(pool, object);
-	gate_leave(thread);
+	gate_leave(thread != NULL ? &thread->inside : NULL);
 	if (is_kept && has_stock(pool))
 		stock_destroy(pool);
 	/* As in spill. */

@@ -81,7 +81,7 @@ static bool chunk_map(uint16_t index)
 }
 
 /* A block never used before, or LIFO_NONE. */
-static uint16_t outside_view_make(void)
+static uint16_t block_make(void)
 {
 	/* [registry.blocks] relaxed: hands out numbers. */
 	unsigned used = atomic_load_explicit(&registry.blocks, memory_order_relaxed);
@@ -102,7 +102,7 @@ static uint16_t outside_view_make(void)
 }
 
 /* A block whose caches are empty, as nobody has used it or retire_thread has left it. */
-static struct thread *outside_view_get(void)
+static struct thread *block_get(void)
 {
 	_Atomic uint64_t retries = 0;
 	unsigned depth;
@@ -110,7 +110,7 @@ static struct thread *outside_view_get(void)
 	struct thread *thread;
 
 	if (index == LIFO_NONE)
-		index = outside_view_make();
+		index = block_make();
 	if (index == LIFO_NONE)
 		return NULL;
 	thread = thread_of(index);
@@ -122,7 +122,7 @@ static struct thread *outside_view_get(void)
 }
 
 /* Empties a block that no thread uses any more, and frees it. */
-static void outside_view_retire(struct thread *thread, bool is_own)
+static void block_retire(struct thread *thread, bool is_own)
 {
 	_Atomic uint64_t retries = 0;
 
@@ -144,7 +144,7 @@ static void thread_end(void *value)
 	thread_self = &thread_closed;
 	/* [gate.inside] release: as in gate_set_inside. Who left a slow path by siglongjmp is inside no more. */
 	atomic_store_explicit(&thread->inside, 0, memory_order_release);
-	outside_view_retire(thread, true);
+	block_retire(thread, true);
 }
 
 int thread_init(const struct thread_events *events)
@@ -161,10 +161,10 @@ static struct thread *thread_register(void)
 		return thread; /* kept over a fork */
 	if (!gate_enter(NULL))
 		return NULL;
-	thread = outside_view_get();
+	thread = block_get();
 	gate_leave(NULL);
 	if (thread != NULL && pthread_setspecific(registry.key, thread) != 0) {
-		outside_view_retire(thread, true);
+		block_retire(thread, true);
 		thread = NULL;
 	}
 	return thread;
@@ -195,7 +195,7 @@ struct thread *thread_next(const struct thread *after)
 {
 	unsigned index = after != NULL ? thread_index(after) + 1u : 1;
 
-	/* [registry.blocks] acquire: pairs with outside_view_make. */
+	/* [registry.blocks] acquire: pairs with block_make. */
 	if (index > atomic_load_explicit(&registry.blocks, memory_order_acquire))
 		return NULL;
 	return thread_of(index);
@@ -216,7 +216,7 @@ void thread_adopt(void)
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {
 		/* [thread.in_use] relaxed: the child has one thread. */
 		if (!thread_is_own(t) && atomic_load_explicit(&t->in_use, memory_order_relaxed))
-			outside_view_retire(t, false);
+			block_retire(t, false);
 	}
 	thread_self = &thread_closed;
 }

@@ -51,12 +51,6 @@ static inline struct thread *thread_of_cache(struct cache *cache, unsigned index
 	return (struct thread *)((char *)(cache - index) - offsetof(struct thread, cache));
 }
 
-/* A number that no two living threads have in common; the same in a fork's child. */
-static inline uintptr_t thread_number(void)
-{
-	return (uintptr_t)&thread_self;
-}
-
 /* Every block there ever was, first with `after` NULL, until NULL. For any thread. */
 struct thread *thread_next(const struct thread *after);
 

@@ -8,7 +8,6 @@
 #define COPOOL_POOL_TRANSFER_H
 
 #include "pool/depot.h"
-#include "pool/gate.h"
 
 #include <string.h>
 
@@ -36,17 +35,17 @@ static inline struct batch *depot_batch(struct depot *depot, uint16_t node)
 /*
  * Puts a batch of idle objects on the depot unless it holds `limit` batches already, or the gate is closed;
  * then returns 0 and the objects stay the caller's. Else returns how many batches it holds then, which
- * depot_note_high wants to know. `spares` is the calling thread's, and not empty: see depot_stock; `retries` a
- * counter of its own.
+ * depot_note_high wants to know. `spares` is the calling thread's, and not empty: see depot_stock. `barred` and
+ * `retries` as for lifo_push.
  */
 static inline unsigned transfer_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
-        struct depot_spares *spares, _Atomic uint64_t *retries)
+        struct depot_spares *spares, const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
 {
 	unsigned rest = depot_spares_count(spares) - 1, depth;
 	uint16_t node = spares->node[rest];
 
 	memcpy(depot_batch(depot, node)->slot, object, sizeof(struct batch));
-	depth = lifo_push(&depot->full, depot_next, depot, node, limit, &gate.closed, retries);
+	depth = lifo_push(&depot->full, depot_next, depot, node, limit, barred, retries);
 	if (depth > 0)
 		depot_spares_set(spares, rest);
 	return depth;
@@ -58,9 +57,9 @@ static inline unsigned transfer_push(struct depot *depot, void *const object[BAT
  * for a node: see depot_unstock.
  */
 static inline bool transfer_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares,
-        unsigned *depth, _Atomic uint64_t *retries)
+        unsigned *depth, const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
 {
-	uint16_t node = lifo_pop(&depot->full, depot_next, depot, depth, &gate.closed, retries);
+	uint16_t node = lifo_pop(&depot->full, depot_next, depot, depth, barred, retries);
 	unsigned count = depot_spares_count(spares);
 
 	if (node == LIFO_NONE)

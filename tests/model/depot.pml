@@ -13,7 +13,7 @@
  *	-DEARLY			a node is given back before its batch is read	depot_pop
  *	-DBUNDLE_LATE		a bundle is pushed before what lies with it	push_empty
  *	-DDEPTH_APART		the depth is no part of the word		lifo_push
- *	-DNO_INTERRUPT		fork does not change the words			gate_close
+ *	-DNO_INTERRUPT		fork does not change the words			pool_fork_prepare
  *	-DBAR_FIRST		the gate is looked at before the word is read	lifo_push, lifo_pop
  *
  * A thread's store to its own `inside` may wait in a store buffer until the thread's next locked instruction,

@@ -4,6 +4,7 @@
  * is what a stack without a tag does not survive. Each batch has one owner at a time, and says so when it has two.
  * COPOOL_TEST_ROUNDS makes it longer; `make SAN=perturb` more cruel.
  */
+#include "pool/gate.h"
 #include "pool/transfer.h"
 
 #include "tap.h"
@@ -44,7 +45,7 @@ static bool pop(void *object[BATCH_SIZE], struct depot_spares *spares, _Atomic u
 		return depot_pop(&depot, object, retries);
 	if (depot_spares_count(spares) == DEPOT_SPARES && !depot_unstock(&depot, spares, retries))
 		return false;
-	return transfer_pop(&depot, object, spares, &depth, retries);
+	return transfer_pop(&depot, object, spares, &depth, &gate.closed, retries);
 }
 
 static bool push(void *const object[BATCH_SIZE], struct depot_spares *spares, _Atomic uint64_t *retries)
@@ -53,7 +54,7 @@ static bool push(void *const object[BATCH_SIZE], struct depot_spares *spares, _A
 		return depot_push(&depot, object, BATCHES, retries);
 	if (depot_spares_count(spares) == 0 && !depot_stock(&depot, spares, retries))
 		return false;
-	return transfer_push(&depot, object, BATCHES, spares, retries) > 0;
+	return transfer_push(&depot, object, BATCHES, spares, &gate.closed, retries) > 0;
 }
 
 static void take(struct held *held, struct depot_spares *spares, _Atomic uint64_t *retries)

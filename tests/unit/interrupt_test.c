@@ -50,10 +50,6 @@ static void wake(void)
 {
 }
 
-static void no_depot(void)
-{
-}
-
 #ifndef SINGLE_BY_ATOMIC
 
 static void use_pool(void)
@@ -193,9 +189,8 @@ static int look_at_child(void)
 		while (pool_take(pool_at(i), i) != NULL)
 			found++;
 	}
-	if (!gate_close(no_depot))
+	if (!is_nobody_inside())
 		return CHILD_INSIDE;
-	gate_open();
 	if (atomic_load(&objects_broken) != 0)
 		return CHILD_TWICE;
 	return found == atomic_load(&objects_made) - atomic_load(&objects_destroyed) ? CHILD_FINE

@@ -6,7 +6,9 @@
 #ifndef COPOOL_TESTS_UNIT_OBJECTS_H
 #define COPOOL_TESTS_UNIT_OBJECTS_H
 
+#include "pool/gate.h"
 #include "pool/pool.h"
+#include "system/clock.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -84,6 +86,20 @@ static inline bool is_balanced(struct pool *pool, uint64_t live)
 	                       s.destroy_depot - s.destroy_delete ==
 	               live &&
 	       s.live + s.pooled == (uint64_t)atomic_load(&pool->objects);
+}
+
+/* Whether a fork would find all threads but this one outside of the gate. */
+static inline bool is_nobody_inside(void)
+{
+	uint64_t deadline_ms = clock_now_ms() + GATE_WAIT_MS;
+	bool is_nobody;
+
+	gate_close();
+	is_nobody = gate_wait_visitors(deadline_ms);
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
+		is_nobody = (thread_is_own(t) || gate_wait(&t->inside, deadline_ms)) && is_nobody;
+	gate_open();
+	return is_nobody;
 }
 
 #endif

@@ -114,10 +114,10 @@ static pthread_barrier_t barrier;
 static void *stay_inside(void *argument)
 {
 	put_object(&pool, get_object(&pool));
-	gate_step_in(thread_self);
+	gate_step_in(&thread_self->inside);
 	pthread_barrier_wait(&barrier);
 	pthread_barrier_wait(&barrier);
-	gate_step_out(thread_self);
+	gate_step_out(&thread_self->inside);
 	return argument;
 }
 
@@ -129,7 +129,8 @@ static int go_on_with_a_spill(struct cache *cache)
 	unsigned long broken = atomic_load(&objects_broken);
 
 	/* Its objects count as lost: they are never put back. */
-	if (transfer_push(&pool.depot, cache->slot, DEPOT_MAX_BATCHES, &cache->spares, &retries) != 1 ||
+	if (transfer_push(&pool.depot, cache->slot, DEPOT_MAX_BATCHES, &cache->spares, &gate.closed,
+	            &retries) != 1 ||
 	        depot_depth(&pool.depot) != 1)
 		return CHILD_BROKEN;
 	depot_forget(&pool.depot);
@@ -194,12 +195,12 @@ static void test_stuck(void)
 
 	while (thread_is_own(stuck))
 		stuck = thread_next(stuck);
-	gate_enter(stuck);
+	gate_enter(&stuck->inside);
 	pid = fork();
 	if (pid == 0)
 		_exit(in_child(true));
 	waitpid(pid, &status, 0);
-	gate_leave(stuck);
+	gate_leave(&stuck->inside);
 	tap_is(status, 0, "fork: a thread stuck in a slow path stops neither parent nor child");
 	tap_ok(is_balanced(&pool, 0), "fork: and the parent's pool goes on");
 }
@@ -211,20 +212,16 @@ static void *put_while_closed(void *object)
 	return NULL;
 }
 
-static void interrupt(void)
-{
-	depot_interrupt(&pool.depot);
-}
-
 static void test_closed(void)
 {
 	struct object *object = get_object(&pool);
 	pthread_t thread;
 
-	tap_ok(gate_close(interrupt), "gate: it closes when nobody is inside");
+	tap_ok(is_nobody_inside(), "gate: it closes when nobody is inside");
+	pool_fork_prepare();
 	pthread_create(&thread, NULL, put_while_closed, object);
 	pthread_join(thread, NULL);
-	gate_open();
+	pool_fork_parent();
 	tap_ok(is_balanced(&pool, 0), "gate: who finds it closed goes to the host's own functions");
 }
 
