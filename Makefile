@@ -23,9 +23,9 @@ SHIM := shim.c exports.c config.c \
 	system/cgroup.c system/clock.c system/sandbox.c system/self.c system/warn.c \
 	libc/elsewhere.c libc/real.c \
 	tables/handles.c \
-	pool/census.c pool/depot.c pool/doubt.c pool/entry_x86.c pool/fork.c pool/gate.c pool/limits.c \
-	pool/observer.c pool/pool.c pool/remainder.c pool/retire.c pool/slow_path.c pool/stats.c pool/stock.c \
-	pool/tally.c pool/thread.c pool/trim.c \
+	pool/census.c pool/control.c pool/depot.c pool/doubt.c pool/entry_x86.c pool/fork.c pool/gate.c pool/limits.c \
+	pool/pool.c pool/remainder.c pool/retire.c pool/slow_path.c pool/stats.c pool/stock.c pool/tally.c \
+	pool/thread.c pool/trim.c pool/upkeep.c \
 	stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/locked.c stack/orphans.c \
 	stack/poison.c stack/reclaim.c stack/roots.c stack/trust.c stack/upper.c \
 	patch/access.c patch/decode.c patch/elf.c patch/extent.c patch/imports.c patch/instruction.c patch/patch.c \

@@ -17,6 +17,8 @@
 #include "system/self.h"
 #include "system/warn.h"
 #include "pool/pool.h"
+#include "pool/fork.h"
+#include "pool/upkeep.h"
 #include "report/origins/records.h"
 #include "report/origins/unwind.h"
 #include "report/report.h"

@@ -13,6 +13,7 @@
 #include "pool/pool.h"
 #include "tables/roster.h"
 #include "pool/tally.h"
+#include "pool/fast_path.h"
 #include "stack/reclaim.h"
 #include "stack/roots.h"
 #include "stack/trust.h"

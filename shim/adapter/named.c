@@ -21,6 +21,7 @@
 #include "pool/pool.h"
 #include "tables/roster.h"
 #include "pool/tally.h"
+#include "pool/fast_path.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -12,6 +12,7 @@
 #include "libc/real.h"
 #include "tables/handles.h"
 #include "tables/roster.h"
+#include "pool/pool.h"
 #include "pool/tally.h"
 
 #include <errno.h>

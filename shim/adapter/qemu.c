@@ -41,6 +41,7 @@
 #include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/tally.h"
+#include "pool/fast_path.h"
 
 #include <errno.h>
 #include <limits.h>

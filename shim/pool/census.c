@@ -2,6 +2,7 @@
 #include "pool/census.h"
 
 #include "pool/pool.h"
+#include "pool/stats.h"
 
 /* Parts are counted where nothing else is: their owner's pool is another's, of which we know nothing. */
 static bool counts_parts(void)

@@ -22,15 +22,6 @@ struct counters {
 	_Atomic uint64_t calls_saved; /* beside those that pool_kind.make_calls and destroy_calls say */
 };
 
-/* What a reader gets: one pool's totals over all threads, past and present. Field names as in the log. */
-struct pool_stats {
-	uint64_t create_local, create_depot, create_new;
-	uint64_t destroy_local, destroy_depot, destroy_delete;
-	uint64_t live, pooled, peak_live, peak_objects, inherited;
-	uint64_t depot_batches, depot_low, depot_high, depot_retries, trimmed, threads;
-	uint64_t calls_saved, maps_saved;
-};
-
 /* Adds one to a counter of the calling thread; about 0.4 ns. */
 static inline void counter_bump(_Atomic uint64_t *counter)
 {

@@ -13,6 +13,8 @@
  */
 #include "pool/entry_x86.h"
 
+#include "pool/fast_path.h"
+
 #include <string.h>
 
 #ifdef SINGLE_BY_ATOMIC

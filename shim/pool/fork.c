@@ -4,11 +4,13 @@
  * Nothing is locked meanwhile: the gate turns slow paths away to the host's own functions, and what fast
  * paths do to a cache at this moment reaches the child in the order in which it was written.
  */
-#include "pool/pool.h"
+#include "pool/fork.h"
 
 #include "system/clock.h"
 #include "pool/gate.h"
+#include "pool/pool.h"
 #include "pool/retire.h"
+#include "pool/stats.h"
 
 /*
  * Whether the gate found everybody outside. Of two threads that fork at once one may read what the other

@@ -2,6 +2,7 @@
 /* Empties the caches of ended threads, and what a fork has left of a batch on its way out. */
 #include "pool/retire.h"
 
+#include "pool/control.h"
 #include "pool/gate.h"
 #include "pool/pool.h"
 
@@ -9,7 +10,7 @@
  * behind. */
 static unsigned pass_on(struct pool *pool, void *const *object, unsigned count)
 {
-	unsigned limit = pool_limit(pool);
+	unsigned limit = control_limit(pool->max_batches);
 	_Atomic uint64_t retries = 0;
 
 	while (count >= BATCH_SIZE && depot_push(&pool->depot, object + count - BATCH_SIZE, limit, &retries))

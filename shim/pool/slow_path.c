@@ -3,10 +3,11 @@
  * The slow paths of a pool: where a thread's cache cannot serve. A thread is inside the gate while it touches what
  * threads share, and outside of it when it calls the host's functions.
  */
-#include "pool/pool.h"
+#include "pool/slow_path.h"
 
+#include "pool/control.h"
+#include "pool/fast_path.h"
 #include "pool/gate.h"
-#include "pool/observer.h"
 #include "pool/probe.h"
 #include "pool/tally.h"
 #include "pool/transfer.h"
@@ -38,7 +39,8 @@ static void *take_loose(struct pool *pool)
 static bool keep_loose(struct pool *pool, void *object)
 {
 	_Atomic uint64_t retries = 0;
-	bool kept = remainder_put(&pool->remainder, &pool->depot, object, pool_limit(pool), &retries);
+	bool kept = remainder_put(
+	        &pool->remainder, &pool->depot, object, control_limit(pool->max_batches), &retries);
 
 	count(&pool->loose_destroy, kept);
 	count(&pool->loose_retries, retries);
@@ -150,7 +152,7 @@ int64_t pool_spill(struct pool *pool, struct thread *thread, int64_t top)
 		return top;
 	if (has_stock(pool))
 		play_stock(pool, cache, CACHE_SLOTS);
-	limit = pool_limit(pool);
+	limit = control_limit(pool->max_batches);
 	/* A full depot is left alone: it is no reason to write to shared lines, or to map a node. */
 	if (depot_depth(&pool->depot) >= limit)
 		return CACHE_SLOTS;
@@ -202,7 +204,8 @@ void *pool_take_rarely(struct pool *pool, struct thread *thread, int64_t top)
 	if (cache != NULL)
 		cache_open(cache, 0);
 	object = take_left(pool, thread);
-	observer_tell_taken(pool, object);
+	if (object != NULL)
+		tally_taken(pool, object);
 	return object;
 }
 
@@ -251,7 +254,7 @@ void pool_put_rarely(struct pool *pool, struct thread *thread, int64_t top, void
 	}
 	if (cache != NULL)
 		cache_open(cache, CACHE_SLOTS);
-	observer_tell_back(pool, object);
+	tally_back(pool, object);
 	if (cache != NULL || !keep_left(pool, thread, object))
 		pool_destroy(pool, object);
 }
@@ -285,27 +288,4 @@ bool pool_keep(struct pool *pool, unsigned index, void *object)
 	}
 	cache_put(cache, top, object);
 	return true;
-}
-
-void *pool_make(struct pool *pool)
-{
-	void *object = pool->kind->make(pool->owner);
-
-	if (object != NULL)
-		tally_made(pool, object);
-	return object;
-}
-
-void pool_destroy(struct pool *pool, void *object)
-{
-	tally_gone(pool, object);
-	pool->kind->destroy(pool->owner, object);
-}
-
-void pool_give_back(struct pool *pool, void *object)
-{
-	tally_trimmed(pool);
-	pool->kind->destroy(pool->owner, object);
-	if (pool->kind->given_back != NULL)
-		pool->kind->given_back(pool->owner, object);
 }

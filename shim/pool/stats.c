@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Adding the counters up. */
-#include "pool/pool.h"
+#include "pool/stats.h"
 
 #include "pool/doubt.h"
-
 #include "pool/tally.h"
 
 static uint64_t number(const _Atomic int64_t *value)

@@ -1,9 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters that any thread adds to. */
 #include "pool/tally.h"
 
-#include "pool/observer.h"
+#include "pool/pool.h"
 #include "pool/probe.h"
+#include "pool/stats.h"
+
+/* ---- the observer ---- */
+
+static const struct pool_observer *told; /* written by observer_set */
+
+void observer_set(const struct pool_observer *observer)
+{
+	told = observer;
+}
+
+bool observer_sees_all(void)
+{
+	return told != NULL && told->sees_all;
+}
+
+void tally_taken(struct pool *pool, void *object)
+{
+	if (observer_sees_all() && !pool->kind->is_part)
+		told->created(pool, object, false);
+}
+
+void tally_back(struct pool *pool, void *object)
+{
+	if (observer_sees_all() && !pool->kind->is_part)
+		told->destroyed(pool, object);
+}
+
+/* ---- counters that any thread adds to ---- */
 
 /* [counter] relaxed in all that use it: statistics; they pair with pool_read. */
 static void count(_Atomic uint64_t *counter)
@@ -39,7 +67,8 @@ void tally_made(struct pool *pool, void *object)
 	                                 memory_order_relaxed, memory_order_relaxed))
 		;
 	PROBE(new, pool->kind->name, object);
-	observer_tell_made(pool, object);
+	if (told != NULL && !pool->kind->is_part)
+		told->created(pool, object, true);
 }
 
 static void count_end(struct pool *pool, _Atomic uint64_t *counter)
@@ -51,7 +80,7 @@ static void count_end(struct pool *pool, _Atomic uint64_t *counter)
 
 void tally_gone(struct pool *pool, void *object)
 {
-	observer_tell_back(pool, object);
+	tally_back(pool, object);
 	if (pool->kind->stock != NULL)
 		stock_destroy(pool);
 	count_end(pool, &pool->destroy_delete);
@@ -81,6 +110,6 @@ void tally_explain(struct pool_stats *stats)
 
 	stats->create_local = creates > stats->create_new ? creates - stats->create_new : 0;
 	stats->create_depot = 0;
-	/* What the host's own pool handed out it had taken back before. */
+	/* What the program's own pool handed out it had taken back before. */
 	stats->destroy_local = stats->create_local;
 }

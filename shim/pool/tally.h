@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the host's own functions made and destroyed, counted off the fast path. A pool that only observes
- * (pool_kind.is_observed) holds nothing, and counts besides how many creates there were:
+ * Counts, off the fast path, what the program's own functions made and destroyed, and tells the observer what becomes
+ * of objects. A pool that only observes (pool_kind.is_observed) holds nothing, and also counts how many creates there
+ * were:
  *
- *	creates - made = those that the host served by its own means, without making an object
+ *	creates - made = those that the program served by its own means, without making an object
  *
  * Any thread; errno survives.
  */
 #ifndef COPOOL_POOL_TALLY_H
 #define COPOOL_POOL_TALLY_H
 
-#include "pool/pool.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pool;
+struct pool_stats;
+
+/*
+ * Is told what becomes of objects, by the thread that creates or destroys, within that, with no lock of ours held. It
+ * must leave errno alone. Objects that are parts of another pool's (pool_kind.is_part) are not told of.
+ */
+struct pool_observer {
+	/* The program gets an object: a new one, which is a miss; or, if `sees_all`, an idle one. */
+	void (*created)(struct pool *pool, void *object, bool is_miss);
+	/* The program gives an object back: told if `sees_all`, perhaps twice for one object. */
+	void (*destroyed)(struct pool *pool, void *object);
+	bool sees_all; /* threads get no caches, so that every create and destroy is a slow path */
+};
+
+/* Sets the observer, of which there is one at most. It must stay valid. Called once, before pools_init. */
+void observer_set(const struct pool_observer *observer);
+bool observer_sees_all(void);
 
 /* An object was made. */
 void tally_made(struct pool *pool, void *object);
@@ -19,16 +40,20 @@ void tally_made(struct pool *pool, void *object);
 void tally_gone(struct pool *pool, void *object);
 void tally_trimmed(struct pool *pool);
 
-/* Where the host has a pool of its own: it would have made so many system calls. */
+/* The program gets an idle object that no cache held, or gives one back that no cache takes. Told, not counted. */
+void tally_taken(struct pool *pool, void *object);
+void tally_back(struct pool *pool, void *object);
+
+/* If the program has a pool of its own: it would have made so many system calls. */
 void tally_saved(struct pool *pool, uint64_t calls);
 
 /*
- * For a pool that only observes: the host was asked for an object. Counted after tally_made, if one was made for it:
- * whoever sees this create sees that as well, so no object is ever taken for one that the host had.
+ * For a pool that only observes: the program was asked for an object. Call it after tally_made, if an object was made
+ * for it: a reader that sees this create then sees that object too, and takes none for one that the program had.
  */
 void tally_create(struct pool *pool);
 
-/* Turns what a pool that only observes has counted into what the log says; see copool-log(5). */
+/* Turns the counts of a pool that only observes into what the log says; see copool-log(5). */
 void tally_explain(struct pool_stats *stats);
 
 #endif

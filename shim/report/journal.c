@@ -12,6 +12,8 @@
 #include "system/warn.h"
 #include "pool/doubt.h"
 #include "pool/pool.h"
+#include "pool/control.h"
+#include "pool/stats.h"
 #include "report/outside_view.h"
 #include "report/origins/records.h"
 #include "report/depth_records.h"

@@ -6,6 +6,8 @@
 #include "system/clock.h"
 #include "system/self.h"
 #include "pool/pool.h"
+#include "pool/control.h"
+#include "pool/stats.h"
 #include "report/report.h"
 #include "report/utf8.h"
 
@@ -135,7 +137,7 @@ void line_end(struct line *line)
 static unsigned cap(const struct config *config, const struct report_host *host)
 {
 	if (pool_count() > 0)
-		return pool_limit(pool_at(0));
+		return control_limit(pool_at(0)->max_batches);
 	if (config->max_batches != BATCHES_DERIVED)
 		return config->max_batches;
 	if (host->cap != 0)

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "system/clock.h"
 #include "system/self.h"
+#include "pool/control.h"
 #include "pool/pool.h"
 #include "report/record.h"
 #include "report/report.h"
@@ -128,6 +129,7 @@ void outside_view_tell_way(const struct report_host *host)
 void outside_view_know(const struct config *config, const struct report_host *host, const _Atomic int *thread)
 {
 	struct record_block *block = &copool_block;
+	struct pool_control *control = control_words();
 	struct pool_table pools = pool_table();
 	struct thread_table threads = thread_table();
 
@@ -147,12 +149,12 @@ void outside_view_know(const struct config *config, const struct report_host *ho
 	block->thread_count = address(threads.blocks);
 	block->in_chunk = threads.in_chunk;
 	block->control = (struct record_controls){
-	        .asked = address(&pools.control->asked),
-	        .done = address(&pools.control->done),
-	        .decay_ms = address(&pools.control->decay_ms),
-	        .max_batches = address(&pools.control->max_batches),
-	        .is_off = address(&pools.control->is_off),
-	        .emptied = address(&pools.control->emptied),
+	        .asked = address(&control->asked),
+	        .done = address(&control->done),
+	        .decay_ms = address(&control->decay_ms),
+	        .max_batches = address(&control->max_batches),
+	        .is_off = address(&control->is_off),
+	        .emptied = address(&control->emptied),
 	};
 	/* [outside_view.magic] release: the block is complete; pairs with readers outside, which read it first. */
 	atomic_store_explicit((_Atomic uint64_t *)&block->magic, RECORD_BLOCK_MAGIC, memory_order_release);

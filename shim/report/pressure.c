@@ -5,6 +5,7 @@
 #include "system/cgroup.h"
 #include "system/clock.h"
 #include "pool/pool.h"
+#include "pool/upkeep.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -10,6 +10,7 @@
 #include "system/self.h"
 #include "system/warn.h"
 #include "pool/pool.h"
+#include "pool/stats.h"
 #include "report/path.h"
 #include "report/report.h"
 #include "report/utf8.h"

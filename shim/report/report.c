@@ -24,6 +24,8 @@
 #include "system/sandbox.h"
 #include "system/warn.h"
 #include "pool/pool.h"
+#include "pool/control.h"
+#include "pool/upkeep.h"
 #include "report/bell.h"
 #include "report/outside_view.h"
 #include "report/thread/main_thread.h"

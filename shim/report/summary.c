@@ -7,6 +7,7 @@
 #include "system/sandbox.h"
 #include "system/self.h"
 #include "pool/pool.h"
+#include "pool/stats.h"
 #include "report/log.h"
 #include "report/quiet.h"
 #include "report/report.h"

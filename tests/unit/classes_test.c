@@ -7,6 +7,9 @@
 #include "adapter/request.h"
 #include "adapter/sites.h"
 #include "pool/pool.h"
+#include "pool/fast_path.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 enum { BYTES = 64 << 10 };

@@ -14,6 +14,9 @@
 #include "objects.h"
 #include "pool/entry_x86.h"
 #include "pool/tally.h"
+#include "pool/fast_path.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 #include "registers.h"
 #include "tap.h"
 

@@ -13,6 +13,10 @@
 
 #include "objects.h"
 #include "pool/gate.h"
+#include "pool/fast_path.h"
+#include "pool/fork.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 /* AddressSanitizer has ten times the instructions, and forks slowly. */

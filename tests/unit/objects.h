@@ -8,6 +8,8 @@
 
 #include "pool/gate.h"
 #include "pool/pool.h"
+#include "pool/fast_path.h"
+#include "pool/stats.h"
 #include "system/clock.h"
 
 #include <stdatomic.h>

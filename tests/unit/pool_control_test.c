@@ -3,6 +3,8 @@
 #include "pool/pool.h"
 
 #include "objects.h"
+#include "pool/control.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 #include <limits.h>
@@ -39,15 +41,16 @@ static void use(void)
 
 static void test_cap(void)
 {
-	tap_is(pool_limit(&pool), CAP, "control: the cap is what the pool was started with");
+	tap_is(control_limit(pool.max_batches), CAP, "control: the cap is what the pool was started with");
 	set(&control->max_batches, 7);
-	tap_is(pool_limit(&pool), 7, "control: until another is set");
+	tap_is(control_limit(pool.max_batches), 7, "control: until another is set");
 	set(&control->max_batches, 0x7fffffff);
-	tap_is(pool_limit(&pool), DEPOT_MAX_BATCHES, "control: of which none is larger than a depot");
+	tap_is(control_limit(pool.max_batches), DEPOT_MAX_BATCHES,
+	        "control: of which none is larger than a depot");
 	set(&control->max_batches, BATCHES_DERIVED);
-	tap_is(pool_limit(&pool), CAP, "control: and it comes back");
+	tap_is(control_limit(pool.max_batches), CAP, "control: and it comes back");
 	set(&control->is_off, 1);
-	tap_is(pool_limit(&pool), 0, "control: switched off, a depot keeps nothing");
+	tap_is(control_limit(pool.max_batches), 0, "control: switched off, a depot keeps nothing");
 	set(&control->is_off, 0);
 }
 
@@ -101,7 +104,7 @@ static void test_decay(void)
 
 int main(void)
 {
-	control = pool_table().control;
+	control = control_words();
 	pools_init(0, wake);
 	pool_start(&pool, &objects_kind, NULL, CAP);
 	test_cap();

@@ -7,6 +7,10 @@
 #include "pool/transfer.h"
 
 #include "objects.h"
+#include "pool/fast_path.h"
+#include "pool/fork.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 #include <pthread.h>

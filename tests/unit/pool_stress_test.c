@@ -6,6 +6,9 @@
 #include "pool/pool.h"
 
 #include "objects.h"
+#include "pool/fast_path.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 #include <pthread.h>

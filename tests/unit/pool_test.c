@@ -5,6 +5,10 @@
 #include "pool/pool.h"
 
 #include "objects.h"
+#include "pool/fast_path.h"
+#include "pool/stats.h"
+#include "pool/control.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -111,10 +115,11 @@ static void test_caps(void)
 	tap_ok(is_balanced(&none, 0), "pool: its equations hold without a depot");
 
 	pool_start(&derived, &objects_kind, NULL, BATCHES_DERIVED);
-	tap_ok(pool_limit(&derived) > 0 && pool_limit(&derived) <= DEPOT_MAX_BATCHES,
+	tap_ok(control_limit(derived.max_batches) > 0 &&
+	                control_limit(derived.max_batches) <= DEPOT_MAX_BATCHES,
 	        "pool: a cap of its own choice is within what the depot can hold");
 	pool_start(&fixed, &objects_kind, NULL, 7);
-	tap_is(pool_limit(&fixed), 7, "pool: a cap that was asked for is the cap");
+	tap_is(control_limit(fixed.max_batches), 7, "pool: a cap that was asked for is the cap");
 }
 
 static void test_failure(void)

@@ -6,6 +6,8 @@
 #include "system/self.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
+#include "pool/fast_path.h"
+#include "pool/upkeep.h"
 #include "report/report.h"
 #include "tap.h"
 

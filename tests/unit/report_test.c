@@ -5,6 +5,10 @@
 #include "config.h"
 #include "system/warn.h"
 #include "pool/pool.h"
+#include "pool/fast_path.h"
+#include "pool/fork.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 #include <dirent.h>

@@ -6,6 +6,9 @@
 #include "pool/stock.h"
 
 #include "objects.h"
+#include "pool/fork.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 #include <limits.h>

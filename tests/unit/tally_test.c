@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A pool that only observes: what it counts, and what the log is told. */
 #include "pool/tally.h"
+#include "pool/fork.h"
+#include "pool/pool.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 
 #include "tap.h"
 

@@ -3,6 +3,8 @@
 #include "pool/trim.h"
 
 #include "objects.h"
+#include "pool/control.h"
+#include "pool/upkeep.h"
 #include "tap.h"
 
 #include <limits.h>
@@ -95,10 +97,10 @@ static void test_wait(void)
 	tap_ok(wait >= POOL_ASK_MS && wait < 2 * POOL_ASK_MS,
 	        "trim: it wants to be seen to in 1 to 2 s (%u ms)", wait);
 	tap_is(pool_trim_patience(), POOL_ASK_MS, "trim: and can wait as long again for a sample");
-	atomic_store(&pool_table().control->decay_ms, 1000);
+	atomic_store(&control_words()->decay_ms, 1000);
 	tap_ok(pool_trim_tick() <= 250, "trim: with a short window each step is kept to");
 	tap_is(pool_trim_patience(), 125, "trim: and can wait for a step");
-	atomic_store(&pool_table().control->decay_ms, 0);
+	atomic_store(&control_words()->decay_ms, 0);
 	pool_relieve(true);
 	tap_is(depot_depth(&pool.depot), BATCHES,
 	        "trim: what is never to be given back stays when memory is short");

@@ -6,7 +6,8 @@
 #include "libc/real.h"
 #include "system/warn.h"
 #include "tables/handles.h"
-#include "pool/observer.h"
+#include "pool/pool.h"
+#include "pool/tally.h"
 #include "report/origins/unwind.h"
 
 #include <errno.h>

@@ -9,6 +9,8 @@
 #include "patch/decode.h"
 #include "patch/patch.h"
 #include "pool/entry_x86.h"
+#include "pool/fast_path.h"
+#include "pool/upkeep.h"
 
 #include <stdlib.h>
 

@@ -3,6 +3,9 @@
 #include "pools.h"
 
 #include "pool/pool.h"
+#include "pool/fast_path.h"
+#include "pool/stats.h"
+#include "pool/upkeep.h"
 
 enum { OBJECTS = 0 };
 
