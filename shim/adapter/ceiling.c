@@ -2,8 +2,8 @@
 #include "adapter/ceiling.h"
 
 #include "adapter/request.h"
-#include "system/warn.h"
 #include "pool/census.h"
+#include "system/warn.h"
 
 unsigned ceiling_most;
 

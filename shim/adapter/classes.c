@@ -8,15 +8,18 @@
 #include "adapter/sites.h"
 #include "adapter/unload.h"
 #include "libc/elsewhere.h"
-#include "system/sandbox.h"
-#include "system/warn.h"
-#include "pool/pool.h"
-#include "tables/roster.h"
-#include "pool/tally.h"
 #include "pool/fast_path.h"
+#include "pool/pool.h"
+#include "pool/tally.h"
+#include "stack/address.h"
+#include "stack/lifetime.h"
 #include "stack/reclaim.h"
 #include "stack/roots.h"
+#include "stack/slot_guard.h"
 #include "stack/trust.h"
+#include "system/sandbox.h"
+#include "system/warn.h"
+#include "tables/roster.h"
 
 #include <sys/mman.h>
 

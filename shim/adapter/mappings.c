@@ -5,16 +5,14 @@
 #include "adapter/pieces.h"
 #include "adapter/placing.h"
 #include "libc/real.h"
+#include "stack/address.h"
 #include "stack/holes.h"
+#include "stack/lifetime.h"
 #include "stack/orphans.h"
+#include "stack/slot_guard.h"
 
 #include <errno.h>
 #include <sys/mman.h>
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE  103
-#endif
 
 int mappings_retire(struct arena *arena, const void *address, size_t bytes)
 {

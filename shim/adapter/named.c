@@ -9,19 +9,18 @@
  * good as a new one; nothing here can know.
  */
 #include "adapter/adapter.h"
-
-#include "config.h"
 #include "adapter/program.h"
+#include "config.h"
 #include "libc/elsewhere.h"
-#include "system/warn.h"
 #include "patch/decode.h"
 #include "patch/patch.h"
 #include "patch/symbols.h"
-#include "tables/handles.h"
-#include "pool/pool.h"
-#include "tables/roster.h"
-#include "pool/tally.h"
 #include "pool/fast_path.h"
+#include "pool/pool.h"
+#include "pool/tally.h"
+#include "system/warn.h"
+#include "tables/handles.h"
+#include "tables/roster.h"
 
 #include <errno.h>
 #include <stdint.h>

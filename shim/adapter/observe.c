@@ -10,10 +10,10 @@
 #include "adapter/sites.h"
 #include "libc/elsewhere.h"
 #include "libc/real.h"
-#include "tables/handles.h"
-#include "tables/roster.h"
 #include "pool/pool.h"
 #include "pool/tally.h"
+#include "tables/handles.h"
+#include "tables/roster.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -2,7 +2,9 @@
 /* What is a hole only its slot's holder may change: see stack/holes.h. */
 #include "adapter/pieces.h"
 
+#include "stack/address.h"
 #include "stack/holes.h"
+#include "stack/lifetime.h"
 #include "stack/orphans.h"
 
 int piece_retire(const struct arena_place *place)

@@ -5,6 +5,7 @@
 #include "adapter/pieces.h"
 #include "libc/real.h"
 #include "stack/holes.h"
+#include "stack/lifetime.h"
 #include "stack/orphans.h"
 
 #include <errno.h>

@@ -27,21 +27,20 @@
  * All threads enter the hooks; `qemu` is written by is_here and attach alone.
  */
 #include "adapter/adapter.h"
-
-#include "config.h"
 #include "adapter/program.h"
 #include "adapter/qemu_code.h"
 #include "adapter/qemu_symbols.h"
 #include "adapter/sites.h"
-#include "system/warn.h"
+#include "config.h"
 #include "patch/decode.h"
 #include "patch/patch.h"
 #include "pool/doubt.h"
 #include "pool/entry_x86.h"
+#include "pool/fast_path.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
 #include "pool/tally.h"
-#include "pool/fast_path.h"
+#include "system/warn.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -3,8 +3,8 @@
 #include "adapter/request.h"
 
 #include "adapter/sites.h"
-#include "system/self.h"
 #include "pool/pool.h"
+#include "system/self.h"
 
 #include <dlfcn.h>
 #include <link.h>

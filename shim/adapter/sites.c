@@ -5,8 +5,8 @@
 #include "adapter/contexts.h"
 #include "adapter/program.h"
 #include "adapter/unload.h"
-#include "system/warn.h"
 #include "patch/elf.h"
+#include "system/warn.h"
 
 #include <dlfcn.h>
 #include <stdatomic.h>

@@ -17,11 +17,10 @@
  */
 #include "adapter/stacks.h"
 
-#include "config.h"
+#include "adapter/adapter.h"
 #include "adapter/ceiling.h"
 #include "adapter/classes.h"
 #include "adapter/contexts.h"
-#include "adapter/adapter.h"
 #include "adapter/label.h"
 #include "adapter/late.h"
 #include "adapter/mappings.h"
@@ -29,14 +28,17 @@
 #include "adapter/placing.h"
 #include "adapter/request.h"
 #include "adapter/sites.h"
+#include "config.h"
 #include "libc/real.h"
 #include "patch/symbols.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
-#include "tables/roster.h"
+#include "stack/address.h"
 #include "stack/arena.h"
+#include "stack/lifetime.h"
 #include "stack/locked.h"
 #include "stack/orphans.h"
+#include "tables/roster.h"
 
 #include <errno.h>
 #include <link.h>
@@ -47,10 +49,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
 
 static struct {
 	struct roster attached; /* holds one entry, the arena, once it is ready */

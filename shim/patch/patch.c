@@ -15,6 +15,8 @@
  */
 #include "patch/patch.h"
 
+#include "libc/real.h"
+
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <stdarg.h>
@@ -22,8 +24,6 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-
-#include "libc/real.h"
 
 enum {
 	ISLAND_ALIGN = 16,

@@ -5,6 +5,8 @@
  */
 #include "patch/symbols.h"
 
+#include "libc/real.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,8 +17,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "libc/real.h"
 
 /* A search through the loaded objects. */
 struct loaded {

@@ -6,6 +6,7 @@
 #include "stack/chunk.h"
 
 #include "libc/real.h"
+#include "stack/address.h"
 #include "system/sandbox.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 #include "stack/depth.h"
 
 #include "libc/real.h"
+#include "stack/address.h"
 #include "stack/arena.h"
 #include "stack/chunk.h"
 

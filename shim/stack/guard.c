@@ -2,10 +2,10 @@
 /* Setting up guard pages, and taking them down. */
 #include "stack/guard.h"
 
-#include "system/clock.h"
 #include "libc/real.h"
-#include "system/sandbox.h"
 #include "stack/poison.h"
+#include "system/clock.h"
+#include "system/sandbox.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -14,11 +14,6 @@
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
-#endif
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE  103
 #endif
 
 static int advise(void *low, size_t bytes, int advice)

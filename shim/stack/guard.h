@@ -13,6 +13,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/mman.h>
+
+/* Of Linux 6.13, for older headers. */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
 
 enum guard_means { GUARD_AUTO, GUARD_MADVISE, GUARD_POISON, GUARD_MPROTECT };
 

@@ -3,6 +3,7 @@
 #include "stack/holes.h"
 
 #include "libc/real.h"
+#include "stack/address.h"
 
 enum { WORD_BITS = 64 };
 

@@ -3,6 +3,7 @@
 #include "stack/locked.h"
 
 #include "libc/real.h"
+#include "stack/lifetime.h"
 
 #include <errno.h>
 

@@ -5,9 +5,11 @@
  */
 #include "stack/orphans.h"
 
-#include "system/clock.h"
 #include "libc/real.h"
 #include "stack/holes.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
+#include "system/clock.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -7,8 +7,8 @@
  */
 #include "stack/poison.h"
 
-#include "system/clock.h"
 #include "libc/real.h"
+#include "system/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

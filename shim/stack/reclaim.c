@@ -3,6 +3,9 @@
 #include "stack/reclaim.h"
 
 #include "libc/real.h"
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
 
 #include <errno.h>
 #include <sys/mman.h>

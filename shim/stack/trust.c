@@ -3,6 +3,10 @@
  * learned; where two do not fit together nothing is done. */
 #include "stack/trust.h"
 
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
+
 enum { SLOT_SHIFT = 4, THREAD_SHIFT = 44, THREAD_DROP = 6 };
 
 static const uint64_t WORD_SLOT = ((uint64_t)1 << THREAD_SHIFT) - 1;

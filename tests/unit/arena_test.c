@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The arena: slots, growth, edges, memory that comes back, and many threads at once. */
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
 #include "stack/arena.h"
 #include "stack/orphans.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a pool of stacks hands out: never one that the program has in its hands, whatever lies in the pool. */
+#include "stack/address.h"
+#include "stack/lifetime.h"
 #include "adapter/classes.h"
 
 #include <sys/mman.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How deep stacks were used: exact to the page, remembered over lives and trimming, guards left out. */
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
 #include "stack/depth.h"
 
 #include "stack/arena.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the arena does about a program that locks its memory. */
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
 #include "stack/locked.h"
 
 #include "status.h"

@@ -2,6 +2,9 @@
 /* What a program does to ranges that touch the arena: states, releases, neighbours, and threads that race. */
 #include "adapter/mappings.h"
 #include "adapter/placing.h"
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
 #include "stack/orphans.h"
 
 #include "tap.h"

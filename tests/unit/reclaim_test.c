@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Page tables of free slots. */
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
 #include "stack/reclaim.h"
 
 #include "status.h"

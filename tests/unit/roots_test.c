@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What proves that a class's slots are coroutine stacks, what ends that, and what is cleared of one that is handed out. */
+#include "stack/address.h"
+#include "stack/lifetime.h"
 #include "stack/roots.h"
 
 #include "tap.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Guards of the last use: when they may stay on a stack that is handed out, and what ends that. */
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
 #include "stack/trust.h"
 
 #include "tap.h"

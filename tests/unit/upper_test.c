@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Upper guards: one size in a class, there as long as a slot is open, and pages like others once a slot is retired. */
+#include "stack/address.h"
+#include "stack/lifetime.h"
+#include "stack/slot_guard.h"
 #include "stack/upper.h"
 
 #include "tap.h"
