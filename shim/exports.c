@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names that we take from libc. One line each: the exported function, then hook_… in adapter/stacks.c, then
- * real_… in libc/real.c, so that nothing recurses by accident.
+ * The names that we take from libc. One line each: the exported function, then hook_… in adapter/stack_hooks.c, then
+ * real_… in libc/real.c, so that nothing recurses by accident. Those about signals hide a handler of ours.
  */
-#include "adapter/stacks.h"
+#include "adapter/stack_hooks.h"
 #include "adapter/unload.h"
 #include "libc/real.h"
 #include "system/sandbox.h"

@@ -95,7 +95,7 @@ sees() {
 	sees lint_doors shim/pool/pool.c 'void f(void) { real_mprotect(0, 0, 0); }'
 	sees lint_doors shim/report/report.c 'void f(void) { abort(); }'
 	sees lint_doors shim/report/report.c 'void f(int x) { assert(x); }'
-	sees lint_doors shim/adapter/qemu.c 'static _Atomic int x;'
+	sees lint_doors shim/adapter/named.c 'static _Atomic int x;'
 }
 
 @test "lint: every atomic operation says its order" {

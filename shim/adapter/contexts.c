@@ -10,6 +10,29 @@
 #include "patch/imports.h"
 #include "patch/symbols.h"
 
+#include <link.h>
+#include <string.h>
+
+static int find_boost(struct dl_phdr_info *object, size_t bytes, void *found)
+{
+	const char *name = strrchr(object->dlpi_name, '/');
+
+	(void)bytes;
+	name = name != NULL ? name + 1 : object->dlpi_name;
+	*(bool *)found = strncmp(name, "libboost_context.", 17) == 0 ||
+	                 strncmp(name, "libboost_coroutine.", 19) == 0 ||
+	                 strncmp(name, "libboost_fiber.", 15) == 0;
+	return *(bool *)found;
+}
+
+bool contexts_has_boost(void)
+{
+	bool found = false;
+
+	dl_iterate_phdr(find_boost, &found);
+	return found;
+}
+
 static const char MAKE[] = "make_fcontext";
 
 /* `target`: where its calls of make_fcontext go. */

@@ -16,6 +16,9 @@
 /* basic_protected_fixedsize_stack<stack_traits>::allocate(), which maps stacks and nothing else, where it is not inlined. */
 #define CONTEXTS_ALLOCATE "_ZN5boost7context31basic_protected_fixedsize_stackINS0_12stack_traitsEE8allocateEv"
 
+/* Whether one of Boost's libraries of coroutines is loaded. Takes the loader's lock; constructor time. */
+bool contexts_has_boost(void);
+
 /*
  * Whether the function that has called mmap, to return to `caller`, which is running, sets up guard pages and makes
  * contexts. The code must be there as long as the process is: of what could be unloaded nothing is known.

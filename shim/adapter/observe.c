@@ -32,26 +32,15 @@ struct observed_class {
 };
 
 static struct {
-	struct roster attached;  /* holds one entry, the table, once it is ready */
 	struct handles *present; /* the stacks that exist; numbers are those of their classes */
 	struct observed_class class[POOL_MAX];
 	struct roster classes;
 } observe;
 
-static bool is_on(void)
-{
-	return roster_count(&observe.attached) > 0;
-}
-
 int observe_start(void)
 {
 	observe.present = handles_make();
 	return observe.present != NULL ? 0 : -ENOMEM;
-}
-
-void observe_open(void)
-{
-	roster_end(&observe.attached, 1);
 }
 
 void observe_fork_child(void)
@@ -170,7 +159,7 @@ void *observe_mmap(
 	void *mapped = real_mmap(address, bytes, protection, flags, fd, offset);
 	int saved = errno;
 
-	if (mapped == MAP_FAILED || !is_on())
+	if (mapped == MAP_FAILED)
 		return mapped;
 	count_end(mapped, take(mapped));
 	if (request_is_candidate(address, bytes, protection, flags)) {
@@ -184,13 +173,11 @@ void *observe_mmap(
 
 int observe_munmap(void *address, size_t bytes)
 {
-	int number = HANDLES_ABSENT, result;
+	int number, result;
 
-	/* Before: another thread may be given the same address at once. */
-	if (is_on()) {
-		sites_note_end(address);
-		number = take(address);
-	}
+	sites_note_end(address);
+	/* Before munmap: another thread may get the same address at once. */
+	number = take(address);
 	result = real_munmap(address, bytes);
 	if (result == 0)
 		count_end(address, number);
@@ -201,12 +188,10 @@ int observe_munmap(void *address, size_t bytes)
 
 void observe_guard(const void *address)
 {
-	int number = HANDLES_ABSENT;
+	int number;
 
-	if (is_on()) {
-		sites_note_guard(address);
-		number = take(address);
-	}
+	sites_note_guard(address);
+	number = take(address);
 	if (number != HANDLES_ABSENT)
 		put_back(address, number | GUARDED);
 }
@@ -215,7 +200,7 @@ int observe_mprotect(void *address, size_t bytes, int protection)
 {
 	int result = real_mprotect(address, bytes, protection);
 
-	if (result != 0 || !is_on())
+	if (result != 0)
 		return result;
 	if (protection != PROT_NONE) {
 		sites_note_open(address, bytes, protection);
@@ -227,7 +212,7 @@ int observe_mprotect(void *address, size_t bytes, int protection)
 
 void *observe_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
 {
-	int number = is_on() ? take(address) : HANDLES_ABSENT;
+	int number = take(address);
 	void *moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
 
 	if (moved == MAP_FAILED)

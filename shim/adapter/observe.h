@@ -12,7 +12,6 @@
 
 /* Prepares to count; after request_init() and sites_init(). 0, or -ENOMEM. Then begins. */
 int observe_start(void);
-void observe_open(void);
 
 void *observe_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);

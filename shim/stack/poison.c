@@ -18,10 +18,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #ifndef UFFD_USER_MODE_ONLY
@@ -48,6 +49,19 @@ static struct {
 	_Atomic uint32_t inside; /* threads that may have a descriptor open */
 	_Atomic uint32_t forks;  /* that have begun and not ended */
 } gate;
+
+bool poison_is_in_kernel(void)
+{
+	struct utsname kernel;
+	unsigned long major, minor;
+	char *end;
+
+	if (uname(&kernel) != 0)
+		return false;
+	major = strtoul(kernel.release, &end, 10);
+	minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	return major > 6 || (major == 6 && minor >= 6);
+}
 
 /* ---- fork ---- */
 

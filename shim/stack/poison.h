@@ -10,7 +10,11 @@
 #ifndef COPOOL_STACK_POISON_H
 #define COPOOL_STACK_POISON_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Whether this Linux is new enough, by its version alone: a test would be to use it unasked. */
+bool poison_is_in_kernel(void);
 
 /*
  * Poisons `bytes` at `low`, whole pages of private anonymous memory; drops what they held. 0 or -errno: -EAGAIN while a

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the exported mmap and its relatives do. For every mapping that is not one of our stacks, each behaves exactly as
+ * the libc function of its name, results and errno included; for our stacks only the speed differs. What they do
+ * depends on one state, which the adapter for stacks sets:
+ *
+ *	HOOKS_PASS	before the adapter is attached, or if it never is: they call libc
+ *	HOOKS_OBSERVE	they call libc, and stacks are counted (adapter/observe.h)
+ *	HOOKS_POOL	stacks come from the arena and return to their pools
+ *
+ * All threads, at any time: also before our constructor and after our destructor.
+ */
+#ifndef COPOOL_ADAPTER_STACK_HOOKS_H
+#define COPOOL_ADAPTER_STACK_HOOKS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "stack/arena.h"
+
+enum stack_hooks { HOOKS_PASS, HOOKS_OBSERVE, HOOKS_POOL };
+
+/* The arena of the process. The adapter sets it up before HOOKS_POOL. */
+extern struct arena stack_arena __attribute__((visibility("hidden")));
+
+/* From now on the hooks do what `state` says. All that they need must be set up. */
+void stack_hooks_set(enum stack_hooks state);
+
+/* `caller` is the return address of the program's call. */
+void *hook_mmap(
+        void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);
+int hook_munmap(void *address, size_t bytes);
+int hook_mprotect(void *address, size_t bytes, int protection);
+int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key);
+int hook_madvise(void *address, size_t bytes, int advice);
+void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
+int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+int hook_mlock(const void *address, size_t bytes);
+int hook_mlock2(const void *address, size_t bytes, unsigned flags);
+int hook_mlockall(int flags);
+int hook_ioctl(int fd, unsigned long request, void *argument);
+ssize_t hook_process_madvise(
+        int process, const struct iovec *range, size_t ranges, int advice, unsigned flags);
+
+#endif
