@@ -33,8 +33,8 @@ SHIM := shim.c exports.c config.c \
 	patch/patch.c patch/references.c patch/symbols.c \
 	adapter/ceiling.c adapter/classes.c adapter/contexts.c adapter/label.c adapter/late.c adapter/mappings.c \
 	adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c adapter/qemu.c \
-	adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_symbols.c adapter/request.c adapter/sites.c \
-	adapter/stack_hooks.c adapter/stacks.c adapter/unload.c \
+	adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c adapter/qemu_symbols.c adapter/request.c \
+	adapter/sites.c adapter/stack_hooks.c adapter/stacks.c adapter/unload.c \
 	report/bell.c report/conduct.c report/depth_records.c report/journal.c report/line.c \
 	report/log.c report/moment.c report/outside_view.c report/path.c report/pressure.c report/prometheus.c \
 	report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c \

@@ -152,10 +152,10 @@ static bool is_mendable(int error)
 static void note_failure(const struct adapter *host, int error)
 {
 	bool is_meant = !shim.outcome.is_another ||
-	                (host == &adapter_named && shim.config.tell == (unsigned)clock_pid());
+	                (host->is_users_choice && shim.config.tell == (unsigned)clock_pid());
 
 	shim.has_failed |= is_meant;
-	if (is_meant && shim.config.log[0] == '\0' && (host == &adapter_named || is_mendable(error)))
+	if (is_meant && shim.config.log[0] == '\0' && (host->is_users_choice || is_mendable(error)))
 		warn("%s", shim.outcome.detail);
 }
 
@@ -231,7 +231,7 @@ static const struct adapter *start_first(void)
 		if (is_wanted && start(hosts[i].host) == 0)
 			return hosts[i].host;
 		/* What the user named may be meant for another program of those that inherit the settings. */
-		if (is_wanted && hosts[i].host != &adapter_named)
+		if (is_wanted && !hosts[i].host->is_users_choice)
 			return NULL;
 	}
 	return NULL;
@@ -274,6 +274,7 @@ static void wait_for_more(void)
 
 __attribute__((constructor)) static void shim_start(int count, char **arguments)
 {
+	char label[SELF_LABEL_BYTES] = "";
 	int saved = errno;
 
 	(void)count;
@@ -287,7 +288,9 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 	                                   : "the program has no known coroutines");
 	origins_ask(&shim.config);
 	shim.host = start_first();
-	self_know_label(shim.config.label, shim.host == &adapter_qemu ? arguments : NULL);
+	if (shim.host != NULL && shim.host->find_label != NULL)
+		shim.host->find_label(arguments, label, sizeof label);
+	self_know_label(shim.config.label, label);
 	if (shim.host != NULL)
 		origins_start();
 	shim.report = (struct report_host){
@@ -313,7 +316,7 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 		report_wait(&shim.config, &waiting);
 		report_arrive(&shim.report, 0);
 	} else {
-		report_start(&shim.config, &shim.report, shim.host == &adapter_qemu);
+		report_start(&shim.config, &shim.report, shim.host->starts_at_once);
 	}
 	errno = saved;
 }

@@ -357,4 +357,9 @@ static void fork_child(void)
 }
 
 const struct adapter adapter_named = {
-        .name = "named", .is_here = is_here, .attach = attach, .fork_child = fork_child};
+        .name = "named",
+        .is_users_choice = true,
+        .is_here = is_here,
+        .attach = attach,
+        .fork_child = fork_child,
+};

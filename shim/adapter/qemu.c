@@ -29,6 +29,7 @@
 #include "adapter/program.h"
 #include "adapter/qemu_code.h"
 #include "adapter/qemu_hooks.h"
+#include "adapter/qemu_label.h"
 #include "adapter/qemu_symbols.h"
 #include "adapter/sites.h"
 #include "config.h"
@@ -319,4 +320,10 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 }
 
 const struct adapter adapter_qemu = {
-        .name = "qemu", .is_here = is_here, .attach = attach, .withdrawn = QEMU_WITHDRAWN};
+        .name = "qemu",
+        .starts_at_once = true, /* `-sandbox on` may forbid it to start a thread later */
+        .is_here = is_here,
+        .attach = attach,
+        .find_label = qemu_label_find,
+        .withdrawn = QEMU_WITHDRAWN,
+};
