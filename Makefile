@@ -29,8 +29,8 @@ SHIM := shim.c exports.c config.c \
 	stack/address.c stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/lifetime.c \
 	stack/locked.c stack/orphans.c stack/poison.c stack/reclaim.c stack/roots.c stack/slot_guard.c \
 	stack/trust.c stack/upper.c \
-	patch/access.c patch/decode.c patch/elf.c patch/extent.c patch/imports.c patch/instruction.c \
-	patch/patch.c patch/references.c patch/symbols.c \
+	patch/access.c patch/decode.c patch/elf.c patch/elf_symbols.c patch/extent.c patch/imports.c \
+	patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
 	adapter/ceiling.c adapter/classes.c adapter/contexts.c adapter/label.c adapter/late.c adapter/mappings.c \
 	adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c adapter/qemu.c \
 	adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c adapter/qemu_symbols.c adapter/request.c \

@@ -164,7 +164,7 @@ bool decode_put_distance(uint8_t *bytes, uint64_t from, uint64_t to)
 	int64_t distance = (int64_t)(to - from);
 	int32_t value = (int32_t)distance;
 
-	memcpy(bytes, &value, sizeof(value));
+	memcpy(bytes, &value, sizeof value);
 	return value == distance;
 }
 

@@ -7,6 +7,8 @@
  */
 #include "patch/imports.h"
 
+#include "patch/elf_read.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -23,78 +25,14 @@ enum {
 
 static const uint8_t ENDBR64[4] = {0xf3, 0x0f, 0x1e, 0xfa};
 
-/* Link-time addresses of tables; 0: there is none. */
-struct tables {
-	uint64_t symbols, strings, strings_bytes;
-	struct {
-		uint64_t at, bytes;
-	} relocations[2];
-};
-
 /* The words of a name: link-time addresses. */
 struct words {
 	uint64_t at[WORDS_MOST];
 	size_t count;
 };
 
-static void note_table(struct tables *tables, int64_t tag, uint64_t value, uint64_t address)
-{
-	switch (tag) {
-	case DT_SYMTAB:
-		tables->symbols = address;
-		break;
-	case DT_STRTAB:
-		tables->strings = address;
-		break;
-	case DT_STRSZ:
-		tables->strings_bytes = value;
-		break;
-	case DT_JMPREL:
-		tables->relocations[0].at = address;
-		break;
-	case DT_PLTRELSZ:
-		tables->relocations[0].bytes = value;
-		break;
-	case DT_RELA:
-		tables->relocations[1].at = address;
-		break;
-	case DT_RELASZ:
-		tables->relocations[1].bytes = value;
-		break;
-	default:
-		break;
-	}
-}
-
-static bool read_tables(const struct elf_image *image, struct tables *tables)
-{
-	Elf64_Dyn entry;
-
-	*tables = (struct tables){0};
-	for (size_t i = 0; i < image->count; i++) {
-		const Elf64_Phdr *segment = &image->headers[i];
-
-		if (segment->p_type != PT_DYNAMIC)
-			continue;
-		for (uint64_t at = 0; at + sizeof entry <= segment->p_memsz; at += sizeof entry) {
-			const uint8_t *from = elf_at(image, segment->p_vaddr + at, sizeof entry);
-			uint64_t value;
-
-			if (from == NULL)
-				break;
-			memcpy(&entry, from, sizeof entry);
-			value = entry.d_un.d_val;
-			if (entry.d_tag == DT_NULL)
-				break;
-			note_table(tables, entry.d_tag, value,
-			        value >= image->bias ? value - image->bias : value);
-		}
-	}
-	return tables->symbols != 0 && tables->strings != 0;
-}
-
 static bool is_named(
-        const struct elf_image *image, const struct tables *tables, uint32_t index, const char *name)
+        const struct elf_image *image, const struct elf_dynamic *tables, uint32_t index, const char *name)
 {
 	const uint8_t *from =
 	        elf_at(image, tables->symbols + (uint64_t)index * sizeof(Elf64_Sym), sizeof(Elf64_Sym));
@@ -111,8 +49,8 @@ static bool is_named(
 	return found != NULL && memcmp(found, name, bytes) == 0;
 }
 
-static void find_words(
-        const struct elf_image *image, const struct tables *tables, const char *name, struct words *words)
+static void find_words(const struct elf_image *image, const struct elf_dynamic *tables, const char *name,
+        struct words *words)
 {
 	words->count = 0;
 	for (size_t t = 0; t < 2; t++) {
@@ -138,10 +76,10 @@ static void find_words(
 
 bool imports_has(const struct elf_image *image, const char *name)
 {
-	struct tables tables;
+	struct elf_dynamic tables;
 	struct words words = {.count = 0};
 
-	if (read_tables(image, &tables))
+	if (elf_read_dynamic(image, &tables))
 		find_words(image, &tables, name, &words);
 	return words.count > 0;
 }
@@ -186,10 +124,10 @@ bool imports_are_called(
 {
 	uint64_t low = code->low - image->bias, bytes = code->high - code->low;
 	const uint8_t *from = elf_at(image, low, bytes), *word;
-	struct tables tables;
+	struct elf_dynamic tables;
 	struct words words;
 
-	if (from == NULL || !read_tables(image, &tables))
+	if (from == NULL || !elf_read_dynamic(image, &tables))
 		return false;
 	find_words(image, &tables, name, &words);
 	for (uint64_t i = 0; i < bytes && words.count > 0; i++) {

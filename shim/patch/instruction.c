@@ -118,14 +118,14 @@ static bool is_decoder_sane(void)
 {
 	static const uint8_t sub[] = {0xf0, 0x29, 0x3d, 0x78, 0x56, 0x34, 0x12}; /* lock sub %edi, …(%rip) */
 	static const uint8_t jne[] = {0x75, 0xfe};
-	const struct decode_code first = {.bytes = sub, .available = sizeof(sub)};
-	const struct decode_code second = {.bytes = jne, .available = sizeof(jne)};
+	const struct decode_code first = {.bytes = sub, .available = sizeof sub};
+	const struct decode_code second = {.bytes = jne, .available = sizeof jne};
 	struct instruction in;
 
 	if (!ZYAN_SUCCESS(zydis.init(&zydis.decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
 		return false;
-	return instruction_read(&first, 0, &in) && in.is_rip_sub && in.length == sizeof(sub) &&
-	       in.target == 0x12345678 + sizeof(sub) && instruction_read(&second, 0, &in) &&
+	return instruction_read(&first, 0, &in) && in.is_rip_sub && in.length == sizeof sub &&
+	       in.target == 0x12345678 + sizeof sub && instruction_read(&second, 0, &in) &&
 	       in.flow == FLOW_BRANCH && in.target == 0;
 }
 
@@ -151,7 +151,7 @@ int decode_open(void)
 
 	if (zydis.library != NULL)
 		return 0;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
 
 		if (library == NULL)

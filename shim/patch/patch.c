@@ -40,7 +40,7 @@ __attribute__((format(printf, 3, 4))) static int fail(
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(set->reason, sizeof(set->reason), format, arguments);
+	vsnprintf(set->reason, sizeof set->reason, format, arguments);
 	va_end(arguments);
 	return error;
 }
@@ -52,7 +52,7 @@ void patch_refuse(struct patch_set *set, const char *name, const char *reason)
 
 void patch_begin(struct patch_set *set)
 {
-	memset(set, 0, sizeof(*set));
+	memset(set, 0, sizeof *set);
 }
 
 /* Gives the areas back; nothing may lead to them any more. */
@@ -222,8 +222,8 @@ int patch_plan(
 {
 	uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}; /* jmp *0(%rip), the address */
 
-	memcpy(jump + sizeof(jump) - sizeof(hook), &hook, sizeof(hook));
-	return patch_plan_code(set, name, target, jump, sizeof(jump), original);
+	memcpy(jump + sizeof jump - sizeof hook, &hook, sizeof hook);
+	return patch_plan_code(set, name, target, jump, sizeof jump, original);
 }
 
 int patch_plan_inside(struct patch_set *set, const char *name, const struct symbol *target,

@@ -121,7 +121,7 @@ static bool is_file_of(struct elf_file file, const struct elf_image *loaded)
 	int length;
 
 	if (elf_image_of_file(&image, file) != 0 || image.count != loaded->count ||
-	        memcmp(image.headers, loaded->headers, image.count * sizeof(*image.headers)) != 0)
+	        memcmp(image.headers, loaded->headers, image.count * sizeof *image.headers) != 0)
 		return false;
 	length = elf_build_id(loaded, id_loaded);
 	return length == elf_build_id(&image, id) &&
@@ -158,8 +158,8 @@ static int open_debug(struct symbols *symbols, const char *root)
 		return -ENOENT;
 	for (int i = 0; i < length; i++)
 		snprintf(digits + 2 * i, 3, "%02x", id[i]);
-	if (snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", root, digits, digits + 2) >=
-	        (int)sizeof(path))
+	if (snprintf(path, sizeof path, "%s/.build-id/%.2s/%s.debug", root, digits, digits + 2) >=
+	        (int)sizeof path)
 		return -ENAMETOOLONG;
 	error = map_file(path, &symbols->debug);
 	if (error != 0)
