@@ -83,7 +83,7 @@ void classes_init(struct arena *arena, unsigned max_batches)
 	arena->note_end = note_end;
 }
 
-/* Memory maps that an idle stack takes. Its addresses are the arena's, which has its own bound on them. */
+/* Memory maps that an idle stack takes. Its addresses are the arena's, which has a bound on them of its own. */
 static unsigned object_maps(void)
 {
 	return classes.arena->means == GUARD_MPROTECT ? POOL_OBJECT_MAPS : 0;
@@ -241,7 +241,7 @@ static struct stack_class *add_elsewhere(const struct request *request)
 	return adding.class;
 }
 
-/* The program is about to write the top of the stack, which is cold where many are alive: touches it at once. */
+/* The program is about to write the top of the stack, which is cold where many are alive: all of it at once. */
 static void warm_up(const char *stack, size_t bytes)
 {
 	for (unsigned line = 1; line <= WARM_LINES; line++)

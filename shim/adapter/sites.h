@@ -56,8 +56,10 @@ bool sites_any_known(bool (*has)(const char *function));
 /* Whose known allocator the call at `caller` is in, a short word for the log; "" when in none. */
 const char *sites_owner(const void *caller, size_t bytes);
 
-/* Whether the stacks of the call at `caller` are pooled above us, so that one that is unmapped has gone for
- * good. */
+/*
+ * Whether the stacks of the call at `caller` are pooled above us, so that one that is unmapped has gone for
+ * good.
+ */
 bool sites_is_pooled(const void *caller, size_t bytes);
 
 /* Whether each stack of the call at `caller` gets its guard page at once, whoever wants it. */
@@ -66,14 +68,17 @@ bool sites_is_guarded(const void *caller, size_t bytes);
 /* Whether a guard page that such a stack's owner opens again may stay, as the stack is unmapped next. */
 bool sites_is_guard_kept(const void *caller, size_t bytes);
 
-/* A mapping that is not ours was made by the call at `caller`: begins to learn from it, if that is wanted. */
+/*
+ * A mapping that is not ours was made by the call at `caller`: begins to learn from it, where that is wanted.
+ */
 void sites_note_mapping(const void *caller, const void *address, size_t bytes);
 
 /* The low end of what is mapped at `address` became a guard page: proof for the call that mapped it. */
 void sites_note_guard(const void *address);
 
-/* What is mapped at `address` was unmapped or changed in another way: without a guard page it spoils its
- * call. */
+/*
+ * What is mapped at `address` was unmapped or changed in another way: without a guard page it spoils its call.
+ */
 void sites_note_end(const void *address);
 
 /*

@@ -19,7 +19,7 @@ void arena_note_no_huge(struct arena *arena, int error)
 {
 	int known = ARENA_NOT_ADVISED;
 
-	/* [arena.no_huge] relaxed: the memory is handed out by [class.chunks] or [slot.state], which order it. */
+	/* [arena.no_huge] relaxed: [class.chunks] or [slot.state] orders it when the memory is handed out. */
 	if (!atomic_compare_exchange_strong_explicit(
 	            &arena->no_huge, &known, error, memory_order_relaxed, memory_order_relaxed) &&
 	        known != error)

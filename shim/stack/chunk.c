@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunks of reserved addresses, the table that finds them, and each class's stack of free slots (Treiber's,
- * with a tag against ABA as in pool/lifo.h).
+ * Chunks of reserved addresses, the table that finds them, and the stack of free slots of each class
+ * (Treiber's, with a tag against ABA as in pool/lifo.h).
  */
 #include "stack/chunk.h"
 
@@ -37,8 +37,7 @@ void chunk_put_slot(struct arena_class *class, uint32_t id)
 	uint64_t old = atomic_load_explicit(&class->free, memory_order_relaxed);
 
 	do {
-		/* [slot.next] relaxed: published by the release below; a slow popper's stale read is
-		 * rejected. */
+		/* [slot.next] relaxed: published by the release below; the tag rejects a stale read. */
 		atomic_store_explicit(&slot->next, (uint32_t)old, memory_order_relaxed);
 		/* [class.free] release: publishes the slot to pop_free. */
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -47,14 +46,14 @@ void chunk_put_slot(struct arena_class *class, uint32_t id)
 
 static uint32_t pop_free(struct arena_class *class)
 {
-	/* [class.free] acquire: the slot as push_free left it. */
+	/* [class.free] acquire: the slot as chunk_put_slot left it. */
 	uint64_t old = atomic_load_explicit(&class->free, memory_order_acquire);
 	uint32_t next;
 
 	do {
 		if ((uint32_t)old == 0)
 			return 0;
-		/* [slot.next] relaxed: see push_free. */
+		/* [slot.next] relaxed: see chunk_put_slot. */
 		next = atomic_load_explicit(&chunk_slot(class, (uint32_t)old)->next, memory_order_relaxed);
 	} while (!atomic_compare_exchange_weak_explicit(
 	        &class->free, &old, free_word(old, next), memory_order_acquire, memory_order_acquire));
@@ -63,19 +62,22 @@ static uint32_t pop_free(struct arena_class *class)
 
 /* ---- chunks ---- */
 
-/* Makes arena_chunk_at find the chunk for the grain at an address; false: no memory for the table. */
+/* Makes arena_chunk_at find the chunk for the grain at an address. False: no memory for the table. */
 static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chunk)
 {
 	struct arena_leaf *_Atomic *place = &arena->leaf[at >> (ARENA_GRAIN_SHIFT + ARENA_LEAF_SHIFT)];
 	unsigned grain = at >> ARENA_GRAIN_SHIFT & ((1 << ARENA_LEAF_SHIFT) - 1);
-	/* [arena.leaf] acquire: its zeroes, where another class's thread has made it. */
+	/* [arena.leaf] acquire: its zeroes, if a thread of another class has made it. */
 	struct arena_leaf *leaf = atomic_load_explicit(place, memory_order_acquire), *made;
 
 	if (leaf == NULL) {
 		made = real_table(sizeof *made);
 		if (made == NULL)
 			return false;
-		/* [arena.leaf] acq_rel: publishes its zeroes to arena_chunk_at, or sees another's. */
+		/*
+		 * [arena.leaf] acq_rel: publishes its zeroes to arena_chunk_at, or sees those of another
+		 * thread's leaf.
+		 */
 		if (atomic_compare_exchange_strong_explicit(
 		            place, &leaf, made, memory_order_acq_rel, memory_order_acquire))
 			leaf = made;
@@ -88,8 +90,8 @@ static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chu
 }
 
 /*
- * How large the next chunk shall be: little for a program that has few stacks, then each twice the last,
- * within what the limit on address space leaves. 0: nothing is left.
+ * The size of the next chunk: small for a program with few stacks, then each twice the last, within the limit
+ * on address space. 0: nothing is left.
  */
 static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t number)
 {
@@ -109,8 +111,8 @@ static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t numbe
 }
 
 /*
- * Reserves addresses, aligned to a grain. 0: there are none. Of what lies behind them, up to the end of a grain,
- * nothing is kept: there are no slots in it, so it would be nobody's.
+ * Reserves addresses, aligned to a grain. 0: there are none. The addresses behind them, up to the end of the
+ * grain, are unmapped: no slot uses them.
  */
 static uintptr_t reserve(struct arena *arena, uint64_t bytes)
 {
@@ -120,20 +122,23 @@ static uintptr_t reserve(struct arena *arena, uint64_t bytes)
 
 	if (range == MAP_FAILED)
 		return 0;
-	/* A hole that a bare system call has made among our slots; what fills it stays, so that it is none. */
+	/*
+	 * The kernel has filled a hole that a bare system call made among our slots. The mapping stays, to
+	 * close the hole.
+	 */
 	if (arena_touches(arena, range, bytes + GRAIN_BYTES))
 		return 0;
 	low = (uintptr_t)range;
 	end = low + bytes + GRAIN_BYTES;
 	if (end >> ARENA_ADDRESS_BITS != 0) {
-		real_munmap(range, end - low); /* the table of grains does not reach there */
+		real_munmap(range, end - low); /* beyond the table of grains */
 		return 0;
 	}
 	base = (low + GRAIN_BYTES - 1) & ~(GRAIN_BYTES - 1);
 	if (base > low)
 		real_munmap(range, base - low);
 	real_munmap((void *)(base + bytes), end - base - bytes);
-	/* A stack of which a page is touched shall not cost a huge page. */
+	/* One touched page of a stack must not cost a huge page. */
 	arena_note_no_huge(arena, real_own_madvise((void *)base, bytes, MADV_NOHUGEPAGE) == 0 ? 0 : errno);
 	return base;
 }
@@ -154,7 +159,10 @@ static bool set_grains(struct arena *arena, struct arena_chunk *chunk, uintptr_t
 
 static void widen(struct arena *arena, uintptr_t low, uintptr_t high)
 {
-	/* [arena.low, arena.high] relaxed: a quick no; a caller that asks for a slot got it after this. */
+	/*
+	 * [arena.low, arena.high] relaxed: a quick no. A thread that asks about a slot's address got that
+	 * address later.
+	 */
 	uintptr_t old = atomic_load_explicit(&arena->low, memory_order_relaxed);
 
 	while (low < old && !atomic_compare_exchange_weak_explicit(
@@ -166,10 +174,10 @@ static void widen(struct arena *arena, uintptr_t low, uintptr_t high)
 		;
 }
 
-/* Adds a chunk to a class; the caller holds is_growing. */
+/* Adds a chunk to a class. The caller must hold is_growing. */
 static bool add_chunk(struct arena_class *class)
 {
-	/* [class.chunks] relaxed: only who holds is_growing writes it. */
+	/* [class.chunks] relaxed: only the holder of is_growing writes it. */
 	uint32_t number = atomic_load_explicit(&class->chunks, memory_order_relaxed);
 	struct arena_chunk *chunk = &class->chunk[number];
 	struct arena *arena = class->arena;
@@ -200,7 +208,7 @@ static bool add_chunk(struct arena_class *class)
 	chunk->class = class;
 	if (!set_grains(arena, chunk, chunk->base + bytes)) {
 		real_munmap((void *)chunk->base, bytes);
-		return false; /* its table stays: a slow thread may read it */
+		return false; /* its table of slots stays: a slow thread may read it */
 	}
 	widen(arena, chunk->base, chunk->base + bytes);
 	atomic_fetch_add_explicit(&arena->reserved, bytes, memory_order_relaxed);
@@ -209,7 +217,7 @@ static bool add_chunk(struct arena_class *class)
 	return true;
 }
 
-/* A slot never used before: its id, or 0. */
+/* Returns the id of a slot that was never used, or 0. */
 static uint32_t take_new(struct arena_class *class)
 {
 	/* [class.chunks] acquire: the chunk's fields; pairs with add_chunk. */
@@ -220,8 +228,8 @@ static uint32_t take_new(struct arena_class *class)
 	if (chunks == 0)
 		return 0;
 	chunk = &class->chunk[chunks - 1];
-	/* [chunk.used] relaxed: hands out numbers. The look before keeps it from running over. */
-	/* [chunk.slots] relaxed: before it falls, `used` has been set past all of them. */
+	/* [chunk.used] relaxed: hands out numbers. The check before prevents an overflow. */
+	/* [chunk.slots] relaxed: before it is lowered, `used` was set beyond all slots. */
 	slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
 	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= slots)
 		return 0;
@@ -229,7 +237,7 @@ static uint32_t take_new(struct arena_class *class)
 	return slot < slots ? 1 + (chunk->number << SLOT_BITS | slot) : 0;
 }
 
-/* A slot of any history: its id, or 0. */
+/* Returns the id of any free slot, or 0. */
 uint32_t chunk_take_slot(struct arena_class *class)
 {
 	uint32_t id = pop_free(class);
@@ -237,7 +245,7 @@ uint32_t chunk_take_slot(struct arena_class *class)
 
 	if (id == 0)
 		id = take_new(class);
-	/* [class.is_growing] acquire, release: one thread adds a chunk; who comes meanwhile goes without. */
+	/* [class.is_growing] acquire, release: one thread adds a chunk; the others get no slot in that time. */
 	if (id == 0 && !atomic_flag_test_and_set_explicit(&class->is_growing, memory_order_acquire)) {
 		id = take_new(class);
 		has_grown = id == 0 && add_chunk(class);

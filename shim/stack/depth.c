@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Page tables are read for one slot at a time, by one system call for each 512 pages of it. */
+/* Page tables are read for one slot at a time: one system call for each 512 pages. */
 #include "stack/depth.h"
 
 #include "libc/real.h"
@@ -15,7 +15,7 @@
 
 enum { BLOCK_PAGES = 512, MARK_LIVE = 0x8000, MARK_PAGES = MARK_LIVE - 1, BUCKET_SHIFT = 12 };
 
-/* How /proc/PID/pagemap describes a page. */
+/* A page in /proc/PID/pagemap. */
 #define PAGEMAP_PRESENT ((uint64_t)1 << 63)
 #define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
 
@@ -29,7 +29,7 @@ void depth_attend(struct arena_class *class, int pagemap)
 	struct depth_watch *watch = &class->arena->watch;
 
 	watch->pagemap = pagemap;
-	/* [origins.thread] relaxed: only a thread that finds itself there goes on. */
+	/* [origins.thread] relaxed: only a thread that finds itself there continues. */
 	atomic_store_explicit(&watch->thread, (uintptr_t)pthread_self(), memory_order_relaxed);
 }
 
@@ -41,7 +41,7 @@ void depth_leave(struct arena_class *class)
 
 /* ---- pages ---- */
 
-/* How many of `pages` pages from `low` on come before the lowest that was touched. */
+/* How many of `pages` pages from `low` on are below the lowest one that was touched. */
 static size_t untouched_by_pagemap(int pagemap, uintptr_t low, size_t pages, size_t page_bytes)
 {
 	uint64_t page[BLOCK_PAGES];
@@ -60,7 +60,7 @@ static size_t untouched_by_pagemap(int pagemap, uintptr_t low, size_t pages, siz
 	return pages;
 }
 
-/* The same, without a descriptor. */
+/* Does the same without a descriptor. */
 static size_t untouched_by_mincore(uintptr_t low, size_t pages, size_t page_bytes)
 {
 	unsigned char page[BLOCK_PAGES];
@@ -78,7 +78,7 @@ static size_t untouched_by_mincore(uintptr_t low, size_t pages, size_t page_byte
 	return pages;
 }
 
-/* How deep a slot is used now, in pages. */
+/* How deep a slot is in use now, in pages. */
 static size_t used_pages(const struct arena_class *class, uintptr_t base, size_t guard_bytes)
 {
 	size_t page_bytes = class->arena->page_bytes;
@@ -96,11 +96,11 @@ static size_t used_pages(const struct arena_class *class, uintptr_t base, size_t
 
 static uint32_t slots_of(const struct arena_chunk *chunk)
 {
-	/* [chunk.slots] relaxed: what it falls by was never handed out. */
+	/* [chunk.slots] relaxed: slots above a lowered limit were never handed out. */
 	return atomic_load_explicit((_Atomic uint32_t *)&chunk->slots, memory_order_relaxed);
 }
 
-/* Makes sure that there are tables for marks; false: no memory. */
+/* Makes the tables for marks, unless they exist. False: no memory. */
 static bool has_tables(struct arena_class *class, struct arena_chunk *chunk)
 {
 	size_t pages = class->bytes / class->arena->page_bytes;
@@ -114,7 +114,7 @@ static bool has_tables(struct arena_class *class, struct arena_chunk *chunk)
 	return class->depth.count != NULL && chunk->mark != NULL;
 }
 
-/* Replaces a slot's mark, and what it counts for. */
+/* Replaces a slot's mark in all sums. */
 static void set_mark(struct depth *depth, uint16_t *mark, unsigned pages, bool is_live)
 {
 	unsigned old = *mark & MARK_PAGES;
@@ -136,15 +136,15 @@ static void set_mark(struct depth *depth, uint16_t *mark, unsigned pages, bool i
 	*mark = pages | (is_live ? MARK_LIVE : 0);
 }
 
-/* As it is just now; the slot's owner may be another thread. */
+/* Its value now; another thread may own the slot. */
 static uint32_t guard_of(const struct slot *slot)
 {
 	return *(const volatile uint32_t *)&slot->guard_bytes;
 }
 
 /*
- * A guard in the making looks like use, for a moment: so a stack that is in use and has none is left alone,
- * and so is one that changed hands meanwhile.
+ * A guard that is being set up looks like use for a moment. So a stack that is in use without a guard is left
+ * out, and so is one that has changed hands since.
  */
 static void look(struct arena_class *class, struct arena_chunk *chunk, uint32_t number)
 {
@@ -157,7 +157,7 @@ static void look(struct arena_class *class, struct arena_chunk *chunk, uint32_t 
 		return;
 	pages = used_pages(class, chunk->base + number * class->bytes, guard_bytes);
 	if (slot_state(slot) != state || guard_of(slot) != guard_bytes || pages == 0)
-		return; /* or never used, or given back just now */
+		return; /* or never used, or just given back */
 	if (guard_bytes > class->depth.guard_bytes)
 		class->depth.guard_bytes = guard_bytes;
 	set_mark(&class->depth, &chunk->mark[number], pages, state == SLOT_LIVE);
@@ -177,10 +177,10 @@ void depth_note(const struct arena_place *place)
 	errno = saved;
 }
 
-/* How many slots of a chunk have ever been handed out. */
+/* How many slots of a chunk were ever handed out. */
 static uint32_t used_slots(const struct arena_chunk *chunk)
 {
-	/* [chunk.used] relaxed: a slot that is handed out just now may be missed. */
+	/* [chunk.used] relaxed: a slot that is just being handed out may be missed. */
 	uint32_t used = atomic_load_explicit((_Atomic uint32_t *)&chunk->used, memory_order_relaxed);
 
 	return used < slots_of(chunk) ? used : slots_of(chunk);
@@ -216,7 +216,7 @@ uint64_t depth_bucket_bytes(unsigned bucket)
 	return (uint64_t)1 << (BUCKET_SHIFT + bucket);
 }
 
-/* The least number of pages that do for `part` of `whole` stacks. */
+/* The smallest number of pages that suffices for `part` of `whole` stacks. */
 static uint64_t percentile(const struct depth *depth, unsigned part, unsigned whole)
 {
 	uint64_t wanted = (depth->slots * part + whole - 1) / whole, seen = 0;

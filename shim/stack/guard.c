@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Setting up guard pages, and taking them down. */
+/* Guard pages, set up and removed. */
 #include "stack/guard.h"
 
 #include "libc/real.h"
@@ -34,15 +34,15 @@ static int protect(void *low, size_t bytes, int protection)
 	return error;
 }
 
-/* What the kernel says when it is to fetch a page as a read would. 0 or -errno. */
+/* Asks the kernel to fetch a page as a read would. 0 or -errno. */
 static int read_page(void *page)
 {
 	return advise(page, 1, MADV_POPULATE_READ);
 }
 
 /*
- * Whether a guard of these means can be set up and taken down. No answer of the kernel is taken for it: what is not the
- * kernel but an emulation of it may say 0 to advice that it does not know, and so may a sandbox.
+ * Whether such a guard can be set up and removed. The kernel's answers do not prove it: an emulation of the
+ * kernel, or a sandbox, may return 0 for advice that it does not know.
  */
 static bool is_working(enum guard_means means, char *guard, size_t bytes)
 {
@@ -58,7 +58,7 @@ static bool is_working(enum guard_means means, char *guard, size_t bytes)
 	return (is_denied == -EHWPOISON || is_denied == -EFAULT) && read_page(guard) == 0;
 }
 
-/* Whether advice to drop a page drops what is in it. */
+/* Whether advice to drop a page drops its contents. */
 static bool is_dropping(volatile char *page, size_t bytes)
 {
 	*page = 1;
@@ -66,14 +66,14 @@ static bool is_dropping(volatile char *page, size_t bytes)
 }
 
 /*
- * Valgrind keeps a table of its own of such guards, and ends a program that has more than a few thousand. Whether it
- * runs us is answered by instructions that do nothing elsewhere: its client requests, whose form it has never changed.
+ * Valgrind has a table of its own for such guards, and ends a program with more than a few thousand. Its client
+ * requests, instructions without effect elsewhere, tell whether it runs us; their form has never changed.
  */
 static bool is_under_valgrind(void)
 {
 	uint64_t answer = 0;
 #ifdef __x86_64__
-	const uint64_t request[6] = {0x1001}; /* VG_USERREQ__RUNNING_ON_VALGRIND, and no arguments */
+	const uint64_t request[6] = {0x1001}; /* VG_USERREQ__RUNNING_ON_VALGRIND, without arguments */
 
 	__asm__ volatile("rolq $3, %%rdi\n\t rolq $13, %%rdi\n\t rolq $61, %%rdi\n\t rolq $51, %%rdi\n\t"
 	                 "xchgq %%rbx, %%rbx"
@@ -124,7 +124,7 @@ int guard_remove(enum guard_means means, void *low, size_t bytes, int protection
 		return protect(low, bytes, protection);
 	if ((means == GUARD_MADVISE ? advise(low, bytes, MADV_GUARD_REMOVE) : poison_remove(low, bytes)) == 0)
 		return 0;
-	/* A sandbox that the program has put itself into may refuse that; there is nothing in these pages. */
+	/* The program's own sandbox may refuse that. There is nothing in these pages. */
 	error = real_mmap(low, bytes, protection, flags, -1, 0) == MAP_FAILED ? -errno : 0;
 	errno = saved;
 	return error;

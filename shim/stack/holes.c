@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A word of a table may have pages of two slots, and so two writers. */
+/* One word of a table may hold pages of two slots, and have two writers. */
 #include "stack/holes.h"
 
 #include "libc/real.h"
@@ -7,7 +7,7 @@
 
 enum { WORD_BITS = 64 };
 
-/* A chunk's table, made if `is_wanted`; NULL: there is none. */
+/* The table of a chunk, made if `is_wanted`. NULL: there is none. */
 static _Atomic uint64_t *table_of(const struct arena_place *place, bool is_wanted)
 {
 	const struct arena *arena = place->class->arena;
@@ -18,13 +18,13 @@ static _Atomic uint64_t *table_of(const struct arena_place *place, bool is_wante
 
 	if (found != NULL || !is_wanted)
 		return found;
-	/* [chunk.slots] relaxed: they only become fewer. */
+	/* [chunk.slots] relaxed: their number only falls. */
 	bytes = atomic_load_explicit(&chunk->slots, memory_order_relaxed) * chunk->bytes;
 	bytes = (bytes / arena->page_bytes / WORD_BITS + 1) * sizeof *made;
 	made = real_table(bytes);
 	if (made == NULL)
 		return NULL;
-	/* [chunk.holes] acq_rel: publishes the zeroes, or sees another's table. */
+	/* [chunk.holes] acq_rel: publishes the zeroes, or sees those of another thread's table. */
 	if (atomic_compare_exchange_strong_explicit(
 	            &chunk->holes, &found, made, memory_order_acq_rel, memory_order_acquire))
 		return made;
@@ -32,7 +32,7 @@ static _Atomic uint64_t *table_of(const struct arena_place *place, bool is_wante
 	return found;
 }
 
-/* The number of the page at an address in its chunk. */
+/* The number of a page in its chunk. */
 static size_t page_of(const struct arena_place *place, uintptr_t at)
 {
 	const struct arena *arena = place->class->arena;
@@ -59,7 +59,7 @@ bool holes_add(const struct arena_place *place, uintptr_t low, size_t bytes)
 	if (table == NULL)
 		return false;
 	end = page_of(place, low + bytes);
-	/* [holes] relaxed: the slot's holder publishes them with its state. */
+	/* [holes] relaxed: the slot's holder publishes them with the slot's state. */
 	for (page = page_of(place, low); page < end; page++)
 		atomic_fetch_or_explicit(&table[page / WORD_BITS], bit_of(page), memory_order_relaxed);
 	return true;

@@ -19,7 +19,7 @@
 
 enum { CLEARED_PAGES = 2 };
 
-/* Moves a slot that was taken from where it waited; false: it was lost, or a busy thread will free it. */
+/* Moves a slot that was taken from where it waited. False: it is lost, or a busy thread will free it. */
 static bool take(struct slot *slot, enum slot_state from, enum slot_state to)
 {
 	do {
@@ -70,7 +70,7 @@ int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper
 	if (error != 0)
 		return error;
 	if (!slot->is_open) {
-		/* In writing before it is so, as a guard. */
+		/* Written down before it is true, as a guard is. */
 		slot->is_open = true;
 		error = upper_open(place);
 		slot->is_open = error == 0;
@@ -89,7 +89,7 @@ bool arena_open_again(const struct arena_place *place, size_t bytes, int protect
 	struct slot *slot = place->slot;
 	bool is_same;
 
-	/* A look that costs little; who holds the slot looks again. */
+	/* A cheap look first; it is repeated when the slot is held. */
 	if (protection != class->protection || !slot->is_sealed || !slot_move(slot, SLOT_LIVE, SLOT_TREATED))
 		return false;
 	is_same = slot->is_sealed && slot->is_open && place->offset != 0 &&
@@ -130,7 +130,7 @@ void arena_forget(const struct arena_place *place)
 	slot->name = 0;
 }
 
-/* Gives memory back. Guards by madvise and mprotect survive it. */
+/* Frees memory. Guards by madvise and mprotect survive that. */
 static int drop(const struct arena *arena, uintptr_t low, size_t bytes)
 {
 	if (!arena->can_drop)
@@ -141,7 +141,7 @@ static int drop(const struct arena *arena, uintptr_t low, size_t bytes)
 	return -errno;
 }
 
-/* The same with all of a slot, but for a guard that would not survive it. */
+/* Does the same to all of a slot, but for a guard that would not survive. */
 static int drop_slot(const struct arena_place *place)
 {
 	size_t kept = place->slot->guard_means == GUARD_POISON ? place->slot->guard_bytes : 0;
@@ -149,14 +149,17 @@ static int drop_slot(const struct arena_place *place)
 	return drop(place->class->arena, place->base + kept, place->class->bytes - kept);
 }
 
-/* A stack is used from its top, and clearing what will be used again is cheaper than to fault it in anew. */
+/*
+ * A stack is used from its top: clearing the pages that will be used again is cheaper than a page fault for
+ * each.
+ */
 static int clear(const struct arena_place *place)
 {
 	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest;
 	size_t high = place->class->bytes - arena_upper(place->class), guard = place->slot->guard_bytes;
 
 	if (!place->slot->is_open)
-		return 0; /* nobody could touch it */
+		return 0; /* nobody could write to it */
 	if (!place->class->arena->can_drop) {
 		if (arena_close(place) != 0)
 			return -ENOMEM;
@@ -190,7 +193,7 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes)
 	if (real_mmap((void *)low, bytes, PROT_NONE, flags, -1, 0) != MAP_FAILED)
 		arena_note_no_huge(place->class->arena,
 		        real_own_madvise((void *)low, bytes, MADV_NOHUGEPAGE) == 0 ? 0 : errno);
-	/* Where nothing may be mapped any more, in a sandbox or at the limit on maps. Guards would survive that. */
+	/* Nothing may be mapped: a sandbox, or the limit on maps. A guard would survive the rest. */
 	else if (place->slot->guard_bytes != 0 || real_mprotect((void *)low, bytes, PROT_NONE) != 0)
 		error = -errno;
 	else
@@ -208,8 +211,10 @@ int arena_close(const struct arena_place *place)
 	return error;
 }
 
-/* What was freed waits for the next use, unless there shall be none; or another thread has taken it, see
- * stack/orphans.h. */
+/*
+ * A freed slot waits for its next use, unless it may have none; or another thread has taken it, see
+ * stack/orphans.h.
+ */
 static void put_away(const struct arena_place *place, enum slot_state held)
 {
 	struct slot *slot = place->slot;
@@ -234,7 +239,7 @@ void arena_free(const struct arena_place *place)
 
 	if (held == SLOT_LOST || held == SLOT_GONE)
 		return;
-	/* A guard that splits the mapping is given up with the memory: idle slots shall cost no maps. */
+	/* A guard that splits the mapping is removed with the memory: idle slots must not cost memory maps. */
 	if ((held == SLOT_LEAVING || upper_splits(place) || drop_slot(place) != 0 ||
 	            (slot->guard_means == GUARD_MPROTECT && arena_unguard(place) != 0)) &&
 	        arena_close(place) != 0) {
@@ -263,7 +268,7 @@ void arena_end_treatment(const struct arena_place *place, enum slot_state now)
 
 	if (now == SLOT_LIVE && slot_has(slot, SLOT_SPENT) && arena_settle(place) == 0)
 		now = SLOT_RETIRED;
-	/* It was retired by another thread, or by a fork in a handler that has interrupted this one. */
+	/* Another thread has retired it, or a fork in a signal handler that interrupted this one. */
 	if (!slot_move(slot, SLOT_TREATED, now) && slot_state(slot) == SLOT_RETIRED)
 		arena_settle(place);
 }

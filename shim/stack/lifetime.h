@@ -51,8 +51,10 @@ bool arena_open_again(const struct arena_place *place, size_t bytes, int protect
 /* Ends a SLOT_TREATED: the slot becomes `now`. */
 void arena_end_treatment(const struct arena_place *place, enum slot_state now);
 
-/* The program is about to treat a slot in a way that outlives its use: SLOT_RETIRED, and the guard becomes part of the
- * mapping's own protection. 0 or -errno. */
+/*
+ * The program is about to treat a slot in a way that outlives its use: SLOT_RETIRED, and the guard becomes part
+ * of the mapping's own protection. 0 or -errno.
+ */
 int arena_retire(const struct arena_place *place);
 
 /* Counts a retired slot as gone, once: the program has nothing of it any more. The caller must hold the slot. */

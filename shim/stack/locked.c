@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tail of each class's last chunk, and all slots. */
+/* The unused end of each class's last chunk, and all slots. */
 #include "stack/locked.h"
 
 #include "libc/real.h"
@@ -9,7 +9,7 @@
 
 static void shrink(struct arena_class *class)
 {
-	/* [class.chunks] relaxed: only who holds is_growing writes it. */
+	/* [class.chunks] relaxed: only the holder of is_growing writes it. */
 	uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_relaxed), slots, used;
 	struct arena_chunk *chunk;
 	uintptr_t old, end;
@@ -17,15 +17,17 @@ static void shrink(struct arena_class *class)
 	if (chunks == 0)
 		return;
 	chunk = &class->chunk[chunks - 1];
-	/* [chunk.used, chunk.slots, chunk.end] relaxed: who got a number before the exchange has a slot below
-	 * what is given back; who comes later gets none, however long ago he has read `slots`: `used` never
-	 * falls below what these once were. */
+	/*
+	 * [chunk.used, chunk.slots, chunk.end] relaxed: a thread that got a number before the exchange has a
+	 * slot below the part that is unmapped. A later thread gets none, however old its copy of `slots` is:
+	 * `used` never falls below the first number of slots.
+	 */
 	slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
 	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= slots)
 		return;
 	used = atomic_exchange_explicit(&chunk->used, slots, memory_order_relaxed);
 	if (used >= slots)
-		return; /* the last have gone meanwhile */
+		return; /* other threads have taken the last ones */
 	old = atomic_load_explicit(&chunk->end, memory_order_relaxed);
 	end = chunk->base + used * class->bytes;
 	atomic_store_explicit(&chunk->slots, used, memory_order_relaxed);
@@ -41,8 +43,10 @@ void arena_shrink(struct arena *arena)
 	for (unsigned i = 0; i < ARENA_CLASSES; i++) {
 		struct arena_class *class = &arena->class[i];
 
-		/* [class.is_growing] acquire, release: as in chunk_take_slot; a class that grows is left
-		 * alone. */
+		/*
+		 * [class.is_growing] acquire, release: as in chunk_take_slot; a class that is just growing is
+		 * left alone.
+		 */
 		if (atomic_flag_test_and_set_explicit(&class->is_growing, memory_order_acquire))
 			continue;
 		shrink(class);
@@ -51,7 +55,7 @@ void arena_shrink(struct arena *arena)
 	errno = saved;
 }
 
-/* False: it was not `waiting`. */
+/* Closes a slot that waits. False: it does not. */
 static bool close_waiting(const struct arena_place *place, enum slot_state waiting)
 {
 	if (!slot_move(place->slot, waiting, SLOT_BUSY))
@@ -63,7 +67,10 @@ static bool close_waiting(const struct arena_place *place, enum slot_state waiti
 
 static void start_chunk_over(struct arena_chunk *chunk)
 {
-	/* [chunk.slots, chunk.used] relaxed: what comes into use meanwhile may be as of before or after. */
+	/*
+	 * [chunk.slots, chunk.used] relaxed: slots that come into use at the same time count as before or
+	 * after.
+	 */
 	uint32_t slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
 	uint32_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
 	struct arena_place place = {.class = chunk->class, .slot = chunk->slot, .base = chunk->base};

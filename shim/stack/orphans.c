@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread that comes back to a slot that was taken from it finds another state than it left, and leaves that
- * alone: see arena_let_go, arena_end_treatment and arena_free.
+ * A thread that returns to a slot which was taken from it finds another state, and leaves the slot alone: see
+ * arena_let_go, arena_end_treatment and arena_free.
  */
 #include "stack/orphans.h"
 
@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <sched.h>
 
-/* Some 10 milliseconds: a thread that has lost its processor comes back in that time. */
+/* About 10 milliseconds: enough for a thread that has lost its processor. */
 enum { YIELDS = 20, NAPS = 60, NAP_US = 150 };
 
 static bool is_in_transit(enum slot_state state)
@@ -22,17 +22,17 @@ static bool is_in_transit(enum slot_state state)
 	return state == SLOT_BUSY || state == SLOT_STRAY || state == SLOT_LEAVING || state == SLOT_TREATED;
 }
 
-/* What the program has of the slot stays as it is, protected by the mapping alone. */
+/* What the program has of the slot stays as it is, with mprotect as its only guard. */
 static void decide_treated(const struct arena_place *place)
 {
-	/* Lost ones were spent before; see SLOT_LOST. */
+	/* A lost slot was spent before; see SLOT_LOST. */
 	bool was_lost = slot_doom(place->slot, SLOT_SPENT);
 
 	if (slot_move(place->slot, SLOT_TREATED, was_lost ? SLOT_LOST : SLOT_RETIRED) && !was_lost)
 		arena_settle(place);
 }
 
-/* It was ours, or on its way to us. */
+/* The slot was ours, or on its way to us. */
 static void decide_ours(const struct arena_place *place, enum slot_state state)
 {
 	slot_doom(place->slot, SLOT_SPENT);
@@ -68,7 +68,10 @@ static void decide(const struct arena_place *place)
 
 	if (!is_in_transit(state))
 		return;
-	/* Only what has left the program's hands: this very thread may be in the middle of handing out another. */
+	/*
+	 * Only SLOT_LEAVING has left the program's hands: this very thread may be just handing out another
+	 * slot.
+	 */
 	if (state == SLOT_LEAVING)
 		arena_close(place);
 	if (state == SLOT_TREATED)
@@ -95,7 +98,7 @@ void arena_fork_child(struct arena *arena)
 {
 	int saved = errno;
 
-	/* [origins.thread] relaxed: the watcher is not here, and another thread may come to have its name. */
+	/* [origins.thread] relaxed: the watcher is not in the child, and another thread may get its id. */
 	if (atomic_load_explicit(&arena->watch.thread, memory_order_relaxed) != 0)
 		atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
 	for (unsigned i = 0; i < ARENA_CLASSES; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A descriptor for each guard: a guard is set up once in a slot's life. Nobody shall meet it: while one is open no fork
- * is under way and no handler runs in this thread, and the registration ends before the descriptor does, so that a copy
- * of it, which a bare system call may have made, keeps nothing alive. System calls are bare here: ioctl is one of ours,
- * and close is a cancellation point.
+ * Each guard has a descriptor for a moment: a guard is set up once in a slot's life. Nobody must see the
+ * descriptor: no fork is under way and no handler runs in this thread while it is open. The registration ends
+ * before the descriptor is closed, so that a copy of it (by a bare system call) keeps nothing alive. System
+ * calls are bare here: ioctl is hooked, and close is a cancellation point.
  */
 #include "stack/poison.h"
 
@@ -33,7 +33,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* From Linux 6.6's header. */
+/* From the header of Linux 6.6. */
 struct poison_request {
 	struct uffdio_range range;
 	uint64_t mode;
@@ -46,8 +46,8 @@ struct poison_request {
 enum { KERNEL_SIGNALS = 64, YIELDS = 50, NAPS = 500, NAP_US = 1000 };
 
 static struct {
-	_Atomic uint32_t inside; /* threads that may have a descriptor open */
-	_Atomic uint32_t forks;  /* that have begun and not ended */
+	_Atomic uint32_t inside; /* threads that may have an open descriptor */
+	_Atomic uint32_t forks;  /* begun and not ended */
 } gate;
 
 bool poison_is_in_kernel(void)
@@ -67,7 +67,10 @@ bool poison_is_in_kernel(void)
 
 static bool enter(void)
 {
-	/* [poison.inside, poison.forks] seq_cst: of who comes in and who forks at least one sees the other. */
+	/*
+	 * [poison.inside, poison.forks] seq_cst: a thread that enters and one that forks cannot both miss the
+	 * other.
+	 */
 	atomic_fetch_add_explicit(&gate.inside, 1, memory_order_seq_cst);
 	if (atomic_load_explicit(&gate.forks, memory_order_seq_cst) == 0)
 		return true;
@@ -77,13 +80,13 @@ static bool enter(void)
 
 static void leave(void)
 {
-	/* [poison.inside] seq_cst: as in enter; the descriptor is closed by then. */
+	/* [poison.inside] seq_cst: as in enter; the descriptor is closed before. */
 	atomic_fetch_sub_explicit(&gate.inside, 1, memory_order_seq_cst);
 }
 
 /*
- * Who is inside comes out: no handler and no cancellation ends it there. Only a child of vfork that was killed does not,
- * for which there is a bound.
+ * Threads inside do leave: neither a handler nor a cancellation can end them there. The limit is for a vfork
+ * child that was killed.
  */
 void poison_fork_prepare(void)
 {
@@ -132,13 +135,13 @@ static int poison_range(int fd, void *low, size_t bytes)
 	if (error != 0)
 		return error;
 	error = control(fd, POISON_IOCTL, &poison);
-	control(fd, UFFDIO_UNREGISTER, &registration.range); /* and the mapping is whole again */
+	control(fd, UFFDIO_UNREGISTER, &registration.range); /* makes the mapping whole again */
 	if (error == 0 && poison.updated != (int64_t)bytes)
 		error = -EAGAIN;
 	return error;
 }
 
-/* With a descriptor that lives no longer than this. */
+/* Does so with a descriptor that is closed at the end. */
 static int poison_alone(void *low, size_t bytes)
 {
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY), error;
@@ -156,12 +159,12 @@ int poison_install(void *low, size_t bytes)
 	int saved = errno, error;
 
 	/*
-	 * Linux 6.12 does not join the parts of a mapping again of which only one was ever touched; so all of
-	 * it is, by a page that comes and goes.
+	 * Linux 6.12 does not merge the parts of a split mapping if only one of them was ever touched. So all
+	 * of it is touched, by a page that is dropped again.
 	 */
 	real_own_madvise(low, 1, MADV_POPULATE_WRITE);
-	error = poison_remove(low, bytes); /* a page that is there cannot be poisoned */
-	/* Also those signals that libc keeps for itself. */
+	error = poison_remove(low, bytes); /* a page with contents cannot be poisoned */
+	/* All signals, those that libc keeps for itself included. */
 	if (error == 0 && syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGNALS / 8) != 0)
 		error = -errno;
 	if (error != 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Spans, claimed slot by slot. */
+/* Spans, whose slots are claimed one by one. */
 #include "stack/reclaim.h"
 
 #include "libc/real.h"
@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-enum { SPAN_SHARE = 4 }; /* slots smaller than such a part of a span are not worth the walk */
+enum { SPAN_SHARE = 4 }; /* slots smaller than this part of a span are not worth the walk */
 
-/* Claims the free slots from `low` up to `end`; returns where it had to stop, `end` or more when nowhere. */
+/* Claims the free slots from `low` to `end`. Returns where it had to stop; `end` or more if nowhere. */
 static uintptr_t claim(const struct arena *arena, uintptr_t low, uintptr_t end)
 {
 	struct arena_place place;
@@ -31,7 +31,7 @@ static void release(const struct arena *arena, uintptr_t low, uintptr_t end)
 		arena_let_go(&place, SLOT_FREE);
 }
 
-/* A guard keeps its page table. */
+/* A guard keeps its page table in use. */
 static bool unguard(const struct arena *arena, uintptr_t low, uintptr_t end)
 {
 	struct arena_place place;
@@ -47,7 +47,7 @@ static void reclaim_span(const struct arena *arena, uintptr_t low, size_t bytes)
 {
 	uintptr_t claimed = claim(arena, low, low + bytes);
 
-	/* Only advice for the whole of a span makes the kernel drop its table. */
+	/* The kernel drops a page table only on advice for its whole span. */
 	if (claimed >= low + bytes && unguard(arena, low, claimed))
 		real_own_madvise((void *)low, bytes, MADV_DONTNEED);
 	release(arena, low, claimed);
@@ -61,7 +61,7 @@ void arena_reclaim(const struct arena_place *place)
 	int saved = errno;
 
 	if (arena_upper(class) > 0)
-		return; /* its tables hold guards at the high ends as well, which stay */
+		return; /* the guards at the high ends keep the tables */
 	for (; class->bytes >= span / SPAN_SHARE && low < place->base + class->bytes; low += span)
 		reclaim_span(class->arena, low, span);
 	errno = saved;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Words at the top of a stack, which its program has just left. */
+/* Words at the top of a stack that the program has just given back. */
 #include "stack/roots.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ static bool is_root(const struct roots *roots, uintptr_t at)
 	return word > roots->low && word < roots->high;
 }
 
-/* How far below the end the highest word is that may be a root; 0: there is none near it. */
+/* The distance from the end to the highest word that may be a root. 0: there is none near the end. */
 static uint32_t find_depth(const struct roots *roots, uintptr_t end)
 {
 	for (uint32_t depth = sizeof(uintptr_t); depth <= ROOTS_TOP_BYTES; depth += sizeof(uintptr_t)) {
@@ -21,10 +21,10 @@ static uint32_t find_depth(const struct roots *roots, uintptr_t end)
 	return 0;
 }
 
-/* Whether the slot has its root where those before it had theirs. The first one says where that is. */
+/* Whether the slot has its root where earlier slots had theirs. The first one decides where that is. */
 static bool has_root(struct roots *roots, uintptr_t end)
 {
-	/* [roots.depth] relaxed: set once; who reads it by what it proves has it from [roots.proofs]. */
+	/* [roots.depth] relaxed: set once; a thread that relies on the proofs sees it by [roots.proofs]. */
 	uint32_t depth = atomic_load_explicit(&roots->depth, memory_order_relaxed), found;
 
 	if (depth != 0)
@@ -38,7 +38,10 @@ static bool has_root(struct roots *roots, uintptr_t end)
 
 void roots_end(struct roots *roots)
 {
-	/* [roots.proofs] relaxed: nothing is published; a thread that sees it late hands out one more slot as it was left. */
+	/*
+	 * [roots.proofs] relaxed: publishes nothing; a thread that sees it late hands out one more slot as it
+	 * was left.
+	 */
 	atomic_store_explicit(&roots->proofs, ROOTS_ENDED, memory_order_relaxed);
 }
 
@@ -54,7 +57,10 @@ void roots_note_return(struct roots *roots, const struct arena_place *place)
 	        bytes < ROOTS_TOP_BYTES + place->slot->guard_bytes || !has_root(roots, place->base + bytes))
 		roots_end(roots);
 	else if (proofs < ROOTS_PROOFS)
-		/* [roots.proofs] release: the depth; pairs with roots_are_proven. Not over what another thread has seen. */
+		/*
+		 * [roots.proofs] release: the depth; pairs with roots_are_proven. Does not replace what another
+		 * thread has seen.
+		 */
 		atomic_compare_exchange_strong_explicit(
 		        &roots->proofs, &proofs, proofs + 1, memory_order_release, memory_order_relaxed);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guard is written down in the slot before it exists: the thread may never come back from the system call, see
- * stack/orphans.h.
+ * A guard is written down in the slot before it exists, because the thread may never return from the system
+ * call: see stack/orphans.h.
  */
 #include "stack/slot_guard.h"
 
@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* Some word that nobody writes by chance. */
+/* A word that nobody writes by chance. */
 static const uint64_t MARK = 0x6c6f6f706f632e2e;
 
 static void count_guard(struct arena_class *class, enum guard_means means, int change)
@@ -54,8 +54,8 @@ static bool is_empty(uintptr_t low, size_t bytes)
 }
 
 /*
- * How pages are to become a guard: what is in them must outlive it. To look at one that was never touched costs a fault,
- * so that is left out where the slot's first guard comes at once.
+ * How pages become a guard. Their contents must survive. Looking at a page that was never touched costs a page
+ * fault, so nobody looks if the allocator sets up the first guard at once.
  */
 static enum guard_means means_for(const struct arena_place *place, size_t bytes)
 {
@@ -74,7 +74,7 @@ void arena_mark(const struct arena_place *place)
 	place->slot->is_marked = true;
 }
 
-/* Whether the program has left what will be a guard alone, for all that can be seen. */
+/* Notes whether the program has left the future guard pages alone, as far as can be seen. */
 static void look_at_mark(const struct arena_place *place, size_t bytes)
 {
 	volatile uint64_t *mark = (volatile uint64_t *)place->base;
@@ -99,7 +99,7 @@ int arena_guard(const struct arena_place *place, size_t bytes)
 	if (means != 0)
 		return means;
 	look_at_mark(place, bytes);
-	/* In writing before it is there: this thread may never come back, see stack/orphans.h. */
+	/* Written down before it exists: this thread may never return, see stack/orphans.h. */
 	slot->is_advised = false;
 	slot->guard_means = wanted = means_for(place, bytes);
 	slot->guard_bytes = bytes;

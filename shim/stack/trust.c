@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* [trust.proofs, trust.handed, trust.base] relaxed everywhere: each word stands for itself, a stale one delays what is
- * learned; where two do not fit together nothing is done. */
+/*
+ * [trust.proofs, trust.handed, trust.base] relaxed everywhere: each word is independent, and a stale one delays
+ * what is learned; if two of them do not match, nothing is done.
+ */
 #include "stack/trust.h"
 
 #include "stack/address.h"
@@ -23,12 +25,12 @@ void trust_learn(struct trust *trust, bool is_proof)
 	if (!is_proof && proofs != TRUST_MIXED)
 		distrust(trust);
 	else if (proofs >= 0 && proofs < TRUST_PROOFS)
-		/* Not over what another thread has seen meanwhile. */
+		/* Does not replace what another thread has seen. */
 		atomic_compare_exchange_strong_explicit(
 		        &trust->proofs, &proofs, proofs + 1, memory_order_relaxed, memory_order_relaxed);
 }
 
-/* Takes an old guard away from a stack that is in use, if it is still there. */
+/* Removes an old guard of a stack that is in use, if it is still there. */
 static bool take_away(const struct arena_place *place)
 {
 	bool is_old;
@@ -42,20 +44,20 @@ static bool take_away(const struct arena_place *place)
 	return is_old;
 }
 
-/* A slot and who got it, in one word: of the thread as much as there is room for. */
+/* A slot and the thread that got it in one word, with as many bits of the thread as fit. */
 static uint64_t word_of(const struct slot *slot, const void *thread)
 {
 	return (uintptr_t)slot >> SLOT_SHIFT | (uint64_t)((uintptr_t)thread >> THREAD_DROP) << THREAD_SHIFT;
 }
 
-/* Whether the last one that the same thread got has its own guard by now, or none that is old. */
+/* Whether the last stack that the same thread got has a guard of its own by now, or no old one. */
 static bool is_last_well(struct trust *trust, const struct arena *arena, uint64_t last)
 {
 	const struct slot *slot = (const struct slot *)((last & WORD_SLOT) << SLOT_SHIFT);
 	uintptr_t base = atomic_load_explicit(&trust->base, memory_order_relaxed);
 	struct arena_place place;
 
-	/* A look that costs little; take_away looks again. */
+	/* A cheap look; take_away looks again. */
 	if (slot_state(slot) != SLOT_LIVE || !slot->is_guard_old || slot->guard_bytes == 0)
 		return true;
 	if (!arena_find(arena, (void *)base, &place) || place.slot != slot || !take_away(&place))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Upper guards: see stack/upper.h. */
+/* Upper guards. */
 #include "stack/upper.h"
 
 #include "libc/real.h"
@@ -28,7 +28,7 @@ int upper_open(const struct arena_place *place)
 	                  guard_install(GUARD_MADVISE, high, upper) == GUARD_MADVISE;
 	int saved = errno, error = 0;
 
-	/* In this order nobody ever finds these pages open. */
+	/* In this order these pages are never open. */
 	if (real_mprotect((void *)place->base, is_advised ? class->bytes : opened, class->protection) != 0)
 		error = -errno;
 	if (error != 0 && is_advised)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups at their usual place: version 2 at /sys/fs/cgroup, version 1 in a folder named as its controller. */
+/* Groups at their usual place: version 2 at /sys/fs/cgroup, version 1 in a folder named for its controller. */
 #include "system/cgroup.h"
 
 #include <errno.h>
@@ -94,8 +94,10 @@ int cgroup_open(const char *root, const char *second, const char *first)
 	return fd;
 }
 
-/* The limit of one group; "max", or what is no number, is none, and so is what the first version writes for
- * none. */
+/*
+ * The limit of one group; "max", or what is no number, is none, and so is what the first version writes for
+ * none.
+ */
 static uint64_t read_limit(const char *root, enum version version, const char *group)
 {
 	static const char *const files[] = {[FIRST] = "memory.limit_in_bytes", [SECOND] = "memory.max"};

@@ -21,7 +21,7 @@ int cgroup_open(const char *root, const char *second, const char *first);
 /* Reads an open file from its beginning; false when there is nothing, and `text` is empty. -1 is no file. */
 bool cgroup_read(int fd, char text[CGROUP_TEXT_BYTES]);
 
-/* The least memory limit of the group and those above it, in bytes; UINT64_MAX: none. */
+/* The least of the limits on memory that hold for the group and those above it, in bytes; UINT64_MAX: none. */
 uint64_t cgroup_memory_limit(const char *root);
 
 #endif

@@ -43,7 +43,7 @@ void warn_keep(const char *format, unsigned long a, unsigned long b);
 			warn_later(__VA_ARGS__);                                                             \
 	} while (0)
 
-/* Moves the oldest message to `text` (at least WARN_BYTES); false if there is none. One reader at a time. */
+/* Moves the oldest message to `text` (at least WARN_BYTES); false when there is none. One reader at a time. */
 bool warn_next(char *text);
 
 /*
