@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The adapter for QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound inside the
- * executable, so their code must be patched. There are four ways. Each is checked before anything is changed; if a way
- * is impossible, the next one is tried:
+ * The adapter for QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound
+ * inside the executable, so their code must be patched. There are four ways. Each is checked before anything is
+ * changed; if a way is impossible, the next one is tried:
  *
  *	ending	qemu_coroutine_create is replaced whole. The instruction of qemu_aio_coroutine_enter
  *		that would give an ended coroutine to QEMU's own pool becomes a jump to ours:
@@ -16,9 +16,9 @@
  *	stacks	nothing is patched: QEMU's own pool stays, and the stacks beneath it are recycled (stacks.c)
  *	none	the reason is in the log
  *
- * With the first two, QEMU's own pool stays empty and its lock is never taken: no variable of QEMU's is written. The
- * wake-up queue, the assertion on locks held, tracing and all errors stay QEMU's own code. qemu_coroutine_new is hooked
- * to count what QEMU makes without us (pool/doubt.h).
+ * With the first two, QEMU's own pool stays empty and its lock is never taken: no variable of QEMU's is
+ * written. The wake-up queue, the assertion on locks held, tracing and all errors stay QEMU's own code.
+ * qemu_coroutine_new is hooked to count what QEMU makes without us (pool/doubt.h).
  *
  * To observe, create, new and delete are hooked, and QEMU's own pool keeps all.
  *

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The adapter for programs whose coroutine stacks come from mmap: PHP, D, Boost, perl's Coro and others. A request for a
- * coroutine stack gets a slot of the arena. An unmapped slot waits in a pool for the next request of the same size,
- * protection, flags and call site. What the program does to it next, such as setting up its guard page, it did to it
- * last time too, so that costs nothing. All other mappings go to libc. The hooks are in adapter/stack_hooks.c.
+ * The adapter for programs whose coroutine stacks come from mmap: PHP, D, Boost, perl's Coro and others. A
+ * request for a coroutine stack gets a slot of the arena. An unmapped slot waits in a pool for the next request
+ * of the same size, protection, flags and call site. What the program does to it next, such as setting up its
+ * guard page, it did to it last time too, so that costs nothing. All other mappings go to libc. The hooks are
+ * in adapter/stack_hooks.c.
  *
  *	a request is for a stack if		and the slot is handed out
  *	it says MAP_STACK			as it was left

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `elsewhere` belongs to who has taken it. */
+/* The thread that has taken `elsewhere` owns it. */
 #include "libc/elsewhere.h"
 
 #include "libc/real.h"
@@ -14,7 +14,7 @@
 
 #define BIT(signal) ((uint64_t)1 << ((signal)-1))
 
-enum { STACK_BYTES = 64 << 10 }; /* whoever replaces malloc may want much of it */
+enum { STACK_BYTES = 64 << 10 }; /* another malloc may need much of it */
 
 static struct {
 	bool is_there; /* written by elsewhere_init */
@@ -24,17 +24,20 @@ static struct {
 
 void elsewhere_init(void)
 {
-	/* Valgrind takes a stack that it does not know for a mistake of the program's, and says so. */
+	/* Valgrind reports a stack that it does not know as a mistake of the program's. */
 	elsewhere.is_there = !real_has("_vgnU_freeres");
 }
 
 /*
- * Calls `run(argument)` with the stack that ends at `top`; false: not on this processor. Not by makecontext(), by which
- * others count coroutines.
+ * Calls `run(argument)` on the stack that ends at `top`. False: not on this processor. makecontext() is avoided
+ * because tools count coroutines by it.
  */
 static __attribute__((noinline)) bool call_on(char *top, void (*run)(void *argument), void *argument)
 {
-	/* Has the compiler find its frame by a register that keeps its value: so debuggers find it as well. */
+	/*
+	 * Makes the compiler address its frame by a register that keeps its value, so that debuggers find the
+	 * frame too.
+	 */
 	volatile size_t bytes = 16;
 	char *volatile frame = __builtin_alloca(bytes);
 
@@ -76,15 +79,15 @@ static __attribute__((noinline)) bool call_on(char *top, void (*run)(void *argum
 void elsewhere_run(void (*run)(void *argument), void *argument)
 {
 	/*
-	 * The kernel's sets: libc's are sixteen times as large. The two of libc's own get through, as with its own
-	 * functions; and faults, which could not be told of.
+	 * The kernel's signal sets: libc's are sixteen times as large. libc's own two signals get through, as
+	 * in its own functions, and so do faults, which must not be blocked.
 	 */
 	uint64_t faults = BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP);
 	uint64_t all = ~(((uint64_t)3 << 31) | faults), before = 0;
 	bool is_done = false;
 
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-	/* [elsewhere.is_taken] acquire, release: what the last one left; who comes meanwhile does without. */
+	/* [elsewhere.is_taken] acquire, release: what the last owner left; other threads do without it. */
 	if (elsewhere.is_there &&
 	        !atomic_exchange_explicit(&elsewhere.is_taken, true, memory_order_acquire)) {
 		is_done = call_on(elsewhere.stack + sizeof elsewhere.stack, run, argument);

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Prefixes, opcode, ModRM and SIB; nothing is read behind the instruction, whatever its bytes are. */
+/* Prefixes, opcode, ModRM and SIB. Nothing behind the instruction is read, whatever its bytes are. */
 #include "patch/access.h"
 
 #include <string.h>
 
-enum { INSTRUCTION_ROOM = 16 }; /* the longest has 15 bytes; 10 of them, at most, come before its immediate */
+enum { INSTRUCTION_ROOM = 16 }; /* the longest has 15 bytes, at most 10 of them before its immediate */
 
-/* movss, and with VEX movsd: the opcode of movups with a prefix of its own */
+/* movss, and movsd with VEX: the opcode of movups with another prefix */
 static bool is_scalar(unsigned opcode, bool is_repeated)
 {
 	return opcode == 0x0f11 && is_repeated;
 }
 
-/* Prefixes and opcode; leaves where the operand begins, and the REX bits that widen register numbers. */
+/*
+ * Reads prefixes and opcode. Returns where the operand begins, and the REX bits that extend register numbers.
+ */
 static const uint8_t *read_opcode(const uint8_t *at, struct access *access, uint8_t *rex)
 {
 	bool is_repeated, is_packed;
@@ -21,8 +23,7 @@ static const uint8_t *read_opcode(const uint8_t *at, struct access *access, uint
 	is_repeated = *at == 0xf3;
 	is_packed = *at == 0x66 || is_repeated;
 
-	if (*at == 0xc5 ||
-	        *at == 0xc4) { /* VEX, of two bytes or of three, whose bits are the opposite of REX's */
+	if (*at == 0xc5 || *at == 0xc4) { /* VEX, two or three bytes; its bits are REX's inverted */
 		const uint8_t *last = at + (*at == 0xc5 ? 1 : 2);
 
 		*rex = (~at[1] >> 5 & 4) | (*at == 0xc4 ? ~at[1] >> 5 & 1 : 0);
@@ -43,7 +44,7 @@ static const uint8_t *read_opcode(const uint8_t *at, struct access *access, uint
 
 bool access_read(const struct instruction *in, struct access *access)
 {
-	uint8_t copy[INSTRUCTION_ROOM] = {0}; /* one of another form seems to be longer than it is */
+	uint8_t copy[INSTRUCTION_ROOM] = {0}; /* an instruction of another form may seem longer than it is */
 	const uint8_t *at, *end = copy + in->length;
 	uint8_t rex, modrm;
 

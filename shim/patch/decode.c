@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Moves the instructions at a function's entry, on top of what patch/instruction.h says of each:
+ * Moves the instructions at a function's entry. What each of them is, patch/instruction.h says.
  *
  *	function:	endbr64 | moved instructions            | the rest …
  *	                          ^ skip                          ^ skip + moved
- *	becomes:	endbr64 | jmp rel32 | what they left  | the rest …
+ *	becomes:	endbr64 | jmp rel32 | unused            | the rest …
  */
 #include "patch/decode.h"
 
@@ -14,15 +14,14 @@
 
 enum {
 	ENDBR_BYTES = 4,
-	FUNCTION_ALIGNMENT = 16, /* padding reaches to the next such address and not beyond */
-	STARTS_BYTES =
-	        1 << 16, /* so much of a function is looked through for code inside other instructions */
+	FUNCTION_ALIGNMENT = 16, /* padding reaches to the next such address, not beyond */
+	STARTS_BYTES = 1 << 16,  /* how much of a function is searched for code inside other instructions */
 	BRANCHES_MOST = 4096,
 };
 
 static const uint8_t endbr64[ENDBR_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
 
-/* Whether the first instruction is what others write over an entry: it leads out of the object at once. */
+/* Whether the first instruction is another tool's hook: it leaves the object at once. */
 static bool is_hook(const struct decode_code *code, size_t at, const struct instruction *in)
 {
 	const uint8_t *next = in->bytes + in->length;
@@ -32,7 +31,7 @@ static bool is_hook(const struct decode_code *code, size_t at, const struct inst
 		return true;
 	case FLOW_JUMP:
 		return in->target < code->image_low || in->target >= code->image_high;
-	case FLOW_AWAY: /* jmp *address(%rip), its address among the code; a GOT is not */
+	case FLOW_AWAY: /* jmp *address(%rip), with the address among the code; a GOT is not */
 		return in->size == 4 && in->target >= code->text_low && in->target < code->text_high;
 	default: /* movabs $address, %register; jmp *%register */
 		return in->length == 10 && code->available - at >= 13 && (in->bytes[1] & 0xf8) == 0xb8 &&
@@ -40,7 +39,7 @@ static bool is_hook(const struct decode_code *code, size_t at, const struct inst
 	}
 }
 
-/* Why one instruction cannot run elsewhere. */
+/* Why an instruction cannot run elsewhere. */
 static enum decode_refusal refuse_to_move(const struct instruction *in)
 {
 	if (in->is_privileged)
@@ -55,8 +54,8 @@ static enum decode_refusal refuse_to_move(const struct instruction *in)
 }
 
 /*
- * Whether nobody needs the bytes from `at` to `end`, behind the function's last instruction: nops and int3
- * up to the address where the next function may begin.
+ * Whether the bytes from `at` to `end`, behind the function's last instruction, are unused: nops and int3 up to
+ * the address where the next function may begin.
  */
 static bool is_padded(const struct decode_code *code, size_t at, size_t end)
 {
@@ -71,11 +70,12 @@ static bool is_padded(const struct decode_code *code, size_t at, size_t end)
 	return true;
 }
 
-/* What one pass over a function has found. */
+/* The result of one pass over a function. */
 struct layout {
-	uint8_t starts[STARTS_BYTES / 8]; /* a bit for each byte where an instruction begins */
-	uint64_t known;                   /* the bytes that these bits are about */
-	uint64_t branch[BRANCHES_MOST]; /* offsets that it goes to; that it calls itself is not among them */
+	uint8_t starts[STARTS_BYTES / 8]; /* a bit for each byte: an instruction begins there */
+	uint64_t known;                   /* how many bytes these bits cover */
+	uint64_t branch
+	        [BRANCHES_MOST]; /* the offsets of its branches' targets; calls of itself are left out */
 	size_t branches;
 };
 
@@ -107,8 +107,8 @@ static enum decode_refusal lay_out(struct layout *layout, const struct decode_co
 }
 
 /*
- * Whether the function goes to a place among its first `end` bytes. To call itself is no such thing. A way
- * into the middle of an instruction leads to code that nobody has looked at.
+ * Whether the function branches to one of its first `end` bytes; a call of itself does not count. A branch into
+ * the middle of an instruction leads to code that nobody has checked.
  */
 static enum decode_refusal find_branch_back(const struct decode_code *code, size_t at, size_t end)
 {
@@ -174,7 +174,7 @@ bool decode_put_jump(uint8_t *bytes, uint64_t from, uint64_t to)
 	return decode_put_distance(bytes + 1, from + DECODE_JUMP_BYTES, to);
 }
 
-/* Writes one instruction as it must be at `address`; returns its length, 0 when it does not reach. */
+/* Writes one instruction as it must be at `address`. Returns its length, or 0 if the target is out of reach. */
 static unsigned move_instruction(const struct instruction *in, uint64_t address, uint8_t *to)
 {
 	unsigned length = in->length, offset = in->offset;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every read goes through elf_file_at() or elf_at(), which know how many bytes there are. What is read is copied, so that
- * nothing depends on the alignment that a file claims.
+ * Every read goes through elf_file_at() or elf_at(), which know how many bytes there are. What is read is
+ * copied, so that nothing depends on the alignment that a file claims.
  *
- * The loader replaces some of PT_DYNAMIC's link-time addresses by absolute ones; a file has the former. The bias tells
- * them apart.
+ * The loader replaces some of PT_DYNAMIC's link-time addresses by absolute ones; a file has the former. The
+ * bias tells them apart.
  */
 #include "patch/elf.h"
 
@@ -147,7 +147,7 @@ bool elf_read_dynamic(const struct elf_image *image, struct elf_dynamic *dynamic
 	return dynamic->symbols != 0 && dynamic->strings != 0;
 }
 
-/* How many sections a file has: 0 in the header means that section 0 says it. */
+/* How many sections a file has. If the header says 0, section 0 has the number. */
 uint64_t elf_count_sections(struct elf_file file, const Elf64_Ehdr *header)
 {
 	Elf64_Shdr first;
@@ -166,7 +166,7 @@ bool elf_section(struct elf_file file, const Elf64_Ehdr *header, uint64_t index,
 	return elf_file_read(file, header->e_shoff + index * sizeof *section, section, sizeof *section);
 }
 
-/* Looks through a run of notes; their parts are padded to `alignment`. */
+/* Searches a sequence of notes, whose parts are padded to `alignment`. */
 static int find_build_id(const uint8_t *notes, uint64_t bytes, uint64_t alignment, uint8_t *id)
 {
 	uint64_t mask = alignment == 8 ? 7 : 3;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Symbols by name, and all of them. Look-ups are walks with an end: chains are limited by their table or by the segment
- * that it lies in.
+ * Symbols by name, and all of them. Each walk has an end: a chain is limited by its table, or by the segment of
+ * the table.
  */
 #include "patch/elf.h"
 
@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A search under way: what is wanted, and what has been seen of it. */
+/* A search under way: what is wanted, and what was found. */
 struct match {
 	const struct elf_image *image;
 	const char *name;
@@ -18,10 +18,10 @@ struct match {
 	enum elf_kind kind;
 	struct elf_symbol *found;
 	bool is_found;
-	int error; /* of a symbol of that name that is no answer, or 0 */
+	int error; /* of a symbol with that name that cannot be used, or 0 */
 };
 
-/* The LOAD segment that holds all of a symbol and may hold its kind; NULL when there is none. */
+/* The LOAD segment that has all of a symbol and may have its kind; NULL: there is none. */
 static const Elf64_Phdr *segment_of(
         const struct elf_image *image, uint64_t value, uint64_t size, enum elf_kind kind)
 {
@@ -39,7 +39,7 @@ static const Elf64_Phdr *segment_of(
 	return NULL;
 }
 
-/* Takes a symbol whose name has been found right. */
+/* Notes a symbol that has the right name. */
 static void match_symbol(struct match *match, const Elf64_Sym *symbol)
 {
 	unsigned type = ELF64_ST_TYPE(symbol->st_info);
@@ -75,7 +75,7 @@ static int match_result(const struct match *match)
 	return match->error != 0 ? match->error : -ENOENT;
 }
 
-/* Takes the dynamic symbol of that index, should it have the name; false when the tables do not hold it. */
+/* Notes the dynamic symbol of that index, if it has the name. False: the tables do not have the index. */
 static bool match_dynamic(struct match *match, const struct elf_dynamic *dynamic, uint32_t index)
 {
 	const struct elf_image *image = match->image;
@@ -95,7 +95,7 @@ static bool match_dynamic(struct match *match, const struct elf_dynamic *dynamic
 	if (dynamic->versions != 0 &&
 	        !elf_read(image, dynamic->versions + index * sizeof version, &version, sizeof version))
 		return false;
-	/* The high bit marks an old version that a new program would not be linked to. */
+	/* The high bit marks an old version, to which new programs are not linked. */
 	if ((version & 0x8000) == 0)
 		match_symbol(match, &symbol);
 	return true;
@@ -129,7 +129,7 @@ static int find_gnu_hash(struct match *match, const struct elf_dynamic *dynamic)
 	return match_result(match);
 }
 
-/* Walks one chain of DT_HASH: {buckets, chains}, buckets, chains; at most every symbol once. */
+/* Walks one chain of DT_HASH: {buckets, chains}, buckets, chains; visits each symbol at most once. */
 static int find_hash(struct match *match, const struct elf_dynamic *dynamic)
 {
 	const struct elf_image *image = match->image;
@@ -143,7 +143,7 @@ static int find_hash(struct match *match, const struct elf_dynamic *dynamic)
 	}
 	if (!elf_read(image, dynamic->hash, header, sizeof header) || header[0] == 0)
 		return -EBADMSG;
-	/* A circle is only noticed after as many links as the table claims to have. */
+	/* A cycle is noticed after as many links as the table claims to have. */
 	if (elf_at(image, links + header[0] * 4ull, header[1] * 4ull) == NULL)
 		return -EBADMSG;
 	if (!elf_read(image, links + hash % header[0] * sizeof index, &index, sizeof index))
@@ -171,7 +171,7 @@ int elf_find_dynamic(
 	return dynamic.hash != 0 ? find_hash(&match, &dynamic) : -ENOENT;
 }
 
-/* The sections of the symbol table and its strings. 0, -ENODATA when there is none, or -EBADMSG. */
+/* Finds the sections of the symbol table and its strings. 0, -ENODATA if there is none, or -EBADMSG. */
 static int read_symtab(struct elf_file file, Elf64_Shdr *table, Elf64_Shdr *names)
 {
 	Elf64_Ehdr header;
@@ -189,7 +189,7 @@ static int read_symtab(struct elf_file file, Elf64_Shdr *table, Elf64_Shdr *name
 	return -ENODATA;
 }
 
-/* How much of a table of strings can be names: up to its last zero. */
+/* How many bytes of a table of strings can be names: up to the last zero. */
 static uint64_t count_name_bytes(const uint8_t *strings, uint64_t bytes)
 {
 	const uint8_t *end = memrchr(strings, '\0', bytes);
@@ -235,7 +235,7 @@ int elf_find_symtab(struct elf_file file, const struct elf_image *image, const c
 	return error != 0 ? error : match_result(&match);
 }
 
-/* How many dynamic symbols there are. DT_GNU_HASH only knows where its last chain ends. */
+/* How many dynamic symbols there are. DT_GNU_HASH tells only where its last chain ends. */
 static uint32_t count_dynamic(const struct elf_image *image, const struct elf_dynamic *dynamic)
 {
 	uint32_t header[4], index, link = 0, last = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table as linkers make it: {version 1, how three numbers are written, the last being the entries: two signed words,
- * relative to the table}, where .eh_frame is, how many entries; then entries by rising address: {function, description}.
- * A description is {its length, a link, the function, relative to that word, and its length}. Anything else is not read.
+ * The table in the form that linkers write: {version 1, the encodings of three numbers, of which the last means
+ * two signed words relative to the table}, the address of .eh_frame, the number of entries; then the entries by
+ * rising address: {function, description}. A description is {its length, a link, the function relative to that
+ * word, the function's length}. No other form is read.
  */
 #include "patch/extent.h"
 
@@ -27,7 +28,7 @@ static int32_t word_at(const uint8_t *from)
 	return word;
 }
 
-/* The last entry whose function begins at `offset` from the table, or before; NULL: there is none. */
+/* The last entry whose function begins at or before `offset` from the table; NULL: there is none. */
 static const uint8_t *find_entry(const uint8_t *entries, uint32_t count, int64_t offset)
 {
 	uint32_t low = 0, high = count;
@@ -43,7 +44,7 @@ static const uint8_t *find_entry(const uint8_t *entries, uint32_t count, int64_t
 	return low > 0 ? entries + (size_t)(low - 1) * ENTRY_BYTES : NULL;
 }
 
-/* `at` and `table` are link-time addresses, as the table counts. */
+/* `at` and `table` are link-time addresses, as in the table. */
 static bool search(const struct elf_image *image, uint64_t table, uint64_t at, struct extent *function)
 {
 	const uint8_t *header = elf_at(image, table, HEADER_BYTES), *entry, *description;
@@ -59,7 +60,7 @@ static bool search(const struct elf_image *image, uint64_t table, uint64_t at, s
 	begin = table + (uint64_t)(int64_t)word_at(entry);
 	place = table + (uint64_t)(int64_t)word_at(entry + sizeof(int32_t));
 	description = elf_at(image, place, HEAD_BYTES);
-	/* Which also tells that it is written as expected. */
+	/* This also checks the form of the description. */
 	if (description == NULL ||
 	        place + PLACE_OFFSET + (uint64_t)(int64_t)word_at(description + PLACE_OFFSET) != begin)
 		return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which function an address lies in, where no symbol says so: by the table that unwinders search (.eh_frame_hdr). C++
- * programs have it also when they are stripped; a function that the compiler has split counts as two.
+ * Which function an address lies in, if no symbol tells: by the table that unwinders search (.eh_frame_hdr).
+ * C++ programs have it even if they are stripped. A function that the compiler has split counts as two.
  *
  * No state; reads a loaded image. Any thread.
  */
@@ -13,12 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Addresses in this process: of the first byte, and of the one after the last. */
+/* Addresses in this process: the first byte, and the byte after the last. */
 struct extent {
 	uintptr_t low, high;
 };
 
-/* The function of the image that holds the byte at `address`. False: no table that can be read knows one. */
+/* Finds the function of the image that has the byte at `address`. False: no readable table has it. */
 bool extent_find(const struct elf_image *image, uintptr_t address, struct extent *function);
 
 #endif

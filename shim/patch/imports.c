@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- *	call rel32 -> stub: [endbr64] [bnd] jmp *word	or	call *word
+ * call rel32 -> stub: [endbr64] [bnd] jmp *word	or	call *word
  *
- * Instructions begin anywhere, so every byte is tried. What looks like a call and is none would have to hit the very
- * four bytes that lead to the word.
+ * Instructions begin at any byte, so every byte is tried. Other bytes that look like a call would have to
+ * contain exactly the distance to the word.
  */
 #include "patch/imports.h"
 
@@ -19,13 +19,13 @@ enum {
 	INDIRECT_JUMP = 0x25,
 	BOUND = 0xf2,
 	DISTANCE_BYTES = sizeof(int32_t),
-	STUB_BYTES = 11, /* as long as the longest that is read */
-	WORDS_MOST = 4   /* for one name: usually one, or two */
+	STUB_BYTES = 11, /* of the longest stub that is read */
+	WORDS_MOST = 4   /* for one name; usually there are one or two */
 };
 
 static const uint8_t ENDBR64[4] = {0xf3, 0x0f, 0x1e, 0xfa};
 
-/* The words of a name: link-time addresses. */
+/* The words of a name; link-time addresses. */
 struct words {
 	uint64_t at[WORDS_MOST];
 	size_t count;
@@ -84,7 +84,7 @@ bool imports_has(const struct elf_image *image, const char *name)
 	return words.count > 0;
 }
 
-/* Where the distance at `from` leads, which is the one at the link-time address `at`. */
+/* The target of the distance at `from`, whose link-time address is `at`. */
 static uint64_t follow(const uint8_t *from, uint64_t at)
 {
 	int32_t distance;
@@ -109,7 +109,7 @@ static uint64_t word_of_stub(const struct elf_image *image, uint64_t at)
 	return follow(stub + used + 2, at + used + 2);
 }
 
-/* The word that the call at `from` goes through, whose link-time address is `at`; 0: it is none that is looked for. */
+/* The word that a call at `from` goes through, whose link-time address is `at`; 0: it is no such call. */
 static uint64_t word_of_call(const struct elf_image *image, const uint8_t *from, uint64_t at, uint64_t left)
 {
 	if (left >= 1 + DISTANCE_BYTES && from[0] == CALL)

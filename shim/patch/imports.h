@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which functions of other objects a piece of code calls by name: through the words that the loader has filled in for
- * that name (the global offset table), directly or by way of a stub (the procedure linkage table).
+ * Which functions of other objects a piece of code calls by name: through the words that the loader fills in
+ * for that name (the global offset table), directly or through a stub (the procedure linkage table).
  *
- * x86-64; elsewhere no call is seen. No state; reads a loaded image. Any thread.
+ * x86-64; on other processors no call is found. No state; reads a loaded image. Any thread.
  */
 #ifndef COPOOL_PATCH_IMPORTS_H
 #define COPOOL_PATCH_IMPORTS_H
@@ -15,13 +15,13 @@
 #include <stdint.h>
 
 /*
- * Whether `code`, a part of the image, has a call of `name`. `target` gets the address that such a call goes to now; with
- * a name that has not been called yet that may be a stub of the loader's. NULL: nobody wants to know.
+ * Whether `code`, a part of the image, calls `name`. Sets `target`, unless it is NULL, to where such a call
+ * goes now; before the first call of that name this may be a stub of the loader's.
  */
 bool imports_are_called(
         const struct elf_image *image, const struct extent *code, const char *name, uintptr_t *target);
 
-/* Whether the image has words for that name: it may call it. */
+/* Whether the image has a word for that name, so that it may call it. */
 bool imports_has(const struct elf_image *image, const char *name);
 
 #endif

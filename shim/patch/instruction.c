@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Zydis, and what is taken from it. The table of its functions is the only state. */
+/* Zydis, and what is used of it. The table of its functions is the only state. */
 #include "patch/instruction.h"
 
 #include "libc/real.h"
@@ -17,11 +17,11 @@ static struct {
 	__typeof__(ZydisDecoderDecodeInstruction) *decode;
 	union {
 		ZydisDecoder decoder;
-		uint8_t room[256]; /* 4.0's is larger than 4.1's, whichever we are compiled with */
+		uint8_t room[256]; /* that of 4.0 is larger than that of 4.1 */
 	};
 } zydis;
 
-/* pause and `xchg %r8,%rax` share a nop's opcode; their prefixes tell. */
+/* pause and `xchg %r8,%rax` share the opcode of nop; their prefixes tell them apart. */
 static bool is_plain_nop(const ZydisDecodedInstruction *raw)
 {
 	bool is_plain = true;
@@ -31,7 +31,7 @@ static bool is_plain_nop(const ZydisDecodedInstruction *raw)
 	return is_plain;
 }
 
-/* Says where an instruction goes, by its opcode. */
+/* Sets where execution continues, by the opcode. */
 static void classify(const ZydisDecodedInstruction *raw, struct instruction *in)
 {
 	bool is_default = raw->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
@@ -55,7 +55,7 @@ static void classify(const ZydisDecodedInstruction *raw, struct instruction *in)
 	case 0xe0 ... 0xe3:
 		in->flow = FLOW_LOOP;
 		break;
-	case 0xc7: /* xbegin, where it is no mov */
+	case 0xc7: /* xbegin, unless it is a mov */
 		in->flow = raw->raw.imm[0].is_relative ? FLOW_LOOP : FLOW_NEXT;
 		break;
 	case 0xff:
@@ -129,7 +129,7 @@ static bool is_decoder_sane(void)
 	       in.flow == FLOW_BRANCH && in.target == 0;
 }
 
-/* Fills the table from one library; false when it is not one that we understand. */
+/* Fills the table from a library. False: it is no known version. */
 static bool use_library(void *library)
 {
 	ZyanU64 version;
@@ -145,7 +145,7 @@ static bool use_library(void *library)
 
 int decode_open(void)
 {
-	/* The libc of the first one's time looks in eighty places for what it does not find. */
+	/* The libc of the first version's time searches eighty places for a library that is not there. */
 	static const char *const names[] = {"libZydis.so.4.0", "libZydis.so.4.1", "libZydis.so.4"};
 	int error = -ENOENT;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions of a function, one after the other: where each goes, and which of its bytes count from its
- * own place. What Zydis says is boiled down to these few words; the rest of patch/, and the adapters that look
- * into a program's code, work on them.
+ * The instructions of a function, one after another: where each continues, and which of its bytes are relative
+ * to its own address. The rest of patch/, and adapters that look at a program's code, need no more of what
+ * Zydis says.
  *
  * Only what means the same in Zydis 4.0 and 4.1 is read: opcodes and offsets, never mnemonics or registers,
- * whose numbers differ. Zydis is loaded by decode_open(); see patch/decode.h. One thread.
+ * whose numbers differ. decode_open() loads Zydis, see patch/decode.h. One thread.
  */
 #ifndef COPOOL_PATCH_INSTRUCTION_H
 #define COPOOL_PATCH_INSTRUCTION_H
@@ -16,14 +16,14 @@
 
 #include "patch/decode.h"
 
-/* Where execution goes on. */
+/* Where execution continues. */
 enum flow {
 	FLOW_NEXT,
 	FLOW_BRANCH, /* to `target` or the next instruction */
 	FLOW_JUMP,   /* to `target` */
 	FLOW_CALL,
-	FLOW_LOOP,       /* as FLOW_BRANCH, with no long form */
-	FLOW_AWAY,       /* returns, jumps to what a register or memory says, or stops */
+	FLOW_LOOP,       /* as FLOW_BRANCH, without a long form */
+	FLOW_AWAY,       /* returns, jumps to a register's or memory's address, or stops */
 	FLOW_BREAKPOINT, /* int3: a debugger's, or padding */
 };
 
@@ -32,36 +32,36 @@ struct instruction {
 	unsigned length;
 	enum flow flow;
 	bool is_privileged;
-	bool is_odd;     /* an operand or address size that does not go with a relative offset */
-	bool is_padding; /* int3 or a nop that compilers fill gaps with */
+	bool is_odd;     /* an operand or address size that does not match a relative offset */
+	bool is_padding; /* int3, or a nop that compilers use as padding */
 	bool is_rip_sub; /* sub %r32, disp(%rip) */
-	unsigned offset; /* of the bytes that count from the end of the instruction */
-	unsigned size;   /* of these bytes: 0 (none), 1 or 4 */
-	uint64_t target; /* the address that they mean */
+	unsigned offset; /* of the bytes that are relative to the end of the instruction */
+	unsigned size;   /* the number of these bytes: 0 (none), 1 or 4 */
+	uint64_t target; /* the address that they encode */
 };
 
-/* A pass over the instructions of a function, in the order they lie. */
+/* A pass over the instructions of a function, in the order of their addresses. */
 struct walk {
 	const struct decode_code *code;
 	size_t at;       /* of the next instruction */
-	size_t limit;    /* where to stop at the latest */
-	size_t furthest; /* where the function goes on for sure: a branch has led there */
+	size_t limit;    /* the end, at the latest */
+	size_t furthest; /* the function continues at least to here: a branch goes there */
 	bool is_over;
 };
 
-/* Whether Zydis is loaded; nothing below may be called otherwise. */
+/* Whether Zydis is loaded. If not, the caller must not call the functions below. */
 bool instruction_can_read(void);
 
-/* Reads the instruction at the offset `at` of `code`; false when the bytes there are none. */
+/* Reads the instruction at offset `at` of `code`. False: the bytes there are none. */
 bool instruction_read(const struct decode_code *code, size_t at, struct instruction *in);
 
-/* A pass that begins at the offset `at`. */
+/* Starts a pass at offset `at`. */
 struct walk walk_begin(const struct decode_code *code, size_t at);
 
 /*
- * Reads the next instruction; false at the end of the function. Where its size is unknown, that is the first
- * place where execution cannot go on and no branch has led past. A failure to decode ends the pass as well and
- * sets `*refusal`, which is left alone otherwise.
+ * Reads the next instruction. False: the function ends. If its size is unknown, it ends where execution cannot
+ * continue and no branch has led past. A failure to decode ends the pass too, and sets `*refusal`, which is
+ * unchanged otherwise.
  */
 bool walk_next(struct walk *walk, struct instruction *in, enum decode_refusal *refusal);
 

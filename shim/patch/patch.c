@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a call goes after commit, and who writes each piece:
+ * The path of a call after commit, and the function that writes each part:
  *
  *	f:		endbr64                 stays
  *			jmp island              patch_commit
@@ -10,8 +10,8 @@
  *	trampoline:	f's first instructions  prepare(), decode_move()
  *			jmp f + what was moved
  *
- * Islands and trampolines lie in a page of their own near the object: writable until commit, executable from
- * then on. Pages of code are writable during commit and revert alone, and not executable meanwhile.
+ * Islands and trampolines lie in a page of their own near the object, which is writable until commit and
+ * executable afterwards. Pages of code are writable only during commit and revert, and not executable then.
  */
 #include "patch/patch.h"
 
@@ -27,7 +27,7 @@
 
 enum {
 	ISLAND_ALIGN = 16,
-	AREA_STEPS_A_TURN = 8, /* each probe goes this much of the way so far further, see map_near() */
+	AREA_STEPS_A_TURN = 8, /* each probe goes further by this part of the distance, see map_near() */
 };
 
 #define NO_ROOM "%s: no free page within 2 GiB of it"
@@ -55,7 +55,7 @@ void patch_begin(struct patch_set *set)
 	memset(set, 0, sizeof *set);
 }
 
-/* Gives the areas back; nothing may lead to them any more. */
+/* Unmaps the areas. Nothing may jump to them any more. */
 static void empty(struct patch_set *set)
 {
 	for (size_t i = 0; i < set->areas; i++)
@@ -63,7 +63,7 @@ static void empty(struct patch_set *set)
 	set->areas = set->patches = 0;
 }
 
-/* A fresh writable page at exactly that address, or NULL when something is there. */
+/* Maps a new writable page at exactly that address. NULL: something is there. */
 static uint8_t *map_at(uintptr_t address, size_t bytes)
 {
 	void *page = real_mmap((void *)address, bytes, PROT_READ | PROT_WRITE,
@@ -71,15 +71,15 @@ static uint8_t *map_at(uintptr_t address, size_t bytes)
 
 	if (page == (void *)address)
 		return page;
-	/* Before Linux 4.17 the address is a hint, and the page is somewhere. */
+	/* Before Linux 4.17 the address is a hint, and the page is elsewhere. */
 	if (page != MAP_FAILED)
 		real_munmap(page, bytes);
 	return NULL;
 }
 
 /*
- * A fresh page within reach of all of an object. Below it first, where nothing grows to; above it the heap
- * does, so there from afar.
+ * Maps a new page within reach of all of an object. Below the object first, where nothing grows; above it,
+ * where the heap grows, from the far end.
  */
 static uint8_t *map_near(uintptr_t low, uintptr_t high, size_t bytes)
 {
@@ -104,7 +104,7 @@ static uint8_t *map_near(uintptr_t low, uintptr_t high, size_t bytes)
 	return NULL;
 }
 
-/* The area that serves an object and has `needed` bytes, made where there is none yet; NULL: no room. */
+/* The area of an object with `needed` free bytes, made if there is none. NULL: no room. */
 static struct patch_area *area_for(struct patch_set *set, const struct symbol *target, size_t needed)
 {
 	size_t bytes = getauxval(AT_PAGESZ);
@@ -124,10 +124,10 @@ static struct patch_area *area_for(struct patch_set *set, const struct symbol *t
 	return area;
 }
 
-/* Says no to what must not be written while this very code runs. */
+/* Refuses code that must not be written while this code runs. */
 static int check_new(struct patch_set *set, const char *name, const struct symbol *target, size_t bytes)
 {
-	uintptr_t libc = (uintptr_t)gnu_get_libc_version(); /* a string of its own */
+	uintptr_t libc = (uintptr_t)gnu_get_libc_version(); /* a string of libc's */
 
 	if (set->committed || set->patches == PATCH_MAX)
 		return fail(set, -ENOSPC, "%s: no more patches can be planned", name);
@@ -267,8 +267,8 @@ int patch_plan_inside(struct patch_set *set, const char *name, const struct symb
 }
 
 /*
- * Replaces pages that may not become executable again, because they have been written (SELinux's execmod),
- * by copies that never were a file's.
+ * Replaces pages by copies in anonymous memory: after they were written, SELinux (execmod) does not let pages
+ * of a file become executable again.
  */
 static int replace_pages(void *start, size_t bytes, int protection)
 {
@@ -284,7 +284,7 @@ static int replace_pages(void *start, size_t bytes, int protection)
 	return -EACCES;
 }
 
-/* Copies without a call: memcpy might be the program's own and lie in the very page that cannot run. */
+/* Copies without a call: memcpy might be the program's own, in the very page that cannot run now. */
 static void copy_code(uint8_t *to, const uint8_t *from)
 {
 	size_t bytes = DECODE_JUMP_BYTES;
@@ -292,7 +292,7 @@ static void copy_code(uint8_t *to, const uint8_t *from)
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 }
 
-/* Writes a jump's worth of code. On failure nothing is written. */
+/* Writes a jump's bytes to the code. On failure nothing is written. */
 static int write_code(const struct patch *patch, const uint8_t *bytes)
 {
 	uintptr_t page = getauxval(AT_PAGESZ);
@@ -305,7 +305,7 @@ static int write_code(const struct patch *patch, const uint8_t *bytes)
 	if (real_mprotect((void *)low, high - low, (patch->protection & ~PROT_EXEC) | PROT_WRITE) != 0) {
 		error = -errno;
 		real_mprotect(
-		        (void *)low, high - low, patch->protection); /* it may have done one page of two */
+		        (void *)low, high - low, patch->protection); /* it may have changed one page of two */
 		return error;
 	}
 	copy_code(patch->jump, bytes);
@@ -316,7 +316,7 @@ static int write_code(const struct patch *patch, const uint8_t *bytes)
 	return error;
 }
 
-/* Puts a function's own bytes back. A hook that stays, because that failed, keeps its original. */
+/* Restores a function's own bytes. If that fails, the hook stays and keeps its original. */
 static int take_out(struct patch *patch)
 {
 	int error = write_code(patch, patch->before);
@@ -326,7 +326,7 @@ static int take_out(struct patch *patch)
 	return error;
 }
 
-/* Whether the program still is what was planned for. */
+/* Whether the program's code is still what was planned for. */
 static int check_unchanged(struct patch_set *set)
 {
 	for (struct patch *patch = set->patch; patch < set->patch + set->patches; patch++)
@@ -335,7 +335,7 @@ static int check_unchanged(struct patch_set *set)
 	return 0;
 }
 
-/* Makes islands and trampolines executable, and not writable any more. */
+/* Makes islands and trampolines executable, and no longer writable. */
 static int seal_areas(struct patch_set *set)
 {
 	for (struct patch_area *area = set->area; area < set->area + set->areas; area++)
@@ -344,7 +344,7 @@ static int seal_areas(struct patch_set *set)
 	return 0;
 }
 
-/* Writes every jump, or none. */
+/* Writes all jumps, or none. */
 static int write_jumps(struct patch_set *set)
 {
 	size_t done = 0;
@@ -361,7 +361,7 @@ static int write_jumps(struct patch_set *set)
 	fail(set, error, "%s: its code cannot be written: %m", set->patch[done].name);
 	while (done-- > 0)
 		if (take_out(&set->patch[done]) != 0)
-			set->areas = 0; /* they stay mapped: a jump still leads there */
+			set->areas = 0; /* the areas stay mapped: a jump still leads there */
 	return error;
 }
 

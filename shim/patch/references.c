@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86 instructions begin anywhere, so every byte is tried for a call's or jump's, sixteen at a time, since a system
- * emulator has ten million of them. What follows is a distance of four bytes, which counts from its end.
+ * x86 instructions begin at any byte, so every byte is tried as a call or jump; sixteen at a time, because a
+ * system emulator has ten million bytes of code. Four bytes of distance follow, relative to their end.
  */
 #include "patch/references.h"
 
@@ -16,9 +16,9 @@ enum { DISTANCE_BYTES = sizeof(int32_t), STEP = 16 };
 enum {
 	CALL = 0xe8,
 	BUT_LOWEST = 0xfe
-}; /* the first byte of a call; that of a jump has the lowest bit as well */
+}; /* the first byte of a call; in that of a jump the lowest bit is set */
 
-/* Looks at a call or jump: `at` is the address behind its first byte. */
+/* Checks a call or jump: `at` is the address behind its first byte. */
 static void note(uintptr_t at, struct references *references, size_t number)
 {
 	int32_t distance;
@@ -33,7 +33,7 @@ static void note(uintptr_t at, struct references *references, size_t number)
 	}
 }
 
-/* The bits of the sixteen bytes from `at` on that may begin one. */
+/* A bit for each of the sixteen bytes from `at` that may begin one. */
 static unsigned candidates(uintptr_t at)
 {
 #ifdef __SSE2__
@@ -52,7 +52,7 @@ static unsigned candidates(uintptr_t at)
 
 void references_find(uintptr_t low, uintptr_t high, struct references *references, size_t number)
 {
-	/* The last bytes that can begin one. */
+	/* Behind the last byte that can begin one. */
 	uintptr_t end = high > low && high - low > DISTANCE_BYTES ? high - DISTANCE_BYTES : low, at = low;
 
 	for (size_t i = 0; i < number; i++)

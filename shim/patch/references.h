@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where code refers to an address: the only callers of a function, or not.
+ * Where code refers to an address: whether a function has other callers.
  *
- * x86-64. No state; reads memory that it is told of. Any thread.
+ * x86-64. No state; reads the memory that it is given. Any thread.
  */
 #ifndef COPOOL_PATCH_REFERENCES_H
 #define COPOOL_PATCH_REFERENCES_H
@@ -12,17 +12,16 @@
 
 enum { REFERENCES_MOST = 64 };
 
-/* The calls of one address, and the unconditional jumps to it. */
+/* The calls of an address, and the unconditional jumps to it. */
 struct references {
-	uintptr_t target;                 /* the caller's */
-	size_t count;                     /* of them */
-	uintptr_t place[REFERENCES_MOST]; /* the addresses of the first of them: where the four bytes of the
-	                                      distance are */
+	uintptr_t target;                 /* set by the caller */
+	size_t count;                     /* of all that were found */
+	uintptr_t place[REFERENCES_MOST]; /* the addresses of the first distances */
 };
 
 /*
- * Finds the direct calls and long jumps to each of `number` targets among the code from `low` to `high`, in one pass.
- * It may count bytes that look like one and are none; it never misses one.
+ * Finds the direct calls of and long jumps to each of `number` targets in the code from `low` to `high`, in one
+ * pass. It may count other bytes that look like one; it never misses one.
  */
 void references_find(uintptr_t low, uintptr_t high, struct references *references, size_t number);
 

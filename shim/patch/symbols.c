@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The executable is the first object that the loader lists. Its own file is /proc/self/exe, unless it was
- * started by naming the loader: then that file is another one, which its headers and build-id give away.
+ * The executable is the first object in the loader's list. Its file is /proc/self/exe, unless the program was
+ * started by naming the loader: then that is the loader's file, which its headers and build id reveal.
  */
 #include "patch/symbols.h"
 
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A search through the loaded objects. */
+/* A search in the loaded objects. */
 struct loaded {
 	const char *name;
 	enum elf_kind kind;
@@ -32,7 +32,7 @@ static struct elf_image image_of(const struct dl_phdr_info *info)
 	return (struct elf_image){info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, {NULL, 0}};
 }
 
-/* The first page of an image and the end of its last one; false when it has no segment. */
+/* The first page of an image and the end of its last page. False: it has no segment. */
 static bool image_range(const struct elf_image *image, uintptr_t *low, uintptr_t *high)
 {
 	uintptr_t page = getauxval(AT_PAGESZ);
@@ -80,7 +80,7 @@ int symbols_open(struct symbols *symbols)
 	return image_range(&symbols->image, &low, &high) ? 0 : -ENOEXEC;
 }
 
-/* Maps a whole regular file. */
+/* Maps a whole file, which must be regular. */
 static int map_file(const char *path, struct elf_file *file)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -113,7 +113,7 @@ static void unmap_file(struct elf_file *file)
 	*file = (struct elf_file){NULL, 0};
 }
 
-/* Whether a file is the one that an image was loaded from. */
+/* Whether an image was loaded from a file. */
 static bool is_file_of(struct elf_file file, const struct elf_image *loaded)
 {
 	uint8_t id[ELF_BUILD_ID_MAX], id_loaded[ELF_BUILD_ID_MAX];
@@ -139,7 +139,7 @@ static int open_program(struct symbols *symbols, const char *path)
 	return error;
 }
 
-/* Whether a file has a symbol table that can be read: no function is called "". */
+/* Whether a file has a readable symbol table: no function is called "". */
 static bool has_symtab(struct elf_file file, const struct elf_image *image)
 {
 	struct elf_symbol found;
@@ -186,7 +186,7 @@ int symbols_open_files(struct symbols *symbols, const char *debug_root)
 	return open_files(symbols, "/proc/self/exe", debug_root);
 }
 
-/* A walk over the loaded objects, for symbols_each(). */
+/* A walk over the loaded objects for symbols_each(). */
 struct walk {
 	const struct symbols_visitor *visitor;
 	void *to;
@@ -268,7 +268,7 @@ int symbols_find(const struct symbols *symbols, const char *name, enum elf_kind 
 	return error;
 }
 
-/* Looks in one object; stops the walk at an answer, good or bad. */
+/* Searches one object. Stops the walk when there is an answer, good or bad. */
 static int find_in_object(struct dl_phdr_info *info, size_t bytes, void *argument)
 {
 	struct loaded *loaded = argument;

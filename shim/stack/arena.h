@@ -6,10 +6,12 @@
  *	chunk  | slot | slot | slot | slot |  not yet opened …            |
  *	         ^ guard, then the stack
  *
- * A chunk never moves, and only what was never used of it is ever unmapped (stack/locked.h). A table says whether an
- * address is in a chunk, exactly and without a lock (stack/address.h). What happens to a slot is in stack/lifetime.h.
+ * A chunk never moves, and only what was never used of it is ever unmapped (stack/locked.h). A table says
+ * whether an address is in a chunk, exactly and without a lock (stack/address.h). What happens to a slot is in
+ * stack/lifetime.h.
  *
- * The adapter for stacks owns the arena. All threads, also in signal handlers: nothing here waits. errno survives.
+ * The adapter for stacks owns the arena. All threads, also in signal handlers: nothing here waits. errno
+ * survives.
  */
 #ifndef COPOOL_STACK_ARENA_H
 #define COPOOL_STACK_ARENA_H
@@ -103,8 +105,8 @@ struct arena {
 void arena_init(struct arena *arena, enum guard_means means);
 
 /*
- * Sets up a class that is not set up yet: slots of `bytes` (whole pages) with `protection`. With PROT_NONE the program
- * opens the slots itself, readable and writable, above the guard: see arena_open.
+ * Sets up a class that is not set up yet: slots of `bytes` (whole pages) with `protection`. With PROT_NONE the
+ * program opens the slots itself, readable and writable, above the guard: see arena_open.
  */
 struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_t bytes, int protection);
 
@@ -126,7 +128,10 @@ static inline size_t arena_upper(const struct arena_class *class)
 /* Notes what the kernel said to MADV_NOHUGEPAGE, 0 or an errno, for memory that is not handed out yet. */
 void arena_note_no_huge(struct arena *arena, int error);
 
-/* What the kernel says to MADV_NOHUGEPAGE for untreated stacks: 0 or an errno if that is known; otherwise ARENA_ASK. */
+/*
+ * What the kernel says to MADV_NOHUGEPAGE for untreated stacks: 0 or an errno if that is known; otherwise
+ * ARENA_ASK.
+ */
 static inline int arena_no_huge(const struct arena *arena)
 {
 	/* [arena.no_huge] relaxed: written before the memory in question was handed out. */

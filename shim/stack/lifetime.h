@@ -8,8 +8,8 @@
  *	 free            v
  *	  +-------- IDLE, RETIRED		from a pool, or unmapped by the program
  *
- * All threads, also in signal handlers: nothing here waits. errno survives. "0 or -errno" means that the slot is
- * unchanged after a failure.
+ * All threads, also in signal handlers: nothing here waits. errno survives. "0 or -errno" means that the slot
+ * is unchanged after a failure.
  */
 #ifndef COPOOL_STACK_LIFETIME_H
 #define COPOOL_STACK_LIFETIME_H
@@ -17,8 +17,8 @@
 #include "stack/arena.h"
 
 /*
- * Returns an open slot, SLOT_LIVE, or NULL if there is none: then the caller maps the stack as if there were no arena.
- * The slot's contents are zero. A guard of an earlier use is still set.
+ * Returns an open slot, SLOT_LIVE, or NULL if there is none: then the caller maps the stack as if there were no
+ * arena. The slot's contents are zero. A guard of an earlier use is still set.
  */
 void *arena_make(struct arena_class *class);
 
@@ -31,7 +31,10 @@ static inline bool arena_ready(const struct arena_place *place)
 	return place->slot->is_open || place->class->is_reserved || arena_open_slot(place);
 }
 
-/* Marks a slot as handed out: its guard is of the last use, and the program opens the slots of a reserved class. */
+/*
+ * Marks a slot as handed out: its guard is of the last use, and the program opens the slots of a reserved
+ * class.
+ */
 static inline void arena_seal(const struct arena_place *place)
 {
 	place->slot->is_sealed = place->class->is_reserved;
@@ -40,8 +43,8 @@ static inline void arena_seal(const struct arena_place *place)
 }
 
 /*
- * Opens a sealed slot between `guard_bytes` at its low end and `upper_bytes` at its high end. 0 or -errno: -ENOTSUP if
- * the slots of the class have another guard at their high end.
+ * Opens a sealed slot between `guard_bytes` at its low end and `upper_bytes` at its high end. 0 or -errno:
+ * -ENOTSUP if the slots of the class have another guard at their high end.
  */
 int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper_bytes);
 
@@ -57,7 +60,9 @@ void arena_end_treatment(const struct arena_place *place, enum slot_state now);
  */
 int arena_retire(const struct arena_place *place);
 
-/* Counts a retired slot as gone, once: the program has nothing of it any more. The caller must hold the slot. */
+/*
+ * Counts a retired slot as gone, once: the program has nothing of it any more. The caller must hold the slot.
+ */
 void arena_note_end(const struct arena_place *place);
 
 /* A mapping that did not go through us replaced the slot: forgets its guard, its protection and its name. */
@@ -72,7 +77,10 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes);
 /* Maps a slot of the caller's again: closed, empty, without a guard. 0 or -errno. */
 int arena_close(const struct arena_place *place);
 
-/* Frees a slot and its memory. The caller must own it; SLOT_LEAVING means that it is not like its class any more. */
+/*
+ * Frees a slot and its memory. The caller must own it; SLOT_LEAVING means that it is not like its class any
+ * more.
+ */
 void arena_free(const struct arena_place *place);
 
 /* Frees a slot that a pool gives back. */

@@ -25,8 +25,7 @@ enum { ROOTS_PROOFS = 1024, ROOTS_ENDED = -1, ROOTS_TOP_BYTES = 4096 };
  * closed.
  */
 struct roots {
-	uintptr_t low,
-	        high; /* the code that has the roots, without its first byte; written before its first use */
+	uintptr_t low, high;    /* the code of the roots, without its first byte; set before its first use */
 	_Atomic int32_t proofs; /* at most ROOTS_PROOFS; or ROOTS_ENDED */
 	_Atomic uint32_t depth; /* at most ROOTS_TOP_BYTES; 0: none was seen yet */
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups at their usual place: version 2 at /sys/fs/cgroup, version 1 in a folder named for its controller. */
+/*
+ * Control groups at their usual places: version 2 at /sys/fs/cgroup, version 1 in a folder with the name of its
+ * controller.
+ */
 #include "system/cgroup.h"
 
 #include <errno.h>
@@ -32,7 +35,7 @@ static int open_file(const char *root, const char *folder, const char *group, co
 	return bytes > 0 && (size_t)bytes < sizeof path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 }
 
-/* Whether a list of controllers, up to its colon, has that of memory. */
+/* Whether a list of controllers, up to its colon, has "memory". */
 static bool has_memory(const char *list)
 {
 	static const char name[] = "memory";
@@ -46,8 +49,8 @@ static bool has_memory(const char *list)
 }
 
 /*
- * The group's name, "/a/b", in one version; false when it is in none. The lines are "0::/a/b" of the second
- * version, "4:cpu,memory:/a/b" of the first.
+ * The group's name, "/a/b", in one version. False: it is in none. The lines are "0::/a/b" in version 2,
+ * "4:cpu,memory:/a/b" in version 1.
  */
 static bool find_group(const char *root, enum version version, char text[CGROUP_TEXT_BYTES], char **group)
 {
@@ -72,7 +75,7 @@ static bool find_group(const char *root, enum version version, char text[CGROUP_
 	return false;
 }
 
-/* A group that is not seen at its name from here is the root of what is seen. */
+/* If the group cannot be seen by its name, it is the root of what can be seen. */
 static int open_in(const char *root, enum version version, const char *file)
 {
 	char text[CGROUP_TEXT_BYTES], *group;
@@ -94,10 +97,7 @@ int cgroup_open(const char *root, const char *second, const char *first)
 	return fd;
 }
 
-/*
- * The limit of one group; "max", or what is no number, is none, and so is what the first version writes for
- * none.
- */
+/* The limit of one group. "max", no number, and the large number of version 1 mean that there is none. */
 static uint64_t read_limit(const char *root, enum version version, const char *group)
 {
 	static const char *const files[] = {[FIRST] = "memory.limit_in_bytes", [SECOND] = "memory.max"};
@@ -111,7 +111,7 @@ static uint64_t read_limit(const char *root, enum version version, const char *g
 	return bytes < no_limit_bytes ? bytes : UINT64_MAX;
 }
 
-/* The least from the group up; what is seen at the root, in a container, is the group itself. */
+/* The lowest limit of the group and those above it. What a container sees as the root is the group itself. */
 static uint64_t least_limit(const char *root, enum version version)
 {
 	char text[CGROUP_TEXT_BYTES], *group, *slash;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* On processors that are not known here libc's syscall() has to do, which few preloads change. */
+/* On other processors libc's syscall() must do, which few preloads change. */
 #include "system/clock.h"
 
 #include <errno.h>
@@ -8,14 +8,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SETBACK_MS = 60000 }; /* more than threads are apart that read the clock at once */
+enum { SETBACK_MS = 60000 }; /* longer than between two threads that read the clock at once */
 
 static struct {
-	_Atomic int64_t shift;  /* by how much the process has been set back, in ms */
-	_Atomic int64_t latest; /* that clock_now_ms has returned */
+	_Atomic int64_t shift;  /* how far the process was set back, in ms */
+	_Atomic int64_t latest; /* returned by clock_now_ms */
 } clock_state;
 
-/* A system call of two arguments. What it returns is the kernel's: below 0 an error. */
+/* A system call with two arguments. Returns what the kernel does: below 0 is an error. */
 static long call(long number, long a, long b)
 {
 #if defined(__x86_64__)
@@ -55,7 +55,7 @@ struct timespec clock_now(void)
 uint64_t clock_now_ms(void)
 {
 	struct timespec now = clock_now();
-	/* [clock.shift, clock.latest] relaxed: numbers; a stale one makes a wait longer or shorter. */
+	/* [clock.shift, clock.latest] relaxed: plain numbers; a stale one makes a wait longer or shorter. */
 	int64_t shift = atomic_load_explicit(&clock_state.shift, memory_order_relaxed), more;
 	int64_t latest = atomic_load_explicit(&clock_state.latest, memory_order_relaxed);
 	int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + shift;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time and process as the kernel has them. Other preloads change what libc says of both (libfaketime: the clock,
- * sleeping, the process id), while the kernel goes by its own: so these are system calls, made directly. None is
- * a point of cancellation. All threads; errno survives.
+ * Time and process id as the kernel has them. Other preloads change what libc says of both (libfaketime: the
+ * clock, sleeping, the process id), but the kernel uses its own. So these are direct system calls. None is a
+ * cancellation point. All threads; errno survives.
  */
 #ifndef COPOOL_SYSTEM_CLOCK_H
 #define COPOOL_SYSTEM_CLOCK_H
@@ -11,19 +11,22 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* The kernel's CLOCK_MONOTONIC, by which it measures all waiting. */
+/* The kernel's CLOCK_MONOTONIC, which all timeouts use. */
 struct timespec clock_now(void);
 
-/* The same in milliseconds; it goes on where a process has joined a time namespace in which it is earlier. */
+/*
+ * The same in milliseconds. It never goes back, not even if the process joins a time namespace with an earlier
+ * time.
+ */
 uint64_t clock_now_ms(void);
 
 /* CLOCK_REALTIME. */
 struct timespec clock_wall(void);
 
-/* Sleeps, or less when a signal comes. */
+/* Sleeps; a signal may end that early. */
 void clock_sleep_us(unsigned us);
 
-/* The calling process. */
+/* The id of the calling process. */
 pid_t clock_pid(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the filter as the kernel would, on each call that we might make: seccomp's part of the classic BPF, of
- * which linux/filter.h and seccomp(2) tell. What is not understood counts as deadly.
+ * Runs the filter as the kernel would, for each system call that we might make: seccomp's subset of classic
+ * BPF, see linux/filter.h and seccomp(2). An unknown instruction counts as deadly.
  */
 #include "system/sandbox.h"
 
@@ -86,7 +86,7 @@ static bool calculate(struct machine *machine, const struct sock_filter *code)
 		*a = -*a;
 		return true;
 	default:
-		return false; /* nobody divides */
+		return false; /* filters do not divide */
 	}
 }
 
@@ -115,7 +115,7 @@ static uint32_t jump(const struct machine *machine, const struct sock_filter *co
 	return is_so ? code->jt : code->jf;
 }
 
-/* One instruction that neither jumps nor returns. */
+/* Runs one instruction that neither jumps nor returns. */
 static bool step(struct machine *machine, const struct sock_filter *code)
 {
 	switch (BPF_CLASS(code->code)) {
@@ -165,7 +165,7 @@ static bool is_deadly(uint32_t answer)
 	case SECCOMP_RET_LOG:
 		return false;
 	default:
-		return true; /* also to wait for an answer of somebody who does not expect the question */
+		return true; /* SECCOMP_RET_USER_NOTIF too: the supervisor does not expect the call */
 	}
 }
 
@@ -180,11 +180,13 @@ void sandbox_know(const struct sock_fprog *filter)
 
 		is_free = !is_deadly(run(filter, &data));
 	}
-	/* [is_tight] relaxed: a thread that takes on a filter sees it, and others are not yet bound. */
+	/*
+	 * [is_tight] relaxed: the thread that installs a filter sees it, and the filter does not yet bind
+	 * others.
+	 */
 	if (!is_free && !atomic_exchange_explicit(&is_tight, true, memory_order_relaxed))
-		warn_later(
-		        "the program forbids itself system calls that this library makes: no new stacks are "
-		        "pooled, and there will be no final records");
+		warn_later("the program forbids itself system calls that this library makes: no new stacks "
+		           "are pooled, and there will be no final records");
 }
 
 bool sandbox_is_tight(void)

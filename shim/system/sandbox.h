@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program forbids itself by seccomp, on pain of death: then the shim makes no system call any more
- * in the program's threads but those that the program makes for its stacks.
+ * What the program's seccomp filters forbid. If a system call of ours could end the program, the shim makes
+ * none in the program's threads any more, except those that the program makes for its stacks.
  */
 #ifndef COPOOL_SYSTEM_SANDBOX_H
 #define COPOOL_SYSTEM_SANDBOX_H
@@ -10,10 +10,10 @@
 
 struct sock_fprog;
 
-/* The calling thread has just taken on a filter; NULL: the strict mode. Makes no system call. */
+/* The calling thread has just installed a filter; NULL: the strict mode. Makes no system call. */
 void sandbox_know(const struct sock_fprog *filter);
 
-/* Whether a call of ours could kill. Any thread. */
+/* Whether a system call of ours could end the program. Any thread. */
 bool sandbox_is_tight(void);
 
 #endif

@@ -23,7 +23,7 @@ void self_know(void)
 	const char *path = (const char *)getauxval(AT_EXECFN);
 	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
 
-	/* A program may be called without a name; then its file has one. */
+	/* A program may be started without a name; then its file has one. */
 	copy(slash != NULL ? slash + 1 : path);
 	copy(program_invocation_short_name);
 }

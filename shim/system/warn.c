@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bounded ring of messages, many writers and one reader (Vyukov's bounded queue): each cell's `turn` says
- * whose it is.
+ * A bounded ring of messages with many writers and one reader (Vyukov's bounded queue). The `turn` of each cell
+ * says who may use it:
  *
  *	turn = position		free, for the writer that takes this position
  *	turn = position + 1	written, for the reader that comes to this position
@@ -18,7 +18,7 @@ enum { WARN_CELLS = 32 };
 
 struct cell {
 	_Atomic unsigned turn; /* less the cell's own number, so that zeroed cells are free */
-	const char *format;    /* to be put together with `number`; NULL: `text` is the message */
+	const char *format;    /* to be formatted with `number`; NULL: `text` is the message */
 	unsigned long number[2];
 	char text[WARN_BYTES];
 };
@@ -26,7 +26,7 @@ struct cell {
 static struct {
 	struct cell cell[WARN_CELLS];
 	_Atomic unsigned tail; /* next position to write */
-	unsigned head;         /* next position to read; the reader's */
+	unsigned head;         /* next position to read; only the reader uses it */
 	_Atomic unsigned dropped;
 } ring;
 
@@ -40,14 +40,14 @@ static unsigned turn_of(unsigned position, unsigned step)
 	return position + step - position % WARN_CELLS;
 }
 
-/* Takes the next position to write; false when the cell there has not been read yet. */
+/* Takes the next position to write. False: its cell has not been read yet. */
 static bool take_position(unsigned *taken)
 {
 	/* [ring.tail] relaxed: hands out positions; [cell.turn] orders the text. */
 	unsigned position = atomic_load_explicit(&ring.tail, memory_order_relaxed), seen;
 
 	for (;;) {
-		/* [cell.turn] acquire: the reader is done with the cell; pairs with warn_next. */
+		/* [cell.turn] acquire: the reader has finished with the cell; pairs with warn_next. */
 		if (atomic_load_explicit(&cell_at(position)->turn, memory_order_acquire) ==
 		        turn_of(position, 0)) {
 			if (atomic_compare_exchange_weak_explicit(&ring.tail, &position, position + 1,
@@ -108,7 +108,7 @@ bool warn_is_any(void)
 {
 	unsigned position = ring.head;
 
-	/* [cell.turn] relaxed: nothing of it is read. */
+	/* [cell.turn] relaxed: the message is not read here. */
 	return atomic_load_explicit(&cell_at(position)->turn, memory_order_relaxed) == turn_of(position, 1);
 }
 
@@ -141,7 +141,7 @@ void warn_fork_child(void)
 		bool is_read = (int)(position - ring.head) < 0;
 		unsigned turn = turn_of(position, is_read ? WARN_CELLS : 1);
 
-		/* What is as it should be is not written: the page would be the child's own. */
+		/* Unchanged cells are not written: the child would get its own copy of the page. */
 		if (atomic_load_explicit(&cell->turn, memory_order_relaxed) == turn)
 			continue;
 		if (!is_read)
@@ -158,9 +158,5 @@ unsigned warn_dropped(void)
 
 const char *warn_reason(int error)
 {
-#if __GLIBC_PREREQ(2, 32)
 	return strerrordesc_np(error) ?: "unknown error"; /* never translated, so it takes no lock */
-#else
-	return strerror(error);
-#endif
 }
