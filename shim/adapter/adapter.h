@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An adapter makes copool work for one kind of program. It knows the program's functions and objects, owns the
- * pools, and takes the program over. There is one `const struct adapter` for each; shim.c lists them in the
- * order in which it asks, and attaches the first that fits. Adapters never include each other's headers.
+ * An adapter makes copool work for one kind of program. It knows the program's functions and objects, owns the pools,
+ * and takes the program over. There is one `const struct adapter` for each; shim.c lists them in the order in which
+ * it asks, and attaches the first that fits. Adapters never include each other's headers.
  *
- * A new adapter has a file adapter/NAME.c, a line in the Makefile, a declaration below and an entry in shim.c.
- * What it usually needs:
+ * A new adapter has a file adapter/NAME.c, a line in the Makefile, a declaration below and an entry in shim.c. What
+ * it usually needs:
  *
  *	patch/symbols.h		finds the program's functions by name
  *	patch/decode.h		decode_open() before a patch is planned, decode_close() after
@@ -39,9 +39,8 @@ struct adapter_outcome {
 	char detail[ADAPTER_DETAIL_BYTES]; /* a sentence on what was done, or why not; see adapter_say */
 
 	/*
-	 * The program's stacks come from mmap as well, so that the adapter for stacks can help beside this one,
-	 * or instead of it if this one could not be attached. The caller sets both fields for the adapter for
-	 * stacks.
+	 * The program's stacks come from mmap as well, so that the adapter for stacks can help beside this one, or
+	 * instead of it if this one could not be attached. The caller sets both fields for the adapter for stacks.
 	 */
 	bool has_stacks;
 	size_t learn_bytes; /* the stacks have this size, and their call site is to be learned; 0: it is known */
@@ -53,8 +52,8 @@ struct adapter {
 	const char *name; /* the word of COPOOL_HOST, and in the log */
 
 	/*
-	 * The adapter is only ever attached because the user named the program's functions. Other programs inherit the
-	 * settings, so that a program without these functions is no failure.
+	 * The adapter is only ever attached because the user named the program's functions. Other programs inherit
+	 * the settings, so that a program without these functions is no failure.
 	 */
 	bool is_users_choice;
 
@@ -65,23 +64,21 @@ struct adapter {
 	bool starts_at_once;
 
 	/*
-	 * Returns whether the running program is of this kind. Called at every start of every program, so it
-	 * must cost next to nothing if the answer is no: it opens no file. Not called if COPOOL_HOST names this
-	 * adapter.
+	 * Returns whether the running program is of this kind. Called at every start of every program, so it must
+	 * cost next to nothing if the answer is no: it opens no file. Not called if COPOOL_HOST names this adapter.
 	 */
 	bool (*is_here)(const struct config *config);
 
 	/*
-	 * Takes the program over. Returns 0; or -errno, and the program is unchanged. Fills in `outcome` in
-	 * both cases. Called once, from the constructor, before the program's own code runs (unless
-	 * outcome->is_late).
+	 * Takes the program over. Returns 0; or -errno, and the program is unchanged. Fills in `outcome` in both
+	 * cases. Called once, from the constructor, before the program's own code runs (unless outcome->is_late).
 	 */
 	int (*attach)(const struct config *config, struct adapter_outcome *outcome);
 
 	/*
-	 * For a program in which nothing is found at start: calls `come` once if something appears later.
-	 * `come` attaches the adapter and returns whether that worked. The adapter calls it in any thread, with
-	 * signals blocked and without holding a lock. NULL: the adapter does not wait.
+	 * For a program in which nothing is found at start: calls `come` once if something appears later. `come`
+	 * attaches the adapter and returns whether that worked. The adapter calls it in any thread, with signals
+	 * blocked and without holding a lock. NULL: the adapter does not wait.
 	 */
 	void (*wait)(bool (*come)(void));
 
@@ -95,8 +92,7 @@ struct adapter {
 	void (*fork_child)(void);
 
 	/*
-	 * The outcome's detail after one of the pools was withdrawn (pool/doubt.h). NULL: the adapter withdraws
-	 * none.
+	 * The outcome's detail after one of the pools was withdrawn (pool/doubt.h). NULL: the adapter withdraws none.
 	 */
 	const char *withdrawn;
 };

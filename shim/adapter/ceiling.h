@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * COPOOL_MAX_LIVE: how many stacks may be alive. Where guard pages cost no memory maps, nothing else ends a recursion that
- * makes a coroutine in each coroutine, but the machine's memory.
+ * COPOOL_MAX_LIVE: how many stacks may be alive. If guard pages cost no memory maps, only this limit or the end of
+ * the machine's memory stops a recursion in which each coroutine creates another.
  */
 #ifndef COPOOL_ADAPTER_CEILING_H
 #define COPOOL_ADAPTER_CEILING_H
@@ -10,13 +10,13 @@
 
 struct request;
 
-/* Called once, before any other. 0: there is no such limit. */
+/* Called once, before the other functions. 0: there is no limit. */
 void ceiling_init(unsigned most);
 
-/* Whether such a request is one for a stack that would be one too many; says so once. All threads. */
+/* Whether the request is for a stack beyond the limit; warns once. All threads. */
 bool ceiling_refuses(struct request *request);
 
-/* Whether there is a limit at all. */
+/* Whether there is a limit. */
 extern unsigned ceiling_most; /* written by ceiling_init */
 
 static inline bool ceiling_is_set(void)

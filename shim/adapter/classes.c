@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `classes` is written by classes_init, but for its classes: each by who adds it. */
+/* `classes` is written by classes_init, except for its classes: each is written by the thread that adds it. */
 #include "adapter/classes.h"
 
 #include "adapter/contexts.h"
@@ -33,11 +33,11 @@ struct stack_class {
 	struct pool pool;
 	struct pool_kind kind;
 	struct trust trust;
-	struct roots roots;   /* of stacks that are zeroed for want of knowledge */
-	bool is_pooled_above; /* see sites_is_pooled: the pool only counts, as long as that is so */
-	/* The call is in the object `object` (program_object), if it is what it was when unload_now() was `seen`. */
+	struct roots roots;   /* of stacks that are zeroed only because nothing is known of them */
+	bool is_pooled_above; /* see sites_is_pooled: while it is so, this pool only counts */
+	/* The object (program_object) of the call, checked when unload_now() was `seen`. */
 	uint64_t object;
-	_Atomic uint64_t seen; /* GONE: it is not any more, and nothing else is asked of this class */
+	_Atomic uint64_t seen; /* GONE: the object was unloaded, and the class is never used again */
 	char name[REQUEST_NAME_BYTES];
 };
 
@@ -53,7 +53,7 @@ static struct stack_class *class_of(const struct arena_class *slots)
 	return &classes.class[slots - classes.arena->class];
 }
 
-/* Its call is not what was learned. */
+/* The call does not do what was learned. */
 static void unlearn(const struct stack_class *class)
 {
 	sites_spoil(class->request.caller, request_site_bytes(&class->request));
@@ -65,7 +65,7 @@ static bool has_been_guarded(const struct slot *slot)
 	return !slot->is_guard_old && !slot->is_sealed;
 }
 
-/* It was made, or came out of the pool, and is neither idle nor given to `destroy`. */
+/* A slot that was made, or came out of the pool, is gone without being idle or given to `destroy`. */
 static void note_end(const struct arena_place *place)
 {
 	struct stack_class *class = class_of(place->class);
@@ -83,7 +83,7 @@ void classes_init(struct arena *arena, unsigned max_batches)
 	arena->note_end = note_end;
 }
 
-/* Memory maps that an idle stack takes. Its addresses are the arena's, which has a bound on them of its own. */
+/* How many memory maps an idle stack takes. Its addresses are the arena's, which has its own limit. */
 static unsigned object_maps(void)
 {
 	return classes.arena->means == GUARD_MPROTECT ? POOL_OBJECT_MAPS : 0;
@@ -105,7 +105,7 @@ static void *make(void *owner)
 	struct arena_place place;
 	void *stack = arena_make(class->slots);
 
-	/* In no pool, and in nobody's hands: see hand_out. */
+	/* Neither in a pool nor in the program's hands: see hand_out. */
 	if (stack != NULL && arena_find(classes.arena, stack, &place))
 		slot_move(place.slot, SLOT_LIVE, SLOT_FRESH);
 	return stack;
@@ -122,7 +122,7 @@ static void destroy(void *owner, void *stack)
 	}
 }
 
-/* Not with every destroy: a program that overflows its pool would pay for it on its own path. */
+/* Not in `destroy`: a program that overflows its pool would pay for it in its own threads. */
 static void given_back(void *owner, void *stack)
 {
 	struct arena_place place;
@@ -132,13 +132,13 @@ static void given_back(void *owner, void *stack)
 		arena_reclaim(&place);
 }
 
-/* [class.seen] relaxed: who finds it old looks himself. */
+/* [class.seen] relaxed: a thread that finds it old looks itself. */
 static void see(struct stack_class *class, uint64_t now)
 {
 	atomic_store_explicit(&class->seen, now, memory_order_relaxed);
 }
 
-/* Something was unloaded. What another library does where the class's was is another class's: nothing is known of it. */
+/* A library was unloaded. Whatever another library does at the same addresses belongs to another class. */
 static bool is_still_there(struct stack_class *class, uint64_t seen, uint64_t now)
 {
 	bool is_there = seen != GONE && program_object(class->request.caller) == class->object;
@@ -196,7 +196,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	};
 }
 
-/* A class for such requests; NULL when there are too many, or another thread is adding one. */
+/* Adds a class for such requests. NULL: there are too many, or another thread is adding one. */
 static struct stack_class *add_class(const struct request *request)
 {
 	struct stack_class *class;
@@ -207,8 +207,8 @@ static struct stack_class *add_class(const struct request *request)
 	number = roster_count(&classes.started);
 	class = find_class(request);
 	if (class == NULL && number == POOL_MAX)
-		warn_once("there are more than %d kinds of stacks, by size and call site: those that come "
-		          "later are not pooled",
+		warn_once(
+		        "there are more than %d kinds of stacks, by size and call site: those that come later are not pooled",
 		        POOL_MAX);
 	if (class == NULL && number < POOL_MAX) {
 		start_class(&classes.class[number], number, request);
@@ -232,7 +232,7 @@ static void add(void *argument)
 	adding->class = add_class(adding->request);
 }
 
-/* What goes into a class's name, and into its pool, is more than a coroutine's stack may have room for. */
+/* To name a class and start its pool takes more stack than a coroutine may have left. */
 static struct stack_class *add_elsewhere(const struct request *request)
 {
 	struct adding adding = {.request = request};
@@ -241,7 +241,10 @@ static struct stack_class *add_elsewhere(const struct request *request)
 	return adding.class;
 }
 
-/* The program is about to write the top of the stack, which is cold where many are alive: all of it at once. */
+/*
+ * The program is about to write to the top of the stack, which is not in the processor's cache if many stacks are
+ * alive: fetches all its lines at once.
+ */
 static void warm_up(const char *stack, size_t bytes)
 {
 	for (unsigned line = 1; line <= WARM_LINES; line++)
@@ -249,16 +252,16 @@ static void warm_up(const char *stack, size_t bytes)
 }
 
 /*
- * Takes a slot out of the pool for use; false when it cannot be what the request wants. One that the program has in
- * its hands is not handed out a second time, however it got into the pool: threads that share one thread-local
- * storage, by clone() without CLONE_SETTLS, share a cache, and may spoil it.
+ * Takes a slot that was in the pool for use. False: it cannot be what the request wants. A slot in the program's
+ * hands is not handed out twice, however it got into the pool: threads that share thread-local storage (clone()
+ * without CLONE_SETTLS) share a cache, and may damage it.
  */
 static bool hand_out(struct stack_class *class, void *stack)
 {
 	struct arena_place place;
 	bool idle, ready;
 
-	/* First of all ours: it may be that the program has mapped something over an idle slot. */
+	/* First the state: the program may have mapped something over an idle slot. */
 	if (!arena_find(classes.arena, stack, &place))
 		return false;
 	idle = slot_move(place.slot, SLOT_IDLE, SLOT_BUSY);
@@ -277,7 +280,7 @@ static bool hand_out(struct stack_class *class, void *stack)
 	return ready;
 }
 
-/* A stack of the class; from the arena, where the pool has none that can be handed out. */
+/* Returns a stack of the class: from the pool, or from the arena if the pool has none that can be handed out. */
 static void *take_stack(struct stack_class *class)
 {
 	void *stack =
@@ -305,8 +308,8 @@ void *classes_get(struct request *request)
 	if (stack != NULL)
 		warm_up(stack, request->bytes - arena_upper(class->slots));
 	else if (arena_is_refused(classes.arena))
-		warn_once("the system had no room for another stack of %zu bytes: when that happens, the "
-		          "program maps its stacks itself, and they are not pooled",
+		warn_once(
+		        "the system had no room for another stack of %zu bytes: when that happens, the program maps its stacks itself, and they are not pooled",
 		        request->bytes);
 	return stack;
 }

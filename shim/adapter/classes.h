@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kinds of coroutine stacks that a program asks for, and the pool that each has. Requests are of one
- * class when they are alike in all that struct request says; a class is set up by its first request.
+ * The kinds of coroutine stacks that a program asks for, and the pool of each. Two requests are of one class if they
+ * have the same size, protection, flags and call site; the first of them sets the class up.
  *
  * All threads, at any time; nothing here waits.
  */
@@ -12,25 +12,25 @@
 
 struct request;
 
-/* Once, before all else: the arena that slots are taken from, and each pool's cap. */
+/* Called once, before all others: the arena that slots are taken from, and the cap of each pool. */
 void classes_init(struct arena *arena, unsigned max_batches);
 
-/* How many batches the system allows in each pool; for the log, before there is one. */
+/* How many batches the system allows in each pool; for the log, before there is a pool. */
 unsigned classes_cap_bearable(void);
 
 /*
- * A stack for such a request, of which the last two fields are still open; NULL: it is not one for a stack, or
- * there is none to be had, and the program is to map one itself.
+ * Returns a stack for such a request, and fills in its last two fields. NULL: it is not for a stack, or there is
+ * none; then the program must map one itself.
  */
 void *classes_get(struct request *request);
 
-/* Gives a whole slot that the program has unmapped, SLOT_IDLE, to its class's pool. */
+/* Gives a whole slot that the program has unmapped, SLOT_IDLE, to the pool of its class. */
 void classes_put(const struct arena_place *place);
 
-/* A system call was not made that a slot of this class would have cost. */
+/* Counts a system call that was not made for a slot of this class. */
 void classes_count_saved(const struct arena_class *slots);
 
-/* In a fork's child: what other threads were doing is not being done any more. */
+/* In a fork's child: ends what other threads were doing. */
 void classes_fork_child(void);
 
 #endif

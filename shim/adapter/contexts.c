@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * make_fcontext writes the address of a part of its own to the top of a new stack; the first function there would return to
- * it, and the process end (see libs/context/src/asm/make_x86_64_sysv_elf_gas.S).
+ * make_fcontext writes the address of a part of itself to the top of a new stack. The context's first function would
+ * return to it, which ends the process (see libs/context/src/asm/make_x86_64_sysv_elf_gas.S).
  */
 #include "adapter/contexts.h"
 
@@ -35,7 +35,7 @@ bool contexts_has_boost(void)
 
 static const char MAKE[] = "make_fcontext";
 
-/* `target`: where its calls of make_fcontext go. */
+/* Sets `target` to where the function's calls of make_fcontext go. */
 static bool find(const void *caller, uintptr_t *target)
 {
 	struct elf_image image;

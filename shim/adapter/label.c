@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Of a name, only the kernel can say without harm whether it can be read. So it is asked each time, but for names in the
- * program's and its libraries' own images, which are there as long as code may use them.
+ * Only the kernel can tell without harm whether a name can be read. So it is asked each time, except for names in the
+ * images of the program and its libraries, which stay as long as code may use them.
  */
 #include "adapter/label.h"
 
@@ -16,11 +16,11 @@
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 
-enum { NAME_BYTES = 80 /* at most, with its zero: ANON_VMA_NAME_MAX_LEN */, HASH_BITS = 16 };
+enum { NAME_BYTES = 80 /* with its zero: ANON_VMA_NAME_MAX_LEN */, HASH_BITS = 16 };
 
-static struct elf_image program; /* written by label_init; empty: not known */
+static struct elf_image program; /* written by label_init; empty: unknown */
 
-/* The last name from where the program's image is not to be written: its address, and its hash in the lowest bits. */
+/* The last name in read-only memory of the program's image: its address, and its hash in the lowest bits. */
 static _Atomic uint64_t constant;
 
 void label_init(void)
@@ -28,7 +28,7 @@ void label_init(void)
 	program_find_image((void *)getauxval(AT_ENTRY), &program);
 }
 
-/* How many bytes from `address` on lie in the image's memory, and whether they can be written; 0: it is elsewhere. */
+/* How many bytes from `address` are in the image's memory, and whether they are read-only; 0: it is elsewhere. */
 static size_t bytes_in(const struct elf_image *image, uintptr_t address, bool *is_constant)
 {
 	for (size_t i = 0; i < image->count; i++) {
@@ -42,7 +42,10 @@ static size_t bytes_in(const struct elf_image *image, uintptr_t address, bool *i
 	return 0;
 }
 
-/* How long a name is that can be read and is whole; -1: only the kernel can tell. And whether it will stay so. */
+/*
+ * The length of a name that can be read completely, and whether the name will never change; -1: only the kernel can
+ * tell.
+ */
 static int length_of(const char *name, bool *is_constant)
 {
 	size_t bytes = bytes_in(&program, (uintptr_t)name, is_constant), length;
@@ -66,8 +69,8 @@ static uint64_t mix(uint64_t hash, uint64_t piece)
 }
 
 /*
- * A small number for a name, never 0: multiplicative hashing (Knuth), eight characters at a time, of which the last may
- * overlap those before.
+ * A hash of a name, never 0: multiplicative hashing (Knuth), eight characters at a time; the last eight may overlap
+ * those before.
  */
 static uint16_t hash_name(const char *name, size_t bytes)
 {
@@ -85,14 +88,14 @@ static uint16_t hash_name(const char *name, size_t bytes)
 	return hash != 0 ? (uint16_t)hash : 1;
 }
 
-/* The same of a name that may be anywhere; 0: only the kernel can tell. */
+/* The hash of a name at any address; 0: only the kernel can tell. */
 __attribute__((noinline)) static uint16_t find_hash(const char *name)
 {
 	bool is_constant = false;
 	int length = length_of(name, &is_constant);
 	uint16_t hash = length >= 0 ? hash_name(name, (size_t)length) : 0;
 
-	/* [constant] relaxed: one word, of which each that ever was there stays true. */
+	/* [constant] relaxed: one word; each of its values stays true. */
 	if (is_constant && hash != 0)
 		atomic_store_explicit(
 		        &constant, (uint64_t)(uintptr_t)name << HASH_BITS | hash, memory_order_relaxed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that are in none of the known allocators are remembered, as far as there is room: most programs have few. */
+/* Call sites that are in no known allocator are remembered, as far as there is room: most programs have few. */
 #include "adapter/late.h"
 
 #include "adapter/sites.h"
@@ -22,17 +22,17 @@ static struct {
 void late_wait(bool (*come)(void))
 {
 	late.come = come;
-	/* [late.state] relaxed: the constructor's, before there is another thread. */
+	/* [late.state] relaxed: the constructor runs before there is another thread. */
 	atomic_store_explicit(&late_state, LATE_WAITING, memory_order_relaxed);
 }
 
-/* Where a call is remembered; or is to be: Fibonacci hashing (Knuth 6.4). */
+/* Where a call site is remembered, or will be: Fibonacci hashing (Knuth 6.4). */
 static _Atomic uintptr_t *place_of(const void *caller)
 {
 	uint64_t first = (uint64_t)(uintptr_t)caller * 0x9e3779b97f4a7c15 >> HASH_SHIFT;
 
 	for (uint64_t i = first; i < first + PROBES; i++) {
-		/* [late.stranger] relaxed: each word stands for itself. */
+		/* [late.stranger] relaxed: each word is independent. */
 		uintptr_t found = atomic_load_explicit(&late.stranger[i % STRANGERS], memory_order_relaxed);
 
 		if (found == (uintptr_t)caller || found == 0)
@@ -50,7 +50,7 @@ static void run(void *unused)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was); /* it opens files */
 	is_come = late.come();
 	pthread_setcancelstate(was, NULL);
-	/* [late.state] relaxed: what `come` has done is published where it lies. */
+	/* [late.state] relaxed: `come` publishes itself what it has done. */
 	atomic_store_explicit(&late_state, is_come ? LATE_COME : LATE_NEVER, memory_order_relaxed);
 }
 
@@ -64,7 +64,9 @@ void late_look(const void *caller)
 		return;
 	if (!sites_is_known(caller))
 		atomic_store_explicit(place, (uintptr_t)caller, memory_order_relaxed);
-	/* [late.state] relaxed: who succeeds is alone in `come`, and finds what the constructor has left. */
+	/*
+	 * [late.state] relaxed: the thread that succeeds is alone in `come`, and sees what the constructor has left.
+	 */
 	else if (atomic_compare_exchange_strong_explicit(
 	                 &late_state, &from, LATE_COMING, memory_order_relaxed, memory_order_relaxed))
 		elsewhere_run(run, NULL);

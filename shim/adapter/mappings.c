@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Piece by piece: see adapter/pieces.h. */
+/* Each range is treated piece by piece: see adapter/pieces.h. */
 #include "adapter/mappings.h"
 
 #include "adapter/pieces.h"
@@ -30,7 +30,7 @@ int mappings_retire(struct arena *arena, const void *address, size_t bytes)
 
 /* ---- munmap ---- */
 
-/* A whole slot. False: it is not what it was a moment ago. */
+/* Unmaps a whole slot. False: its state has just changed. */
 static bool unmap_slot(
         const struct arena_place *place, void (*release)(const struct arena_place *place), int *error)
 {
@@ -89,7 +89,7 @@ int mappings_unmap(
 	int saved = errno, error = 0;
 
 	if (!piece_is_range(arena, address, bytes))
-		return real_munmap(address, bytes); /* which says EINVAL */
+		return real_munmap(address, bytes); /* it says EINVAL */
 	for (struct piece piece; low < high && error == 0; low += piece.bytes) {
 		piece = piece_at(arena, low, high);
 		error = unmap_piece(&piece, release);
@@ -100,7 +100,7 @@ int mappings_unmap(
 
 /* ---- mprotect ---- */
 
-/* The same of one that the program takes for PROT_NONE: it is opened above its guard, or between two. */
+/* Protects a slot that is still PROT_NONE for the program, which opens it above its guard, or between two. */
 static int protect_sealed(const struct piece *piece, int protection)
 {
 	const struct arena_place *place = &piece->place;
@@ -114,7 +114,7 @@ static int protect_sealed(const struct piece *piece, int protection)
 	return arena_open(place, offset, upper);
 }
 
-/* A protection after which the slot is like its class, guard aside; -ENOTSUP for any other. */
+/* Applies a protection that leaves the slot like its class, but for its guard; -ENOTSUP for any other. */
 static int protect_live(const struct piece *piece, int protection)
 {
 	const struct arena_place *place = &piece->place;
@@ -130,7 +130,7 @@ static int protect_live(const struct piece *piece, int protection)
 	if (protection == PROT_NONE && offset == 0 && !piece_is_whole(piece))
 		return arena_guard(place, piece->bytes);
 	if (protection == place->class->protection && offset >= guard)
-		return 0; /* as it is */
+		return 0; /* it has that protection */
 	if (protection == place->class->protection && offset == 0 && piece->bytes >= guard)
 		return arena_unguard(place);
 	return -ENOTSUP;
@@ -148,7 +148,7 @@ static int protect_piece(const struct piece *piece, int protection, int key)
 	}
 	if (error != -ENOTSUP)
 		return error;
-	/* Any protection of any part, after which the slot is not like its class any more. */
+	/* Any protection of any part, which makes the slot unlike its class. */
 	error = piece->is_slot ? piece_retire(&piece->place) : 0;
 	if (error == 0 && real_pkey_mprotect((void *)piece->low, piece->bytes, protection, key) != 0)
 		error = -errno;
@@ -172,7 +172,7 @@ int mappings_protect(struct arena *arena, void *address, size_t bytes, int prote
 
 /* ---- madvise ---- */
 
-/* Advice that says something about the pages, not about the mapping; or what the arena says of it anyway. */
+/* Whether advice is about the pages, not about the mapping; or is what the arena has advised anyway. */
 static bool is_passing(int advice)
 {
 	switch (advice) {
@@ -188,7 +188,7 @@ static bool is_passing(int advice)
 	}
 }
 
-/* The part of a piece that advice may reach: such a guard does not survive that its memory is given back. */
+/* The part of a piece that advice may reach: poison does not survive if its memory is freed. */
 static struct piece without_poison(struct piece piece)
 {
 	uintptr_t guard_end = piece.place.base + piece.place.slot->guard_bytes;
@@ -212,7 +212,7 @@ static int advise_piece(const struct piece *piece, int advice)
 	return real_madvise((void *)reached.low, reached.bytes, advice) == 0 ? 0 : -errno;
 }
 
-/* A guard that the program sets up, or takes away, itself. -ENOTSUP: for the kernel to judge. */
+/* Sets up or removes a guard by the program's own advice. -ENOTSUP: the kernel must decide. */
 static int advise_guard(struct arena *arena, const void *address, size_t bytes, int advice)
 {
 	int error = -ENOTSUP;
@@ -256,7 +256,7 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 		if (result != 0)
 			error = result;
 		if (result != 0 && result != -ENOMEM)
-			break; /* ENOMEM is said at the end, as the kernel does: the rest is advised */
+			break; /* ENOMEM is returned at the end, as the kernel does: the rest is advised */
 	}
 	errno = error == 0 ? saved : -error;
 	return error == 0 ? 0 : -1;
@@ -264,7 +264,7 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 
 /* ---- mremap ---- */
 
-/* Closes the hole that a move has left. What another thread has mapped there meanwhile stays. */
+/* Closes the hole that a move has left. What another thread has mapped there since stays. */
 static void close_hole(const struct piece *piece)
 {
 	enum slot_state was;
@@ -276,7 +276,7 @@ static void close_hole(const struct piece *piece)
 	piece_let_go(&piece->place, was);
 }
 
-/* In place, what is behind it being the program's. */
+/* Shrinks in place. The part behind the new end must be the program's. */
 static void *shrink(struct arena *arena, void *address, uintptr_t high, size_t new_bytes)
 {
 	uintptr_t end = piece_end(arena, address, new_bytes);
@@ -291,7 +291,7 @@ static void *shrink(struct arena *arena, void *address, uintptr_t high, size_t n
 	return error == 0 ? address : MAP_FAILED;
 }
 
-/* A piece that is all of what is to be moved, and the program's. */
+/* Moves a piece of the program's, which must be all that is to be moved. */
 static void *move_piece(
         struct arena *arena, const struct piece *piece, size_t new_bytes, int flags, void *new_address)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any program with a function that creates something and returns its handle, and one that destroys what the
- * handle names: COPOOL_CREATE=symbol/N, COPOOL_DESTROY=symbol. N says how many integer arguments create
- * takes, at most six. Objects that were created with other arguments are other objects: each combination has
- * a pool of its own. Without N all six registers count, which is never wrong but misses more.
+ * The adapter for any program with a function that creates something and returns its handle, and one that destroys
+ * what a handle names: COPOOL_CREATE=symbol/N, COPOOL_DESTROY=symbol. N is how many integer arguments create takes,
+ * at most six. Objects that were created with different arguments are different, so each combination has its own
+ * pool. Without N all six registers count, which is never wrong but misses more often.
  *
- * Suits frameworks that create first and arm later. It is the user who says that a destroyed object is as
- * good as a new one; nothing here can know.
+ * This suits frameworks that create first and arm later. The user must know that a destroyed object is as good as a
+ * new one.
+ *
+ * Also the model of an adapter that patches two functions.
  */
 #include "adapter/adapter.h"
 #include "adapter/program.h"
@@ -32,9 +34,9 @@ enum { ARGUMENTS = 6 };
 
 typedef void *(create_function)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t);
 
-/* The objects that were created with the same arguments. */
+/* Objects that were created with the same arguments. */
 struct named_class {
-	uintptr_t argument[ARGUMENTS]; /* those behind the first `arguments` are 0 */
+	uintptr_t argument[ARGUMENTS]; /* 0 behind the first `arguments` */
 	struct pool pool;
 	struct pool_kind kind;
 	char name[128];
@@ -43,12 +45,12 @@ struct named_class {
 static char create_name[CONFIG_SYMBOL_BYTES]; /* written by attach */
 
 static struct {
-	unsigned arguments; /* written by attach, as all up to `handles` */
+	unsigned arguments; /* written by attach, as all fields up to `handles` */
 	unsigned max_batches;
 	bool is_observing;
 	struct patch_set patches;
 	create_function *original_create;
-	create_function *original_destroy; /* called with all registers, whatever it takes of them */
+	create_function *original_destroy; /* called with all registers, however many it uses */
 	struct handles *handles;
 
 	struct named_class class[POOL_MAX];
@@ -61,7 +63,7 @@ static void *make(void *owner)
 	const uintptr_t *a = class->argument;
 	void *object = named.original_create(a[0], a[1], a[2], a[3], a[4], a[5]);
 
-	/* Whether it can be remembered, hook_create looks. */
+	/* hook_create checks whether the table had room. */
 	if (object != NULL)
 		handles_add(named.handles, object, class->pool.index);
 	return object;
@@ -75,14 +77,14 @@ static void destroy(void *owner, void *object)
 }
 
 /*
- * An object that cannot be remembered is a stranger to the hook of its end, which leaves it to the program. So it is
- * the program's from the beginning, and counts as destroyed when it has been made. errno survives.
+ * If the table has no room for an object, hook_destroy does not know it and leaves it to the program. So it is the
+ * program's from the start, and counts as destroyed when it is made. errno survives.
  */
 static void hand_through(struct pool *pool, void *object)
 {
 	tally_gone(pool, object);
-	warn_once("%s has returned %p, which cannot be remembered: such objects are not pooled, and count as "
-	          "destroyed as soon as they are made",
+	warn_once(
+	        "%s has returned %p, which cannot be remembered: such objects are not pooled, and count as destroyed as soon as they are made",
 	        create_name, object);
 }
 
@@ -110,14 +112,14 @@ static void name_class(struct named_class *class)
 	pool_make_unique(class->name, sizeof class->name);
 }
 
-/* Sets up the next class; NULL when there are too many already. */
+/* Sets up the next class. NULL: there are too many. */
 static struct named_class *start_class(unsigned number, const uintptr_t *argument)
 {
 	struct named_class *class = &named.class[number];
 
 	if (number == POOL_MAX) {
-		warn_once("%s is called with more than %d combinations of arguments: objects of those that "
-		          "come later are not pooled",
+		warn_once(
+		        "%s is called with more than %d combinations of arguments: objects of those that come later are not pooled",
 		        create_name, POOL_MAX);
 		return NULL;
 	}
@@ -133,7 +135,7 @@ static struct named_class *start_class(unsigned number, const uintptr_t *argumen
 	return pool_start(&class->pool, &class->kind, class, named.max_batches) >= 0 ? class : NULL;
 }
 
-/* A class for these arguments; NULL when there is none, or another thread is adding one. */
+/* Adds a class for these arguments. NULL: there are too many, or another thread is adding one. */
 static struct named_class *add_class(const uintptr_t *argument)
 {
 	struct named_class *class;
@@ -163,7 +165,7 @@ static void add(void *argument)
 	adding->class = add_class(adding->argument);
 }
 
-/* On a stack of ours: see adapter/classes.c. */
+/* Runs on a stack of ours: see adapter/classes.c. */
 static struct named_class *add_elsewhere(const uintptr_t *argument)
 {
 	struct adding adding = {.argument = argument};
@@ -172,7 +174,7 @@ static struct named_class *add_elsewhere(const uintptr_t *argument)
 	return adding.class;
 }
 
-/* The class for the registers' contents, as far as they are arguments; NULL as from add_class. */
+/* The class of these arguments; sets the registers that are none to 0. NULL as from add_class. */
 static struct named_class *class_of(uintptr_t *argument)
 {
 	struct named_class *class;
@@ -211,7 +213,7 @@ static void *hook_destroy(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, ui
 	return NULL;
 }
 
-/* To observe: the same calls, with all that they were called with. */
+/* To observe: the program's functions are called with all registers. */
 static void *observe_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)
 {
 	uintptr_t argument[ARGUMENTS] = {a, b, c, d, e, f};
@@ -252,14 +254,13 @@ static void read_create(const char *setting)
 	else if (slash != NULL)
 		warn("COPOOL_CREATE=%s: the number of arguments is 0 to 6; all six registers count", setting);
 	else
-		warn("COPOOL_CREATE=%s: the number of arguments is not given (%s/N), so all six registers "
-		     "count: more creates than necessary will miss",
+		warn("COPOOL_CREATE=%s: the number of arguments is not given (%s/N), so all six registers count: more creates than necessary will miss",
 		        setting, setting);
 	snprintf(create_name, sizeof create_name, "%.*s",
 	        slash != NULL ? (int)(slash - setting) : CONFIG_SYMBOL_BYTES - 1, setting);
 }
 
-/* Plans a patch of a function of the program, or of a library while no other thread can be inside it. */
+/* Plans the patch of a function of the program; or of a library, if no other thread can be inside the library. */
 static int plan(const struct symbols *symbols, const char *name, void *hook, void *original,
         struct adapter_outcome *outcome)
 {
@@ -276,7 +277,7 @@ static int plan(const struct symbols *symbols, const char *name, void *hook, voi
 	return error;
 }
 
-/* Whether neither function is there. One without the other is a mistake of the user's. */
+/* Whether neither function is there. If only one is, the user has made a mistake. */
 static bool is_another(const struct symbols *symbols, const char *destroy_name)
 {
 	struct symbol symbol;
@@ -345,7 +346,7 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 	return 0;
 }
 
-/* Never by itself: only the user knows which functions these are. */
+/* Only if the user has named both functions. */
 static bool is_here(const struct config *config)
 {
 	return config->create[0] != '\0' && config->destroy[0] != '\0';

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stacks are told by their lowest addresses, which a table holds from mmap to munmap. A stack that goes in
- * another way (as a part of a larger range, or under a fixed mapping) is counted as gone when its address is
- * mapped again. `observe` is written by observe_start, but for its classes.
+ * A stack is recognized by its lowest address, which is in a table from mmap to munmap. A stack that ends in another
+ * way (as a part of a larger range, or under a fixed mapping) counts as gone when its address is mapped again.
+ * `observe` is written by observe_start, except for its classes.
  */
 #include "adapter/observe.h"
 
@@ -32,7 +32,7 @@ struct observed_class {
 };
 
 static struct {
-	struct handles *present; /* the stacks that exist; numbers are those of their classes */
+	struct handles *present; /* the stacks that exist, with the numbers of their classes */
 	struct observed_class class[POOL_MAX];
 	struct roster classes;
 } observe;
@@ -59,7 +59,7 @@ static int find_class(const struct request *request)
 	return -1;
 }
 
-/* A class for such requests; -1 when there are too many, or another thread is adding one. */
+/* Adds a class for such requests. Returns its number; -1: there are too many, or another thread is adding one. */
 static int add_class(const struct request *request)
 {
 	struct observed_class *class;
@@ -95,7 +95,7 @@ static void add(void *argument)
 	adding->number = add_class(adding->request);
 }
 
-/* On a stack of ours: see adapter/classes.c. */
+/* Runs on a stack of ours: see adapter/classes.c. */
 static int add_elsewhere(const struct request *request)
 {
 	struct adding adding = {request, -1};
@@ -104,7 +104,7 @@ static int add_elsewhere(const struct request *request)
 	return adding.number;
 }
 
-/* Takes what is at the address out of the table; its number, or HANDLES_ABSENT. */
+/* Removes an address from the table. Returns its number, or HANDLES_ABSENT. */
 static int take(const void *address)
 {
 	int number = handles_find(observe.present, address);
@@ -114,7 +114,7 @@ static int take(const void *address)
 	return number;
 }
 
-/* A stack that was taken out of the table is no more. */
+/* Counts a stack that was removed from the table as gone. */
 static void count_end(void *stack, int number)
 {
 	struct observed_class *class;
@@ -127,7 +127,7 @@ static void count_end(void *stack, int number)
 	tally_gone(&class->pool, stack);
 }
 
-/* Nothing became of it after all. */
+/* Undoes take(): the call has failed. */
 static void put_back(const void *address, int number)
 {
 	if (number != HANDLES_ABSENT)
@@ -136,7 +136,7 @@ static void put_back(const void *address, int number)
 
 static void note_mapping(struct request *request, void *mapped)
 {
-	/* What is opened later is not told by its lowest address. */
+	/* A reserved mapping is opened above its lowest address. */
 	int number, mark = request->protection == PROT_NONE ? GUARDED : 0;
 
 	if (!request_is_stack(request)) {
@@ -146,7 +146,7 @@ static void note_mapping(struct request *request, void *mapped)
 	number = find_class(request);
 	if (number < 0)
 		number = add_elsewhere(request);
-	/* What the table has no room for is not counted, as its end could not be. */
+	/* A stack that is not in the table is not counted, because its end could not be. */
 	if (number < 0 || !handles_add(observe.present, mapped, (unsigned)(number + mark)))
 		return;
 	tally_made(&observe.class[number].pool, mapped);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is a hole only its slot's holder may change: see stack/holes.h. */
+/* Only the holder of a slot changes its holes: see stack/holes.h. */
 #include "adapter/pieces.h"
 
 #include "stack/address.h"

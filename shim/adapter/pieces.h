@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ranges of a program's, cut into pieces: each lies in one slot, or outside of the arena. Of a slot that is the
- * program's, a piece is either there or has been unmapped.
+ * Ranges of the program's, cut into pieces: each lies in one slot, or outside the arena. A piece of a slot in the
+ * program's hands is either mapped or a hole.
  *
  * All threads. errno survives.
  */
@@ -13,30 +13,30 @@
 struct piece {
 	uintptr_t low;
 	size_t bytes;
-	bool is_slot; /* in one slot, `place`; else outside of the arena */
-	bool is_hole; /* the program has unmapped it */
+	bool is_slot; /* in one slot, `place`; otherwise outside the arena */
+	bool is_hole; /* the program has unmapped this piece */
 	struct arena_place place;
 };
 
-/* The piece that begins at `low`, of a range that ends at `high`. */
+/* The piece at `low`, of a range that ends at `high`. */
 struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t high);
 
-/* Whether it is in the program's hands; whether it is all of its slot. */
+/* Whether the piece is in the program's hands, and mapped; whether it is all of its slot. */
 bool piece_is_mapped(const struct piece *piece);
 bool piece_is_whole(const struct piece *piece);
 
-/* Where a range ends, in whole pages. */
+/* The end of a range, in whole pages. */
 uintptr_t piece_end(const struct arena *arena, const void *address, size_t bytes);
 
-/* Whether the kernel would look at such a range at all; what it says of others it shall say itself. */
+/* Whether the range is valid for the kernel. For others the kernel itself must say what is wrong. */
 bool piece_is_range(const struct arena *arena, const void *address, size_t bytes);
 
-/* As arena_retire, but sure: also where another thread is just doing something to the slot. */
+/* As arena_retire, but waits for another thread that is changing the slot. 0 or -errno. */
 int piece_retire(const struct arena_place *place);
 
 /*
- * Takes a slot that is retired or lost for a change, SLOT_TREATED, and says which; false: it is neither any more.
- * Then ends that: a slot of which nothing is left is the arena's again, or gone.
+ * Holds a retired or lost slot, SLOT_TREATED, and sets `was` to its state. False: it is neither any more.
+ * piece_let_go ends that: if all of the slot is a hole, the slot is the arena's again, or gone.
  */
 bool piece_hold(const struct arena_place *place, enum slot_state *was);
 void piece_let_go(const struct arena_place *place, enum slot_state was);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What lies in the arena is the program's once it may come there, and again not when it did not come. */
+/* A place in the arena becomes the program's before something is mapped there, and is given back if that fails. */
 #include "adapter/placing.h"
 
 #include "adapter/pieces.h"
@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* A slot that is not the program's becomes its own, of which there is this piece and nothing else. */
+/* Gives a slot that is not the program's to the program, with this piece and nothing else. */
 static bool lose(const struct piece *piece, enum slot_state state)
 {
 	const struct arena_place *place = &piece->place;
@@ -21,12 +21,12 @@ static bool lose(const struct piece *piece, enum slot_state state)
 	slot_doom(place->slot, SLOT_SPENT);
 	if (holes_add(place, place->base, place->class->bytes))
 		holes_fill(place, piece->low, piece->bytes);
-	/* Whatever a pool or the arena meant to do with it meanwhile: it will find it lost. */
+	/* Any pool or thread that wanted to use the slot finds it lost. */
 	slot_settle(place->slot, SLOT_LOST);
 	return true;
 }
 
-/* A piece of a slot that was the program's already. */
+/* Fills a piece of a slot that was the program's already. False: something is there, and may not be replaced. */
 static bool fill(const struct piece *piece, bool may_replace)
 {
 	enum slot_state was;
@@ -43,7 +43,7 @@ static bool fill(const struct piece *piece, bool may_replace)
 	return may_replace;
 }
 
-/* What will lie at a piece of a slot, or does, is the program's. False: what is there may not be replaced. */
+/* Gives a piece of a slot to the program, for a new mapping. False: something is there, and may not be replaced. */
 static bool claim(const struct piece *piece, bool may_replace)
 {
 	const struct arena_place *place = &piece->place;
@@ -67,7 +67,7 @@ static bool claim(const struct piece *piece, bool may_replace)
 	}
 }
 
-/* Where there is no slot, the kernel says whether there is room. */
+/* Outside of slots the kernel knows whether there is room. */
 bool placing_plug(const struct piece *piece)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
@@ -76,11 +76,11 @@ bool placing_plug(const struct piece *piece)
 	if (mapped == (void *)piece->low)
 		return true;
 	if (mapped != MAP_FAILED)
-		real_munmap(mapped, piece->bytes); /* before Linux 4.17 it is a wish */
+		real_munmap(mapped, piece->bytes); /* before Linux 4.17 the flag has no effect */
 	return false;
 }
 
-/* Gives back what was claimed where nothing was. */
+/* Gives back what was claimed in free places. */
 static void give_back(const struct arena *arena, uintptr_t low, uintptr_t high)
 {
 	enum slot_state was;
@@ -117,7 +117,7 @@ int placing_make_way(struct arena *arena, const void *address, size_t bytes, int
 	return (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
 }
 
-/* Of stacks that lie in the range as a whole nothing is left. */
+/* Counts the stacks that lie in the range as a whole as gone. */
 void placing_note_over(const struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, bytes);
@@ -146,7 +146,7 @@ void *placing_map(
 	return mapped;
 }
 
-/* A slot in the program's hands of which a bare system call has unmapped at least this piece. */
+/* Admits a mapping in a slot of the program's, of which a bare system call has unmapped at least this piece. */
 static void admit(const struct piece *piece)
 {
 	if (slot_move(piece->place.slot, SLOT_LIVE, SLOT_TREATED)) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mappings of the program's that come to lie in the arena: because it maps something at just this place, or because
- * the kernel finds room there that a bare system call has made. The slots are not ours to use any more; a stack that
- * lay there is counted as gone.
+ * New mappings of the program's in the arena: because the program asks for just this place, or because the kernel
+ * finds room that a bare system call has made there. The slots there are not ours any more; a stack that lay there
+ * counts as gone.
  *
- * Results and errno are the system calls'. All threads; of two that want the same place one gets it.
+ * Results and errno are the system calls'. All threads; if two want the same place, one gets it.
  */
 #ifndef COPOOL_ADAPTER_PLACING_H
 #define COPOOL_ADAPTER_PLACING_H
@@ -15,23 +15,23 @@
 
 struct piece;
 
-/* mmap at just this place. */
+/* mmap at a fixed place. */
 void *placing_map(
         struct arena *arena, void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
 
 /*
- * The first half of that, before something is mapped: makes room, if it may go there. Returns the flags to map it
- * with: what the program has unmapped is not there for MAP_FIXED_NOREPLACE.
+ * The first half of that, before the mapping: makes room, if the program may map there. Returns the flags to map
+ * with: for MAP_FIXED_NOREPLACE, what the program has unmapped is free.
  */
 int placing_make_way(struct arena *arena, const void *address, size_t bytes, int flags);
 
-/* And the second, when it was. */
+/* The second half, after the mapping. */
 void placing_note_over(const struct arena *arena, const void *address, size_t bytes);
 
-/* Something was mapped that the program did not want to lie here, but does. errno survives. */
+/* Notes that the kernel has placed a new mapping here. errno survives. */
 void placing_admit(struct arena *arena, const void *address, size_t bytes);
 
-/* Reserves the addresses of a piece, where nothing is. False: there is something. */
+/* Reserves the addresses of a piece. False: something is there. */
 bool placing_plug(const struct piece *piece);
 
 #endif

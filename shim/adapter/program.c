@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looks at the loader's list of objects. */
+/* Reads the loader's list of objects. */
 #include "adapter/program.h"
 
 #include "adapter/adapter.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The loader's entry of the object that `address` lies in, or NULL. */
+/* The loader's entry of the object of `address`, or NULL. */
 static struct link_map *object_of(const void *address)
 {
 	struct link_map *map = NULL;
@@ -25,8 +25,8 @@ bool program_is_starting(void)
 	struct link_map *own = object_of(program_is_starting), *libc = object_of(exit), *map;
 
 	/*
-	 * The list begins with the program and what is preloaded, then comes what these need, libc among it;
-	 * what is loaded later is appended.
+	 * The list begins with the program and the preloaded objects. The objects that these need follow, libc among
+	 * them. What is loaded later is appended.
 	 */
 	for (map = own; map != NULL; map = map->l_next) {
 		if (map == libc)
@@ -36,8 +36,8 @@ bool program_is_starting(void)
 }
 
 /*
- * Where an object's headers are: at its beginning. Where its segments lie apart (PHP's from 8.5 on), glibc 2.43 finds the
- * one segment that was asked for, and most often the object begins at its bias.
+ * An object's headers are at its beginning. If its segments lie apart (PHP from 8.5 on), glibc 2.43 finds only the
+ * segment of the address; the object then usually begins at its bias.
  */
 static const Elf64_Ehdr *header_of(const struct dl_find_object *object)
 {
@@ -74,7 +74,7 @@ bool program_stays(const void *address)
 	if (_dl_find_object((void *)program_stays, &own) != 0 || _dl_find_object((void *)exit, &libc) != 0 ||
 	        _dl_find_object((void *)address, &found) != 0)
 		return false;
-	/* This part of the list is as it was before anything ran: see program_is_starting. */
+	/* This part of the list is as it was before any code ran: see program_is_starting. */
 	for (map = own.dlfo_link_map; map != NULL && map->l_prev != NULL; map = map->l_prev) {
 	}
 	while (map != NULL && map != found.dlfo_link_map && map != libc.dlfo_link_map)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What hosts ask about the running program before they change it. */
+/* What adapters ask about the running program before they change it. */
 #ifndef COPOOL_ADAPTER_PROGRAM_H
 #define COPOOL_ADAPTER_PROGRAM_H
 
@@ -9,23 +9,23 @@
 #include <stdint.h>
 
 /*
- * Whether the program's own code has not run yet: we came with the program (LD_PRELOAD, or linked to it), not
- * later by dlopen. Only then nobody can be inside its functions.
+ * Whether the program's own code has not run yet: we were loaded with the program (LD_PRELOAD, or linked), not later
+ * by dlopen. Only then no thread can be inside its functions.
  */
 bool program_is_starting(void);
 
 /*
- * A number that stands for the program, or library, that an address lies in: by where it lies, and what it is. Another
- * one in the same place has another, as far as its build id or its headers tell. 0: there is none. Takes no lock.
+ * A number that identifies the program, or library, of an address, by its place and its contents: another object in
+ * the same place has another number, if its build id or its headers differ. 0: there is none. Takes no lock.
  */
 uint64_t program_object(const void *address);
 
-/* The image of the program, or library, that an address lies in. Takes no lock of the loader's. False: there is none. */
+/* Finds the image of the program, or library, of an address. Takes no lock of the loader's. False: there is none. */
 bool program_find_image(const void *address, struct elf_image *image);
 
 /*
- * Whether the object that an address lies in is the program itself, or came with it, so that it is never unloaded. Of one
- * that comes after libc in the loader's list it is not known: false. Takes no lock of the loader's.
+ * Whether the object of an address is the program or was loaded with it, so that it is never unloaded. False for an
+ * object behind libc in the loader's list, of which that is not known. Takes no lock of the loader's.
  */
 bool program_stays(const void *address);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The adapter for QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound
- * inside the executable, so their code must be patched. There are four ways. Each is checked before anything is
- * changed; if a way is impossible, the next one is tried:
+ * The adapter for QEMU: its tools, storage daemon and system emulators. Their coroutine functions are bound inside
+ * the executable, so their code must be patched. There are four ways. Each is checked before anything is changed; if
+ * a way is impossible, the next one is tried:
  *
  *	ending	qemu_coroutine_create is replaced whole. The instruction of qemu_aio_coroutine_enter
  *		that would give an ended coroutine to QEMU's own pool becomes a jump to ours:
@@ -16,9 +16,9 @@
  *	stacks	nothing is patched: QEMU's own pool stays, and the stacks beneath it are recycled (stacks.c)
  *	none	the reason is in the log
  *
- * With the first two, QEMU's own pool stays empty and its lock is never taken: no variable of QEMU's is
- * written. The wake-up queue, the assertion on locks held, tracing and all errors stay QEMU's own code.
- * qemu_coroutine_new is hooked to count what QEMU makes without us (pool/doubt.h).
+ * With the first two, QEMU's own pool stays empty and its lock is never taken: no variable of QEMU's is written. The
+ * wake-up queue, the assertion on locks held, tracing and all errors stay QEMU's own code. qemu_coroutine_new is
+ * hooked to count what QEMU makes without us (pool/doubt.h).
  *
  * To observe, create, new and delete are hooked, and QEMU's own pool keeps all.
  *
@@ -67,7 +67,7 @@ static int plan(const char *name, const struct symbol *function, void *hook, voi
 	                                 : refuse(name, "it was not found");
 }
 
-/* qemu_coroutine_create as a whole, and new to count. */
+/* Plans the replacement of qemu_coroutine_create, and the hook of new, which counts. */
 static int plan_create(const struct qemu_callers *callers)
 {
 	const struct decode_code code = patch_code(&qemu.symbols.create);
@@ -94,7 +94,7 @@ static int plan_create(const struct qemu_callers *callers)
 	return error;
 }
 
-/* The instruction where a coroutine ends. */
+/* Plans the jump at the instruction where a coroutine ends. */
 static int plan_ending(const struct qemu_callers *callers)
 {
 	const struct decode_code code = patch_code(&qemu.symbols.enter);
@@ -119,7 +119,7 @@ static int plan_ending(const struct qemu_callers *callers)
 	        &qemu.patches, "qemu_aio_coroutine_enter", &qemu.symbols.enter, &patch, bytes, count);
 }
 
-/* The variable that has the size of QEMU's own pool; NULL: there is none that we know. */
+/* The variable with the size of QEMU's own pool; NULL: there is none that is known. */
 static const _Atomic unsigned *own_pool_size(void)
 {
 	struct decode_code code;
@@ -134,7 +134,7 @@ static const _Atomic unsigned *own_pool_size(void)
 	return (const _Atomic unsigned *)(uintptr_t)address;
 }
 
-/* While it has its first value: whether QEMU is of 9.0 or later. */
+/* Whether QEMU is 9.0 or later, by the variable's first value. */
 static bool has_batches(void)
 {
 	const _Atomic unsigned *size = own_pool_size();
@@ -142,7 +142,7 @@ static bool has_batches(void)
 	return size != NULL && *(const unsigned *)size == QEMU_OWN_POOL_BATCHES;
 }
 
-/* Which pool of QEMU's own ours stands for. Without a variable it is as it was before there was one. */
+/* Describes the pool of QEMU's own that ours replaces. Without the variable it is the one of before 7.1. */
 static void know_stock(void)
 {
 	const _Atomic unsigned *size = own_pool_size();
@@ -167,7 +167,7 @@ static int plan_switch(void)
 	        &qemu_hooks.original_switch);
 }
 
-/* Plans what only counts. */
+/* Plans the hooks that only count. */
 static int plan_observer(struct adapter_outcome *outcome)
 {
 	const struct decode_code delete = patch_code(&qemu.symbols.delete);
@@ -190,7 +190,7 @@ static int plan_observer(struct adapter_outcome *outcome)
 	return error;
 }
 
-/* Plans the first way that can be had, and says what it will have done. */
+/* Plans the first way that is possible, and says what it does. */
 static int plan_pool(struct adapter_outcome *outcome)
 {
 	const struct decode_code enter = patch_code(&qemu.symbols.enter);
@@ -217,8 +217,7 @@ static int plan_pool(struct adapter_outcome *outcome)
 	if (error == 0) {
 		outcome->way = "switch";
 		adapter_say(outcome,
-		        "QEMU's coroutines are pooled, and its own pool is not used; they are taken when "
-		        "they switch back (%s)",
+		        "QEMU's coroutines are pooled, and its own pool is not used; they are taken when they switch back (%s)",
 		        reason);
 	} else {
 		memcpy(qemu.patches.reason, reason, sizeof reason);
@@ -283,13 +282,13 @@ static bool know_range(const struct symbol *function)
 	return low != 0 && function->size != 0 && sites_know("qemu", low, low + function->size);
 }
 
-/* Where its stacks come from, for host stacks: by name, or to be learned. */
+/* Tells the adapter for stacks where QEMU's come from: by name, or to be learned. */
 static void know_stacks(struct adapter_outcome *outcome)
 {
 	bool is_known = know_range(&qemu.symbols.alloc_stack);
 
 	if (is_known)
-		know_range(&qemu.symbols.new); /* a compiler may have put the one into the other */
+		know_range(&qemu.symbols.new); /* a compiler may have inlined the one in the other */
 	outcome->has_stacks = is_known || qemu_is_called_so();
 	outcome->learn_bytes = is_known ? 0 : QEMU_STACK_BYTES + getauxval(AT_PAGESZ);
 }
@@ -298,7 +297,7 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 {
 	int error = -ENOENT;
 
-	/* Where the user insists, nobody has asked whether it is here. */
+	/* If the user insists on QEMU, is_here was not called. */
 	if (!qemu_symbols_open(&qemu.symbols, config->host == CONFIG_HOST_QEMU)) {
 		outcome->is_another = true;
 		adapter_say(outcome, "this is not QEMU: it has none of its functions");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks for patterns by the bytes of instructions, as the decoder's own names for them differ between its
- * versions. Strict on purpose: what is not recognized is left to QEMU.
+ * Looks for patterns in the bytes of instructions, because the decoder's names for them differ between its versions.
+ * It is strict on purpose: code that is not recognized is left to QEMU.
  */
 #include "adapter/qemu_code.h"
 
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* Offsets in a coroutine; the same in all releases from 5.2 to 11.1. */
+/* Offsets in struct Coroutine; the same in all releases from 5.2 to 11.1. */
 enum {
 	ENTRY = 0x00,
 	ARGUMENT = 0x08,
@@ -23,7 +23,7 @@ enum {
 
 enum { YIELD = 1, TERMINATE = 2, ENTER = 3 }; /* QEMU's enum CoroutineAction */
 
-enum { RDX = 2, RSP = 4, REGISTERS = 16 }; /* as instructions number registers */
+enum { RDX = 2, RSP = 4, REGISTERS = 16 }; /* the numbers of registers in instructions */
 
 enum { LOOK_BACK_BYTES = 64, FILE_BYTES = 1 << 14 };
 
@@ -79,9 +79,8 @@ static bool is_kept(unsigned number)
 }
 
 /*
- * Whether the instruction is one of those between a switch and the coroutine's end: moves between general
- * registers and memory, comparisons, branches. Nothing that leaves something in a vector register, where a call
- * of ours would destroy it.
+ * Whether the instruction is one of those between a switch and the coroutine's end: moves between general registers
+ * and memory, comparisons, branches. None may leave something in a vector register, which our code would destroy.
  */
 static bool is_plain(const struct instruction *in)
 {
@@ -90,7 +89,7 @@ static bool is_plain(const struct instruction *in)
 	if (in->flow == FLOW_BRANCH)
 		return true;
 	if (in->flow != FLOW_NEXT)
-		return false; /* an int3 is somebody's breakpoint */
+		return false; /* an int3 is a breakpoint */
 	if (in->is_padding)
 		return true;
 	if (*at == 0x66 || (*at == 0x64 && in->length > 4))
@@ -114,7 +113,7 @@ static bool is_plain(const struct instruction *in)
 	}
 }
 
-/* How far the pattern has been seen. */
+/* How much of the pattern was found. */
 enum stage { START, SWITCHED, IS_YIELD, AFTER_YIELD, IS_TERMINATE, TERMINATED, UNLOCKED, ENDED };
 
 enum { BRANCHES_MOST = 512 };
@@ -124,7 +123,7 @@ struct search {
 	unsigned calls, endings;
 	uint64_t call; /* the last call's address */
 	struct qemu_ending *ending;
-	uint64_t branch[BRANCHES_MOST]; /* offsets in the function that its branches lead to */
+	uint64_t branch[BRANCHES_MOST]; /* offsets in the function of its branches' targets */
 	unsigned branches;
 };
 
@@ -137,7 +136,7 @@ static void note_branch(struct search *search, const struct instruction *in, con
 	search->branches++;
 }
 
-/* Whether a part of the function goes on in the middle of the instruction that becomes a jump; or nobody knows. */
+/* Whether the function branches into the middle of the instruction that becomes a jump, or has too many branches. */
 static bool has_branch_into(const struct search *search)
 {
 	const struct qemu_ending *ending = search->ending;
@@ -149,7 +148,7 @@ static bool has_branch_into(const struct search *search)
 	return search->branches > BRANCHES_MOST;
 }
 
-/* Takes the next instruction into account; false when it does not fit. */
+/* Processes the next instruction. False: it does not match. */
 static bool advance(struct search *search, const struct instruction *in, const struct decode_code *code)
 {
 	struct access access;
@@ -183,7 +182,7 @@ static bool advance(struct search *search, const struct instruction *in, const s
 	}
 }
 
-/* Whether the instruction is where coroutine_delete begins. */
+/* Whether coroutine_delete begins with the instruction. */
 static bool is_end(const struct search *search, const struct instruction *in)
 {
 	struct access access;
@@ -192,7 +191,7 @@ static bool is_end(const struct search *search, const struct instruction *in)
 	       is_clear(&access, CALLER) && access.base == search->ending->object;
 }
 
-/* Whether the loop goes on by reading the next coroutine into %co, and by looking whether there is one. */
+/* Whether the loop continues by reading the next coroutine into %co and testing it for NULL. */
 static bool is_loop(const struct decode_code *code, const struct qemu_ending *ending)
 {
 	const uint8_t high = ending->object >> 3, low = ending->object & 7;
@@ -241,10 +240,10 @@ const char *qemu_code_ending(const struct decode_code *enter, uint64_t switch_at
 	return has_branch_into(&search) ? decode_refusal_text(DECODE_OVERLAP) : NULL;
 }
 
-/* A store to another word than is known, or to a part of one. */
+/* A store to an unknown word, or to a part of one. */
 enum { OTHERS = 1 << 5 };
 
-/* The words of a coroutine that a store sets, a bit each. */
+/* The words of a coroutine that a store sets, one bit each. */
 static unsigned words_of(const struct access *store)
 {
 	static const int32_t word[] = {ENTRY, ARGUMENT, WAKEUP_FIRST, WAKEUP_LAST, POOL_NEXT};
@@ -260,11 +259,11 @@ static unsigned words_of(const struct access *store)
 	return set;
 }
 
-/* Whether an instruction changes what is there: add, or, inc, xchg and the like. */
+/* Whether an instruction modifies memory: add, or, inc, xchg and others. */
 static bool is_change(const struct access *access)
 {
 	switch (access->opcode) {
-	case 0x00 ... 0x37: /* the arithmetic of two operands, of which these write to memory */
+	case 0x00 ... 0x37: /* arithmetic of two operands that writes to memory */
 		return (access->opcode & 6) == 0;
 	case 0x80 ... 0x83: /* with a number; 7 is cmp */
 		return (access->reg & 7) != 7;
@@ -286,7 +285,7 @@ static bool is_change(const struct access *access)
 static bool is_store(struct access *access)
 {
 	if (is_change(access)) {
-		access->bytes = 1; /* no word is set by that */
+		access->bytes = 1; /* sets no whole word */
 		return true;
 	}
 	switch (access->opcode) {
@@ -312,7 +311,7 @@ static bool is_store(struct access *access)
 
 enum { ARMED = 0xf, POOL_LINK = 1 << 4 };
 
-/* Whether one of the registers, whose objects had these words set, holds a coroutine that is armed then. */
+/* Whether a register holds a coroutine that is armed, after these words of its object were set. */
 static bool is_armed(const unsigned set[REGISTERS])
 {
 	for (unsigned i = 0; i < REGISTERS; i++) {
@@ -337,7 +336,7 @@ const char *qemu_code_create(const struct decode_code *create)
 			set[access.base] |= words_of(&access);
 		if (in.flow == FLOW_NEXT || in.flow == FLOW_BRANCH)
 			continue;
-		/* A register is another object's from here on. */
+		/* From here on a register may hold another object. */
 		armed += is_armed(set);
 		memset(set, 0, sizeof set);
 	}
@@ -347,8 +346,8 @@ const char *qemu_code_create(const struct decode_code *create)
 }
 
 /*
- * The number that code before a call has last moved to %edx: the action that it asks for. It may have waited in
- * another register, as where a compiler loads it before a loop. 0: none is seen.
+ * The number that the code before a call has last moved to %edx, which is the action that it asks for. It may have
+ * been in another register before, if a compiler loads it before a loop. 0: there is none.
  */
 static unsigned action_before(uintptr_t low, uintptr_t call)
 {
@@ -369,7 +368,7 @@ static unsigned action_before(uintptr_t low, uintptr_t call)
 		} else if (at + 3 <= call && bytes[0] == 0x6a && bytes[2] == 0x5a) { /* push $1; pop %rdx */
 			action = bytes[1];
 		} else if (bytes[0] == 0x89 && (bytes[1] & 0xc7) == 0xc2 && (rex & 0xf1) != 0x41) {
-			/* mov %register, %edx; with a prefix as excluded, to %r10d */
+			/* mov %register, %edx; with the excluded prefixes, to %r10d */
 			action = number[(bytes[1] >> 3 & 7) | (rex == 0x44 ? 8 : 0)];
 		}
 	}
@@ -382,8 +381,8 @@ static bool is_in(const struct decode_code *code, uintptr_t address)
 }
 
 /*
- * Compiled file by file, QEMU has copies of its coroutine functions at most near by, where the rest of their file is;
- * and its loop calls qemu_coroutine_delete, which is another file's. Compiled as a whole it may have them anywhere.
+ * If QEMU was compiled file by file, copies of its coroutine functions are near by, with the rest of their file; and
+ * its loop calls qemu_coroutine_delete, which is in another file. Compiled as a whole, it may have them anywhere.
  */
 static bool is_compiled_by_file(const struct decode_code *enter, uint64_t delete_at)
 {

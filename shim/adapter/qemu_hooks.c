@@ -104,8 +104,8 @@ static struct coroutine *arm(struct coroutine *coroutine, void (*entry)(void *),
 }
 
 /*
- * Creates in QEMU's own way. A coroutine that did not come from qemu_coroutine_new came from QEMU's own pool:
- * either we have passed it on, or it has ended where we do not see it.
+ * Creates in QEMU's own way. A coroutine that did not come from qemu_coroutine_new came from QEMU's own pool: either
+ * we have passed it on, or it has ended where we do not see it.
  */
 static struct coroutine *create_by_qemu(void (*entry)(void *), void *argument)
 {
@@ -146,8 +146,8 @@ struct coroutine *qemu_hook_create(void (*entry)(void *), void *argument)
 }
 
 /*
- * The coroutine must stay in this thread's cache: the caller reads its wake-up queue before this thread can
- * create another one. If the cache cannot keep it, it ends in QEMU's own way.
+ * The coroutine must stay in this thread's cache: the caller reads its wake-up queue before this thread can create
+ * another one. If the cache cannot keep it, it ends in QEMU's own way.
  */
 int qemu_hook_switch(struct coroutine *from, struct coroutine *to, int action)
 {

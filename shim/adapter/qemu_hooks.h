@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What runs in place of QEMU's coroutine functions, and the pool that serves it. adapter/qemu.c decides which
- * of the hooks are used, and sets the original functions. All threads call the hooks.
+ * What runs in place of QEMU's coroutine functions, and the pool that serves it. adapter/qemu.c decides which of the
+ * hooks are used, and sets the original functions. All threads call the hooks.
  */
 #ifndef COPOOL_ADAPTER_QEMU_HOOKS_H
 #define COPOOL_ADAPTER_QEMU_HOOKS_H
@@ -18,8 +18,7 @@ enum { QEMU_POOL = 0 }; /* the pool's index, a constant on the fast path */
 enum { QEMU_STACK_BYTES = 1 << 20 }; /* of a coroutine, in all versions */
 
 /*
- * The size of QEMU's own pool: a variable from 7.1 on. Its first value; and from 9.0 on, when the pool has
- * batches.
+ * The size of QEMU's own pool: a variable from 7.1 on. Its first value; and from 9.0 on, when the pool has batches.
  */
 enum { QEMU_OWN_POOL = 64, QEMU_OWN_POOL_BATCHES = 128 };
 

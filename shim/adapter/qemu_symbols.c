@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names, and where they may be. */
+/* The names, and where they may be. */
 #include "adapter/qemu_symbols.h"
 
 #include "system/self.h"
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* QEMU's emulators of user programs are not among them: they map what those programs ask for. */
+/* QEMU's emulators of user programs are not in the list: they map what those programs ask for. */
 bool qemu_is_called_so(void)
 {
 	static const char *const beginnings[] = {

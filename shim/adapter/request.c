@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tells requests for coroutine stacks from others, by what they say and by what is known of their call. */
+/* Distinguishes requests for coroutine stacks by their arguments, and by what is known of their call. */
 #include "adapter/request.h"
 
 #include "adapter/sites.h"
@@ -65,8 +65,8 @@ bool request_may_be_proven(const struct request *request)
 }
 
 /*
- * Where `caller` is, the same in each run of a program: "libname.so.1+0x1234", in plain characters. False where no
- * object of the loader's is. Takes no lock of the loader's.
+ * Where `caller` is, the same in each run of a program: "libname.so.1+0x1234", in printable characters. False: it is
+ * in no object of the loader's. Takes no lock of the loader's.
  */
 static bool find_place(const void *caller, char place[PLACE_BYTES])
 {
@@ -95,7 +95,7 @@ void request_name(const struct request *request, char *name)
 	int used = snprintf(name, REQUEST_NAME_BYTES, "stack %zu%s%s", request->bytes,
 	        owner[0] != '\0' ? " " : "", owner);
 
-	/* The first of a name has it alone, as programs with one such pool have always had. */
+	/* The first pool of a size has the short name, as the only pool of a program always had. */
 	if (pool_is_named(name) && find_place(request->caller, place))
 		snprintf(name + used, (size_t)(REQUEST_NAME_BYTES - used), " %s", place);
 	pool_make_unique(name, REQUEST_NAME_BYTES);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two open-addressed tables of words: sites, which stay, and mappings that still lack their guard page. */
+/* Two open-addressed tables of words: the sites, which stay, and the mappings without a guard page so far. */
 #include "adapter/sites.h"
 
 #include "adapter/contexts.h"
@@ -18,18 +18,18 @@
 
 enum { PROBES = 8, PAGE_SHIFT = 12, SIZE_SHIFT = 48, RESERVED_SHIFT = 63, OWNER_SHIFT = 16 };
 
-/* The bits of site.state below OWNER_SHIFT: proofs so far, whether one failed; see makes_contexts. */
+/* The bits of site.state below OWNER_SHIFT: the number of proofs, and whether one failed; see makes_contexts. */
 enum { PROOFS_MASK = 0xff, SPOILED = 0x100, LOOKED_AT = 0x200, MAKES_CONTEXTS = 0x400 };
 
 /* Functions that allocate coroutine stacks and nothing else. */
 static const struct {
 	const char *function;
 	const char *owner;
-	bool is_pooled;     /* where another host of ours has a pool above them: see sites_pool_above */
-	bool is_guarded;    /* each gets its guard page at once, as its code has no choice */
-	bool is_guard_kept; /* whose guard is opened again right before it is unmapped, and never else */
-	bool is_told;       /* its programs are told by something else: see sites_any_known */
-	/* All of a program that has this function: what it reserves, to be opened above a guard, are such stacks. */
+	bool is_pooled;     /* if another adapter has a pool above them: see sites_pool_above */
+	bool is_guarded;    /* their code sets up each guard page at once */
+	bool is_guard_kept; /* the guard is opened again only right before the stack is unmapped */
+	bool is_told;       /* its programs are recognized otherwise: see sites_any_known */
+	/* All that a program with this function reserves, to be opened above a guard, are such stacks. */
 	bool is_reserving;
 } known[] = {
         {"zend_fiber_init_context", "php", .is_guarded = true},
@@ -39,16 +39,19 @@ static const struct {
         {CONTEXTS_ALLOCATE, "boost", .is_guarded = true, .is_told = true},
         {"_ZN7sc_core13sc_cor_pkg_qt6createEmPFvPvES1_", "systemc", .is_guarded = true,
                 .is_guard_kept = true},
-        /* PowerDNS's recursor has it for its Lua scripts. Its lazy_allocator, which is inlined, reserves nothing else. */
+        /*
+         * PowerDNS's recursor has this function for its Lua scripts. Its inlined lazy_allocator reserves nothing
+         * else.
+         */
         {"pdns_ffi_param_get_qname", "pdns", .is_reserving = true},
 };
 
 struct site {
 	/* Return address, pages from SIZE_SHIFT on, whether reserved in RESERVED_SHIFT; 0: free. Set once. */
 	_Atomic uint64_t key;
-	_Atomic uint32_t state; /* see above; from OWNER_SHIFT on the number in `known`, counted from 1 */
-	_Atomic int32_t open;   /* its mappings that still lack a guard page */
-	_Atomic uint64_t seen;  /* unload_now(), when the owner was looked for; 0 at first */
+	_Atomic uint32_t state; /* see above; from OWNER_SHIFT on 1 + the index in `known` */
+	_Atomic int32_t open;   /* its mappings without a guard page so far */
+	_Atomic uint64_t seen;  /* unload_now() when the owner was found; 0 at first */
 };
 
 enum { RANGES_MAX = 4 };
@@ -62,14 +65,13 @@ static struct {
 		uint32_t owner; /* as in site.state */
 	} range[RANGES_MAX];    /* written by sites_know, as their number */
 	unsigned ranges;
-	_Atomic int32_t reserved;         /* mappings among the pending that are; never less than there are */
-	_Atomic uint32_t is_pooled_above; /* 1: another host of ours has a pool above the stacks */
+	_Atomic int32_t reserved;         /* at least the number of reserved mappings among the pending */
+	_Atomic uint32_t is_pooled_above; /* 1: another adapter has a pool above the stacks */
 	struct site site[SITES_MAX];
-	_Atomic uint64_t
-	        pending[SITES_PENDING]; /* mappings without their guard page, see pending_word; 0: free */
+	_Atomic uint64_t pending[SITES_PENDING]; /* mappings without a guard page, see pending_word */
 } sites;
 
-/* [all words here] relaxed: each word stands for itself; a stale one delays learning or ends it, no more. */
+/* [all words here] relaxed: each word is independent; a stale one only delays or ends learning. */
 #define LOAD(word) atomic_load_explicit(&(word), memory_order_relaxed)
 
 bool sites_know(const char *owner, uintptr_t low, uintptr_t high)
@@ -107,7 +109,7 @@ void sites_init(enum sites_learning learning, size_t only_bytes)
 	}
 }
 
-/* Which of the known functions `caller` lies in, counted from 1; 0: none. Takes no lock of the loader's. */
+/* Returns 1 + the index in `known` of the function that `caller` lies in; 0: none. Takes no lock of the loader's. */
 static uint32_t find_owner(const void *caller, bool is_reserved)
 {
 	struct elf_symbol symbol;
@@ -135,7 +137,7 @@ bool sites_is_known(const void *caller)
 	return find_owner(caller, false) != 0;
 }
 
-/* Fibonacci hashing (Knuth 6.4): the highest bits depend on all of the key, also on a size in its own highest. */
+/* Fibonacci hashing (Knuth 6.4): the highest bits depend on all of the key, its highest bits included. */
 static uint64_t hash(uint64_t key, uint64_t places)
 {
 	return (key * 0x9e3779b97f4a7c15 >> 32) * places >> 32;
@@ -146,7 +148,7 @@ static bool site_is_reserved(const struct site *site)
 	return LOAD(site->key) >> RESERVED_SHIFT != 0;
 }
 
-/* Something was unloaded: the owner may be another, or none. What was learned does no harm. */
+/* A library was unloaded, so the owner may be another one, or none. What was learned does no harm. */
 static void renew_owner(struct site *site, const void *caller, uint64_t now)
 {
 	uint32_t owner = find_owner(caller, site_is_reserved(site)) << OWNER_SHIFT, state = LOAD(site->state);
@@ -166,7 +168,7 @@ static bool is_current(struct site *site, uint64_t now)
 	return atomic_load_explicit(&site->seen, memory_order_acquire) == now;
 }
 
-/* The site's entry, made if it is new; NULL: its corner of the table is full. */
+/* The entry of a site, made if it is new. NULL: its part of the table is full. */
 static struct site *site_of(const void *caller, size_t bytes)
 {
 	bool is_reserved = bytes & SITES_RESERVED;
@@ -185,7 +187,7 @@ static struct site *site_of(const void *caller, size_t bytes)
 		}
 		if (found != 0)
 			continue;
-		/* Who finds the key before the owner is there takes it for another site, once. */
+		/* A thread that finds the key before the owner is set takes the site for an unknown one, once. */
 		uint32_t owner = find_owner(caller, is_reserved);
 		if (atomic_compare_exchange_strong_explicit(
 		            &site->key, &found, key, memory_order_relaxed, memory_order_relaxed))
@@ -194,12 +196,12 @@ static struct site *site_of(const void *caller, size_t bytes)
 			continue;
 		return site;
 	}
-	warn_once("there are more kinds of mappings, by size and call site, than can be remembered: of those "
-	          "that came later none is learned");
+	warn_once(
+	        "there are more kinds of mappings, by size and call site, than can be remembered: of those that came later none is learned");
 	return NULL;
 }
 
-/* The number in `known` of the allocator that the call is in, counted from 1; 0: none. */
+/* Returns 1 + the index in `known` of the allocator of the call; 0: none. */
 static uint32_t owner_of(const void *caller, size_t bytes)
 {
 	const struct site *site = site_of(caller, bytes);
@@ -262,7 +264,7 @@ static void spoil(struct site *site)
 	atomic_fetch_or_explicit(&site->state, SPOILED, memory_order_relaxed);
 }
 
-/* Whether a library's function makes contexts on what it maps, as far as its code says. It is looked at once. */
+/* Whether the code of a library's function makes contexts on what it maps. The code is looked at once. */
 static bool makes_contexts(const void *caller, size_t bytes)
 {
 	struct site *site = site_of(caller, bytes);
@@ -288,7 +290,7 @@ static bool is_taught(const void *caller, size_t bytes)
 	return sites.only_bytes == 0 && makes_contexts(caller, bytes);
 }
 
-/* A pending mapping in one word: the number of its first page, and of its site from SIZE_SHIFT on. */
+/* A pending mapping in one word: the number of its first page, and from SIZE_SHIFT on the number of its site. */
 static uint64_t pending_word(const void *address, const struct site *site)
 {
 	return (uintptr_t)address >> PAGE_SHIFT | (uint64_t)(site - sites.site) << SIZE_SHIFT;
@@ -300,7 +302,7 @@ void sites_note_mapping(const void *caller, const void *address, size_t bytes)
 
 	if (site == NULL || (LOAD(site->state) & SPOILED) != 0)
 		return;
-	/* Much is reserved for good by other programs, and shall not fill the table. */
+	/* Other programs reserve much for good, which must not fill the table. */
 	if (atomic_fetch_add_explicit(&site->open, 1, memory_order_relaxed) >= SITES_RESERVED_MAX &&
 	        site_is_reserved(site)) {
 		spoil(site);
@@ -317,10 +319,10 @@ void sites_note_mapping(const void *caller, const void *address, size_t bytes)
 	}
 	if (site_is_reserved(site))
 		atomic_fetch_sub_explicit(&sites.reserved, 1, memory_order_relaxed);
-	spoil(site); /* so many without a guard page */
+	spoil(site); /* too many without a guard page */
 }
 
-/* Takes the mapping out of its place in the table; its site, or NULL when another thread has done so. */
+/* Takes a mapping out of its place in the table. Returns its site; NULL: another thread has taken it. */
 static struct site *take(_Atomic uint64_t *place, uint64_t word)
 {
 	struct site *site = &sites.site[word >> SIZE_SHIFT];
@@ -333,7 +335,7 @@ static struct site *take(_Atomic uint64_t *place, uint64_t word)
 	return site;
 }
 
-/* Takes a mapping out of the table; its site, or NULL when it is not there. */
+/* Takes a mapping out of the table. Returns its site; NULL: it is not there. */
 static struct site *take_pending(const void *address)
 {
 	uint64_t page_mask = ((uint64_t)1 << SIZE_SHIFT) - 1;
@@ -352,7 +354,7 @@ static struct site *take_pending(const void *address)
 	return NULL;
 }
 
-/* The same for a mapping that was reserved, of which the range is a part above its low end. */
+/* Does the same for a reserved mapping, of which the range is a part above its low end. */
 static struct site *take_reserved(uintptr_t low, size_t bytes)
 {
 	uint64_t page_mask = ((uint64_t)1 << SIZE_SHIFT) - 1, pages_mask = ((uint64_t)1 << 15) - 1;
@@ -382,7 +384,7 @@ void sites_note_guard(const void *address)
 	struct site *site = sites.learning != SITES_NEVER ? take_pending(address) : NULL;
 
 	if (site != NULL && site_is_reserved(site))
-		spoil(site); /* what cannot be touched anyway */
+		spoil(site); /* nobody can touch it anyway */
 	else if (site != NULL)
 		prove(site);
 }

@@ -44,7 +44,7 @@ static bool hooks_are(enum stack_hooks wanted)
 
 /* ---- mmap and munmap ---- */
 
-/* The kernel fills holes that bare system calls have made in the arena. MAP_FAILED is higher than all there is. */
+/* The kernel may have filled a hole that a bare system call made in the arena. MAP_FAILED is above all addresses. */
 static void *admitted(void *mapped, size_t bytes)
 {
 	if (__builtin_expect(arena_is_near(&stack_arena, mapped, bytes), 0) &&
@@ -90,7 +90,7 @@ void *hook_mmap(
 	return admitted(real_mmap(address, bytes, protection, flags, fd, offset), bytes);
 }
 
-/* The common case, ahead of all others: a whole stack, as it was handed out. */
+/* The most frequent case first: a whole, untreated stack. */
 static bool release_whole(const void *address, size_t bytes)
 {
 	struct arena_place place;
@@ -128,8 +128,8 @@ int hook_munmap(void *address, size_t bytes)
 /* ---- what else a program does to its mappings ---- */
 
 /*
- * What a recycled stack's program does first: ask for the guard page that is still there. Some do the reverse last; then
- * the guard is as one of the last use, which is what it will be.
+ * What the program does first with a recycled stack: it asks for the guard page, which is still there. Some programs
+ * open the guard last; then it stays as an old one, which it will be in the next use.
  */
 static bool is_guarded_already(const void *address, size_t bytes, int protection)
 {
@@ -146,7 +146,7 @@ static bool is_guarded_already(const void *address, size_t bytes, int protection
 	return true;
 }
 
-/* The same of one that was reserved: it asks to open what is open. */
+/* The same for a reserved slot: the program asks to open what is open. */
 static bool is_open_already(const void *address, size_t bytes, int protection)
 {
 	struct arena_place place;
@@ -188,7 +188,10 @@ int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key)
 	return real_pkey_mprotect(address, bytes, protection, key);
 }
 
-/* What PHP does to each of its stacks from 8.4 on. In the arena it has been done: the answer is the one that it had. */
+/*
+ * What PHP does to each of its stacks from 8.4 on. The arena has done that already, and remembers the kernel's
+ * answer.
+ */
 static bool has_no_huge_pages(const void *address, size_t bytes, int advice, int *error)
 {
 	struct arena_place place;
@@ -203,7 +206,7 @@ static bool has_no_huge_pages(const void *address, size_t bytes, int advice, int
 	return *error != ARENA_ASK;
 }
 
-/* The program has made a guard page at `address` by advice, outside of the arena. */
+/* The program has made a guard page at `address` by advice, outside the arena. */
 static void note_guard(const void *address)
 {
 	if (hooks_are(HOOKS_POOL))
@@ -279,8 +282,9 @@ int hook_mlock2(const void *address, size_t bytes, unsigned flags)
 }
 
 /*
- * Who serves the faults of a stack himself, with userfaultfd, does so until it is unmapped; so it must be, and is not
- * kept. Where the kernel has said yes the argument can be read. Every ioctl of the program's passes here.
+ * A program that serves the faults of a stack itself, with userfaultfd, does so until the stack is unmapped. So the
+ * stack must really be unmapped, and is not pooled. If the kernel has agreed, the argument is readable. Every ioctl
+ * of the program passes here.
  */
 int hook_ioctl(int fd, unsigned long request, void *argument)
 {
@@ -296,7 +300,7 @@ int hook_ioctl(int fd, unsigned long request, void *argument)
 	return result;
 }
 
-/* Of the process itself it is madvise, but that it comes from the side. Of another it does no harm. */
+/* For the own process this is madvise on another path. For another process it does no harm. */
 ssize_t hook_process_madvise(
         int process, const struct iovec *range, size_t ranges, int advice, unsigned flags)
 {
@@ -323,7 +327,7 @@ int hook_mlockall(int flags)
 	errno = saved;
 	result = real_mlockall(flags);
 	if (result == 0) {
-		arena_start_over(&stack_arena); /* what waits is as new mappings are from now on */
+		arena_start_over(&stack_arena); /* idle slots are now as new mappings will be */
 		errno = saved;
 	}
 	return result;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the exported mmap and its relatives do. For every mapping that is not one of our stacks, each behaves
- * exactly as the libc function of its name, results and errno included; for our stacks only the speed differs.
- * What they do depends on one state, which the adapter for stacks sets:
+ * What the exported mmap and its relatives do. For every mapping that is not one of our stacks, each behaves exactly
+ * as the libc function of its name, results and errno included; for our stacks only the speed differs. What they do
+ * depends on one state, which the adapter for stacks sets:
  *
  *	HOOKS_PASS	before the adapter is attached, or if it never is: they call libc
  *	HOOKS_OBSERVE	they call libc, and stacks are counted (adapter/observe.h)

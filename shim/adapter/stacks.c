@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The adapter for programs whose coroutine stacks come from mmap: PHP, D, Boost, perl's Coro and others. A
- * request for a coroutine stack gets a slot of the arena. An unmapped slot waits in a pool for the next request
- * of the same size, protection, flags and call site. What the program does to it next, such as setting up its
- * guard page, it did to it last time too, so that costs nothing. All other mappings go to libc. The hooks are
- * in adapter/stack_hooks.c.
+ * The adapter for programs whose coroutine stacks come from mmap: PHP, D, Boost, perl's Coro and others. A request
+ * for a coroutine stack gets a slot of the arena. An unmapped slot waits in a pool for the next request of the same
+ * size, protection, flags and call site. What the program does to it next, such as setting up its guard page, it did
+ * to it last time too, so that costs nothing. All other mappings go to libc. The hooks are in adapter/stack_hooks.c.
  *
  *	a request is for a stack if		and the slot is handed out
  *	it says MAP_STACK			as it was left
@@ -63,18 +62,15 @@ static void say_how(const struct config *config, bool boost, struct adapter_outc
 
 	if (stack_arena.means == GUARD_MADVISE)
 		adapter_say(outcome,
-		        "coroutine stacks are pooled; guard pages by madvise, so that they cost no memory "
-		        "maps%s",
+		        "coroutine stacks are pooled; guard pages by madvise, so that they cost no memory maps%s",
 		        learning);
 	else if (stack_arena.means == GUARD_POISON)
 		adapter_say(outcome,
-		        "coroutine stacks are pooled; guard pages by poison, so that they cost no memory "
-		        "maps, and a stack that overflows ends in SIGBUS%s",
+		        "coroutine stacks are pooled; guard pages by poison, so that they cost no memory maps, and a stack that overflows ends in SIGBUS%s",
 		        learning);
 	else
 		adapter_say(outcome,
-		        "coroutine stacks are pooled; guard pages by mprotect, so that each costs a memory "
-		        "map, and vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it%s)%s",
+		        "coroutine stacks are pooled; guard pages by mprotect, so that each costs a memory map, and vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it%s)%s",
 		        limits_max_maps(),
 		        config->guard == GUARD_AUTO && poison_is_in_kernel()
 		                ? "; COPOOL_GUARD=poison would lift it, and end overflows in SIGBUS"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts before and after: while it runs, the library's destructors may still ask for stacks. */
+/* Counts before and after: while dlclose runs, the library's destructors may still ask for stacks. */
 #include "adapter/unload.h"
 
 #include "libc/real.h"
@@ -8,7 +8,7 @@ _Atomic uint64_t unload_word;
 
 static void count(uint64_t change)
 {
-	/* [unload.word] acq_rel: not to be moved over the loader's work. */
+	/* [unload.word] acq_rel: must not move across the loader's work. */
 	atomic_fetch_add_explicit(&unload_word, change, memory_order_acq_rel);
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Libraries that the program unloads: another may come to lie where one was, and its calls return to addresses of which
- * something is known. So what is known of an address holds as long as nothing has been unloaded since; then it is looked at
- * again, by a thread that is in the code there, which therefore stays.
+ * Libraries that the program unloads. Another library may be loaded in the same place, so that calls return to
+ * addresses of which something is known. So what is known of an address is valid as long as nothing was unloaded
+ * since. Then it is checked again, by a thread that runs code at that address, which therefore stays.
  *
- * One word for the process: dlclose() that are under way, and from UNLOAD_SHIFT on how many have been. All threads.
+ * One word for the process: how many dlclose() are under way, and from UNLOAD_SHIFT on how many have ended. All
+ * threads.
  */
 #ifndef COPOOL_ADAPTER_UNLOAD_H
 #define COPOOL_ADAPTER_UNLOAD_H
@@ -20,13 +21,13 @@ extern _Atomic uint64_t unload_word;
 static inline uint64_t unload_now(void)
 {
 	/*
-	 * [unload.word] relaxed: who runs code that was loaded since has the loader's lock between that and the beginning
-	 * of the dlclose() that made room for it.
+	 * [unload.word] relaxed: a thread in code that was loaded since holds or held the loader's lock after the
+	 * beginning of the dlclose() that made room for it.
 	 */
 	return atomic_load_explicit(&unload_word, memory_order_relaxed);
 }
 
-/* What was looked at when it was `now` need not be again as long as it is so; false: what goes may not have gone yet. */
+/* Whether what was found at `now` stays valid until unload_now() changes. False: a dlclose() is under way. */
 static inline bool unload_is_settled(uint64_t now)
 {
 	return (uint32_t)now == 0;

@@ -35,8 +35,8 @@ void elsewhere_init(void)
 static __attribute__((noinline)) bool call_on(char *top, void (*run)(void *argument), void *argument)
 {
 	/*
-	 * Makes the compiler address its frame by a register that keeps its value, so that debuggers find the
-	 * frame too.
+	 * Makes the compiler address its frame by a register that keeps its value, so that debuggers find the frame
+	 * too.
 	 */
 	volatile size_t bytes = 16;
 	char *volatile frame = __builtin_alloca(bytes);
@@ -79,8 +79,8 @@ static __attribute__((noinline)) bool call_on(char *top, void (*run)(void *argum
 void elsewhere_run(void (*run)(void *argument), void *argument)
 {
 	/*
-	 * The kernel's signal sets: libc's are sixteen times as large. libc's own two signals get through, as
-	 * in its own functions, and so do faults, which must not be blocked.
+	 * The kernel's signal sets: libc's are sixteen times as large. libc's own two signals get through, as in its
+	 * own functions, and so do faults, which must not be blocked.
 	 */
 	uint64_t faults = BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP);
 	uint64_t all = ~(((uint64_t)3 << 31) | faults), before = 0;

@@ -12,9 +12,7 @@ static bool is_scalar(unsigned opcode, bool is_repeated)
 	return opcode == 0x0f11 && is_repeated;
 }
 
-/*
- * Reads prefixes and opcode. Returns where the operand begins, and the REX bits that extend register numbers.
- */
+/* Reads prefixes and opcode. Returns where the operand begins, and the REX bits that extend register numbers. */
 static const uint8_t *read_opcode(const uint8_t *at, struct access *access, uint8_t *rex)
 {
 	bool is_repeated, is_packed;

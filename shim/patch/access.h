@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory operand of an instruction, read from the instruction's bytes: the decoder's own description
- * differs between its versions. x86-64; the forms that compilers use for moves between registers and memory.
+ * The memory operand of an instruction, read from the instruction's bytes: the decoder's own description differs
+ * between its versions. x86-64; the forms that compilers use for moves between registers and memory.
  */
 #ifndef COPOOL_PATCH_ACCESS_H
 #define COPOOL_PATCH_ACCESS_H

@@ -54,8 +54,8 @@ static enum decode_refusal refuse_to_move(const struct instruction *in)
 }
 
 /*
- * Whether the bytes from `at` to `end`, behind the function's last instruction, are unused: nops and int3 up to
- * the address where the next function may begin.
+ * Whether the bytes from `at` to `end`, behind the function's last instruction, are unused: nops and int3 up to the
+ * address where the next function may begin.
  */
 static bool is_padded(const struct decode_code *code, size_t at, size_t end)
 {
@@ -107,8 +107,8 @@ static enum decode_refusal lay_out(struct layout *layout, const struct decode_co
 }
 
 /*
- * Whether the function branches to one of its first `end` bytes; a call of itself does not count. A branch into
- * the middle of an instruction leads to code that nobody has checked.
+ * Whether the function branches to one of its first `end` bytes; a call of itself does not count. A branch into the
+ * middle of an instruction leads to code that nobody has checked.
  */
 static enum decode_refusal find_branch_back(const struct decode_code *code, size_t at, size_t end)
 {

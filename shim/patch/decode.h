@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the first instructions of a function are, whether they can run elsewhere, and what they look like there.
- * Reads the bytes that it is given and writes to a buffer: it never reads or changes the program itself.
+ * What the first instructions of a function are, whether they can run elsewhere, and what they look like there. Reads
+ * the bytes that it is given and writes to a buffer: it never reads or changes the program itself.
  *
  * Zydis is loaded while patches are planned, and unloaded afterwards (patch/instruction.c). One thread, at
  * constructor time.
@@ -65,15 +65,15 @@ void decode_close(void);
 enum decode_refusal decode_prologue(const struct decode_code *code, struct decode_prologue *prologue);
 
 /*
- * Writes the prologue as it must be at `address`: an endbr64 if it has one, the instructions, and a jump back
- * unless it ends. `moved` must have room for DECODE_MOVED_BYTES; sets `*moved_bytes` to the bytes written.
+ * Writes the prologue as it must be at `address`: an endbr64 if it has one, the instructions, and a jump back unless
+ * it ends. `moved` must have room for DECODE_MOVED_BYTES; sets `*moved_bytes` to the bytes written.
  */
 enum decode_refusal decode_move(const struct decode_code *code, const struct decode_prologue *prologue,
         uint64_t address, uint8_t *moved, size_t *moved_bytes);
 
 /*
- * Finds the variable that the function subtracts a register from: the only `sub %r32, disp(%rip)`, with or
- * without lock, in the whole function (up to its first return if the size is unknown).
+ * Finds the variable that the function subtracts a register from: the only `sub %r32, disp(%rip)`, with or without
+ * lock, in the whole function (up to its first return if the size is unknown).
  */
 enum decode_refusal decode_rip_operand(const struct decode_code *code, uint64_t *address);
 

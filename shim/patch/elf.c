@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every read goes through elf_file_at() or elf_at(), which know how many bytes there are. What is read is
- * copied, so that nothing depends on the alignment that a file claims.
+ * Every read goes through elf_file_at() or elf_at(), which know how many bytes there are. What is read is copied, so
+ * that nothing depends on the alignment that a file claims.
  *
- * The loader replaces some of PT_DYNAMIC's link-time addresses by absolute ones; a file has the former. The
- * bias tells them apart.
+ * The loader replaces some of PT_DYNAMIC's link-time addresses by absolute ones; a file has the former. The bias
+ * tells them apart.
  */
 #include "patch/elf.h"
 

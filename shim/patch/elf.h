@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads ELF, 64-bit, little endian. Files are untrusted: every offset, size, count and string is checked
- * against the bytes there are, so a damaged file gives -errno and never a fault. An image is a set of loaded
- * segments. A file's bytes can be used as one, so that the same walk over the hash tables serves both.
+ * Reads ELF, 64-bit, little endian. Files are untrusted: every offset, size, count and string is checked against the
+ * bytes there are, so a damaged file gives -errno and never a fault. An image is a set of loaded segments. A file's
+ * bytes can be used as one, so that the same walk over the hash tables serves both.
  *
  * No memory is allocated, and there is no state. Any thread.
  */
@@ -52,8 +52,8 @@ int elf_find_dynamic(
         const struct elf_image *image, const char *name, enum elf_kind kind, struct elf_symbol *found);
 
 /*
- * Finds `name` in a file's .symtab. `image` has the segments (those of a debug file have no bytes). Errors as
- * above; -ENODATA if the file has no .symtab.
+ * Finds `name` in a file's .symtab. `image` has the segments (those of a debug file have no bytes). Errors as above;
+ * -ENODATA if the file has no .symtab.
  */
 int elf_find_symtab(struct elf_file file, const struct elf_image *image, const char *name, enum elf_kind kind,
         struct elf_symbol *found);

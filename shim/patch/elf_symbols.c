@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Symbols by name, and all of them. Each walk has an end: a chain is limited by its table, or by the segment of
- * the table.
+ * Symbols by name, and all of them. Each walk has an end: a chain is limited by its table, or by the segment of the
+ * table.
  */
 #include "patch/elf.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table in the form that linkers write: {version 1, the encodings of three numbers, of which the last means
- * two signed words relative to the table}, the address of .eh_frame, the number of entries; then the entries by
- * rising address: {function, description}. A description is {its length, a link, the function relative to that
- * word, the function's length}. No other form is read.
+ * The table in the form that linkers write: {version 1, the encodings of three numbers, of which the last means two
+ * signed words relative to the table}, the address of .eh_frame, the number of entries; then the entries by rising
+ * address: {function, description}. A description is {its length, a link, the function relative to that word, the
+ * function's length}. No other form is read.
  */
 #include "patch/extent.h"
 

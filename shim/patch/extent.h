@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which function an address lies in, if no symbol tells: by the table that unwinders search (.eh_frame_hdr).
- * C++ programs have it even if they are stripped. A function that the compiler has split counts as two.
+ * Which function an address lies in, if no symbol tells: by the table that unwinders search (.eh_frame_hdr). C++
+ * programs have it even if they are stripped. A function that the compiler has split counts as two.
  *
  * No state; reads a loaded image. Any thread.
  */

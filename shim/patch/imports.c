@@ -2,8 +2,8 @@
 /*
  * call rel32 -> stub: [endbr64] [bnd] jmp *word	or	call *word
  *
- * Instructions begin at any byte, so every byte is tried. Other bytes that look like a call would have to
- * contain exactly the distance to the word.
+ * Instructions begin at any byte, so every byte is tried. Other bytes that look like a call would have to contain
+ * exactly the distance to the word.
  */
 #include "patch/imports.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which functions of other objects a piece of code calls by name: through the words that the loader fills in
- * for that name (the global offset table), directly or through a stub (the procedure linkage table).
+ * Which functions of other objects a piece of code calls by name: through the words that the loader fills in for that
+ * name (the global offset table), directly or through a stub (the procedure linkage table).
  *
  * x86-64; on other processors no call is found. No state; reads a loaded image. Any thread.
  */
@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 /*
- * Whether `code`, a part of the image, calls `name`. Sets `target`, unless it is NULL, to where such a call
- * goes now; before the first call of that name this may be a stub of the loader's.
+ * Whether `code`, a part of the image, calls `name`. Sets `target`, unless it is NULL, to where such a call goes now;
+ * before the first call of that name this may be a stub of the loader's.
  */
 bool imports_are_called(
         const struct elf_image *image, const struct extent *code, const char *name, uintptr_t *target);

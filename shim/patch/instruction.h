@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions of a function, one after another: where each continues, and which of its bytes are relative
- * to its own address. The rest of patch/, and adapters that look at a program's code, need no more of what
- * Zydis says.
+ * The instructions of a function, one after another: where each continues, and which of its bytes are relative to its
+ * own address. The rest of patch/, and adapters that look at a program's code, need no more of what Zydis says.
  *
- * Only what means the same in Zydis 4.0 and 4.1 is read: opcodes and offsets, never mnemonics or registers,
- * whose numbers differ. decode_open() loads Zydis, see patch/decode.h. One thread.
+ * Only what means the same in Zydis 4.0 and 4.1 is read: opcodes and offsets, never mnemonics or registers, whose
+ * numbers differ. decode_open() loads Zydis, see patch/decode.h. One thread.
  */
 #ifndef COPOOL_PATCH_INSTRUCTION_H
 #define COPOOL_PATCH_INSTRUCTION_H
@@ -60,8 +59,8 @@ struct walk walk_begin(const struct decode_code *code, size_t at);
 
 /*
  * Reads the next instruction. False: the function ends. If its size is unknown, it ends where execution cannot
- * continue and no branch has led past. A failure to decode ends the pass too, and sets `*refusal`, which is
- * unchanged otherwise.
+ * continue and no branch has led past. A failure to decode ends the pass too, and sets `*refusal`, which is unchanged
+ * otherwise.
  */
 bool walk_next(struct walk *walk, struct instruction *in, enum decode_refusal *refusal);
 

@@ -10,8 +10,8 @@
  *	trampoline:	f's first instructions  prepare(), decode_move()
  *			jmp f + what was moved
  *
- * Islands and trampolines lie in a page of their own near the object, which is writable until commit and
- * executable afterwards. Pages of code are writable only during commit and revert, and not executable then.
+ * Islands and trampolines lie in a page of their own near the object, which is writable until commit and executable
+ * afterwards. Pages of code are writable only during commit and revert, and not executable then.
  */
 #include "patch/patch.h"
 
@@ -78,8 +78,8 @@ static uint8_t *map_at(uintptr_t address, size_t bytes)
 }
 
 /*
- * Maps a new page within reach of all of an object. Below the object first, where nothing grows; above it,
- * where the heap grows, from the far end.
+ * Maps a new page within reach of all of an object. Below the object first, where nothing grows; above it, where the
+ * heap grows, from the far end.
  */
 static uint8_t *map_near(uintptr_t low, uintptr_t high, size_t bytes)
 {
@@ -267,8 +267,8 @@ int patch_plan_inside(struct patch_set *set, const char *name, const struct symb
 }
 
 /*
- * Replaces pages by copies in anonymous memory: after they were written, SELinux (execmod) does not let pages
- * of a file become executable again.
+ * Replaces pages by copies in anonymous memory: after they were written, SELinux (execmod) does not let pages of a
+ * file become executable again.
  */
 static int replace_pages(void *start, size_t bytes, int protection)
 {

@@ -8,9 +8,9 @@
  *	patch_plan_inside(&set, "g", &symbol, &place, code, bytes);	for each instruction
  *	patch_commit(&set);						or patch_revert(&set) to drop the plan
  *
- * The caller owns the set, which must outlive the patches; there is no other state. Constructor time only, for
- * commit and revert too: no thread may be inside the patched program's code, because its pages cannot be
- * executed while they are written.
+ * The caller owns the set, which must outlive the patches; there is no other state. Constructor time only, for commit
+ * and revert too: no thread may be inside the patched program's code, because its pages cannot be executed while they
+ * are written.
  */
 #ifndef COPOOL_PATCH_PATCH_H
 #define COPOOL_PATCH_PATCH_H
@@ -61,17 +61,17 @@ void patch_begin(struct patch_set *set);
 struct decode_code patch_code(const struct symbol *function);
 
 /*
- * Plans that calls of `target` go to `hook`, and that `*original` becomes the function itself. Reads the
- * program and changes nothing. Needs decode_open(). 0 or -errno, with a reason in the set: -ENOTSUP (it cannot
- * be moved, or is part of libc), -ENOSPC (the set is full or committed, or there is no free page within 2 GiB).
- * What was planned before stays planned.
+ * Plans that calls of `target` go to `hook`, and that `*original` becomes the function itself. Reads the program and
+ * changes nothing. Needs decode_open(). 0 or -errno, with a reason in the set: -ENOTSUP (it cannot be moved, or is
+ * part of libc), -ENOSPC (the set is full or committed, or there is no free page within 2 GiB). What was planned
+ * before stays planned.
  */
 int patch_plan(
         struct patch_set *set, const char *name, const struct symbol *target, void *hook, void **original);
 
 /*
- * As patch_plan; but calls go to a copy of `code`, `bytes` of position-independent instructions. For a hook
- * that is short and often called.
+ * As patch_plan; but calls go to a copy of `code`, `bytes` of position-independent instructions. For a hook that is
+ * short and often called.
  */
 int patch_plan_code(struct patch_set *set, const char *name, const struct symbol *target, const uint8_t *code,
         size_t bytes, void **original);
@@ -95,14 +95,14 @@ int patch_plan_inside(struct patch_set *set, const char *name, const struct symb
 void patch_refuse(struct patch_set *set, const char *name, const char *reason);
 
 /*
- * Writes all patches, or none: on failure the program is unchanged, and the set is empty but for the reason. 0,
- * or -errno: -EBUSY (the code has changed since it was planned for), or what mprotect said. Needs no decoder.
+ * Writes all patches, or none: on failure the program is unchanged, and the set is empty but for the reason. 0, or
+ * -errno: -EBUSY (the code has changed since it was planned for), or what mprotect said. Needs no decoder.
  */
 int patch_commit(struct patch_set *set);
 
 /*
- * Restores every byte and empties the set. The trampolines of a committed set stay mapped for threads that are
- * just running them.
+ * Restores every byte and empties the set. The trampolines of a committed set stay mapped for threads that are just
+ * running them.
  */
 void patch_revert(struct patch_set *set);
 

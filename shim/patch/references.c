@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86 instructions begin at any byte, so every byte is tried as a call or jump; sixteen at a time, because a
- * system emulator has ten million bytes of code. Four bytes of distance follow, relative to their end.
+ * x86 instructions begin at any byte, so every byte is tried as a call or jump; sixteen at a time, because a system
+ * emulator has ten million bytes of code. Four bytes of distance follow, relative to their end.
  */
 #include "patch/references.h"
 

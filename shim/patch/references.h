@@ -20,8 +20,8 @@ struct references {
 };
 
 /*
- * Finds the direct calls of and long jumps to each of `number` targets in the code from `low` to `high`, in one
- * pass. It may count other bytes that look like one; it never misses one.
+ * Finds the direct calls of and long jumps to each of `number` targets in the code from `low` to `high`, in one pass.
+ * It may count other bytes that look like one; it never misses one.
  */
 void references_find(uintptr_t low, uintptr_t high, struct references *references, size_t number);
 

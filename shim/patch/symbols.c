@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The executable is the first object in the loader's list. Its file is /proc/self/exe, unless the program was
- * started by naming the loader: then that is the loader's file, which its headers and build id reveal.
+ * The executable is the first object in the loader's list. Its file is /proc/self/exe, unless the program was started
+ * by naming the loader: then that is the loader's file, which its headers and build id reveal.
  */
 #include "patch/symbols.h"
 

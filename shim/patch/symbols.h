@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds the program's functions and variables. Three places are searched, cheapest first: the executable's
- * dynamic symbol table, in memory; the symbol table of its file; the separate debug file that its build id
- * names. Files are opened only by symbols_open_files(), so the look-up may run at the start of every process.
+ * Finds the program's functions and variables. Three places are searched, cheapest first: the executable's dynamic
+ * symbol table, in memory; the symbol table of its file; the separate debug file that its build id names. Files are
+ * opened only by symbols_open_files(), so the look-up may run at the start of every process.
  *
  * The caller owns `struct symbols`; there is no other state. One thread at a time.
  */
@@ -53,9 +53,9 @@ struct symbols_visitor {
 int symbols_open(struct symbols *symbols);
 
 /*
- * Opens the executable's file and, if that has no symbol table, the debug file below `debug_root` (NULL: none).
- * 0 if at least one is readable, otherwise -errno (-ENOENT: there is no debug file; -ESTALE: the file is not
- * that of this process). symbols_find() works with what there is.
+ * Opens the executable's file and, if that has no symbol table, the debug file below `debug_root` (NULL: none). 0 if
+ * at least one is readable, otherwise -errno (-ENOENT: there is no debug file; -ESTALE: the file is not that of this
+ * process). symbols_find() works with what there is.
  */
 int symbols_open_files(struct symbols *symbols, const char *debug_root);
 
@@ -63,21 +63,21 @@ int symbols_open_files(struct symbols *symbols, const char *debug_root);
 void symbols_close(struct symbols *symbols);
 
 /*
- * Finds a defined function (in an executable segment) or variable of the executable. 0, or -ENOENT (there is
- * none), -ENOTUNIQ (two of that name at different addresses), -ENOTSUP (an indirect function, whose address
- * only a call tells), -EBADMSG (a damaged table).
+ * Finds a defined function (in an executable segment) or variable of the executable. 0, or -ENOENT (there is none),
+ * -ENOTUNIQ (two of that name at different addresses), -ENOTSUP (an indirect function, whose address only a call
+ * tells), -EBADMSG (a damaged table).
  */
 int symbols_find(const struct symbols *symbols, const char *name, enum elf_kind kind, struct symbol *found);
 
 /*
- * As symbols_find(), but searches the dynamic symbols of the executable, then of each loaded library in the
- * loader's order, except our own. Opens no file.
+ * As symbols_find(), but searches the dynamic symbols of the executable, then of each loaded library in the loader's
+ * order, except our own. Opens no file.
  */
 int symbols_find_loaded(const char *name, enum elf_kind kind, struct symbol *found);
 
 /*
- * Visits the symbols of all loaded objects: the dynamic ones, and those in the symbol table of their file or of
- * the debug file below `debug_root`. Opens these files, and holds the lock on the loader's list of objects.
+ * Visits the symbols of all loaded objects: the dynamic ones, and those in the symbol table of their file or of the
+ * debug file below `debug_root`. Opens these files, and holds the lock on the loader's list of objects.
  */
 void symbols_each(const struct symbols_visitor *visitor, void *to, const char *debug_root);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which slot of the arena an address lies in. The table has two levels, leaves and grains; both are set once
- * and never change, so that a look-up needs no lock. All threads.
+ * Which slot of the arena an address lies in. The table has two levels, leaves and grains; both are set once and
+ * never change, so that a look-up needs no lock. All threads.
  */
 #ifndef COPOOL_STACK_ADDRESS_H
 #define COPOOL_STACK_ADDRESS_H

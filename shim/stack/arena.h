@@ -6,12 +6,10 @@
  *	chunk  | slot | slot | slot | slot |  not yet opened …            |
  *	         ^ guard, then the stack
  *
- * A chunk never moves, and only what was never used of it is ever unmapped (stack/locked.h). A table says
- * whether an address is in a chunk, exactly and without a lock (stack/address.h). What happens to a slot is in
- * stack/lifetime.h.
+ * A chunk never moves, and only what was never used of it is ever unmapped (stack/locked.h). A table says whether an
+ * address is in a chunk, exactly and without a lock (stack/address.h). What happens to a slot is in stack/lifetime.h.
  *
- * The adapter for stacks owns the arena. All threads, also in signal handlers: nothing here waits. errno
- * survives.
+ * The adapter for stacks owns the arena. All threads, also in signal handlers: nothing here waits. errno survives.
  */
 #ifndef COPOOL_STACK_ARENA_H
 #define COPOOL_STACK_ARENA_H
@@ -129,8 +127,7 @@ static inline size_t arena_upper(const struct arena_class *class)
 void arena_note_no_huge(struct arena *arena, int error);
 
 /*
- * What the kernel says to MADV_NOHUGEPAGE for untreated stacks: 0 or an errno if that is known; otherwise
- * ARENA_ASK.
+ * What the kernel says to MADV_NOHUGEPAGE for untreated stacks: 0 or an errno if that is known; otherwise ARENA_ASK.
  */
 static inline int arena_no_huge(const struct arena *arena)
 {

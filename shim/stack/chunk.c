@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chunks of reserved addresses, the table that finds them, and the stack of free slots of each class
- * (Treiber's, with a tag against ABA as in pool/lifo.h).
+ * Chunks of reserved addresses, the table that finds them, and the stack of free slots of each class (Treiber's, with
+ * a tag against ABA as in pool/lifo.h).
  */
 #include "stack/chunk.h"
 
@@ -75,8 +75,8 @@ static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chu
 		if (made == NULL)
 			return false;
 		/*
-		 * [arena.leaf] acq_rel: publishes its zeroes to arena_chunk_at, or sees those of another
-		 * thread's leaf.
+		 * [arena.leaf] acq_rel: publishes its zeroes to arena_chunk_at, or sees those of another thread's
+		 * leaf.
 		 */
 		if (atomic_compare_exchange_strong_explicit(
 		            place, &leaf, made, memory_order_acq_rel, memory_order_acquire))
@@ -90,8 +90,8 @@ static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chu
 }
 
 /*
- * The size of the next chunk: small for a program with few stacks, then each twice the last, within the limit
- * on address space. 0: nothing is left.
+ * The size of the next chunk: small for a program with few stacks, then each twice the last, within the limit on
+ * address space. 0: nothing is left.
  */
 static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t number)
 {
@@ -111,8 +111,8 @@ static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t numbe
 }
 
 /*
- * Reserves addresses, aligned to a grain. 0: there are none. The addresses behind them, up to the end of the
- * grain, are unmapped: no slot uses them.
+ * Reserves addresses, aligned to a grain. 0: there are none. The addresses behind them, up to the end of the grain,
+ * are unmapped: no slot uses them.
  */
 static uintptr_t reserve(struct arena *arena, uint64_t bytes)
 {
@@ -123,8 +123,8 @@ static uintptr_t reserve(struct arena *arena, uint64_t bytes)
 	if (range == MAP_FAILED)
 		return 0;
 	/*
-	 * The kernel has filled a hole that a bare system call made among our slots. The mapping stays, to
-	 * close the hole.
+	 * The kernel has filled a hole that a bare system call made among our slots. The mapping stays, to close the
+	 * hole.
 	 */
 	if (arena_touches(arena, range, bytes + GRAIN_BYTES))
 		return 0;
@@ -160,8 +160,8 @@ static bool set_grains(struct arena *arena, struct arena_chunk *chunk, uintptr_t
 static void widen(struct arena *arena, uintptr_t low, uintptr_t high)
 {
 	/*
-	 * [arena.low, arena.high] relaxed: a quick no. A thread that asks about a slot's address got that
-	 * address later.
+	 * [arena.low, arena.high] relaxed: a quick no. A thread that asks about a slot's address got that address
+	 * later.
 	 */
 	uintptr_t old = atomic_load_explicit(&arena->low, memory_order_relaxed);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the slots of an arena come from: chunks that are reserved on demand, and slots that were given back.
- * The ids of a class count from 1 over all of its chunks; 0 is none. All threads; nothing here waits.
+ * Where the slots of an arena come from: chunks that are reserved on demand, and slots that were given back. The ids
+ * of a class count from 1 over all of its chunks; 0 is none. All threads; nothing here waits.
  */
 #ifndef COPOOL_STACK_CHUNK_H
 #define COPOOL_STACK_CHUNK_H

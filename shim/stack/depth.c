@@ -143,8 +143,8 @@ static uint32_t guard_of(const struct slot *slot)
 }
 
 /*
- * A guard that is being set up looks like use for a moment. So a stack that is in use without a guard is left
- * out, and so is one that has changed hands since.
+ * A guard that is being set up looks like use for a moment. So a stack that is in use without a guard is left out,
+ * and so is one that has changed hands since.
  */
 static void look(struct arena_class *class, struct arena_chunk *chunk, uint32_t number)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How deep stacks were used: the distance from a slot's top to its lowest page that holds something, without
- * the guard. A slot's mark is the deepest use ever seen, over all coroutines that it served, so that it
- * survives trimming.
+ * How deep stacks were used: the distance from a slot's top to its lowest page that holds something, without the
+ * guard. A slot's mark is the deepest use ever seen, over all coroutines that it served, so that it survives
+ * trimming.
  *
- * One thread looks, the watcher, and only the watcher touches these fields. It reads the process's page tables
- * and never a stack, so that a slot may be handed out at the same time: of a slot that changes hands it may see
- * too little, but never more than was touched.
+ * One thread looks, the watcher, and only the watcher touches these fields. It reads the process's page tables and
+ * never a stack, so that a slot may be handed out at the same time: of a slot that changes hands it may see too
+ * little, but never more than was touched.
  */
 #ifndef COPOOL_STACK_DEPTH_H
 #define COPOOL_STACK_DEPTH_H
@@ -47,8 +47,8 @@ struct depth_summary {
 };
 
 /*
- * Opens what says most about pages, swapped ones included: a descriptor, which the caller closes, in a table
- * that the program cannot see. DEPTH_NO_PAGEMAP: there is none, and mincore must do.
+ * Opens what says most about pages, swapped ones included: a descriptor, which the caller closes, in a table that the
+ * program cannot see. DEPTH_NO_PAGEMAP: there is none, and mincore must do.
  */
 int depth_open(void);
 
@@ -59,14 +59,14 @@ void depth_attend(struct arena_class *class, int pagemap);
 void depth_leave(struct arena_class *class);
 
 /*
- * A slot in a pool's hands is about to be given back. Looks at it, if the calling thread is the watcher: no
- * thread of the program's pays for that. errno survives.
+ * A slot in a pool's hands is about to be given back. Looks at it, if the calling thread is the watcher: no thread of
+ * the program's pays for that. errno survives.
  */
 void depth_note(const struct arena_place *place);
 
 /*
- * The watcher looks at no more than `limit` slots of the class, spread evenly, those in the program's hands
- * included; the next call looks at others. errno survives.
+ * The watcher looks at no more than `limit` slots of the class, spread evenly, those in the program's hands included;
+ * the next call looks at others. errno survives.
  */
 void depth_survey(struct arena_class *class, unsigned limit);
 

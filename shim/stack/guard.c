@@ -41,8 +41,8 @@ static int read_page(void *page)
 }
 
 /*
- * Whether such a guard can be set up and removed. The kernel's answers do not prove it: an emulation of the
- * kernel, or a sandbox, may return 0 for advice that it does not know.
+ * Whether such a guard can be set up and removed. The kernel's answers do not prove it: an emulation of the kernel,
+ * or a sandbox, may return 0 for advice that it does not know.
  */
 static bool is_working(enum guard_means means, char *guard, size_t bytes)
 {

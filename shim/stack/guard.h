@@ -24,27 +24,27 @@
 enum guard_means { GUARD_AUTO, GUARD_MADVISE, GUARD_POISON, GUARD_MPROTECT };
 
 /*
- * Returns the means `wanted` (GUARD_AUTO: GUARD_MADVISE), if a page of our own proves that they work here;
- * otherwise GUARD_MPROTECT. Poison is never chosen by itself, because it changes the signal. Sets `can_drop`,
- * unless it is NULL, to whether MADV_DONTNEED has dropped the contents of a page.
+ * Returns the means `wanted` (GUARD_AUTO: GUARD_MADVISE), if a page of our own proves that they work here; otherwise
+ * GUARD_MPROTECT. Poison is never chosen by itself, because it changes the signal. Sets `can_drop`, unless it is
+ * NULL, to whether MADV_DONTNEED has dropped the contents of a page.
  */
 enum guard_means guard_probe(enum guard_means wanted, bool *can_drop);
 
 /*
- * Makes `bytes` at `low` a guard. Returns the means that worked, which are `means` or GUARD_MPROTECT (the only
- * ones for locked memory), or -errno.
+ * Makes `bytes` at `low` a guard. Returns the means that worked, which are `means` or GUARD_MPROTECT (the only ones
+ * for locked memory), or -errno.
  */
 int guard_install(enum guard_means means, void *low, size_t bytes);
 
 /*
- * Undoes guard_install and gives the pages back their `protection`. Unless the means are mprotect the pages are
- * zero. 0 or -errno.
+ * Undoes guard_install and gives the pages back their `protection`. Unless the means are mprotect the pages are zero.
+ * 0 or -errno.
  */
 int guard_remove(enum guard_means means, void *low, size_t bytes, int protection);
 
 /*
- * Turns a guard of any means into pages that mprotect protects, as a normal part of the mapping. 0 or -errno:
- * then the guard is unchanged.
+ * Turns a guard of any means into pages that mprotect protects, as a normal part of the mapping. 0 or -errno: then
+ * the guard is unchanged.
  */
 int guard_settle(enum guard_means means, void *low, size_t bytes);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of a slot that the program has unmapped while the slot is still its own: a bit for each page, in a
- * table that a chunk gets with its first hole.
+ * The parts of a slot that the program has unmapped while the slot is still its own: a bit for each page, in a table
+ * that a chunk gets with its first hole.
  *
- * A thread that changes the holes of a slot must hold it, SLOT_TREATED or SLOT_BUSY; all threads read them.
- * errno survives.
+ * A thread that changes the holes of a slot must hold it, SLOT_TREATED or SLOT_BUSY; all threads read them. errno
+ * survives.
  */
 #ifndef COPOOL_STACK_HOLES_H
 #define COPOOL_STACK_HOLES_H

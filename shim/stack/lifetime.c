@@ -149,10 +149,7 @@ static int drop_slot(const struct arena_place *place)
 	return drop(place->class->arena, place->base + kept, place->class->bytes - kept);
 }
 
-/*
- * A stack is used from its top: clearing the pages that will be used again is cheaper than a page fault for
- * each.
- */
+/* A stack is used from its top: clearing the pages that will be used again is cheaper than a page fault for each. */
 static int clear(const struct arena_place *place)
 {
 	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest;
@@ -212,8 +209,7 @@ int arena_close(const struct arena_place *place)
 }
 
 /*
- * A freed slot waits for its next use, unless it may have none; or another thread has taken it, see
- * stack/orphans.h.
+ * A freed slot waits for its next use, unless it may have none; or another thread has taken it, see stack/orphans.h.
  */
 static void put_away(const struct arena_place *place, enum slot_state held)
 {

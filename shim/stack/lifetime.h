@@ -8,8 +8,8 @@
  *	 free            v
  *	  +-------- IDLE, RETIRED		from a pool, or unmapped by the program
  *
- * All threads, also in signal handlers: nothing here waits. errno survives. "0 or -errno" means that the slot
- * is unchanged after a failure.
+ * All threads, also in signal handlers: nothing here waits. errno survives. "0 or -errno" means that the slot is
+ * unchanged after a failure.
  */
 #ifndef COPOOL_STACK_LIFETIME_H
 #define COPOOL_STACK_LIFETIME_H
@@ -31,10 +31,7 @@ static inline bool arena_ready(const struct arena_place *place)
 	return place->slot->is_open || place->class->is_reserved || arena_open_slot(place);
 }
 
-/*
- * Marks a slot as handed out: its guard is of the last use, and the program opens the slots of a reserved
- * class.
- */
+/* Marks a slot as handed out: its guard is of the last use, and the program opens the slots of a reserved class. */
 static inline void arena_seal(const struct arena_place *place)
 {
 	place->slot->is_sealed = place->class->is_reserved;
@@ -43,8 +40,8 @@ static inline void arena_seal(const struct arena_place *place)
 }
 
 /*
- * Opens a sealed slot between `guard_bytes` at its low end and `upper_bytes` at its high end. 0 or -errno:
- * -ENOTSUP if the slots of the class have another guard at their high end.
+ * Opens a sealed slot between `guard_bytes` at its low end and `upper_bytes` at its high end. 0 or -errno: -ENOTSUP
+ * if the slots of the class have another guard at their high end.
  */
 int arena_open(const struct arena_place *place, size_t guard_bytes, size_t upper_bytes);
 
@@ -55,14 +52,12 @@ bool arena_open_again(const struct arena_place *place, size_t bytes, int protect
 void arena_end_treatment(const struct arena_place *place, enum slot_state now);
 
 /*
- * The program is about to treat a slot in a way that outlives its use: SLOT_RETIRED, and the guard becomes part
- * of the mapping's own protection. 0 or -errno.
+ * The program is about to treat a slot in a way that outlives its use: SLOT_RETIRED, and the guard becomes part of
+ * the mapping's own protection. 0 or -errno.
  */
 int arena_retire(const struct arena_place *place);
 
-/*
- * Counts a retired slot as gone, once: the program has nothing of it any more. The caller must hold the slot.
- */
+/* Counts a retired slot as gone, once: the program has nothing of it any more. The caller must hold the slot. */
 void arena_note_end(const struct arena_place *place);
 
 /* A mapping that did not go through us replaced the slot: forgets its guard, its protection and its name. */
@@ -77,10 +72,7 @@ int arena_blank(const struct arena_place *place, uintptr_t low, size_t bytes);
 /* Maps a slot of the caller's again: closed, empty, without a guard. 0 or -errno. */
 int arena_close(const struct arena_place *place);
 
-/*
- * Frees a slot and its memory. The caller must own it; SLOT_LEAVING means that it is not like its class any
- * more.
- */
+/* Frees a slot and its memory. The caller must own it; SLOT_LEAVING means that it is not like its class any more. */
 void arena_free(const struct arena_place *place);
 
 /* Frees a slot that a pool gives back. */

@@ -18,9 +18,9 @@ static void shrink(struct arena_class *class)
 		return;
 	chunk = &class->chunk[chunks - 1];
 	/*
-	 * [chunk.used, chunk.slots, chunk.end] relaxed: a thread that got a number before the exchange has a
-	 * slot below the part that is unmapped. A later thread gets none, however old its copy of `slots` is:
-	 * `used` never falls below the first number of slots.
+	 * [chunk.used, chunk.slots, chunk.end] relaxed: a thread that got a number before the exchange has a slot
+	 * below the part that is unmapped. A later thread gets none, however old its copy of `slots` is: `used` never
+	 * falls below the first number of slots.
 	 */
 	slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
 	if (atomic_load_explicit(&chunk->used, memory_order_relaxed) >= slots)
@@ -44,8 +44,8 @@ void arena_shrink(struct arena *arena)
 		struct arena_class *class = &arena->class[i];
 
 		/*
-		 * [class.is_growing] acquire, release: as in chunk_take_slot; a class that is just growing is
-		 * left alone.
+		 * [class.is_growing] acquire, release: as in chunk_take_slot; a class that is just growing is left
+		 * alone.
 		 */
 		if (atomic_flag_test_and_set_explicit(&class->is_growing, memory_order_acquire))
 			continue;
@@ -67,10 +67,7 @@ static bool close_waiting(const struct arena_place *place, enum slot_state waiti
 
 static void start_chunk_over(struct arena_chunk *chunk)
 {
-	/*
-	 * [chunk.slots, chunk.used] relaxed: slots that come into use at the same time count as before or
-	 * after.
-	 */
+	/* [chunk.slots, chunk.used] relaxed: slots that come into use at the same time count as before or after. */
 	uint32_t slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
 	uint32_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
 	struct arena_place place = {.class = chunk->class, .slot = chunk->slot, .base = chunk->base};

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For a program that locks all its memory with mlockall. Without this, reserved addresses would count against
- * its limit; idle stacks would be filled with memory; the kernel would fill the program's mapping only up to
- * the first guard; and recycled stacks would stay locked, or unlocked, unlike new ones. All threads. errno
- * survives.
+ * For a program that locks all its memory with mlockall. Without this, reserved addresses would count against its
+ * limit; idle stacks would be filled with memory; the kernel would fill the program's mapping only up to the first
+ * guard; and recycled stacks would stay locked, or unlocked, unlike new ones. All threads. errno survives.
  */
 #ifndef COPOOL_STACK_LOCKED_H
 #define COPOOL_STACK_LOCKED_H

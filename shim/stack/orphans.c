@@ -68,10 +68,7 @@ static void decide(const struct arena_place *place)
 
 	if (!is_in_transit(state))
 		return;
-	/*
-	 * Only SLOT_LEAVING has left the program's hands: this very thread may be just handing out another
-	 * slot.
-	 */
+	/* Only SLOT_LEAVING has left the program's hands: this very thread may be just handing out another slot. */
 	if (state == SLOT_LEAVING)
 		arena_close(place);
 	if (state == SLOT_TREATED)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each guard has a descriptor for a moment: a guard is set up once in a slot's life. Nobody must see the
- * descriptor: no fork is under way and no handler runs in this thread while it is open. The registration ends
- * before the descriptor is closed, so that a copy of it (by a bare system call) keeps nothing alive. System
- * calls are bare here: ioctl is hooked, and close is a cancellation point.
+ * Each guard has a descriptor for a moment: a guard is set up once in a slot's life. Nobody must see the descriptor:
+ * no fork is under way and no handler runs in this thread while it is open. The registration ends before the
+ * descriptor is closed, so that a copy of it (by a bare system call) keeps nothing alive. System calls are bare here:
+ * ioctl is hooked, and close is a cancellation point.
  */
 #include "stack/poison.h"
 
@@ -68,8 +68,7 @@ bool poison_is_in_kernel(void)
 static bool enter(void)
 {
 	/*
-	 * [poison.inside, poison.forks] seq_cst: a thread that enters and one that forks cannot both miss the
-	 * other.
+	 * [poison.inside, poison.forks] seq_cst: a thread that enters and one that forks cannot both miss the other.
 	 */
 	atomic_fetch_add_explicit(&gate.inside, 1, memory_order_seq_cst);
 	if (atomic_load_explicit(&gate.forks, memory_order_seq_cst) == 0)
@@ -85,8 +84,8 @@ static void leave(void)
 }
 
 /*
- * Threads inside do leave: neither a handler nor a cancellation can end them there. The limit is for a vfork
- * child that was killed.
+ * Threads inside do leave: neither a handler nor a cancellation can end them there. The limit is for a vfork child
+ * that was killed.
  */
 void poison_fork_prepare(void)
 {
@@ -159,8 +158,8 @@ int poison_install(void *low, size_t bytes)
 	int saved = errno, error;
 
 	/*
-	 * Linux 6.12 does not merge the parts of a split mapping if only one of them was ever touched. So all
-	 * of it is touched, by a page that is dropped again.
+	 * Linux 6.12 does not merge the parts of a split mapping if only one of them was ever touched. So all of it
+	 * is touched, by a page that is dropped again.
 	 */
 	real_own_madvise(low, 1, MADV_POPULATE_WRITE);
 	error = poison_remove(low, bytes); /* a page with contents cannot be poisoned */

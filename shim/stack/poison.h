@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guard pages by poison, for Linux 6.6 to 6.12. userfaultfd marks a page so that touching it raises SIGBUS, and
- * the mapping stays whole. The mark survives fork and the descriptor that has set it; MADV_DONTNEED removes it.
- * The descriptor is open for a moment, with UFFD_USER_MODE_ONLY, which needs no privilege, and never while the
- * program forks.
+ * Guard pages by poison, for Linux 6.6 to 6.12. userfaultfd marks a page so that touching it raises SIGBUS, and the
+ * mapping stays whole. The mark survives fork and the descriptor that has set it; MADV_DONTNEED removes it. The
+ * descriptor is open for a moment, with UFFD_USER_MODE_ONLY, which needs no privilege, and never while the program
+ * forks.
  *
  * All threads. errno survives.
  */
@@ -17,8 +17,8 @@
 bool poison_is_in_kernel(void);
 
 /*
- * Poisons `bytes` at `low`, whole pages of private anonymous memory, and drops their contents. 0 or -errno:
- * -EAGAIN while a fork is under way.
+ * Poisons `bytes` at `low`, whole pages of private anonymous memory, and drops their contents. 0 or -errno: -EAGAIN
+ * while a fork is under way.
  */
 int poison_install(void *low, size_t bytes);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page tables, which the arena gives back together with the memory of its slots. A page table covers a span of
- * 2 MiB, and slots of any offset lie in it:
+ * Page tables, which the arena gives back together with the memory of its slots. A page table covers a span of 2 MiB,
+ * and slots of any offset lie in it:
  *
  *	spans  |          |          |          |	the middle one can go if both slots in it are free
  *	slots     | free     | free     | live
@@ -14,8 +14,8 @@
 #include "stack/arena.h"
 
 /*
- * After arena_free: gives back the page tables of the slot that no used slot shares (Linux 6.14; 4 KiB for each
- * stack of 2 MiB, which are not in the process's resident size).
+ * After arena_free: gives back the page tables of the slot that no used slot shares (Linux 6.14; 4 KiB for each stack
+ * of 2 MiB, which are not in the process's resident size).
  */
 void arena_reclaim(const struct arena_place *place);
 

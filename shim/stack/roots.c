@@ -39,8 +39,8 @@ static bool has_root(struct roots *roots, uintptr_t end)
 void roots_end(struct roots *roots)
 {
 	/*
-	 * [roots.proofs] relaxed: publishes nothing; a thread that sees it late hands out one more slot as it
-	 * was left.
+	 * [roots.proofs] relaxed: publishes nothing; a thread that sees it late hands out one more slot as it was
+	 * left.
 	 */
 	atomic_store_explicit(&roots->proofs, ROOTS_ENDED, memory_order_relaxed);
 }

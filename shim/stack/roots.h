@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether all slots of a class are used as coroutine stacks, judged by what a coroutine leaves at the top of
- * its stack: its root, the return address of its first function, which lies in known code.
+ * Whether all slots of a class are used as coroutine stacks, judged by what a coroutine leaves at the top of its
+ * stack: its root, the return address of its first function, which lies in known code.
  *
  *	| guard | stack, which grows down …           root | what the program keeps above |
  *	                                              ^ `depth` bytes below the slot's end
@@ -10,8 +10,7 @@
  *		they were left, but for the part above the root, which becomes zero, because nobody knows what it is
  *	ended	one had none, or was unmapped in parts: the class is never proven again
  *
- * The contents of a stack at a function's start are undefined, so no program can rely on zeroes there. All
- * threads.
+ * The contents of a stack at a function's start are undefined, so no program can rely on zeroes there. All threads.
  */
 #ifndef COPOOL_STACK_ROOTS_H
 #define COPOOL_STACK_ROOTS_H
@@ -21,8 +20,7 @@
 enum { ROOTS_PROOFS = 1024, ROOTS_ENDED = -1, ROOTS_TOP_BYTES = 4096 };
 
 /*
- * One for each class; all zero: never proven. Not for slots that the program opens itself, whose top may be
- * closed.
+ * One for each class; all zero: never proven. Not for slots that the program opens itself, whose top may be closed.
  */
 struct roots {
 	uintptr_t low, high;    /* the code of the roots, without its first byte; set before its first use */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One slot of the arena (stack/arena.h): its owner and its condition. The state changes by compare-and-swap;
- * all other fields belong to the owner. All threads, also in signal handlers.
+ * One slot of the arena (stack/arena.h): its owner and its condition. The state changes by compare-and-swap; all
+ * other fields belong to the owner. All threads, also in signal handlers.
  */
 #ifndef COPOOL_STACK_SLOT_H
 #define COPOOL_STACK_SLOT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guard is written down in the slot before it exists, because the thread may never return from the system
- * call: see stack/orphans.h.
+ * A guard is written down in the slot before it exists, because the thread may never return from the system call: see
+ * stack/orphans.h.
  */
 #include "stack/slot_guard.h"
 
@@ -54,8 +54,8 @@ static bool is_empty(uintptr_t low, size_t bytes)
 }
 
 /*
- * How pages become a guard. Their contents must survive. Looking at a page that was never touched costs a page
- * fault, so nobody looks if the allocator sets up the first guard at once.
+ * How pages become a guard. Their contents must survive. Looking at a page that was never touched costs a page fault,
+ * so nobody looks if the allocator sets up the first guard at once.
  */
 static enum guard_means means_for(const struct arena_place *place, size_t bytes)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guard at the low end of a slot: the one of the last use, the one that the program asks for, and what
- * becomes of it when the slot is treated. How a page becomes a guard is stack/guard.h's.
+ * The guard at the low end of a slot: the one of the last use, the one that the program asks for, and what becomes of
+ * it when the slot is treated. How a page becomes a guard is stack/guard.h's.
  *
- * The caller must hold the slot. Any thread. errno survives. "0 or -errno" means that the slot is unchanged
- * after a failure.
+ * The caller must hold the slot. Any thread. errno survives. "0 or -errno" means that the slot is unchanged after a
+ * failure.
  */
 #ifndef COPOOL_STACK_SLOT_GUARD_H
 #define COPOOL_STACK_SLOT_GUARD_H
@@ -12,8 +12,8 @@
 #include "stack/arena.h"
 
 /*
- * Makes the lowest `bytes` of a slot a guard, unless they are one already. The contents of these pages come
- * back after arena_unguard. 0 or -errno.
+ * Makes the lowest `bytes` of a slot a guard, unless they are one already. The contents of these pages come back
+ * after arena_unguard. 0 or -errno.
  */
 int arena_guard(const struct arena_place *place, size_t bytes);
 
@@ -22,15 +22,12 @@ int arena_unguard(const struct arena_place *place);
 
 /*
  * The program itself advises the kernel to make the lowest `bytes` of a slot a guard (MADV_GUARD_INSTALL, Linux
- * 6.13); does so, unless they are such a guard already. It belongs to the pages, not to the mapping: it
- * survives any change of protection. 0 or -errno: -ENOTSUP if the slot is not as it was handed out.
+ * 6.13); does so, unless they are such a guard already. It belongs to the pages, not to the mapping: it survives any
+ * change of protection. 0 or -errno: -ENOTSUP if the slot is not as it was handed out.
  */
 int arena_advise_guard(const struct arena_place *place, size_t bytes);
 
-/*
- * The program advises the kernel to remove that guard, all of it. 0 or -errno: -ENOTSUP if there is no such
- * guard.
- */
+/* The program advises the kernel to remove that guard, all of it. 0 or -errno: -ENOTSUP if there is no such guard. */
 int arena_advise_away(const struct arena_place *place, size_t bytes);
 
 /* Whether the program has set up the slot's guard by advice. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * [trust.proofs, trust.handed, trust.base] relaxed everywhere: each word is independent, and a stale one delays
- * what is learned; if two of them do not match, nothing is done.
+ * [trust.proofs, trust.handed, trust.base] relaxed everywhere: each word is independent, and a stale one delays what
+ * is learned; if two of them do not match, nothing is done.
  */
 #include "stack/trust.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether the stacks of a class may be handed out with the guard of their last use, which saves two system
- * calls in each life of a stack. Some programs want a guard for some of the stacks of one call only; they would
- * run into the old guard of a stack that should have none.
+ * Whether the stacks of a class may be handed out with the guard of their last use, which saves two system calls in
+ * each life of a stack. Some programs want a guard for some of the stacks of one call only; they would run into the
+ * old guard of a stack that should have none.
  *
  *	sure		the program's code always sets the guard up
  *	proven		every stack of the class that came back was given a guard in that use, and nobody had touched
@@ -27,9 +27,9 @@ struct trust {
 };
 
 /*
- * Hands a stack of the caller's out to the thread that `thread` identifies: removes its guard, unless that may
- * stay. Threads set up a guard before they ask for the next stack. So if the last stack of the same thread
- * still has its old guard, that guard is removed as well, and the class is mixed. False: out of memory maps.
+ * Hands a stack of the caller's out to the thread that `thread` identifies: removes its guard, unless that may stay.
+ * Threads set up a guard before they ask for the next stack. So if the last stack of the same thread still has its
+ * old guard, that guard is removed as well, and the class is mixed. False: out of memory maps.
  */
 bool trust_hand_out(struct trust *trust, const struct arena_place *place, const void *thread);
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guard at the high end of the slots of a reserved class, if the program opens its stacks between two
- * guards:
+ * The guard at the high end of the slots of a reserved class, if the program opens its stacks between two guards:
  *
  *	slot  | guard | open to the program | upper guard |
  *
- * All slots of a class have the same size of upper guard. The first slot that is opened decides it; a slot that
- * is opened in another way is retired. So every open slot has one, and it costs nothing each time. It is a
- * guard by madvise if the arena's guards are; otherwise these pages are not opened, which takes one more memory
- * map.
+ * All slots of a class have the same size of upper guard. The first slot that is opened decides it; a slot that is
+ * opened in another way is retired. So every open slot has one, and it costs nothing each time. It is a guard by
+ * madvise if the arena's guards are; otherwise these pages are not opened, which takes one more memory map.
  *
  * The caller must own the slot. errno survives.
  */
@@ -18,8 +16,8 @@
 #include "stack/arena.h"
 
 /*
- * Decides that slots of the class have an upper guard of `bytes` (0: none), if nobody has. 0, or -ENOTSUP if it
- * is another.
+ * Decides that slots of the class have an upper guard of `bytes` (0: none), if nobody has. 0, or -ENOTSUP if it is
+ * another.
  */
 int upper_agree(struct arena_class *class, size_t bytes);
 

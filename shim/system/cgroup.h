@@ -13,8 +13,8 @@
 enum { CGROUP_TEXT_BYTES = 8192 };
 
 /*
- * Opens a file of the group. `second` and `first` are its names in the two versions, or NULL. `root` is "", or
- * a folder in place of the root. Returns a descriptor, or -1 if there is no such file.
+ * Opens a file of the group. `second` and `first` are its names in the two versions, or NULL. `root` is "", or a
+ * folder in place of the root. Returns a descriptor, or -1 if there is no such file.
  */
 int cgroup_open(const char *root, const char *second, const char *first);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time and process id as the kernel has them. Other preloads change what libc says of both (libfaketime: the
- * clock, sleeping, the process id), but the kernel uses its own. So these are direct system calls. None is a
- * cancellation point. All threads; errno survives.
+ * Time and process id as the kernel has them. Other preloads change what libc says of both (libfaketime: the clock,
+ * sleeping, the process id), but the kernel uses its own. So these are direct system calls. None is a cancellation
+ * point. All threads; errno survives.
  */
 #ifndef COPOOL_SYSTEM_CLOCK_H
 #define COPOOL_SYSTEM_CLOCK_H
@@ -15,8 +15,7 @@
 struct timespec clock_now(void);
 
 /*
- * The same in milliseconds. It never goes back, not even if the process joins a time namespace with an earlier
- * time.
+ * The same in milliseconds. It never goes back, not even if the process joins a time namespace with an earlier time.
  */
 uint64_t clock_now_ms(void);
 

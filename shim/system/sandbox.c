@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the filter as the kernel would, for each system call that we might make: seccomp's subset of classic
- * BPF, see linux/filter.h and seccomp(2). An unknown instruction counts as deadly.
+ * Runs the filter as the kernel would, for each system call that we might make: seccomp's subset of classic BPF, see
+ * linux/filter.h and seccomp(2). An unknown instruction counts as deadly.
  */
 #include "system/sandbox.h"
 
@@ -180,13 +180,10 @@ void sandbox_know(const struct sock_fprog *filter)
 
 		is_free = !is_deadly(run(filter, &data));
 	}
-	/*
-	 * [is_tight] relaxed: the thread that installs a filter sees it, and the filter does not yet bind
-	 * others.
-	 */
+	/* [is_tight] relaxed: the thread that installs a filter sees it, and the filter does not yet bind others. */
 	if (!is_free && !atomic_exchange_explicit(&is_tight, true, memory_order_relaxed))
-		warn_later("the program forbids itself system calls that this library makes: no new stacks "
-		           "are pooled, and there will be no final records");
+		warn_later(
+		        "the program forbids itself system calls that this library makes: no new stacks are pooled, and there will be no final records");
 }
 
 bool sandbox_is_tight(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program's seccomp filters forbid. If a system call of ours could end the program, the shim makes
- * none in the program's threads any more, except those that the program makes for its stacks.
+ * What the program's seccomp filters forbid. If a system call of ours could end the program, the shim makes none in
+ * the program's threads any more, except those that the program makes for its stacks.
  */
 #ifndef COPOOL_SYSTEM_SANDBOX_H
 #define COPOOL_SYSTEM_SANDBOX_H

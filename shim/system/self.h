@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program is called, and what distinguishes it from others of that name, as they were at the start:
- * libc's own name points into argv, where programs write their titles while they run.
+ * What the program is called, and what distinguishes it from others of that name, as they were at the start: libc's
+ * own name points into argv, where programs write their titles while they run.
  */
 #ifndef COPOOL_SYSTEM_SELF_H
 #define COPOOL_SYSTEM_SELF_H
@@ -12,8 +12,7 @@ enum { SELF_LABEL_BYTES = 128 };
 void self_know(void);
 
 /*
- * The name by which the program's file was called, without folders; never empty. Valid for the life of the
- * process.
+ * The name by which the program's file was called, without folders; never empty. Valid for the life of the process.
  */
 const char *self_name(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bounded ring of messages with many writers and one reader (Vyukov's bounded queue). The `turn` of each cell
- * says who may use it:
+ * A bounded ring of messages with many writers and one reader (Vyukov's bounded queue). The `turn` of each cell says
+ * who may use it:
  *
  *	turn = position		free, for the writer that takes this position
  *	turn = position + 1	written, for the reader that comes to this position

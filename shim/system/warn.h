@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Warnings, kept until the statistics log can write them. Any thread writes, without a lock or an allocation.
- * The one reader is the statistics thread (or the constructor and destructor, if there is none). If the queue
- * is full, the message is dropped and counted.
+ * Warnings, kept until the statistics log can write them. Any thread writes, without a lock or an allocation. The one
+ * reader is the statistics thread (or the constructor and destructor, if there is none). If the queue is full, the
+ * message is dropped and counted.
  */
 #ifndef COPOOL_SYSTEM_WARN_H
 #define COPOOL_SYSTEM_WARN_H
@@ -14,14 +14,14 @@
 enum { WARN_BYTES = 512 }; /* of the longest message, with its zero; a longer one is cut */
 
 /*
- * Queues one message, without a newline. errno survives. Uses as much stack as printf: not for the program's
- * threads, which may run on a coroutine's stack.
+ * Queues one message, without a newline. errno survives. Uses as much stack as printf: not for the program's threads,
+ * which may run on a coroutine's stack.
  */
 __attribute__((format(printf, 1, 2))) void warn(const char *format, ...);
 
 /*
- * Does so on any stack: the message is formatted when it is read. It has at most two arguments, none larger
- * than a long; strings must stay unchanged.
+ * Does so on any stack: the message is formatted when it is read. It has at most two arguments, none larger than a
+ * long; strings must stay unchanged.
  */
 #define warn_later(...)                                                                                      \
 	do {                                                                                                 \
