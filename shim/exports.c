@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The names that we take from libc. One line each: the exported function, then hook_… in adapter/stack_hooks.c, then
- * real_… in libc/real.c, so that nothing recurses by accident. Those about signals hide a handler of ours.
+ * real_… in libc/real.c, so that nothing recurses by accident.
  */
 #include "adapter/stack_hooks.h"
 #include "adapter/unload.h"

@@ -197,8 +197,9 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 }
 
 /* Adds a class for such requests. NULL: there are too many, or another thread is adding one. */
-static struct stack_class *add_class(const struct request *request)
+static void *add_class(const void *argument)
 {
+	const struct request *request = argument;
 	struct stack_class *class;
 	unsigned number;
 
@@ -218,27 +219,6 @@ static struct stack_class *add_class(const struct request *request)
 	}
 	roster_end(&classes.started, number);
 	return class;
-}
-
-struct adding {
-	const struct request *request;
-	struct stack_class *class;
-};
-
-static void add(void *argument)
-{
-	struct adding *adding = argument;
-
-	adding->class = add_class(adding->request);
-}
-
-/* To name a class and start its pool takes more stack than a coroutine may have left. */
-static struct stack_class *add_elsewhere(const struct request *request)
-{
-	struct adding adding = {.request = request};
-
-	elsewhere_run(add, &adding);
-	return adding.class;
 }
 
 /*
@@ -301,7 +281,8 @@ void *classes_get(struct request *request)
 	if ((class == NULL || class->request.is_learned) && !request_is_stack(request))
 		return NULL;
 	if (class == NULL)
-		class = add_elsewhere(request);
+		/* To name a class and start its pool takes more stack than a coroutine may have left. */
+		class = elsewhere_call(add_class, request);
 	if (class == NULL)
 		return NULL;
 	stack = take_stack(class);

@@ -136,7 +136,7 @@ static struct named_class *start_class(unsigned number, const uintptr_t *argumen
 }
 
 /* Adds a class for these arguments. NULL: there are too many, or another thread is adding one. */
-static struct named_class *add_class(const uintptr_t *argument)
+static void *add_class(const void *argument)
 {
 	struct named_class *class;
 	unsigned number;
@@ -153,27 +153,6 @@ static struct named_class *add_class(const uintptr_t *argument)
 	return class;
 }
 
-struct adding {
-	const uintptr_t *argument;
-	struct named_class *class;
-};
-
-static void add(void *argument)
-{
-	struct adding *adding = argument;
-
-	adding->class = add_class(adding->argument);
-}
-
-/* Runs on a stack of ours: see adapter/classes.c. */
-static struct named_class *add_elsewhere(const uintptr_t *argument)
-{
-	struct adding adding = {.argument = argument};
-
-	elsewhere_run(add, &adding);
-	return adding.class;
-}
-
 /* The class of these arguments; sets the registers that are none to 0. NULL as from add_class. */
 static struct named_class *class_of(uintptr_t *argument)
 {
@@ -182,7 +161,7 @@ static struct named_class *class_of(uintptr_t *argument)
 	for (unsigned i = named.arguments; i < ARGUMENTS; i++)
 		argument[i] = 0;
 	class = find_class(argument);
-	return class != NULL ? class : add_elsewhere(argument);
+	return class != NULL ? class : elsewhere_call(add_class, argument);
 }
 
 static void *hook_create(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e, uintptr_t f)

@@ -20,9 +20,7 @@
 #include <sys/mman.h>
 
 /* Added to the number of a stack's class when its low end has become a guard page. */
-enum { GUARDED = 64 };
-
-_Static_assert((int)POOL_MAX <= (int)GUARDED, "a class and its mark must not mix");
+enum { GUARDED = POOL_MAX };
 
 struct observed_class {
 	struct request request;
@@ -48,28 +46,29 @@ void observe_fork_child(void)
 	roster_fork_child(&observe.classes);
 }
 
-static int find_class(const struct request *request)
+static struct observed_class *find_class(const struct request *request)
 {
-	int classes = (int)roster_count(&observe.classes);
+	unsigned classes = roster_count(&observe.classes);
 
-	for (int i = 0; i < classes; i++) {
+	for (unsigned i = 0; i < classes; i++) {
 		if (request_is_alike(&observe.class[i].request, request))
-			return i;
+			return &observe.class[i];
 	}
-	return -1;
+	return NULL;
 }
 
-/* Adds a class for such requests. Returns its number; -1: there are too many, or another thread is adding one. */
-static int add_class(const struct request *request)
+/* Adds a class for such requests. NULL: there are too many, or another thread is adding one. */
+static void *add_class(const void *argument)
 {
+	const struct request *request = argument;
 	struct observed_class *class;
-	int number, classes;
+	unsigned classes;
 
 	if (!roster_begin(&observe.classes))
-		return -1;
-	classes = (int)roster_count(&observe.classes);
-	number = find_class(request);
-	if (number < 0 && classes < POOL_MAX) {
+		return NULL;
+	classes = roster_count(&observe.classes);
+	class = find_class(request);
+	if (class == NULL && classes < POOL_MAX) {
 		class = &observe.class[classes];
 		class->request = *request;
 		request_name(request, class->name);
@@ -77,31 +76,12 @@ static int add_class(const struct request *request)
 		        .is_observed = true,
 		        .is_part = sites_is_pooled(request->caller, request_site_bytes(request))};
 		if (pool_start(&class->pool, &class->kind, NULL, 0) >= 0)
-			number = classes++;
+			classes++;
+		else
+			class = NULL;
 	}
-	roster_end(&observe.classes, (unsigned)classes);
-	return number;
-}
-
-struct adding {
-	const struct request *request;
-	int number;
-};
-
-static void add(void *argument)
-{
-	struct adding *adding = argument;
-
-	adding->number = add_class(adding->request);
-}
-
-/* Runs on a stack of ours: see adapter/classes.c. */
-static int add_elsewhere(const struct request *request)
-{
-	struct adding adding = {request, -1};
-
-	elsewhere_run(add, &adding);
-	return adding.number;
+	roster_end(&observe.classes, classes);
+	return class;
 }
 
 /* Removes an address from the table. Returns its number, or HANDLES_ABSENT. */
@@ -137,20 +117,21 @@ static void put_back(const void *address, int number)
 static void note_mapping(struct request *request, void *mapped)
 {
 	/* A reserved mapping is opened above its lowest address. */
-	int number, mark = request->protection == PROT_NONE ? GUARDED : 0;
+	unsigned mark = request->protection == PROT_NONE ? GUARDED : 0;
+	struct observed_class *class;
 
 	if (!request_is_stack(request)) {
 		sites_note_mapping(request->caller, mapped, request_site_bytes(request));
 		return;
 	}
-	number = find_class(request);
-	if (number < 0)
-		number = add_elsewhere(request);
+	class = find_class(request);
+	if (class == NULL)
+		class = elsewhere_call(add_class, request); /* as adapter/classes.c */
 	/* A stack that is not in the table is not counted, because its end could not be. */
-	if (number < 0 || !handles_add(observe.present, mapped, (unsigned)(number + mark)))
+	if (class == NULL || !handles_add(observe.present, mapped, (unsigned)(class - observe.class) + mark))
 		return;
-	tally_made(&observe.class[number].pool, mapped);
-	tally_create(&observe.class[number].pool);
+	tally_made(&class->pool, mapped);
+	tally_create(&class->pool);
 }
 
 void *observe_mmap(
@@ -193,7 +174,7 @@ void observe_guard(const void *address)
 	sites_note_guard(address);
 	number = take(address);
 	if (number != HANDLES_ABSENT)
-		put_back(address, number | GUARDED);
+		put_back(address, number % GUARDED + GUARDED);
 }
 
 int observe_mprotect(void *address, size_t bytes, int protection)

@@ -98,6 +98,27 @@ void elsewhere_run(void (*run)(void *argument), void *argument)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
 }
 
+struct call {
+	void *(*function)(const void *argument);
+	const void *argument;
+	void *result;
+};
+
+static void make_call(void *argument)
+{
+	struct call *call = argument;
+
+	call->result = call->function(call->argument);
+}
+
+void *elsewhere_call(void *(*function)(const void *argument), const void *argument)
+{
+	struct call call = {function, argument, NULL};
+
+	elsewhere_run(make_call, &call);
+	return call.result;
+}
+
 void elsewhere_fork_child(void)
 {
 	/* [elsewhere.is_taken] relaxed: the child has one thread. */

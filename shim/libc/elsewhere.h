@@ -15,6 +15,9 @@ void elsewhere_init(void);
  */
 void elsewhere_run(void (*run)(void *argument), void *argument);
 
+/* Calls `function(argument)` in the same way, and returns its result. */
+void *elsewhere_call(void *(*function)(const void *argument), const void *argument);
+
 /* In a fork's child: frees the stack, whose owner may not be there. */
 void elsewhere_fork_child(void);
 

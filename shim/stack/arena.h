@@ -17,6 +17,7 @@
 #include "stack/depth.h"
 #include "stack/guard.h"
 #include "stack/slot.h"
+#include "system/bounds.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -25,7 +26,6 @@
 #include <stdint.h>
 
 enum {
-	ARENA_CLASSES = 64,
 	ARENA_CHUNKS = 64,      /* of one class */
 	ARENA_GRAIN_SHIFT = 22, /* chunks are whole grains of 4 MiB, aligned to them */
 #ifdef __aarch64__
@@ -96,7 +96,7 @@ struct arena {
 	struct depth_watch watch;
 	/* Called for a retired stack that is gone: it never returns to a pool. May be NULL. */
 	void (*note_end)(const struct arena_place *place);
-	struct arena_class class[ARENA_CLASSES];
+	struct arena_class class[POOL_MAX]; /* a pool each */
 };
 
 /* Prepares a zeroed arena. */

@@ -40,7 +40,7 @@ void arena_shrink(struct arena *arena)
 {
 	int saved = errno;
 
-	for (unsigned i = 0; i < ARENA_CLASSES; i++) {
+	for (unsigned i = 0; i < POOL_MAX; i++) {
 		struct arena_class *class = &arena->class[i];
 
 		/*
@@ -84,7 +84,7 @@ void arena_start_over(struct arena *arena)
 {
 	int saved = errno;
 
-	for (unsigned i = 0; i < ARENA_CLASSES; i++) {
+	for (unsigned i = 0; i < POOL_MAX; i++) {
 		struct arena_class *class = &arena->class[i];
 		/* [class.chunks] acquire: the chunks' fields; pairs with add_chunk. */
 		uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_acquire);

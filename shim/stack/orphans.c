@@ -98,7 +98,7 @@ void arena_fork_child(struct arena *arena)
 	/* [origins.thread] relaxed: the watcher is not in the child, and another thread may get its id. */
 	if (atomic_load_explicit(&arena->watch.thread, memory_order_relaxed) != 0)
 		atomic_store_explicit(&arena->watch.thread, 0, memory_order_relaxed);
-	for (unsigned i = 0; i < ARENA_CLASSES; i++) {
+	for (unsigned i = 0; i < POOL_MAX; i++) {
 		struct arena_class *class = &arena->class[i];
 
 		if (class->bytes == 0)
