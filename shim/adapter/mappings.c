@@ -14,6 +14,13 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+/* What a system call returns: 0 with the caller's errno, or -1 with the error's. */
+static int result_of(int error, int saved)
+{
+	errno = error == 0 ? saved : -error;
+	return error == 0 ? 0 : -1;
+}
+
 int mappings_retire(struct arena *arena, const void *address, size_t bytes)
 {
 	uintptr_t low = (uintptr_t)address, high = piece_end(arena, address, bytes);
@@ -94,8 +101,7 @@ int mappings_unmap(
 		piece = piece_at(arena, low, high);
 		error = unmap_piece(&piece, release);
 	}
-	errno = error == 0 ? saved : -error;
-	return error == 0 ? 0 : -1;
+	return result_of(error, saved);
 }
 
 /* ---- mprotect ---- */
@@ -166,8 +172,7 @@ int mappings_protect(struct arena *arena, void *address, size_t bytes, int prote
 		piece = piece_at(arena, low, high);
 		error = protect_piece(&piece, protection, key);
 	}
-	errno = error == 0 ? saved : -error;
-	return error == 0 ? 0 : -1;
+	return result_of(error, saved);
 }
 
 /* ---- madvise ---- */
@@ -239,15 +244,11 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 	if (!piece_is_range(arena, address, bytes))
 		return real_madvise(address, bytes, advice);
 	error = advise_guard(arena, address, bytes, advice);
-	if (error != -ENOTSUP) {
-		errno = error == 0 ? saved : -error;
-		return error == 0 ? 0 : -1;
-	}
+	if (error != -ENOTSUP)
+		return result_of(error, saved);
 	error = 0;
-	if (!is_passing(advice) && (error = mappings_retire(arena, address, bytes)) != 0) {
-		errno = -error;
-		return -1;
-	}
+	if (!is_passing(advice) && (error = mappings_retire(arena, address, bytes)) != 0)
+		return result_of(error, saved);
 	for (struct piece piece; low < high; low += piece.bytes) {
 		int result;
 
@@ -258,8 +259,7 @@ int mappings_advise(struct arena *arena, void *address, size_t bytes, int advice
 		if (result != 0 && result != -ENOMEM)
 			break; /* ENOMEM is returned at the end, as the kernel does: the rest is advised */
 	}
-	errno = error == 0 ? saved : -error;
-	return error == 0 ? 0 : -1;
+	return result_of(error, saved);
 }
 
 /* ---- mremap ---- */
@@ -287,8 +287,7 @@ static void *shrink(struct arena *arena, void *address, uintptr_t high, size_t n
 		piece = piece_at(arena, end, high);
 		error = unmap_part(&piece);
 	}
-	errno = error == 0 ? saved : -error;
-	return error == 0 ? address : MAP_FAILED;
+	return result_of(error, saved) == 0 ? address : MAP_FAILED;
 }
 
 /* Moves a piece of the program's, which must be all that is to be moved. */

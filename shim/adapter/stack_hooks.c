@@ -261,23 +261,25 @@ int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
 	return real_prctl(option, a, b, c, d);
 }
 
-int hook_mlock(const void *address, size_t bytes)
+/* The program is about to treat a range in a way that outlives the use of a stack. errno survives. */
+static void retire(const void *address, size_t bytes)
 {
 	int saved = errno;
 
 	if (hooks_are(HOOKS_POOL) && arena_touches(&stack_arena, address, bytes))
 		mappings_retire(&stack_arena, address, bytes);
 	errno = saved;
+}
+
+int hook_mlock(const void *address, size_t bytes)
+{
+	retire(address, bytes);
 	return real_mlock(address, bytes);
 }
 
 int hook_mlock2(const void *address, size_t bytes, unsigned flags)
 {
-	int saved = errno;
-
-	if (hooks_are(HOOKS_POOL) && arena_touches(&stack_arena, address, bytes))
-		mappings_retire(&stack_arena, address, bytes);
-	errno = saved;
+	retire(address, bytes);
 	return real_mlock2(address, bytes, flags);
 }
 
@@ -306,13 +308,10 @@ ssize_t hook_process_madvise(
 {
 	ssize_t done = real_process_madvise(process, range, ranges, advice, flags);
 
-	if (done <= 0 || !hooks_are(HOOKS_POOL) || advice == MADV_WILLNEED || advice == MADV_COLD ||
-	        advice == MADV_PAGEOUT)
+	if (advice == MADV_WILLNEED || advice == MADV_COLD || advice == MADV_PAGEOUT)
 		return done;
-	for (size_t i = 0; i < ranges; i++) {
-		if (arena_touches(&stack_arena, range[i].iov_base, range[i].iov_len))
-			mappings_retire(&stack_arena, range[i].iov_base, range[i].iov_len);
-	}
+	for (size_t i = 0; i < ranges && done > 0; i++)
+		retire(range[i].iov_base, range[i].iov_len);
 	return done;
 }
 

@@ -247,35 +247,22 @@ enum decode_refusal decode_rip_operand(const struct decode_code *code, uint64_t 
 
 const char *decode_refusal_text(enum decode_refusal refusal)
 {
-	switch (refusal) {
-	case DECODE_FINE:
-		return "fine";
-	case DECODE_NO_DECODER:
-		return "there is no decoder (libZydis 4)";
-	case DECODE_TOO_SHORT:
-		return "it is too short for a jump";
-	case DECODE_TOO_LONG:
-		return "it has more branches than are looked at";
-	case DECODE_UNKNOWN:
-		return "it has bytes that are no known instruction";
-	case DECODE_PRIVILEGED:
-		return "it begins with a privileged instruction";
-	case DECODE_CALL:
-		return "it begins with a call";
-	case DECODE_LOOP:
-		return "it begins with a branch that has no long form";
-	case DECODE_BRANCH_BACK:
-		return "it branches back to its beginning";
-	case DECODE_OVERLAP:
-		return "it jumps into the middle of an instruction";
-	case DECODE_HOOKED:
-		return "somebody else has patched it already";
-	case DECODE_OUT_OF_RANGE:
-		return "what it refers to is out of reach";
-	case DECODE_NO_OPERAND:
-		return "it subtracts from no variable";
-	case DECODE_MANY_OPERANDS:
-		return "it subtracts from more than one variable";
-	}
-	return "unknown";
+	static const char *const text[] = {
+	        [DECODE_FINE] = "fine",
+	        [DECODE_NO_DECODER] = "there is no decoder (libZydis 4)",
+	        [DECODE_TOO_SHORT] = "it is too short for a jump",
+	        [DECODE_TOO_LONG] = "it has more branches than are looked at",
+	        [DECODE_UNKNOWN] = "it has bytes that are no known instruction",
+	        [DECODE_PRIVILEGED] = "it begins with a privileged instruction",
+	        [DECODE_CALL] = "it begins with a call",
+	        [DECODE_LOOP] = "it begins with a branch that has no long form",
+	        [DECODE_BRANCH_BACK] = "it branches back to its beginning",
+	        [DECODE_OVERLAP] = "it jumps into the middle of an instruction",
+	        [DECODE_HOOKED] = "somebody else has patched it already",
+	        [DECODE_OUT_OF_RANGE] = "what it refers to is out of reach",
+	        [DECODE_NO_OPERAND] = "it subtracts from no variable",
+	        [DECODE_MANY_OPERANDS] = "it subtracts from more than one variable",
+	};
+
+	return text[refusal];
 }

@@ -268,3 +268,17 @@ uint32_t chunk_id(const struct arena_chunk *chunk, const struct slot *slot)
 {
 	return 1 + (chunk->number << SLOT_BITS | (uint32_t)(slot - chunk->slot));
 }
+
+void chunk_each_slot(struct arena_chunk *chunk, void (*visit)(const struct arena_place *place))
+{
+	/* [chunk.slots, chunk.used] relaxed: slots that come into use at the same time count as before or after. */
+	uint32_t slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
+	uint32_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
+	struct arena_place place = {.class = chunk->class, .slot = chunk->slot, .base = chunk->base};
+
+	for (uint32_t i = 0; i < used && i < slots; i++) {
+		visit(&place);
+		place.slot++;
+		place.base += place.class->bytes;
+	}
+}

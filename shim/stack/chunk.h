@@ -21,4 +21,7 @@ void *chunk_base(struct arena_class *class, uint32_t id);
 /* The id of a slot of a chunk. */
 uint32_t chunk_id(const struct arena_chunk *chunk, const struct slot *slot);
 
+/* Visits the slots of a chunk that were ever handed out. */
+void chunk_each_slot(struct arena_chunk *chunk, void (*visit)(const struct arena_place *place));
+
 #endif

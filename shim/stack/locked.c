@@ -3,6 +3,7 @@
 #include "stack/locked.h"
 
 #include "libc/real.h"
+#include "stack/chunk.h"
 #include "stack/lifetime.h"
 
 #include <errno.h>
@@ -65,19 +66,10 @@ static bool close_waiting(const struct arena_place *place, enum slot_state waiti
 	return true;
 }
 
-static void start_chunk_over(struct arena_chunk *chunk)
+static void start_over(const struct arena_place *place)
 {
-	/* [chunk.slots, chunk.used] relaxed: slots that come into use at the same time count as before or after. */
-	uint32_t slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
-	uint32_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
-	struct arena_place place = {.class = chunk->class, .slot = chunk->slot, .base = chunk->base};
-
-	for (uint32_t i = 0; i < used && i < slots; i++) {
-		if (!close_waiting(&place, SLOT_FREE) && !close_waiting(&place, SLOT_IDLE))
-			arena_retire(&place);
-		place.slot++;
-		place.base += place.class->bytes;
-	}
+	if (!close_waiting(place, SLOT_FREE) && !close_waiting(place, SLOT_IDLE))
+		arena_retire(place);
 }
 
 void arena_start_over(struct arena *arena)
@@ -90,7 +82,7 @@ void arena_start_over(struct arena *arena)
 		uint32_t chunks = atomic_load_explicit(&class->chunks, memory_order_acquire);
 
 		for (uint32_t j = 0; j < chunks; j++)
-			start_chunk_over(&class->chunk[j]);
+			chunk_each_slot(&class->chunk[j], start_over);
 	}
 	errno = saved;
 }

@@ -6,6 +6,7 @@
 #include "stack/orphans.h"
 
 #include "libc/real.h"
+#include "stack/chunk.h"
 #include "stack/holes.h"
 #include "stack/lifetime.h"
 #include "stack/slot_guard.h"
@@ -77,20 +78,6 @@ static void decide(const struct arena_place *place)
 		decide_ours(place, state);
 }
 
-static void decide_chunk(struct arena_chunk *chunk)
-{
-	/* [chunk.slots, chunk.used] relaxed: the child has one thread. */
-	uint32_t slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
-	uint32_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
-	struct arena_place place = {.class = chunk->class, .slot = chunk->slot, .base = chunk->base};
-
-	for (uint32_t i = 0; i < used && i < slots; i++) {
-		decide(&place);
-		place.slot++;
-		place.base += place.class->bytes;
-	}
-}
-
 void arena_fork_child(struct arena *arena)
 {
 	int saved = errno;
@@ -108,7 +95,7 @@ void arena_fork_child(struct arena *arena)
 
 		atomic_flag_clear_explicit(&class->is_growing, memory_order_relaxed);
 		for (uint32_t j = 0; j < chunks; j++)
-			decide_chunk(&class->chunk[j]);
+			chunk_each_slot(&class->chunk[j], decide);
 	}
 	errno = saved;
 }

@@ -416,7 +416,7 @@ int main(void)
 	arena_init(&arena, GUARD_AUTO);
 	test_no_huge();
 	small = arena_class_start(&arena, 0, SMALL, RW);
-	large = arena_class_start(&arena, 63, BYTES, RW);
+	large = arena_class_start(&arena, POOL_MAX - 1, BYTES, RW);
 	test_find();
 	test_growth();
 	test_memory();
