@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The arena: slots, growth, edges, memory that comes back, and many threads at once. */
+/* The arena: slots, growth, edges, memory that is given back, and many threads at the same time. */
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/slot_guard.h"
@@ -192,7 +192,7 @@ static void test_guard(void)
 	give_back(made);
 }
 
-/* A mapping of the system's that fits the hole, if there is one, would go there. */
+/* A mapping of the system's would be placed in the hole, if there were one. */
 static void test_holes(void)
 {
 	static void *other[64];
@@ -206,7 +206,7 @@ static void test_holes(void)
 	for (int i = 0; i < 64; i++) {
 		int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 
-		/* Half of them say where they would like to lie. */
+		/* Half of them ask for an address. */
 		other[i] = mmap(i % 2 ? hole : NULL, BYTES / 4, RW, flags, -1, 0);
 		is_inside |= arena_touches(&arena, other[i], BYTES / 4);
 	}
@@ -240,7 +240,7 @@ static void test_limit(void)
 	tap_is(status, 0, "arena: of a limit on address space it takes an eighth");
 }
 
-/* Where advice to drop memory is answered by 0 and not followed. */
+/* Where advice to drop memory returns 0 and does nothing. */
 static void test_liar(void)
 {
 	struct sock_filter filter[] = {
@@ -391,7 +391,7 @@ static void test_fork(void)
 	give_back(made);
 }
 
-/* Of an arena of its own. */
+/* In an arena of its own. */
 static void test_no_huge(void)
 {
 	static struct arena other;

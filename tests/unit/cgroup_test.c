@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of a memory control group, in a folder that stands for the root. */
+/* The files of a memory control group, in a folder in place of the root. */
 #include "system/cgroup.h"
 
 #include "fake_root.h"

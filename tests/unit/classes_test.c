@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a pool of stacks hands out: never one that the program has in its hands, whatever lies in the pool. */
+/* What a pool of stacks hands out: never one that is in the program's hands, whatever the pool contains. */
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "adapter/classes.h"
@@ -66,7 +66,7 @@ static void test_recycled(void)
 	tap_ok(put(stack) && live() == 0, "classes: once for each that was given back");
 }
 
-/* As where two threads share a cache, and have spoilt it. */
+/* As if two threads shared a cache and had damaged it. */
 static void test_twice(void)
 {
 	char *stack = get(), *other;
@@ -79,10 +79,10 @@ static void test_twice(void)
 	tap_ok(slot_state(place_of(stack).slot) == SLOT_LIVE && stack[BYTES - 1] == 7,
 	        "classes: and stays whose it is");
 	tap_is(live(), 1, "classes: what was put without need is counted as put, and the rest as it is");
-	tap_ok(put(stack) && put(other), "classes: each is given back by who has it");
+	tap_ok(put(stack) && put(other), "classes: each is given back by its owner");
 }
 
-/* The program is just having its stack changed by another thread. */
+/* Another thread of the program is just changing its stack. */
 static void test_busy(void)
 {
 	char *stack = get(), *other;
@@ -94,7 +94,7 @@ static void test_busy(void)
 	tap_ok(other != NULL && other != stack, "classes: nor is one that is being changed");
 	arena_end_treatment(&place, SLOT_LIVE);
 	tap_is(slot_state(place.slot), SLOT_LIVE, "classes: which is the program's again then");
-	tap_ok(put(stack) && put(other), "classes: each is given back by who has it");
+	tap_ok(put(stack) && put(other), "classes: each is given back by its owner");
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Golden bytes: each function as a compiler made it, and what must stand in its trampoline. The function
- * lies at FUNCTION, the trampoline at TRAMPOLINE, so the numbers can be checked by hand; all shapes are tried
- * again behind an endbr64, where nothing but the four bytes in front may differ.
+ * Golden bytes: each function as a compiler made it, and what its trampoline must be. The function is at FUNCTION,
+ * the trampoline at TRAMPOLINE, so that the numbers can be checked by hand. All shapes are tried again behind an
+ * endbr64, where only the four bytes in front may differ.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -25,7 +25,7 @@ enum {
 struct golden {
 	const char *name;
 	const char *before; /* the function, to its end */
-	const char *behind; /* what lies behind it */
+	const char *behind; /* the bytes behind it */
 	const char *after;  /* the trampoline */
 	unsigned moved;
 	bool ends;
@@ -329,7 +329,7 @@ static void test_closed(const char *when)
 	        when);
 }
 
-/* Every start in every golden function is decoded with every size: nothing may be read past the last byte. */
+/* Every start in every golden function is decoded with every size: no byte behind the last may be read. */
 static void test_cuts(void)
 {
 	unsigned tried = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How deep stacks were used: exact to the page, remembered over lives and trimming, guards left out. */
+/* How deep stacks were used: exact to the page, remembered over lives and trimming, without guards. */
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/slot_guard.h"
@@ -32,7 +32,7 @@ static struct arena_place place_of(const void *address)
 	return place;
 }
 
-/* A stack with a guard page, used so many pages deep. */
+/* A stack with a guard page, used that many pages deep. */
 static char *use(struct arena_class *class, size_t pages)
 {
 	char *stack = arena_make(class);
@@ -40,7 +40,7 @@ static char *use(struct arena_class *class, size_t pages)
 
 	arena_guard(&place, PAGE);
 	if (pages > 0)
-		stack[BYTES - pages * PAGE] = 1; /* the pages above stay untouched, and count */
+		stack[BYTES - pages * PAGE] = 1; /* the pages above stay untouched, but count */
 	return stack;
 }
 
@@ -66,7 +66,7 @@ static struct depth_summary summarize(const struct arena_class *class)
 	return summary;
 }
 
-/* The same promises for both ways to look. */
+/* Both ways to look make the same promises. */
 static void test_looks(struct arena_class *class, int pagemap, const char *way)
 {
 	struct depth_summary seen;
@@ -109,7 +109,7 @@ static void test_guards(struct arena_class *class, int pagemap)
 	char *stack = arena_make(class);
 	struct arena_place place = place_of(stack);
 
-	/* As between the kernel's part of arena_guard and ours, or before either. */
+	/* Between the kernel's part of arena_guard and ours, or before either. */
 	deepen(stack, 5);
 	stack[0] = 1;
 	depth_attend(class, pagemap);

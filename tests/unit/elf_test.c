@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files made by hand, which are then damaged in every way; and qemu-img, where it is installed (or the file
- * that the first argument names). Hostile bytes lie against a page that cannot be read, so whoever reads too
- * far dies.
+ * Files made by hand and then damaged in every way; and qemu-img, if it is installed (or the file that the first
+ * argument names). Untrusted bytes end at a page that cannot be read, so that reading too far ends the process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +16,7 @@
 
 enum { BASE = 0x10000, ID_BYTES = 20, NAMES = 6 };
 
-/* A whole ELF file: what it has in a real one, as small as can be. */
+/* A whole ELF file: what real ones have, as small as possible. */
 struct fixture {
 	Elf64_Ehdr header;
 	Elf64_Phdr segments[4]; /* all up to `code`, `code`, `dynamic`, `note` */
@@ -295,7 +294,7 @@ static void test_build_id(void)
 	tap_is(elf_build_id(&image, id), ELF_BUILD_ID_MAX, "elf: a build-id may be as long as it may be");
 }
 
-/* Does all there is to do with a file; what comes out must make sense, whatever it is. */
+/* Does everything that can be done with a file. The results must be consistent, whatever the file is. */
 static bool survives(struct elf_file file)
 {
 	uint8_t id[ELF_BUILD_ID_MAX];
@@ -359,7 +358,7 @@ static void test_hostile(bool has_gnu_hash)
 	munmap(room, 2 * page);
 }
 
-/* What a host of the real world has: its functions are found, and can be moved. */
+/* What a real program has: its functions are found, and can be moved. */
 static void test_qemu_img(const char *path)
 {
 	static const char *const functions[] = {"qemu_coroutine_new", "qemu_coroutine_delete",

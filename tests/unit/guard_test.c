@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guards of all means: what they stop, what they leave, and which of them older kernels get. */
+/* Guards by all means: what they stop, what they leave, and which of them older kernels get. */
 #include "stack/guard.h"
 
 #include "tap.h"
@@ -31,7 +31,7 @@ static const struct {
         {GUARD_MPROTECT, "mprotect", SIGSEGV, true},
 };
 
-/* A mapping that is one with no other; its neighbours stay. */
+/* A mapping that is not merged with another; its neighbours stay. */
 static char *map(void)
 {
 	char *memory = mmap(NULL, (PAGES + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -40,7 +40,7 @@ static char *map(void)
 	return memory + PAGE;
 }
 
-/* The signal that a child dies of when it writes there; 0: it lives. */
+/* The signal that ends a child that writes there; 0: none. */
 static int deadly_signal(volatile char *at)
 {
 	int status = 0;
@@ -100,9 +100,10 @@ static void test_means(enum guard_means means, const char *name, int death, bool
 	errno = 77;
 	tap_is(guard_install(means, memory, 2 * PAGE), means, "guard by %s: it can be had", name);
 	tap_is(count_descriptors(), descriptors, "guard by %s: it leaves no descriptor open", name);
-	tap_is(deadly_signal(memory), death, "guard by %s: who touches its first byte dies", name);
-	tap_is(deadly_signal(memory + 2 * PAGE - 1), death, "guard by %s: and who touches its last", name);
-	tap_is(deadly_signal(memory + 2 * PAGE), 0, "guard by %s: who touches the page above lives", name);
+	tap_is(deadly_signal(memory), death, "guard by %s: touching its first byte kills", name);
+	tap_is(deadly_signal(memory + 2 * PAGE - 1), death, "guard by %s: and so does touching its last",
+	        name);
+	tap_is(deadly_signal(memory + 2 * PAGE), 0, "guard by %s: touching the page above does not", name);
 	child = fork();
 	if (child == 0)
 		_exit(deadly_signal(memory));
@@ -129,9 +130,9 @@ static void test_means(enum guard_means means, const char *name, int death, bool
 	munmap(memory, PAGES * PAGE);
 }
 
-/* ---- kernels that know less ---- */
+/* ---- older kernels ---- */
 
-/* From now on this process's kernel answers a system call with an error, if its argument is `value`. */
+/* From now on the kernel returns an error for a system call of this process, if its argument is `value`. */
 static void refuse(int call, int argument, unsigned value, int error)
 {
 	struct sock_filter filter[] = {
@@ -149,7 +150,7 @@ static void refuse(int call, int argument, unsigned value, int error)
 		_exit(100);
 }
 
-/* What a child answers, after it has lost what older kernels lack; 100: it could not. */
+/* A child's answer without what older kernels lack; 100: it could not be tried. */
 static int in_older(bool has_poison, int (*ask)(void))
 {
 	int status = 0;
@@ -188,7 +189,7 @@ static int ask_drop(void)
 	return can_drop;
 }
 
-/* What a child answers where advice is taken, answered by 0, and not followed; 100: it could not. */
+/* A child's answer if advice returns 0 and does nothing; 100: it could not be tried. */
 static int in_liar(unsigned advice, int (*ask)(void))
 {
 	int status = 0;
@@ -202,7 +203,7 @@ static int in_liar(unsigned advice, int (*ask)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 101;
 }
 
-/* A guard of before can be taken away by a mapping over it; here not even by that. */
+/* An old guard can be removed by a new mapping; here not even by that. */
 static int ask_hopeless(void)
 {
 	char *memory = map();
@@ -222,8 +223,8 @@ static void test_older(bool has_poison)
 		return;
 	}
 	tap_is(in_older(false, ask_auto), GUARD_MPROTECT, "guard: the oldest kernels get mprotect");
-	tap_is(in_older(false, ask_poison), GUARD_MPROTECT, "guard: also who wants poison");
-	tap_is(in_older(false, ask_madvise), GUARD_MPROTECT, "guard: also who wants madvise");
+	tap_is(in_older(false, ask_poison), GUARD_MPROTECT, "guard: even if poison is wanted");
+	tap_is(in_older(false, ask_madvise), GUARD_MPROTECT, "guard: even if madvise is wanted");
 	tap_is(in_older(true, ask_auto), GUARD_MPROTECT, "guard: so do Linux 6.6 to 6.12");
 	if (has_poison)
 		tap_is(in_older(true, ask_poison), GUARD_POISON, "guard: unless poison is wanted there");
@@ -233,7 +234,7 @@ static void test_older(bool has_poison)
 	        "guard: where nothing is done and 0 is said to MADV_DONTNEED that is seen");
 	tap_is(in_liar(MADV_DONTNEED, ask_poison), GUARD_MPROTECT, "guard: and poison is not taken");
 	tap_is(in_liar(1000, ask_drop), 1, "guard: elsewhere it drops");
-	tap_is(in_older(true, ask_madvise), GUARD_MPROTECT, "guard: but not who wants madvise there");
+	tap_is(in_older(true, ask_madvise), GUARD_MPROTECT, "guard: but mprotect if madvise is wanted there");
 	tap_is(in_older(true, ask_hopeless), 0,
 	        "guard: one that cannot be removed says so, and errno survives");
 }
@@ -242,7 +243,7 @@ static void test_locked(void)
 {
 	char *memory = map();
 
-	/* Not through libc: a sanitizer makes nothing of it. */
+	/* Not through libc, which sanitizers watch. */
 	if (syscall(SYS_mlock, memory, PAGES * PAGE) != 0) {
 		tap_skip(strerror(errno), "guard: locked memory gets one by mprotect");
 		return;
@@ -266,7 +267,7 @@ static void test_nowhere(void)
 
 int main(void)
 {
-	tap_is(guard_probe(GUARD_MPROTECT, NULL), GUARD_MPROTECT, "guard: who wants mprotect gets it");
+	tap_is(guard_probe(GUARD_MPROTECT, NULL), GUARD_MPROTECT, "guard: mprotect is always given");
 	for (size_t i = 0; i < sizeof all_means / sizeof *all_means; i++) {
 		if (guard_probe(all_means[i].means, NULL) != all_means[i].means) {
 			tap_skip("this kernel has no such guards", "guard by %s", all_means[i].name);

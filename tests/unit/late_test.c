@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for a known allocator: this program has one, which is called what perl's Coro calls its own. */
+/* Waiting for a known allocator: this program has one, with the name that perl's Coro uses. */
 #include "adapter/late.h"
 
 #include "adapter/sites.h"
@@ -18,7 +18,7 @@ static unsigned comes;
 static bool is_to_come, forks;
 static pid_t child = -1;
 
-/* Says where it is called from, as the hook of mmap sees it. */
+/* Returns where it is called from, as the hook of mmap sees it. */
 __attribute__((noinline)) static const void *ask(void)
 {
 	return __builtin_return_address(0);
@@ -37,7 +37,7 @@ __attribute__((noinline)) const void *coro_stack_alloc(void)
 static bool come(void)
 {
 	comes++;
-	/* Nobody else comes in, not even who does so from within. */
+	/* No other call comes in, not even one from inside. */
 	coro_stack_alloc();
 	if (!forks)
 		return is_to_come;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the arena does about a program that locks its memory. */
+/* The arena of a program that locks its memory. */
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/slot_guard.h"
@@ -25,7 +25,7 @@ static struct arena_place place_of(const void *address)
 	return place;
 }
 
-/* Whether the kernel finds the pages of a range in memory, as many as are told. */
+/* Whether all pages of a range are in memory, according to the kernel. */
 static long count_resident(char *low, size_t bytes)
 {
 	static unsigned char page[BYTES / PAGE];
@@ -72,7 +72,7 @@ static void test_shrink(void)
 	mapped[0] = 3;
 	arena_shrink(&other);
 	tap_is(mapped[0], 3, "shrink: a second time takes nothing from them");
-	/* Who has read how many slots there are, and is slow, asks for a number now. */
+	/* A slow thread that has read the number of slots before asks for a number now. */
 	tap_ok(other_class->chunk[0].used >= slots, "shrink: and hands nothing of theirs out");
 	made = arena_make(other_class);
 	tap_ok(made != NULL && made != tail && arena_find(&other, made, &place),
@@ -121,7 +121,7 @@ static void test_start_over(void)
 	        "start over: the free one comes again, zero");
 }
 
-/* What a pool does with a slot that another thread is just starting over. */
+/* A pool gives a slot back while another thread is just closing it. */
 static void test_stray(void)
 {
 	char *idle = arena_make(class);
@@ -130,9 +130,9 @@ static void test_stray(void)
 	slot_move(place.slot, SLOT_LIVE, SLOT_IDLE);
 	slot_move(place.slot, SLOT_IDLE, SLOT_BUSY);
 	arena_discard(&place);
-	tap_is(slot_state(place.slot), SLOT_STRAY, "start over: what a pool gives back meanwhile is left");
+	tap_is(slot_state(place.slot), SLOT_STRAY, "start over: what a pool gives back at that time is left");
 	arena_let_go(&place, SLOT_IDLE);
-	tap_is(slot_state(place.slot), SLOT_FREE, "start over: and freed by who let go of it");
+	tap_is(slot_state(place.slot), SLOT_FREE, "start over: and freed when it is let go");
 	tap_ok(arena_make(class) == idle, "start over: once");
 	tap_ok(arena_make(class) != idle, "start over: and only once");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a program does to ranges that touch the arena: states, releases, neighbours, and threads that race. */
+/* What a program does to ranges that touch the arena: states, releases, neighbours and races between threads. */
 #include "adapter/mappings.h"
 #include "adapter/placing.h"
 #include "stack/address.h"
@@ -25,7 +25,7 @@ static struct arena_class *class;
 
 static _Atomic unsigned released;
 
-/* What the host stacks does without a pool. */
+/* What the adapter for stacks does, without a pool. */
 static void release(const struct arena_place *place)
 {
 	/* [released] relaxed: a count. */
@@ -97,7 +97,7 @@ static void test_protect_by_key(void)
 {
 	char *made = arena_make(class);
 
-	/* A machine without protection keys says EINVAL, and the stack is retired all the same. */
+	/* A machine without protection keys returns EINVAL; the stack is retired nevertheless. */
 	if (mappings_protect(&arena, made, BYTES, RW, 0) != 0)
 		tap_is(errno, EINVAL, "mappings: a key that there is not is invalid");
 	tap_is(state_of(made), SLOT_RETIRED, "mappings: a key retires a stack, whatever the protection");
@@ -184,7 +184,7 @@ static void test_move(void)
 	releases();
 }
 
-/* ---- slots that a thread has left in the middle of something ---- */
+/* ---- slots that a thread has abandoned ---- */
 
 static uint64_t now_ms(void)
 {
@@ -258,7 +258,7 @@ static int in_child(char *const *made)
 	is_well = state_of(made[0]) == SLOT_RETIRED && state_of(made[1]) == SLOT_GONE &&
 	          state_of(made[2]) == SLOT_GONE && state_of(made[3]) == SLOT_GONE;
 	is_well &= mappings_protect(&arena, made[0], BYTES, RW, -1) == 0;
-	made[0][0] = 1; /* dies where a guard is left */
+	made[0][0] = 1; /* dies if a guard is left */
 	for (int i = 0; i < 4; i++)
 		is_well &= mappings_unmap(&arena, made[i], BYTES, release) == 0;
 	for (int i = 0; i < 200; i++) {
@@ -284,20 +284,20 @@ static void test_fork(void)
 	tap_is(state_of(made[0]), SLOT_TREATED, "mappings: and in its parent it is theirs");
 }
 
-/* ---- threads that unmap the same ---- */
+/* ---- threads that unmap the same stack ---- */
 
 static struct {
 	_Atomic(char *) stack;
 	_Atomic unsigned arrived;
 } race;
 
-/* Both threads leave it at the same moment, as near as can be. */
+/* Both threads start at the same moment, as far as possible. */
 static void meet(unsigned number)
 {
 	atomic_fetch_add(&race.arrived, 1);
 	for (unsigned spins = 0; atomic_load(&race.arrived) < 2 * number; spins++) {
 		if (spins > 10000)
-			sched_yield(); /* there may be one processor only */
+			sched_yield(); /* there may be only one processor */
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel may refuse, arranged with seccomp in children: patches are made whole or not at all, and
- * nothing is ever writable and executable. The functions lie on pages of their own.
+ * What the kernel may refuse, by seccomp in children: patches are complete or not made at all, and nothing is ever
+ * writable and executable. The functions have pages of their own.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -124,7 +124,7 @@ static bool filter(struct sock_filter *code, size_t length)
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/* From now on mprotect of `page` (its low half says enough; NULL: of any) to `protection` fails. */
+/* From now on mprotect of `page` (by its low half; NULL: of any) to `protection` fails. */
 static bool forbid_mprotect(const void *page, int protection)
 {
 	bool any = page == NULL;
@@ -142,7 +142,7 @@ static bool forbid_mprotect(const void *page, int protection)
 	return filter(code, sizeof(code) / sizeof(*code));
 }
 
-/* From now on whoever asks for memory that is writable and executable is killed. */
+/* From now on a request for memory that is writable and executable ends the process. */
 static bool forbid_write_and_execute(void)
 {
 	struct sock_filter code[] = {
@@ -201,7 +201,7 @@ static int child_second_page(void)
 	return is_as_before() && are_texts_protected() && strstr(set.reason, "second") != NULL ? 0 : 2;
 }
 
-/* As plan_all; but of the first function an instruction becomes a jump that leads back at once. */
+/* As plan_all; but an instruction of the first function becomes a jump that leads back at once. */
 static int plan_inside_first(struct patch_set *set)
 {
 	static const uint8_t code[] = {0xbb, 7, 0, 0, 0, 0xe9, 0, 0, 0, 0}; /* mov $7,%ebx; jmp exit */

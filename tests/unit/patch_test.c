@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Patches functions of this very program, whose prologues are those that compilers make; calls them through
- * hook and trampoline, and puts them back. They lie on pages of their own, since a page that is being written
- * cannot run.
+ * Patches functions of this program, with prologues that compilers make; calls them through hook and trampoline, and
+ * restores them. They have pages of their own, because a page that is being written cannot run.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -336,7 +335,7 @@ static int call_inside(int value, long *word)
 	return result;
 }
 
-/* Whether the function clears its word, and adds that to an odd or an even argument. */
+/* Whether the function clears its word, and the argument decides what is added. */
 static bool inside_adds(int odd, int even)
 {
 	long first = 1, second = 1;
@@ -484,7 +483,7 @@ static void test_full(void)
 
 	patch_begin(&set);
 	find("next_page", &symbol);
-	/* The page behind the functions is all breakpoints, so functions are made up in writable memory. */
+	/* The page behind the functions consists of breakpoints, so functions are made up in writable memory. */
 	uint8_t *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	for (; error == 0 && planned <= PATCH_MAX; planned += error == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Code in the shape that qemu_code.h tells of is known for what it is; and code that differs in one thing is not.
- * It is never run, only read: from copies that end where the function does, so that who reads further is seen.
+ * Code in the form that qemu_code.h describes is recognized, and code that differs in one thing is not. It is never
+ * run, only read: from copies that end with the function, so that reading further is noticed.
  */
 #include "adapter/qemu_code.h"
 
@@ -14,11 +14,11 @@
 enum { NONE = -1, AX = 0, BX = 3, BP = 5, R12 = 12, R13 = 13, R14 = 14, R15 = 15 };
 
 /*
- * The loop in which coroutines are entered and end. What is given by name takes the place of what stands there.
+ * The loop in which coroutines are entered and end. Named arguments replace parts of it.
  *
  * co		the register that holds the coroutine
  * wide		"{disp32}": branches have their long form
- * traced	not empty: tracing stands behind the function, and leads back to where the coroutine ends
+ * traced	not empty: tracing is behind the function, and leads back to where the coroutine ends
  */
 asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu_switch\", early=, yield=1,"
     "	yes=\"je 1b\", terminate=2, no=\"jne 9f\", locks=, between=, clear=, tail=\n"
@@ -81,7 +81,7 @@ asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu
     "create_\\name\\()_end:\n"
     ".endm\n");
 
-/* name, what is otherwise, the coroutine's register or NONE, a promise */
+/* name, what differs, the coroutine's register or NONE, a promise */
 #define ENDINGS(X)                                                                                           \
 	X(rbx, "co=rbx", BX, "the shape with the coroutine in %rbx")                                         \
 	X(rbp, "co=rbp", BP, "the shape with the coroutine in %rbp")                                         \
@@ -151,7 +151,7 @@ asm(".macro enter name, co=rbx, wide=, traced=, head=, test=, switch=\"call qemu
 	X(breakpoint, "clear=\".byte 0xcc, 0xc7, 0x43, 0x10, 0, 0, 0, 0\"", NONE,                            \
 	        "a breakpoint on the ending")
 
-/* name, its instructions, whether they are what is known, a promise */
+/* name, its instructions, whether they are recognized, a promise */
 #define ENTRY    "mov %rdi, (%rax); "
 #define ARGUMENT "mov %rsi, 8(%rax); "
 #define FIRST    "movq $0, 0x40(%rax); "
@@ -238,7 +238,7 @@ static const struct create {
 #define CREATE_ROW(name, code, is_known, promise) {promise, create_##name, create_##name##_end, is_known},
         CREATES(CREATE_ROW)};
 
-/* A copy of code, of which no byte more than it has can be read. The caller frees its bytes. */
+/* A copy of code; no byte behind it can be read. The caller frees its bytes. */
 static struct decode_code code_of(const uint8_t *low, const uint8_t *high, bool has_size)
 {
 	size_t bytes = high - low;
@@ -286,7 +286,7 @@ static void test_endings(void)
 	}
 }
 
-/* Where a table does not say how long the function is. */
+/* If a table does not say how long the function is. */
 static void test_endings_of_unknown_size(void)
 {
 	unsigned wrong = 0, known = 0;
@@ -298,7 +298,7 @@ static void test_endings_of_unknown_size(void)
 		if (reason != NULL)
 			continue;
 		known++;
-		/* What is wrong behind the function's last byte that is reached is not its own. */
+		/* Wrong bytes behind the function's last reachable byte do not belong to it. */
 		if (endings[i].object != NONE ? !is_right(&endings[i], &found) : found.at == 0)
 			wrong++;
 	}
@@ -362,7 +362,7 @@ static void test_cuts(void)
 	tap_is(accepted, 0, "cuts: no ending is found outside of the function, of %u that were cut", tried);
 }
 
-/* ---- who calls ---- */
+/* ---- callers ---- */
 
 enum {
 	TEXT_BYTES = 1 << 17,
@@ -537,7 +537,7 @@ static void test_only_enter(void)
 	tap_ok(judge_enter_alone(&enter) != NULL, "only enter: more are not looked at, and not known");
 }
 
-/* `code` stands in another function than enter, right before a call of switch. */
+/* `code` is in another function than enter, right before a call of switch. */
 static const char *judge_before_call(const char *code, size_t bytes)
 {
 	const struct decode_code enter = function_in_text(FUNCTION_SIZE);
@@ -569,7 +569,7 @@ static void test_held_actions(void)
 	        "only enter: nor is a number that %%r10d gets");
 }
 
-/* Where each file is compiled by itself, copies of its functions lie near by. */
+/* If each file is compiled by itself, copies of its functions are near by. */
 static void test_by_file(void)
 {
 	struct decode_code function = function_in_text(FUNCTION_SIZE);

@@ -122,7 +122,7 @@ static void test_neighbours(void)
 	give_back(again);
 }
 
-/* What arena_make meets while another thread cleans the first free slot. */
+/* What arena_make finds while another thread cleans the first free slot. */
 static void test_stray(void)
 {
 	char *first = make(odd), *second = make(odd), *got;
@@ -132,10 +132,10 @@ static void test_stray(void)
 	give_back(first);
 	slot_move(place.slot, SLOT_FREE, SLOT_BUSY);
 	got = arena_make(odd);
-	tap_ok(got == second, "reclaim: who meets a slot that is being cleaned gets the next");
-	tap_is(slot_state(place.slot), SLOT_STRAY, "reclaim: and leaves it to who cleans it");
+	tap_ok(got == second, "reclaim: a caller that finds a slot being cleaned gets the next");
+	tap_is(slot_state(place.slot), SLOT_STRAY, "reclaim: and leaves it to the thread that cleans it");
 	arena_let_go(&place, SLOT_FREE);
-	tap_ok(arena_make(odd) == first, "reclaim: who puts it back");
+	tap_ok(arena_make(odd) == first, "reclaim: which puts it back");
 	give_back(first);
 	give_back(second);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls of and jumps to an address are found, wherever they lie, and nothing else is. */
+/* Calls of and jumps to an address are found wherever they are, and nothing else is. */
 #include "patch/references.h"
 
 #include "tap.h"
@@ -16,7 +16,7 @@ static uintptr_t at(size_t offset)
 	return (uintptr_t)room + offset;
 }
 
-/* Writes an instruction's first bytes at an offset, and its distance; returns where the distance lies. */
+/* Writes an instruction's first bytes at an offset, and its distance; returns the address of the distance. */
 static uintptr_t put(size_t offset, const char *opcode, size_t opcode_bytes, uintptr_t target)
 {
 	int32_t distance = (int32_t)(target - (at(offset) + opcode_bytes + sizeof distance));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What proves that a class's slots are coroutine stacks, what ends that, and what is cleared of one that is handed out. */
+/*
+ * What proves that the slots of a class are coroutine stacks, what ends that, and what is cleared before one is
+ * handed out.
+ */
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/roots.h"
@@ -33,7 +36,7 @@ static uintptr_t *word_at(const struct arena_place *place, size_t depth)
 	return (uintptr_t *)(place->base + BYTES - depth);
 }
 
-/* So many lives of a stack that is zeroed each time, with `root` so far below its top. */
+/* That many lives of a stack that is zeroed each time, with `root` so far below its top. */
 static void live(
         struct roots *roots, const struct arena_place *place, int times, size_t depth, uintptr_t root)
 {
@@ -63,7 +66,7 @@ static void test_proofs(void)
 	tap_ok(!roots_are_proven(&none), "roots: where no code is known to have them nothing is ever proven");
 }
 
-/* What `live` leads to when one of its lives, the tenth, is different. */
+/* The result of `live` if one of its lives, the tenth, is different. */
 static bool is_ended_by(size_t depth, uintptr_t root, size_t guard_bytes)
 {
 	struct arena_place place = make();

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Which filters would kill for the shim's own calls. Each is looked at in a child, for the answer stays. */
+/*
+ * Which filters would end the process for the shim's own calls. Each is checked in a child, because the answer stays.
+ */
 #include "system/sandbox.h"
 
 #include "tap.h"

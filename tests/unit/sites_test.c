@@ -11,7 +11,7 @@
 
 enum { BYTES = 64 << 10, PAGE = 4096, THREADS = 4, RW = PROT_READ | PROT_WRITE };
 
-/* Calls are told apart by where they return to: these lie in this program. */
+/* Calls are distinguished by their return addresses: these are in this program. */
 static char code[4096];
 
 static void *address(unsigned number)
@@ -19,7 +19,7 @@ static void *address(unsigned number)
 	return (void *)(((uintptr_t)1 << 40) + (uintptr_t)number * BYTES);
 }
 
-/* A life of a mapping that gets its guard page, and goes. */
+/* The life of a mapping that gets its guard page. */
 static void guarded_life(const void *caller, unsigned number)
 {
 	sites_note_mapping(caller, address(number), BYTES);
@@ -116,8 +116,8 @@ static void test_known(void)
 	        "sites: nobody pools above, at first");
 	sites_pool_above(true);
 	tap_ok(sites_are_pooled_above() && sites_is_pooled(qemu + 1, BYTES),
-	        "sites: when another host of ours does, stacks that it keeps are pooled above");
-	tap_ok(!sites_is_pooled(low + 1, BYTES), "sites: but none of an owner that no host pools");
+	        "sites: when another adapter does, stacks that it keeps are pooled above");
+	tap_ok(!sites_is_pooled(low + 1, BYTES), "sites: but none of an owner that no adapter pools");
 	tap_ok(!sites_is_pooled(code + 1300, BYTES), "sites: nor any of nobody's");
 	sites_pool_above(false);
 	tap_ok(!sites_are_pooled_above() && !sites_is_pooled(qemu + 1, BYTES),
@@ -178,7 +178,7 @@ static void test_sizes(void)
 	tap_is(learned, SIZES, "sites: of one call any number of sizes is learned");
 }
 
-/* A life of a mapping that is reserved, opened above its first page, and goes. */
+/* The life of a mapping that is reserved, opened above its first page, and unmapped. */
 static void reserved_life(const void *caller, unsigned number)
 {
 	sites_note_mapping(caller, address(number), BYTES | SITES_RESERVED);
@@ -218,7 +218,7 @@ static void test_reserved(void)
 	tap_is(ask_reserved(code + 510), SITE_LEARNED, "sites: it may be opened between two guards");
 }
 
-/* One that is treated so after 15 that are as they should be, and one more. */
+/* One that is treated so after 15 correct ones, and one more. */
 static void test_reserved_exception(
         unsigned number, size_t offset, size_t bytes, int protection, const char *what)
 {
@@ -254,7 +254,7 @@ static void test_reserved_exceptions(void)
 	tap_is(learned, 10, "sites: and no other's");
 }
 
-/* Last: nothing can be learned afterwards. */
+/* The last test: nothing can be learned afterwards. */
 static void test_full(void)
 {
 	char said[WARN_BYTES];

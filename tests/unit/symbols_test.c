@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Symbols of this very program and of its libraries. Run as `symbols_test find ROOT` it only says what it
- * finds: stripped copies of it are, with debug files below ROOT.
+ * Symbols of this program and of its libraries. Run as `symbols_test find ROOT` it only prints what it finds: the
+ * tests run stripped copies of it so, with debug files below ROOT.
  */
 #include <dlfcn.h>
 #include <errno.h>

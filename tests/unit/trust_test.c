@@ -15,7 +15,7 @@ enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, BYTES = 16 * PAGE };
 
 static struct arena arena;
 static struct arena_class *class;
-static char threads[128]; /* stands for two of them */
+static char threads[128]; /* addresses of it identify two threads */
 
 static struct arena_place make(void)
 {
@@ -25,14 +25,14 @@ static struct arena_place make(void)
 	return place;
 }
 
-/* What a host does when it hands a stack out again. */
+/* What an adapter does when it hands a stack out again. */
 static bool hand_out(struct trust *trust, const struct arena_place *place, int thread)
 {
 	arena_seal(place);
 	return trust_hand_out(trust, place, &threads[64 * thread]);
 }
 
-/* A system call says EFAULT where a touch would kill. */
+/* A system call returns EFAULT where a touch would end the process. */
 static bool is_guarded(const struct arena_place *place)
 {
 	return access((char *)place->base, F_OK) != 0 && errno == EFAULT;

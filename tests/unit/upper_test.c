@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Upper guards: one size in a class, there as long as a slot is open, and pages like others once a slot is retired. */
+/* Upper guards: one size for a class, present while a slot is open, and ordinary pages after a slot is retired. */
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/slot_guard.h"
@@ -15,7 +15,7 @@ enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, BYTES = 16 * PAGE };
 
 static struct arena arena;
 
-/* Whether a page can be written to, as the kernel says it. */
+/* Whether a page can be written to, according to the kernel. */
 static bool can_write(uintptr_t page)
 {
 	return madvise((void *)page, PAGE, 23 /* MADV_POPULATE_WRITE */) == 0;
@@ -54,7 +54,7 @@ static void test_open(struct arena_class *class, const char *means)
 	tap_ok(arena_renew(&place) == 0 && ((char *)low)[PAGE] == 0 && ((char *)high)[-1] == 0 &&
 	                !can_write(high),
 	        "upper, %s: a renewed one is zero, and has its upper guard", means);
-	/* One by poison does not outlive that. */
+	/* Poison does not survive that. */
 	tap_ok(place.slot->guard_bytes == 0 ? arena.means == GUARD_POISON : !can_write(low),
 	        "upper, %s: and the lower one", means);
 }

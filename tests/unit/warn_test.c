@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue of warnings: nothing gets lost but when it is full, and nothing comes twice. */
+/* The queue of warnings: nothing is lost unless it is full, and nothing comes twice. */
 #include "system/warn.h"
 
 #include "tap.h"
@@ -121,7 +121,7 @@ static void test_threads(void)
 
 static _Atomic int interrupts, interrupts_unread;
 
-/* On a slow machine signals may follow each other without end: no more of them than there is room for. */
+/* On a slow machine signals may follow each other without end: at most as many as there is room for. */
 static void interrupt(int number)
 {
 	(void)number;
@@ -132,7 +132,7 @@ static void interrupt(int number)
 	atomic_fetch_add(&interrupts, 1);
 }
 
-/* Writers that meet while there is room for both: a signal handler in the middle of warn(). */
+/* Writers that meet while there is room for both: a signal handler interrupts warn(). */
 static void test_room(void)
 {
 	struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
