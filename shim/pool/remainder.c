@@ -34,7 +34,7 @@ void *remainder_take(struct remainder *remainder, struct depot *depot, _Atomic u
 	if (!remainder_enter(remainder))
 		return NULL;
 	count = remainder_count(remainder);
-	if (count == 0 && depot_pop(depot, remainder->object, retries))
+	if (count == 0 && depot != NULL && depot_pop(depot, remainder->object, retries))
 		count = BATCH_SIZE;
 	if (count > 0)
 		object = remainder->object[--count];

@@ -15,7 +15,7 @@ struct remainder {
 	void *object[BATCH_SIZE];
 };
 
-/* An object from the remainder, or from a batch that the depot gives for it; NULL when busy or empty. */
+/* An object from the remainder, or from a batch of the depot, NULL: of none. NULL when that is busy or empty. */
 void *remainder_take(struct remainder *remainder, struct depot *depot, _Atomic uint64_t *retries);
 
 /* Keeps an object; false when busy, or full with a depot that holds `limit` batches. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The slow paths of a pool: where a thread's cache cannot serve. A thread is inside the gate while it touches what
- * threads share, and outside of it when it calls the host's functions.
+ * A thread is inside the gate while it touches what threads share, and outside of it while it calls the adapter's
+ * functions. All of these belong to the calling thread; slow_path.h has the cases.
  */
 #include "pool/slow_path.h"
 
@@ -12,70 +12,15 @@
 #include "pool/tally.h"
 #include "pool/transfer.h"
 
-/* [counter] relaxed: a statistic; pairs with pool_read. */
-static void count(_Atomic uint64_t *counter, unsigned amount)
-{
-	if (amount > 0)
-		atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
-}
-
-/* Whether the program has a pool of its own, whose place this one takes. */
+/* Whether the program has a pool of its own, which this one replaces. */
 static inline bool has_stock(const struct pool *pool)
 {
 	return __builtin_expect(pool->kind->stock != NULL, 0);
 }
 
-/* Without a cache: the thread has none, or a signal handler interrupted its own thread's use of it. */
-static void *take_loose(struct pool *pool)
-{
-	_Atomic uint64_t retries = 0;
-	void *object = remainder_take(&pool->remainder, &pool->depot, &retries);
+/* ---- between a cache and the depot ---- */
 
-	count(&pool->loose_create, object != NULL);
-	count(&pool->loose_retries, retries);
-	return object;
-}
-
-static bool keep_loose(struct pool *pool, void *object)
-{
-	_Atomic uint64_t retries = 0;
-	bool kept = remainder_put(
-	        &pool->remainder, &pool->depot, object, control_limit(pool->max_batches), &retries);
-
-	count(&pool->loose_destroy, kept);
-	count(&pool->loose_retries, retries);
-	return kept;
-}
-
-/*
- * The calling thread's cache, closed by us, with `*top` objects; NULL when the thread has none, or when a
- * signal handler interrupted its own thread's use of it. `*thread` is the one whose cache was closed, with `*top`
- * found: a handler may have registered the calling thread since, or have forked, so thread_self may lead to another.
- * It becomes what gate_enter wants.
- */
-static struct cache *own_cache(struct pool *pool, int64_t *top, struct thread **thread)
-{
-	struct cache *cache = &(*thread)->cache[pool->index];
-
-	if (!cache_is_one(*top)) {
-		cache_reopen(cache, *top);
-		*thread = thread_current();
-		if (*thread == NULL) {
-			/* A thread's first use would, where threads have caches. */
-			if (observer_sees_all())
-				pool_wake();
-			return NULL;
-		}
-		cache = &(*thread)->cache[pool->index];
-		*top = cache_close(cache);
-	}
-	if (*top >= 0)
-		return cache;
-	cache_reopen(cache, *top);
-	return NULL;
-}
-
-/* Once: gcc would rather find it again at each use. */
+/* The thread's cache. Computed once: gcc would do so at each use. */
 static inline struct cache *cache_in(struct thread *thread, const struct pool *pool)
 {
 	struct cache *cache = &thread->cache[pool->index];
@@ -91,7 +36,7 @@ static __attribute__((noinline, cold)) void play_stock(struct pool *pool, struct
 		stock_catch_up(pool, cache, top);
 }
 
-/* The thread must give some of its empty nodes away before. */
+/* A refill gains an empty node: a thread that has no room for it gives some away before. */
 static __attribute__((noinline, cold)) int64_t refill_unstocked(struct pool *pool, struct thread *thread)
 {
 	struct cache *cache = &thread->cache[pool->index];
@@ -130,7 +75,7 @@ int64_t pool_refill(struct pool *pool, struct thread *thread, int64_t top)
 	return is_found ? BATCH_SIZE : 0;
 }
 
-/* The thread must get some empty nodes before. */
+/* A spill needs an empty node: a thread that has none gets some before. */
 static __attribute__((noinline, cold)) int64_t spill_stocked(struct pool *pool, struct thread *thread)
 {
 	struct cache *cache = &thread->cache[pool->index];
@@ -142,7 +87,7 @@ static __attribute__((noinline, cold)) int64_t spill_stocked(struct pool *pool, 
 	return has_node ? pool_spill(pool, thread, CACHE_SLOTS) : CACHE_SLOTS;
 }
 
-/* Moves the younger batch to the depot. */
+/* The younger batch goes. */
 int64_t pool_spill(struct pool *pool, struct thread *thread, int64_t top)
 {
 	struct cache *cache = cache_in(thread, pool);
@@ -175,88 +120,119 @@ int64_t pool_spill(struct pool *pool, struct thread *thread, int64_t top)
 	return BATCH_SIZE;
 }
 
-/* A few that ended threads have left, before the host must make one. */
-static void *take_left(struct pool *pool, struct thread *thread)
+/* ---- without the cache ---- */
+
+/* [counter] relaxed: a statistic; pairs with pool_read. */
+static void count(_Atomic uint64_t *counter, uint64_t amount)
 {
+	if (amount > 0)
+		atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
+}
+
+/*
+ * An object that ended threads have left, or, unless `depot` is NULL, from a batch that the depot gives. `inside` as for
+ * gate_enter. Most often there is nothing, and a look without the gate's locked instruction tells.
+ */
+static void *take_remainder(struct pool *pool, struct depot *depot, _Atomic uint32_t *inside)
+{
+	_Atomic uint64_t retries = 0;
 	void *object;
 
-	if (remainder_count(&pool->remainder) == 0 && depot_depth(&pool->depot) == 0)
+	if (remainder_count(&pool->remainder) == 0 && (depot == NULL || depot_depth(depot) == 0))
 		return NULL;
-	if (!gate_enter(thread != NULL ? &thread->inside : NULL))
+	if (!gate_enter(inside))
 		return NULL;
-	object = take_loose(pool);
-	gate_leave(thread != NULL ? &thread->inside : NULL);
+	object = remainder_take(&pool->remainder, depot, &retries);
+	count(&pool->loose_create, object != NULL);
+	count(&pool->loose_retries, retries);
+	gate_leave(inside);
 	if (object != NULL && has_stock(pool))
 		stock_create(pool);
 	return object;
 }
 
-/* Where the depot has no batch, or the cache was closed or there was none at all. */
-void *pool_take_rarely(struct pool *pool, struct thread *thread, int64_t top)
+static bool put_remainder(struct pool *pool, void *object, _Atomic uint32_t *inside)
 {
-	struct cache *cache = own_cache(pool, &top, &thread);
+	unsigned limit = control_limit(pool->max_batches);
+	_Atomic uint64_t retries = 0;
+	bool is_kept;
+
+	if (!gate_enter(inside))
+		return false;
+	is_kept = remainder_put(&pool->remainder, &pool->depot, object, limit, &retries);
+	count(&pool->loose_destroy, is_kept);
+	count(&pool->loose_retries, retries);
+	gate_leave(inside);
+	if (is_kept && has_stock(pool))
+		stock_destroy(pool);
+	/* As in pool_spill. */
+	if (depot_depth(&pool->depot) > 0)
+		pool_wake();
+	return is_kept;
+}
+
+/*
+ * Undoes cache_close. Returns the block of a thread that had none and has one now, so that its cache is to be tried; or
+ * NULL: the caller must do without. `*inside` becomes the caller's word for gate_enter.
+ */
+static struct thread *reopen(struct pool *pool, struct thread *thread, int64_t top, _Atomic uint32_t **inside)
+{
+	bool is_one = cache_is_one(top);
+
+	cache_reopen(&thread->cache[pool->index], top);
+	*inside = is_one ? &thread->inside : NULL;
+	thread = is_one ? NULL : thread_current();
+	/* A thread's first use would, where threads have caches. */
+	if (!is_one && thread == NULL && observer_sees_all())
+		pool_wake();
+	return thread;
+}
+
+void *pool_take_shared(struct pool *pool, struct thread *thread, int64_t top)
+{
+	_Atomic uint32_t *inside;
+	struct thread *first = reopen(pool, thread, top, &inside);
 	void *object;
 
-	if (cache != NULL && top == 0)
-		top = pool_refill(pool, thread, top);
-	if (cache != NULL && top > 0)
-		return cache_take(cache, top);
-	if (cache != NULL)
-		cache_open(cache, 0);
-	object = take_left(pool, thread);
+	if (first != NULL)
+		return pool_take_slow(pool, cache_in(first, pool), cache_close(cache_in(first, pool)));
+	/* If the cache was empty, pool_refill has asked the depot. */
+	object = take_remainder(pool, top == 0 ? NULL : &pool->depot, inside);
 	if (object != NULL)
 		tally_taken(pool, object);
 	return object;
 }
 
-void *pool_get_rarely(struct pool *pool, struct thread *thread, int64_t top)
+void *pool_get_shared(struct pool *pool, struct thread *thread, int64_t top)
 {
-	void *object = pool_take_rarely(pool, thread, top);
+	void *object = pool_take_shared(pool, thread, top);
 
 	return object != NULL ? object : pool_make(pool);
 }
+
+void pool_put_shared(struct pool *pool, struct thread *thread, void *object, int64_t top)
+{
+	_Atomic uint32_t *inside;
+	struct thread *first = reopen(pool, thread, top, &inside);
+
+	if (first != NULL) {
+		pool_put_slow(pool, cache_in(first, pool), object, cache_close(cache_in(first, pool)));
+		return;
+	}
+	tally_back(pool, object);
+	/* If the cache was full, the depot has refused a batch: there is no room. */
+	if (top == CACHE_SLOTS || !put_remainder(pool, object, inside))
+		pool_destroy(pool, object);
+}
+
+/* ---- the rest ---- */
 
 void *pool_take_slow(struct pool *pool, struct cache *cache, int64_t top)
 {
 	struct thread *thread = thread_of_cache(cache, pool->index);
 
 	top = pool_refill(pool, thread, top);
-	return top > 0 ? cache_take(cache, top) : pool_take_rarely(pool, thread, top);
-}
-
-/* Keeps an object where no cache is at hand. */
-static bool keep_left(struct pool *pool, struct thread *thread, void *object)
-{
-	bool is_kept;
-
-	if (!gate_enter(thread != NULL ? &thread->inside : NULL))
-		return false;
-	is_kept = keep_loose(pool, object);
-	gate_leave(thread != NULL ? &thread->inside : NULL);
-	if (is_kept && has_stock(pool))
-		stock_destroy(pool);
-	/* As in spill. */
-	if (depot_depth(&pool->depot) > 0)
-		pool_wake();
-	return is_kept;
-}
-
-/* Where the depot takes no batch, or the cache was closed or there was none at all. */
-void pool_put_rarely(struct pool *pool, struct thread *thread, int64_t top, void *object)
-{
-	struct cache *cache = own_cache(pool, &top, &thread);
-
-	if (cache != NULL && top == CACHE_SLOTS)
-		top = pool_spill(pool, thread, top);
-	if (cache != NULL && top < CACHE_SLOTS) {
-		cache_put(cache, top, object);
-		return;
-	}
-	if (cache != NULL)
-		cache_open(cache, CACHE_SLOTS);
-	tally_back(pool, object);
-	if (cache != NULL || !keep_left(pool, thread, object))
-		pool_destroy(pool, object);
+	return top > 0 ? cache_take(cache, top) : pool_take_shared(pool, thread, top);
 }
 
 void pool_put_slow(struct pool *pool, struct cache *cache, void *object, int64_t top)
@@ -267,7 +243,7 @@ void pool_put_slow(struct pool *pool, struct cache *cache, void *object, int64_t
 	if ((uint64_t)top < CACHE_SLOTS)
 		cache_put(cache, top, object);
 	else
-		pool_put_rarely(pool, thread, top, object);
+		pool_put_shared(pool, thread, object, top);
 }
 
 bool pool_keep(struct pool *pool, unsigned index, void *object)
@@ -279,9 +255,7 @@ bool pool_keep(struct pool *pool, unsigned index, void *object)
 	if (thread == NULL)
 		return false;
 	cache = &thread->cache[index];
-	top = cache_close(cache);
-	if (top == CACHE_SLOTS)
-		top = pool_spill(pool, thread, top);
+	top = pool_spill(pool, thread, cache_close(cache));
 	if ((uint64_t)top >= CACHE_SLOTS) {
 		cache_reopen(cache, top);
 		return false;
