@@ -4,7 +4,7 @@
 #include "pool/pool.h"
 #include "pool/stats.h"
 
-/* Parts are counted where nothing else is: their owner's pool is another's, of which we know nothing. */
+/* Parts are counted if there is nothing else: then the objects they belong to are in the program's own pool, not here. */
 static bool counts_parts(void)
 {
 	for (unsigned i = 0; i < pool_count(); i++) {
@@ -32,7 +32,7 @@ bool census_reaches(uint64_t number)
 	struct pool_stats stats;
 	int64_t live = 0;
 
-	/* None is alive that does not exist. */
+	/* Live objects exist; that is a cheap bound. */
 	if (existing(parts) < (int64_t)number)
 		return false;
 	for (unsigned i = 0; i < pool_count(); i++) {

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * Whether at least `number` objects are in the program's hands; those that are parts of another pool's are not counted
- * beside these. Any thread, with no more than a look at each pool as long as fewer exist.
+ * Whether at least `number` objects are in use by the program. Objects that are parts of another pool's are counted only
+ * if all pools have such. Any thread; reads one word of each pool as long as fewer exist.
  */
 bool census_reaches(uint64_t number);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The depot's nodes: where they come from, and what goes into them. The stacks themselves are in lifo.h. */
+/* The depot's nodes, and how deep it was. The stacks themselves are in lifo.h. */
 #include "pool/depot.h"
 
 #include "libc/real.h"
@@ -25,7 +25,7 @@ void depot_interrupt(struct depot *depot)
 	lifo_interrupt(&depot->empty);
 }
 
-/* Makes sure that the chunk of `node` is mapped; of two threads that map it, the slower one unmaps its own. */
+/* Maps the chunk of `node` if need be. Of two threads that do, the slower one unmaps its own. */
 static bool chunk_map(struct depot *depot, uint16_t node)
 {
 	struct depot_chunk *_Atomic *place = &depot->chunk[node / DEPOT_CHUNK_NODES];
@@ -43,7 +43,7 @@ static bool chunk_map(struct depot *depot, uint16_t node)
 	return true;
 }
 
-/* A node never used before, or LIFO_NONE. */
+/* Returns a node that was never used, or LIFO_NONE if there is no memory. */
 static uint16_t node_make(struct depot *depot)
 {
 	/* [depot.nodes] relaxed: hands out numbers; the node's memory is published by depot.chunk. */
@@ -58,7 +58,7 @@ static uint16_t node_make(struct depot *depot)
 	return used + 1;
 }
 
-/* Gives nodes back to all, the others in the first one's slots. False: *barred is not 0. */
+/* Gives nodes to all: the others lie in the first one's slots. Returns false if *barred is not 0. */
 static bool push_empty(struct depot *depot, const uint16_t *node, unsigned count,
         const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
 {
@@ -113,7 +113,7 @@ bool depot_push(
 	struct depot_spares spares;
 	unsigned depth;
 
-	/* A full depot is no reason to map a node. */
+	/* If the depot is full, no node is mapped. */
 	if (depot_depth(depot) >= limit)
 		return false;
 	if (!depot_stock(depot, &spares, retries))

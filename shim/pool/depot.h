@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The depot: the lock-free stack of full batches that all threads share, and the stack of empty batch nodes
- * behind it. Lock-free; any thread enters, through the gate (so that fork finds it at rest).
+ * The depot: the lock-free stack of full batches that all threads share, and the stack of empty batch nodes behind it.
+ * Any thread; through the gate, so that fork finds it at rest.
  *
- *	cache --depot_push--> | full  | --depot_pop--> cache		16 pointers are copied, never linked
- *	          node <----- | empty | <----- node			through the objects themselves
+ *	cache ---push--> | full  | ---pop--> cache	16 pointers are copied; objects are not linked
+ *	     node <----- | empty | <----- node
  *
- * Batches on it are always full. Nodes lie in chunks that are mapped on demand and never unmapped, so that a
- * slow thread may still read a node's `next`.
+ * Batches on it are always full. Nodes lie in chunks that are mapped on demand and never unmapped, so that a slow thread
+ * may still read a node's `next`. transfer.h is the second header of this module, with what runs inlined in refills and
+ * spills; depot.c includes both.
  */
 #ifndef COPOOL_POOL_DEPOT_H
 #define COPOOL_POOL_DEPOT_H
@@ -26,13 +27,13 @@ enum {
 	DEPOT_BUNDLE = DEPOT_SPARES / 2, /* spares that come and go at once */
 };
 
-/* Other empty nodes that one on the empty stack has with it. */
+/* In a node on the empty stack: further empty nodes that come with it. */
 struct bundle {
 	uint16_t count;
 	uint16_t node[DEPOT_SPARES - 1];
 };
 
-/* Exactly BATCH_SIZE pointers to idle objects: two cache lines. Or, while the node is empty, what lies with it. */
+/* Exactly BATCH_SIZE pointers to idle objects: two cache lines. While the node is empty, a bundle. */
 struct batch {
 	union {
 		void *slot[BATCH_SIZE];
@@ -46,8 +47,8 @@ struct depot_chunk {
 };
 
 /*
- * Empty nodes that one thread keeps, so that most pushes and pops touch one shared word, not two. A thread that only
- * pushes, or only pops, touches the other word in one of DEPOT_BUNDLE.
+ * Empty nodes that one thread keeps, so that most pushes and pops touch one shared word instead of two. A thread that
+ * only pushes, or only pops, touches the second word once in DEPOT_BUNDLE operations.
  */
 struct depot_spares {
 	_Atomic unsigned count; /* written by its thread alone */
@@ -62,11 +63,11 @@ static inline unsigned depot_spares_count(const struct depot_spares *spares)
 
 static inline void depot_spares_set(struct depot_spares *spares, unsigned count)
 {
-	/* [spares.count] release: behind the node; pairs with the fork, whose child inherits the spares. */
+	/* [spares.count] release: after the node; pairs with the fork, whose child inherits the spares. */
 	atomic_store_explicit(&spares->count, count, memory_order_release);
 }
 
-/* What is written by every operation lies apart from what is mostly read. */
+/* Words that every operation writes have cache lines apart from those that are mostly read. */
 struct depot {
 	_Alignas(64) struct lifo full;
 	_Alignas(64) struct lifo empty;
@@ -79,52 +80,52 @@ struct depot {
 void depot_init(struct depot *depot);
 
 /*
- * In a fork's child that found it in motion: what it held is lost, and so are its empty nodes. Its table stays, for the
- * forking thread's own spares, and for what a signal handler that forked has interrupted.
+ * In a fork's child, if a thread may have been inside: leaks what the depot held, and its empty nodes. Its table stays,
+ * for the forking thread's own spares, and for the operation that a forking signal handler has interrupted.
  */
 void depot_forget(struct depot *depot);
 
-/* For gate_close: a thread that is in a push or pop finds the gate closed, or is seen to be inside. */
+/* After gate_close: an operation in progress either sees that the gate is closed, or is seen inside. */
 void depot_interrupt(struct depot *depot);
 
 /*
- * Puts a batch of idle objects on the depot unless it holds `limit` batches already, there is no memory
- * for a node, or the gate is closed; then returns false and the objects stay the caller's. `retries` is a
- * counter of the caller's own. May map memory; errno survives. For threads that have spares: transfer.h.
+ * Puts a batch of idle objects on the depot. Returns false, and the objects stay the caller's, if it holds `limit`
+ * batches already, if there is no memory for a node, or if the gate is closed. `retries` as for lifo_push. May map
+ * memory; errno survives. A thread that has spares uses transfer.h.
  */
 bool depot_push(
         struct depot *depot, void *const object[BATCH_SIZE], unsigned limit, _Atomic uint64_t *retries);
 
-/* Takes a batch: BATCH_SIZE objects, then the caller's, are copied to `object`. False: the depot is empty, or
- * the gate is closed. */
+/* Takes a batch: copies BATCH_SIZE objects to `object`, which are the caller's then. Returns false if the depot is empty,
+ * or if the gate is closed. */
 bool depot_pop(struct depot *depot, void *object[BATCH_SIZE], _Atomic uint64_t *retries);
 
-/* Gets a thread that has no spares some. False: there is no memory. May map some; errno survives. */
+/* Gets empty nodes for a thread that has none. Returns false if there is no memory. May map some; errno survives. */
 bool depot_stock(struct depot *depot, struct depot_spares *spares, _Atomic uint64_t *retries);
 
-/* Makes room in spares that have none. False: the gate is closed. */
+/* Gives half of a thread's empty nodes to all, if it has DEPOT_SPARES. Returns false if the gate is closed. */
 bool depot_unstock(struct depot *depot, struct depot_spares *spares, _Atomic uint64_t *retries);
 
-/* Remembers that the depot rose, or fell, to `depth`; see transfer.h. */
+/* Records that the depot rose, or fell, to `depth`; see transfer.h. */
 void depot_raise(struct depot *depot, unsigned depth);
 void depot_lower(struct depot *depot, unsigned depth);
 
-/* How many full batches it holds just now. */
+/* Returns how many full batches it holds; other threads may change that at once. */
 static inline unsigned depot_depth(struct depot *depot)
 {
 	return lifo_depth(&depot->full);
 }
 
-/* Gives a thread's empty nodes back to all. */
+/* Gives all of a thread's empty nodes to all. */
 void depot_return_spares(struct depot *depot, struct depot_spares *spares);
 
 /*
- * The lowest depth since the last call: batches that nobody needed in that time (the working set of Bonwick's
- * magazine layer). Begins a new window. One caller at a time.
+ * Returns the lowest depth since the last call: batches that nobody needed in that time (the working set of Bonwick's
+ * magazine layer). One caller at a time.
  */
 unsigned depot_restart_low(struct depot *depot);
 
-/* The same for the log: the lowest and highest depth since a sample was written, and that another begins. */
+/* For the log: the lowest and highest depth of this sample, and the beginning of the next one. */
 unsigned depot_sample_low(struct depot *depot);
 unsigned depot_sample_high(struct depot *depot);
 void depot_restart_sample(struct depot *depot);

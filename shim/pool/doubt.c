@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Three words of the pool's: any thread writes them. */
 #include "pool/doubt.h"
 
 #include "pool/tally.h"
 
 bool doubt_is_due(struct pool *pool)
 {
-	/* [pool.passed] relaxed: a number that stands for itself. */
+	/* [pool.passed] relaxed: a number that publishes nothing. */
 	if (pool_is_withdrawn(pool) || atomic_load_explicit(&pool->passed, memory_order_relaxed) > 0)
 		return true;
-	/* [pool.doubts] relaxed: a number that tells one miss in so many from the others. */
+	/* [pool.doubts] relaxed: only counts misses. */
 	return doubt_made(pool) >= DOUBT_AFTER &&
 	       atomic_fetch_add_explicit(&pool->doubts, 1, memory_order_relaxed) % DOUBT_EVERY == 0;
 }
@@ -36,13 +35,13 @@ bool doubt_take_back(struct pool *pool, void *object)
 
 uint64_t doubt_made(const struct pool *pool)
 {
-	/* [counter] relaxed: the caller's own thread sees what it counted itself; others' only delay. */
+	/* [counter] relaxed: the caller sees its own counts; those of others may come later. */
 	return atomic_load_explicit((_Atomic uint64_t *)&pool->create_new, memory_order_relaxed);
 }
 
 void pool_withdraw(struct pool *pool)
 {
-	/* [pool.withdrawn] relaxed: a flag that stands for itself; pairs with pool_is_withdrawn. */
+	/* [pool.withdrawn] relaxed: a flag that publishes nothing; pairs with pool_is_withdrawn. */
 	atomic_store_explicit(&pool->is_withdrawn, true, memory_order_relaxed);
 }
 

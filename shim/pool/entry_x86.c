@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Puts the code together from instructions of which only the offsets differ. In all of it:
+ * Composes the code of instructions that differ only in their offsets. In all of it:
  *
  *	%rdx	this thread's block, from thread_self
  *	%rcx	the cache's `top`, as cache_close() found it
  *
- * What stands for a function's entry ends in a jump to the caller's slow path when the cache cannot serve, with
- * the cache and what was found in it as arguments: a tail call. What stands in the middle of a function calls
- * pool_put_slow() on a stack that it aligns, and keeps all general registers; a caller that has something in a
- * vector register there must not use it. Only call, ret and jmp change where execution goes, so a shadow stack
- * stays in step.
+ * If the cache cannot serve, the code for an entry ends in a jump (a tail call) to the caller's slow path, with the cache
+ * and its `top` as arguments. The code for the middle of a function calls pool_put_slow() on a stack that it aligns. It
+ * preserves all general registers, but no vector registers: it must not be used where the function needs one. Only call,
+ * ret and jmp change the flow of control, so a shadow stack stays in step.
  */
 #include "pool/entry_x86.h"
 
@@ -17,7 +16,7 @@
 
 #include <string.h>
 
-#ifdef SINGLE_BY_ATOMIC
+#ifdef OWNER_WORD_BY_ATOMIC
 enum { HAS_FAST_PATH = false };
 #else
 enum { HAS_FAST_PATH = true };
@@ -76,7 +75,7 @@ static void put_close(struct writer *writer)
 	put_offset(writer, offsetof(struct cache, top));
 }
 
-/* A conditional jump, of which land() says where it goes. */
+/* A conditional jump; land() sets its target. */
 static uint8_t *put_branch(struct writer *writer, uint8_t condition)
 {
 	uint8_t *branch = writer->at;
@@ -98,7 +97,7 @@ static void put_count(struct writer *writer, size_t counter)
 	PUT(writer, 1);
 }
 
-/* Opens the cache: cache_open(). On this processor every store releases what is before it. */
+/* Opens the cache: cache_open(). On this processor every store is a release. */
 static void put_open(struct writer *writer)
 {
 	PUT(writer, 0x48, 0x89, 0x8a); /* mov %rcx, top(%rdx) */
@@ -128,7 +127,7 @@ static void put_jump(struct writer *writer, const void *to)
 	put_bytes(writer, &to, sizeof to);
 }
 
-/* Where everything is; false where there is no fast path: the sanitizer would not see it, or %fs cannot reach. */
+/* Finds where everything is. Returns false if there is no fast path: with ThreadSanitizer, or if %fs cannot reach. */
 static bool start(struct writer *writer, uint8_t *code, unsigned index)
 {
 	const char *thread_pointer;
@@ -141,7 +140,7 @@ static bool start(struct writer *writer, uint8_t *code, unsigned index)
 	return HAS_FAST_PATH && self == writer->self;
 }
 
-/* Takes an object out of the cache, into %rax. Returns the branch to where there is none. */
+/* Takes an object from the cache into %rax. Returns the branch for an empty or closed cache. */
 static uint8_t *put_take(struct writer *writer)
 {
 	uint8_t *empty;
@@ -156,7 +155,7 @@ static uint8_t *put_take(struct writer *writer)
 	return empty;
 }
 
-/* Puts the object in the register of that number into the cache. Returns the branch to where there is no room. */
+/* Puts the object in register number `object` into the cache. Returns the branch for a full or closed cache. */
 static uint8_t *put_keep(struct writer *writer, unsigned object)
 {
 	uint8_t store[] = {0x48 | (object >> 3) << 2, 0x89, 0x84 | (object & 7) << 3, 0xca};
@@ -184,14 +183,14 @@ size_t entry_get(uint8_t code[ENTRY_CODE_BYTES], unsigned index, const struct en
 		put_bytes(&writer, arming->code, arming->bytes);
 	put_return(&writer);
 	land(&writer, empty);
-	PUT(&writer, 0x48, 0xff, 0xc1); /* inc %rcx: what was found */
+	PUT(&writer, 0x48, 0xff, 0xc1); /* inc %rcx: `top` as found */
 	PUT(&writer, 0x48, 0x8d, 0x92); /* lea cache(%rdx), %rdx */
 	put_offset(&writer, 0);
 	put_jump(&writer, arming->slow);
 	return writer.at - code;
 }
 
-/* A jmp of which the caller says where it goes; its offset. */
+/* A jmp whose target the caller fills in. Returns the offset of its distance. */
 static size_t put_exit(struct writer *writer, const uint8_t *code)
 {
 	size_t offset;
@@ -202,7 +201,7 @@ static size_t put_exit(struct writer *writer, const uint8_t *code)
 	return offset;
 }
 
-/* Where there is no fast path. */
+/* For the slow path, where there is no fast path. */
 static void put_any(struct pool *pool, struct cache *unused, void *object, int64_t none)
 {
 	(void)unused, (void)none;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fast paths of pool.h as machine code, to be put right behind a patched function's entry: a caller whose
- * thread's cache serves it takes one jump and is through, with no hook in between.
+ * The fast paths as machine code, for the entry of a patched function or for a place inside it. A call that the thread's
+ * cache serves costs one jump, and calls no hook.
  */
 #ifndef COPOOL_POOL_ENTRY_X86_H
 #define COPOOL_POOL_ENTRY_X86_H
@@ -11,36 +11,36 @@
 
 #include "pool/pool.h"
 
-enum { ENTRY_CODE_BYTES = 192 }; /* that any of these needs at most */
+enum { ENTRY_CODE_BYTES = 192 }; /* room that any of these needs */
 
-/* What becomes of an object from a thread's cache before it is returned. */
+/* What is done to an object from a thread's cache before it is returned. */
 struct entry_arming {
 	const uint8_t *code; /* has the object in %rax and the caller's arguments; may change %rcx and %rdx */
 	size_t bytes;
-	/* Called instead where the cache is empty or closed: slow(1st argument, 2nd, the cache, what was found in it) */
+	/* Called instead if the cache is empty or closed: slow(1st argument, 2nd, the cache, its `top` as found) */
 	const void *slow;
 };
 
 /*
- * Writes code that does what a function of two arguments does that returns an object of the pool, armed. It may run
- * wherever it is copied to. Returns its bytes; 0 where there is none: other processors, ThreadSanitizer, or
- * thread-local storage out of reach.
+ * Writes the code of a function of two arguments that returns an armed object of the pool. The code may be copied
+ * anywhere. Returns its bytes; 0 if there is none: on other processors, with ThreadSanitizer, or if thread-local storage
+ * is out of reach.
  */
 size_t entry_get(uint8_t code[ENTRY_CODE_BYTES], unsigned index, const struct entry_arming *arming);
 
-/* Where in a function an object ends. */
+/* The place in a function where an object ends. */
 struct entry_place {
-	const uint8_t *first; /* the instruction that the code takes the place of: it runs first */
+	const uint8_t *first; /* the instruction that the jump to the code replaces: it runs first */
 	unsigned first_bytes;
-	unsigned object; /* the number of the register that holds the object, one of those that calls keep */
+	unsigned object; /* the number of the register with the object, one that calls preserve */
 };
 
 enum { ENTRY_EXITS = 2 };
 
 /*
- * Writes code that puts an object into the pool in the middle of a function, and goes on elsewhere in it. All
- * general registers are as before then. `exit` gets the offsets of the 32-bit distances to where the function
- * goes on, which the caller fills in; `*exits` how many there are. Returns the bytes; 0 on other processors.
+ * Writes code that puts an object into the pool in the middle of a function, and then continues elsewhere in the function,
+ * with all general registers as before. `exit` gets the offsets of the 32-bit distances to where the function continues,
+ * which the caller must fill in; `*exits` is how many there are. Returns the bytes; 0 on other processors.
  */
 size_t entry_put(uint8_t code[ENTRY_CODE_BYTES], struct pool *pool, unsigned index,
         const struct entry_place *place, size_t exit[ENTRY_EXITS], size_t *exits);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork. The parent's other threads do not exist in the child, but their caches do: the child takes them over.
- * Nothing is locked meanwhile: the gate turns slow paths away to the host's own functions, and what fast
- * paths do to a cache at this moment reaches the child in the order in which it was written.
+ * The parent's other threads do not exist in the child, but their caches do: the child takes them over. No lock is held:
+ * the gate refuses slow paths, and the child sees what fast paths do to a cache at this moment in the order in which they
+ * write it.
  */
 #include "pool/fork.h"
 
@@ -13,8 +13,8 @@
 #include "pool/stats.h"
 
 /*
- * Whether the gate found everybody outside. Of two threads that fork at once one may read what the other
- * wrote, which is as good: true was found while the gate was closed for both, and it stayed closed since.
+ * Whether all threads were outside of the gate. Of two threads that fork at once, one may read what the other wrote. That
+ * is as good: the gate was closed for both when it was found, and has been since.
  */
 static _Atomic bool is_at_rest;
 
@@ -37,7 +37,7 @@ void pool_fork_prepare(void)
 		if (!thread_is_own(t))
 			at_rest = gate_wait(&t->inside, deadline_ms) && at_rest;
 	}
-	/* [is_at_rest] relaxed: read by the same thread, or by the one that is left after the fork. */
+	/* [is_at_rest] relaxed: read by the same thread, or by the only one in the child. */
 	atomic_store_explicit(&is_at_rest, at_rest, memory_order_relaxed);
 }
 
@@ -52,7 +52,7 @@ static void set(_Atomic uint64_t *counter)
 	atomic_store_explicit(counter, 0, memory_order_relaxed);
 }
 
-/* Somebody was caught in the middle of a slow path: what is shared may be torn, so it is left to leak. */
+/* A thread was in the middle of a slow path: what threads share may be torn, so it is leaked. */
 static void forget_shared(struct pool *pool)
 {
 	depot_forget(&pool->depot);
@@ -67,7 +67,7 @@ static void forget_shared(struct pool *pool)
 	}
 }
 
-/* What a cache holds, it was given by nobody. */
+/* Resets the counters so that what the cache holds does not count as put. */
 static void restart_cache(struct cache *cache)
 {
 	struct counters *counters = &cache->counters;
@@ -82,7 +82,7 @@ static void restart_cache(struct cache *cache)
 	atomic_store_explicit(&counters->left, -(uint64_t)cache_count(cache), memory_order_relaxed);
 }
 
-/* The counters begin anew; what is alive was inherited. */
+/* The counters begin at 0; live objects count as inherited. */
 static void restart_counters(struct pool *pool)
 {
 	struct pool_stats stats;
@@ -109,7 +109,7 @@ static void restart_counters(struct pool *pool)
 	pool->trim = (struct trim){0};
 }
 
-/* Threads that do not exist here are inside no more. */
+/* Threads that do not exist here are not inside. */
 static void reset_gate(void)
 {
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t)) {

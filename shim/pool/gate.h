@@ -46,13 +46,13 @@ static inline void gate_step_in(_Atomic uint32_t *inside)
 	 * [gate.inside] release: as in gate_step_out; no more is needed, because the compare-and-swap that follows
 	 * orders this store before it.
 	 */
-	single_move(inside, 1);
+	owner_move(inside, 1);
 }
 
 static inline void gate_step_out(_Atomic uint32_t *inside)
 {
 	/* [gate.inside] release: publishes what was done inside; pairs with the load in gate_wait. */
-	single_move(inside, -1);
+	owner_move(inside, -1);
 }
 
 /* Before fork: closes the gate. Then the caller waits, in this order: visitors, depot_interrupt(), threads' words. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A batch of idle objects on its way back to the system. The host's function destroys one after the other, and may wait
- * in there for whatever it wants, also for a thread that forks. So nothing is held meanwhile, and what is still to go
- * lies where a fork's child finds it.
+ * A batch of idle objects on its way back to the system. The adapter's function destroys them one by one, and may wait for
+ * anything, also for a thread that forks. So no lock is held, and a fork's child finds here what is not yet destroyed.
  */
 #ifndef COPOOL_POOL_LEAVING_H
 #define COPOOL_POOL_LEAVING_H
@@ -10,7 +9,8 @@
 #include "pool/depot.h"
 
 struct leaving {
-	_Atomic unsigned count; /* object[0 .. count) are still to go; written by who trims, as they are */
+	_Atomic unsigned
+	        count; /* object[0 .. count) are still to go; both written by the statistics thread */
 	void *object[BATCH_SIZE];
 };
 
@@ -22,11 +22,11 @@ static inline unsigned leaving_count(const struct leaving *leaving)
 
 static inline void leaving_set_count(struct leaving *leaving, unsigned count)
 {
-	/* [leaving.count] release: behind the objects; pairs with the fork, whose child inherits them. */
+	/* [leaving.count] release: after the objects; pairs with the fork, whose child inherits them. */
 	atomic_store_explicit(&leaving->count, count, memory_order_release);
 }
 
-/* Takes one, which is then the caller's alone; NULL when none is left. */
+/* Takes one, which belongs to the caller then; NULL if none is left. */
 static inline void *leaving_take(struct leaving *leaving)
 {
 	unsigned count = leaving_count(leaving);

@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock-free stack of small integers: many pushers, many poppers, nobody waits for anybody. It holds indices
- * 1 .. 65535 of nodes in a table that is never unmapped; `next` of each node lies in that table. Not strictly
- * LIFO as seen from outside: an operation takes effect at its compare-and-swap.
+ * A lock-free stack of small integers, for any number of pushers and poppers: Treiber's stack with a tag (IBM, 1986). It
+ * holds the indices 1 .. 65535 of nodes in a table, where the `next` of each node lies too.
  *
  *	word = | tag 32 | depth 16 | index of the top 16 |	one compare-and-swap changes all three
  *
- * The idea is Treiber's stack with an ABA counter (IBM, 1986). The tag counts operations, so a popper that
- * read a stale `next` fails its compare-and-swap; it would be fooled only if it slept over an exact multiple
- * of 2^32 operations that left equal index and depth. The depth rides along to make a cap exact.
+ * The depth makes a cap exact. The tag counts the changes of the word, because of the ABA problem: thread 1 wants to pop,
+ * and reads that A is the top and B is next. Before its compare-and-swap, thread 2 pops A and B, and pushes C and A. Index
+ * and depth are now as thread 1 read them, but B belongs to thread 2 and must not become the top. The tag has changed, so
+ * thread 1 fails and reads again. It would be fooled only if it slept over an exact multiple of 2^32 changes.
  *
- * Synchronization:
- *	push  seq_cst  publishes the node's contents           pairs with pop's acquire   [lifo.word]
- *	pop   acq_rel  sees the contents; and as every change of the word is a read-modify-write, each of
- *	               them continues the release sequence of all pushes before it: a pop also sees what
- *	               pushers deeper in the stack have published. Release: that the popper is inside, which
- *	               lifo_interrupt's caller looks for.
- *	A push also takes its place in the one order of all sequentially consistent operations: who then reads
- *	that somebody sleeps, and who looks at the stack before he sleeps, cannot both miss the other.
+ * Synchronization: what two operations need that run at the same time, or one in a signal handler that interrupts the
+ * other.
+ *				push	pop	depth, interrupt	forget
+ *	push			N	N, T	-			F
+ *	pop			N, T	T	-			F
+ *	depth, interrupt	-	-	-			F
  *
- * Both can be barred, by a word that somebody else sets before he calls lifo_interrupt: an operation that has
- * not succeeded by then sees the word, and gives up.
+ *	-	nothing
+ *	N	another node: a node belongs to its pusher until the push has succeeded, and to its popper afterwards
+ *	T	a table that is never unmapped: a pop may read the `next` of a node that another thread has popped since
+ *	F	a process of one thread, and that forget is not interrupted by the other
+ *
+ * A push is seq_cst. Its release publishes the node's contents to the pop that takes it. And of a thread that pushes and
+ * then reads whether somebody sleeps, and one that says that it sleeps and then looks at the stack, one sees the other.
+ * A pop is acq_rel. Its acquire sees the node's contents; as every change of the word is a read-modify-write, it continues
+ * the release sequences of all pushes before. Its release says that the popper is inside the gate: see lifo_interrupt.
+ *
+ * A word `barred` can stop both. A thread sets it and calls lifo_interrupt; an operation that has not succeeded by then
+ * sees the word, and gives up.
  */
 #ifndef COPOOL_POOL_LIFO_H
 #define COPOOL_POOL_LIFO_H
@@ -56,14 +64,14 @@ static inline uint64_t lifo_word(uint64_t old, unsigned depth, uint16_t index)
 	return ((old >> 32) + 1) << 32 | (uint64_t)depth << LIFO_DEPTH_SHIFT | index;
 }
 
-/* How many nodes it holds; out of date as soon as it is known. */
+/* Returns how many nodes it holds; other threads may change that at once. */
 static inline unsigned lifo_depth(struct lifo *lifo)
 {
 	/* [lifo.word] relaxed: a statistic, or a hint that the compare-and-swap checks again. */
 	return lifo_word_depth(atomic_load_explicit(&lifo->word, memory_order_relaxed));
 }
 
-/* In a fork's child: holds nothing from now on; whoever has read the word, and not changed it yet, reads it again. */
+/* In a fork's child: empties it. An operation that has read the word and not changed it yet reads it again. */
 static inline void lifo_forget(struct lifo *lifo)
 {
 	/* [lifo.word] relaxed: the child has one thread. */
@@ -72,10 +80,10 @@ static inline void lifo_forget(struct lifo *lifo)
 	atomic_store_explicit(&lifo->word, lifo_word(old, 0, LIFO_NONE), memory_order_relaxed);
 }
 
-/* Has everybody who has read the word and not changed it yet read it again, and see what the caller wrote. */
+/* Makes all operations that have read the word and not changed it yet read it again, and see what the caller wrote. */
 static inline void lifo_interrupt(struct lifo *lifo)
 {
-	/* [lifo.word] acq_rel: before it all that those did who have changed the word, after it `barred`. */
+	/* [lifo.word] acq_rel: acquires what threads did that have changed the word; publishes `barred`. */
 	atomic_fetch_add_explicit(&lifo->word, 1ull << 32, memory_order_acq_rel);
 }
 
@@ -86,18 +94,18 @@ static inline bool lifo_is_barred(const _Atomic uint32_t *barred)
 }
 
 /*
- * Pushes node `index`, which belongs to the caller until then, unless `limit` nodes are there already or
- * *barred is not 0 (NULL: never); then returns 0 and the node stays the caller's. Else returns the depth that
- * it left. Counts in *retries, which only the caller writes, how often other threads made it repeat.
+ * Pushes the caller's node `index`. Returns the depth after it; 0, and the node stays the caller's, if there are `limit`
+ * nodes already, or if *barred is not 0 (`barred` may be NULL). Counts in *retries, which only the calling thread
+ * writes, how often other threads made it repeat.
  */
 static inline unsigned lifo_push(struct lifo *lifo, lifo_next *next_of, void *table, uint16_t index,
         unsigned limit, const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
 {
-	/* [lifo.word] acquire: not of the old top, of which nothing is read, but of `barred`. */
+	/* [lifo.word] acquire: of `barred`; nothing is read of the old top. */
 	uint64_t old = atomic_load_explicit(&lifo->word, memory_order_acquire);
 	_Atomic uint16_t *next = next_of(table, index);
 
-	for (;; single_add(retries, 1)) {
+	for (;; owner_add(retries, 1)) {
 		unsigned depth = lifo_word_depth(old);
 
 		if (depth >= limit || lifo_is_barred(barred))
@@ -113,8 +121,8 @@ static inline unsigned lifo_push(struct lifo *lifo, lifo_next *next_of, void *ta
 }
 
 /*
- * Pops a node, which then belongs to the caller, and stores the depth that it left in *depth. LIFO_NONE: it
- * is empty, or *barred is not 0.
+ * Pops a node, which then belongs to the caller, and sets *depth to the depth after it. Returns LIFO_NONE if the stack is
+ * empty, or if *barred is not 0.
  */
 static inline uint16_t lifo_pop(struct lifo *lifo, lifo_next *next_of, void *table, unsigned *depth,
         const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
@@ -122,18 +130,17 @@ static inline uint16_t lifo_pop(struct lifo *lifo, lifo_next *next_of, void *tab
 	/* [lifo.word] acquire: the top's `next` was written before the push that this reads. */
 	uint64_t old = atomic_load_explicit(&lifo->word, memory_order_acquire);
 
-	for (;; single_add(retries, 1)) {
+	for (;; owner_add(retries, 1)) {
 		uint16_t index = lifo_index(old), next;
 
 		*depth = lifo_word_depth(old);
 		if (index == LIFO_NONE || lifo_is_barred(barred))
 			return LIFO_NONE;
-		/* [lifo.next] relaxed: stale if the node was popped meanwhile; then the tag has moved on. */
+		/* [lifo.next] relaxed: wrong if the node was popped since; then the tag has changed. */
 		next = atomic_load_explicit(next_of(table, index), memory_order_relaxed);
 		*depth -= 1;
-		/* [lifo.word] acq_rel: sees the node's contents as lifo_push published them; pairs with
-		 * lifo_interrupt as well, behind which gate.inside is read. Acquire on failure, since the
-		 * next round follows the new top. */
+		/* [lifo.word] acq_rel: see above; pairs also with lifo_interrupt. Acquire on failure: the next
+		 * round follows the new top. */
 		if (atomic_compare_exchange_weak_explicit(&lifo->word, &old, lifo_word(old, *depth, next),
 		            memory_order_acq_rel, memory_order_acquire))
 			return index;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads vm.max_map_count, RLIMIT_AS and the control group's limit. Without /proc the kernel's default is
- * taken. */
+/* Reads vm.max_map_count (without /proc: the kernel's default), RLIMIT_AS and the control group's limit. */
 #include "pool/limits.h"
 
 #include "system/cgroup.h"
@@ -54,7 +53,7 @@ void limits_read(struct limits *limits, const char *root)
 	errno = saved;
 }
 
-/* How many batches there may be when each object takes `each` of a `share`th part of `all`. */
+/* How many batches fit into the `share`th part of `all`, if each object takes `each`. */
 static uint64_t fit(uint64_t all, unsigned share, uint64_t each)
 {
 	return each > 0 && all != UINT64_MAX ? all / share / each / BATCH_SIZE : UINT64_MAX;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Static trace points (USDT) off the fast path, for bpftrace, perf and SystemTap: each is one nop until a
- * tracer puts itself there. All are of the provider copool, and have the pool's name and a number or an
- * object as arguments:
+ * Static trace points (USDT) off the fast path, for bpftrace, perf and SystemTap. Each is one nop until a tracer uses it.
+ * Their provider is copool; their arguments are the pool's name and a number or an object:
  *
  *	refill  name, full batches left    a thread's cache took a batch from the depot
  *	spill   name, full batches now     a thread's cache gave a batch to the depot

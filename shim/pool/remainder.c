@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The remainder: an array behind a flag that is tried, never waited for. */
 #include "pool/remainder.h"
 
 static bool remainder_enter(struct remainder *remainder)
 {
-	/* [remainder.busy] acquire: sees what the last one inside did; pairs with remainder_leave. */
+	/* [remainder.busy] acquire: sees what the last thread in it did; pairs with remainder_leave. */
 	return !atomic_flag_test_and_set_explicit(&remainder->busy, memory_order_acquire);
 }
 
@@ -16,7 +15,7 @@ static void remainder_leave(struct remainder *remainder)
 
 unsigned remainder_count(const struct remainder *remainder)
 {
-	/* [remainder.count] relaxed: changed only inside, where `busy` orders it; outside a statistic. */
+	/* [remainder.count] relaxed: for the thread inside, `busy` orders it; for others it is a hint. */
 	return atomic_load_explicit((_Atomic unsigned *)&remainder->count, memory_order_relaxed);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is left over when objects do not fill a batch: those of threads that have ended, and the objects of
- * threads that have no cache. At most a batch lies here; a full one moves on to the depot. Nobody
- * waits: who finds it busy goes without.
+ * Objects that do not fill a batch: those of threads that have ended, and of threads without a cache. It holds at most a
+ * batch; a full one moves to the depot. No thread waits: if another thread is in the remainder, it does without.
  */
 #ifndef COPOOL_POOL_REMAINDER_H
 #define COPOOL_POOL_REMAINDER_H
@@ -10,22 +9,25 @@
 #include "pool/depot.h"
 
 struct remainder {
-	atomic_flag busy; /* taken around every access to the rest */
+	atomic_flag busy; /* a thread is in it */
 	_Atomic unsigned count;
 	void *object[BATCH_SIZE];
 };
 
-/* An object from the remainder, or from a batch of the depot, NULL: of none. NULL when that is busy or empty. */
+/*
+ * Returns an object; if the remainder is empty, from a batch of `depot`, which may be NULL. Returns NULL if there is none,
+ * or if the remainder is busy. The caller must be inside the gate.
+ */
 void *remainder_take(struct remainder *remainder, struct depot *depot, _Atomic uint64_t *retries);
 
-/* Keeps an object; false when busy, or full with a depot that holds `limit` batches. */
+/* Keeps an object. Returns false if it is busy, or if it is full and the depot holds `limit` batches. */
 bool remainder_put(struct remainder *remainder, struct depot *depot, void *object, unsigned limit,
         _Atomic uint64_t *retries);
 
-/* How many objects it holds; exact when nobody is in there. */
+/* Returns how many objects it holds; exact if no thread is in it. */
 unsigned remainder_count(const struct remainder *remainder);
 
-/* In a fork's child that found it in motion: forgets what it held. */
+/* In a fork's child, if a thread may have been in it: leaks what it held. */
 void remainder_reset(struct remainder *remainder);
 
 #endif

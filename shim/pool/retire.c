@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Empties the caches of ended threads, and what a fork has left of a batch on its way out. */
 #include "pool/retire.h"
 
 #include "pool/control.h"
 #include "pool/gate.h"
 #include "pool/pool.h"
 
-/* Keeps `count` objects where other threads find them; returns how many of them, from the first, stayed
- * behind. */
+/* Keeps objects where other threads find them, the last ones first. Returns how many, from the first, found no room. */
 static unsigned pass_on(struct pool *pool, void *const *object, unsigned count)
 {
 	unsigned limit = control_limit(pool->max_batches);
@@ -28,7 +26,7 @@ static void empty_cache(struct pool *pool, struct cache *cache)
 	depot_return_spares(&pool->depot, &cache->spares);
 }
 
-/* Outside the gate, as the host may wait for who forks: a child takes over what is still in the cache then. */
+/* Outside the gate: the adapter may wait for a thread that forks. Its child takes over what is still in the cache. */
 static void destroy_rest(struct pool *pool, struct cache *cache)
 {
 	for (unsigned count; (count = cache_count(cache)) > 0;) {
@@ -41,7 +39,7 @@ static void destroy_rest(struct pool *pool, struct cache *cache)
 
 void retire_thread(struct thread *thread, bool is_own)
 {
-	/* Closed while a fork is under way: what others might be copying stays untouched. */
+	/* While a fork is under way the depot is left alone. */
 	bool is_open = gate_enter(&thread->inside);
 
 	for (unsigned i = 0; i < pool_count(); i++) {

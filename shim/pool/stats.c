@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Adding the counters up. */
 #include "pool/stats.h"
 
 #include "pool/doubt.h"
@@ -7,7 +6,7 @@
 
 static uint64_t number(const _Atomic int64_t *value)
 {
-	/* [pool.objects] relaxed: a statistic; in motion it may even be below zero for a moment. */
+	/* [pool.objects] relaxed: a statistic; it may be below zero for a moment. */
 	int64_t number = atomic_load_explicit((_Atomic int64_t *)value, memory_order_relaxed);
 
 	return number > 0 ? (uint64_t)number : 0;
@@ -16,9 +15,9 @@ static uint64_t number(const _Atomic int64_t *value)
 enum { READ_TRIES = 8 };
 
 /*
- * What one cache has served. A thread that is at work changes its words one after the other; it writes them, and
- * they are read here, in an order in which less seems to have been served than was, never more. Refills and spills
- * weigh most, so all is read again until none came between.
+ * Adds what one cache has served. Its thread may change the words while they are read, one after the other. They are
+ * written and read in such an order that the sums are too small in that case, never too large. A refill or spill in
+ * between would change them most: then all is read again.
  */
 static void add_cache(const struct pool *pool, const struct cache *cache, struct pool_stats *stats)
 {
@@ -55,7 +54,7 @@ static void add_thread(const struct pool *pool, const struct thread *thread, str
 	stats->threads += atomic_load_explicit((_Atomic bool *)&thread->in_use, memory_order_relaxed);
 }
 
-/* No less than what was said of it before: a counter that falls would be taken for one that began anew. */
+/* Returns no less than before: a reader takes a counter that falls for one that was reset. */
 static uint64_t keep_most(_Atomic int64_t *most, uint64_t value)
 {
 	/* [pool.create_seen, pool.destroy_seen] relaxed: as in keep_peak. */
@@ -109,8 +108,7 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
 		add_thread(pool, t, stats);
 	if (pool->kind->is_observed) {
-		/* After the creates, as they are counted: so none that is under way looks as if it had been
-		 * served. */
+		/* After the creates, as they are counted: so a create in progress never looks served. */
 		stats->create_new = counter_read(&pool->create_new);
 		tally_explain(stats);
 	}

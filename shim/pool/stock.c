@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arithmetic of the program's own pool. A signal handler that comes in between its own thread's reading and
- * writing costs the estimate a few objects, and nothing else.
+ * A signal handler between its own thread's read and write of these words makes the estimate wrong by a few objects; it does
+ * no other harm.
  */
 #include "pool/stock.h"
 
@@ -15,7 +15,7 @@ static unsigned least(uint64_t one, uint64_t other)
 
 /* ---- playing ---- */
 
-/* An own list that is empty gets what lies there for all; false: that is not to be had. */
+/* Fills an empty own list from what lies there for all. Returns false if that is not enough. */
 static bool fetch(struct stock_run *run)
 {
 	unsigned batch = run->stock->batch;
@@ -43,7 +43,7 @@ static void play_creates(struct stock_run *run, uint64_t count)
 	run->made += count;
 }
 
-/* Up to `most` of `count` go to where `*idle` are. Returns how many are left. */
+/* Adds up to `most` of `count` objects to `*idle`. Returns how many are left. */
 static uint64_t keep(unsigned *idle, unsigned most, uint64_t count)
 {
 	unsigned kept = *idle < most ? least(count, most - *idle) : 0;
@@ -71,8 +71,8 @@ static void play_destroys(struct stock_run *run, uint64_t count)
 }
 
 /*
- * Destroys that are each followed by a create. What there is serves all of them as soon as a thread's own list, once
- * empty, can be filled again; that takes no more pairs than a few batches have objects.
+ * Destroys that are each followed by a create. Once a thread's own list, when it is empty, can be filled again, all
+ * further pairs are served. That takes at most as many pairs as a few batches have objects.
  */
 static void play_pairs(struct stock_run *run, uint64_t count)
 {
@@ -104,9 +104,9 @@ void stock_play(struct stock_run *run, uint64_t creates, uint64_t destroys, bool
 		play_destroys(run, destroys);
 }
 
-/* ---- what is played ---- */
+/* ---- what is to be played ---- */
 
-/* [stock] relaxed in all of these: an estimate; what is read of another thread may be out of date. */
+/* [stock] relaxed in all of these: an estimate; values of another thread may be old. */
 static uint64_t read_word(const _Atomic uint64_t *word)
 {
 	return atomic_load_explicit((_Atomic uint64_t *)word, memory_order_relaxed);
@@ -131,7 +131,7 @@ static struct stock_run begin(const struct pool *pool, unsigned idle)
 {
 	const struct stock *stock = pool->kind->stock;
 	int shared = atomic_load_explicit((_Atomic int *)&stock->shared, memory_order_relaxed);
-	/* [stock] relaxed: a number that the program's code changes as it likes. */
+	/* [stock] relaxed: a number that the program may change at any time. */
 	unsigned size = atomic_load_explicit((_Atomic unsigned *)stock->size, memory_order_relaxed);
 
 	return (struct stock_run){
@@ -147,16 +147,16 @@ static uint64_t calls(const struct stock_run *run)
 	return run->made * run->stock->make_calls + run->destroyed * run->stock->destroy_calls;
 }
 
-/* What the list for all has got or lost; `shared` is what it was taken for. */
+/* Adds what the list for all has gained or lost since it had `shared` objects. */
 static void change_shared(struct pool *pool, const struct stock_run *run, unsigned shared)
 {
-	/* [stock] relaxed: as above. Other threads' changes stay, so that no object is counted twice for long. */
+	/* [stock] relaxed: as above. By addition, so that other threads' changes are not lost. */
 	if (run->shared != shared)
 		atomic_fetch_add_explicit(
 		        &pool->kind->stock->shared, (int)(run->shared - shared), memory_order_relaxed);
 }
 
-/* In one piece: a thread that swings wider than its cache comes here each time. */
+/* All inlined: a thread that swings by more than its cache holds comes here each time. */
 __attribute__((flatten)) void stock_catch_up(struct pool *pool, struct cache *cache, unsigned top)
 {
 	struct counters *counters = &cache->counters;
@@ -176,7 +176,7 @@ __attribute__((flatten)) void stock_catch_up(struct pool *pool, struct cache *ca
 	counter_add(&counters->calls_saved, (unsigned)calls(&run));
 }
 
-/* Of a thread that has no cache the pool counts, and nothing is its own. */
+/* A thread without a cache has no own list, and the pool counts for it. */
 static void play_one(struct pool *pool, bool is_create)
 {
 	struct thread *thread = thread_self;
@@ -217,7 +217,7 @@ uint64_t stock_pending(const struct pool *pool, const struct cache *cache, uint6
 	int64_t destroys = (int64_t)(put - read_word(&cache->own.put));
 	struct stock_run run = begin(pool, read_idle(&cache->own));
 
-	/* Played meanwhile. */
+	/* Its thread has played them since. */
 	if (creates < 0 || destroys < 0)
 		return 0;
 	/* [stock] relaxed: as above. */

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program's own pool would have done, where ours has taken its place: how many objects it would have made
- * and destroyed. A hit of ours saves system calls only where that pool would have missed.
+ * Simulates the program's own pool where ours replaces it: how many objects it would have made and destroyed. A hit of ours
+ * saves system calls only if that pool would have missed.
  *
- *	STOCK_LISTS	one list for all, which takes what is destroyed, up to twice `size`; beyond it the
- *			thread's own list, up to `size`. A create takes from the thread's own list; when that is
- *			empty the thread takes over the whole list for all, if more than `batch` lie in it.
- *	STOCK_BATCHES	two batches a thread; what overflows them goes batch by batch to a list for all, while that
- *			holds less than `size`.
+ *	STOCK_LISTS	one list for all takes destroyed objects, up to twice `size`; then the thread's own list, up to
+ *			`size`. A create takes from the thread's own list; if that is empty, the thread takes over the
+ *			whole list for all, if it has more than `batch` objects.
+ *	STOCK_BATCHES	two batches a thread. If they overflow, a batch goes to a list for all, while that has less
+ *			than `size` objects.
  *
- * The fast path knows nothing of it. Where a thread turns from refills to spills or back, and after a few of the same,
- * the slow path looks at how many creates and destroys the thread's cache has served since it last did, and plays
- * them. In which order these came is not known, only that a cache cannot swing by more than it holds: so what comes
- * out is an estimate. Bursts, which are what a pool of fixed size serves worst, it knows to a few objects; it may be
- * wrong by more where the program's pool just suffices.
+ * The fast path does nothing for it. When a thread changes from refills to spills or back, and after a few of the same,
+ * the slow path sees how many creates and destroys its cache has served since the last time, and plays them. Their order
+ * is unknown, except that a cache cannot swing by more than it holds: so the result is an estimate. It is good to a few
+ * objects for bursts, which a pool of fixed size serves worst; it may be worse where the program's pool just suffices.
  */
 #ifndef COPOOL_POOL_STOCK_H
 #define COPOOL_POOL_STOCK_H
@@ -22,14 +21,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The program's pool; what all threads share of it. The host writes all but `shared`, before pool_start. */
+/* The program's pool; what all threads share of it. The adapter writes all but `shared`, before pool_start. */
 struct stock {
 	enum { STOCK_LISTS, STOCK_BATCHES } way;
 	unsigned batch;                     /* see above */
 	const _Atomic unsigned *size;       /* the program's own variable, which it may change at any time */
-	unsigned most;                      /* the size counts up to that */
+	unsigned most;                      /* a larger size counts as this */
 	unsigned make_calls, destroy_calls; /* system calls that an object takes */
-	_Atomic int shared; /* objects in the list for all; below 0 for a moment when threads meet */
+	_Atomic int shared;                 /* objects in the list for all; may be below 0 for a moment */
 };
 
 /* What one thread has of it; written by that thread, read by the statistics thread. */
@@ -39,7 +38,7 @@ struct stock_own {
 	_Atomic int events; /* refills since it last spilled; or spills since it last refilled, below 0 */
 };
 
-enum { STOCK_EVENTS = 4 }; /* refills, or spills, that wait to be played */
+enum { STOCK_EVENTS = 4 }; /* refills, or spills, that are played together */
 
 /* A pool as one thread sees it, and what happens to it. */
 struct stock_run {
@@ -50,15 +49,15 @@ struct stock_run {
 };
 
 /*
- * Plays `creates` and `destroys` that one thread has done in an unknown order: as pairs, but for as many as a cache can
- * swing by, of which the creates are the last, or the destroys.
+ * Plays creates and destroys of one thread, whose order is unknown: as pairs, except for as many as a cache can swing by.
+ * Of these the creates come last, or else the destroys.
  */
 void stock_play(struct stock_run *run, uint64_t creates, uint64_t destroys, bool is_create_last);
 
 struct pool;
 struct cache;
 
-/* Counts a refill, or else a spill; whether it is time to play. */
+/* Counts a refill, or else a spill. Returns whether it is time to play. */
 static inline bool stock_is_due(struct stock_own *own, bool is_refill)
 {
 	/* [stock] relaxed: its thread's own. */
@@ -71,17 +70,17 @@ static inline bool stock_is_due(struct stock_own *own, bool is_refill)
 	return is_due;
 }
 
-/* The cache, which the calling thread has closed, holds `top`: none, where it is to be refilled, or all that it can. */
+/* Plays what the cache has served. The calling thread has closed it, empty or full, and it holds `top`. */
 void stock_catch_up(struct pool *pool, struct cache *cache, unsigned top);
 
-/* The calling thread's create or destroy, which its cache has not served. */
+/* Plays one create or destroy of the calling thread that its cache has not served. */
 void stock_create(struct pool *pool);
 void stock_destroy(struct pool *pool);
 
-/* The cache's thread has ended, or, not is_own, is not there after a fork. The cache is empty. */
+/* The cache's thread has ended, or, not is_own, does not exist in the fork's child. The cache must be empty. */
 void stock_end(struct pool *pool, struct cache *cache, bool is_own);
 
-/* For who reads: system calls beside those counted, for creates and destroys not yet played. */
+/* For a reader: system calls to add to those counted, for creates and destroys not yet played. */
 uint64_t stock_pending(const struct pool *pool, const struct cache *cache, uint64_t taken, uint64_t put);
 
 #endif

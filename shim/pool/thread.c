@@ -27,10 +27,10 @@ struct thread thread_closed = {.cache = {[0 ... POOL_MAX - 1] = CLOSED_CACHE}};
 
 __thread struct thread *thread_self = &thread_closed;
 
-/* The calling thread's block, also while thread_self does not lead to it; NULL without one, and once it is empty. */
+/* The calling thread's block, also while thread_self is not it; NULL if it has none, or once its caches are empty. */
 static __thread struct thread *own;
 
-/* Where the calling thread stands between its first slow path and its end. */
+/* Where the calling thread is between its first slow path and its end. */
 static __thread enum { THREAD_NEW, THREAD_REGISTERING, THREAD_ENDED } state;
 
 static struct {
@@ -54,7 +54,7 @@ static struct thread *thread_of(uint16_t index)
 
 static uint16_t thread_index(const struct thread *thread)
 {
-	/* [thread.index] relaxed: of a block that registry.blocks, or its thread, has led to. */
+	/* [thread.index] relaxed: written before registry.blocks, by which the caller has found the block. */
 	return atomic_load_explicit((_Atomic uint16_t *)&thread->index, memory_order_relaxed);
 }
 
@@ -80,7 +80,7 @@ static bool chunk_map(uint16_t index)
 	return true;
 }
 
-/* A block never used before, or LIFO_NONE. */
+/* Returns a block that was never used, or LIFO_NONE if there is no memory. */
 static uint16_t block_make(void)
 {
 	/* [registry.blocks] relaxed: hands out numbers. */
@@ -90,8 +90,8 @@ static uint16_t block_make(void)
 		if (used >= LIFO_MAX_INDEX || !chunk_map(used + 1))
 			return LIFO_NONE;
 		/*
-		 * Not for a whole chunk at once: a page of each block would be touched, used or not.
-		 * [thread.index] relaxed: whoever is here writes the same; published by the next.
+		 * Not for a whole chunk at once: that would touch a page of each block, used or not.
+		 * [thread.index] relaxed: any thread here writes the same; published by the next.
 		 */
 		atomic_store_explicit(&thread_of(used + 1)->index, used + 1, memory_order_relaxed);
 		/* [registry.blocks] release: the chunk is mapped, and the block's number there; pairs with the acquire
@@ -101,7 +101,7 @@ static uint16_t block_make(void)
 	return used + 1;
 }
 
-/* A block whose caches are empty, as nobody has used it or retire_thread has left it. */
+/* Returns a block whose caches are empty, NULL if there is no memory. */
 static struct thread *block_get(void)
 {
 	_Atomic uint64_t retries = 0;
@@ -114,14 +114,14 @@ static struct thread *block_get(void)
 	if (index == LIFO_NONE)
 		return NULL;
 	thread = thread_of(index);
-	/* First: in the child of a fork in a handler, a block in use that is nobody's is freed. */
+	/* First: if a handler forks here, the child frees blocks in use that are not its own. */
 	own = thread;
 	/* [thread.in_use] relaxed: a statistic. */
 	atomic_store_explicit(&thread->in_use, true, memory_order_relaxed);
 	return thread;
 }
 
-/* Empties a block that no thread uses any more, and frees it. */
+/* Empties a block that its thread uses no more, and frees it. */
 static void block_retire(struct thread *thread, bool is_own)
 {
 	_Atomic uint64_t retries = 0;
@@ -130,19 +130,19 @@ static void block_retire(struct thread *thread, bool is_own)
 	/* [thread.in_use] relaxed: a statistic. */
 	atomic_store_explicit(&thread->in_use, false, memory_order_relaxed);
 	if (is_own)
-		own = NULL; /* before somebody else has it */
-	/* Not barred by the gate: it is one whole operation, whenever a fork comes. */
+		own = NULL; /* before another thread can get it */
+	/* Not barred by the gate: a fork finds the block either in use or free, and both are right. */
 	lifo_push(&registry.free, next_of, NULL, thread_index(thread), LIFO_MAX_INDEX, NULL, &retries);
 }
 
-/* The key's destructor. Later destructors of the host that destroy objects go without a cache. */
+/* The key's destructor. The program's destructors that run later do without a cache. */
 static void thread_end(void *value)
 {
 	struct thread *thread = value;
 
 	state = THREAD_ENDED;
 	thread_self = &thread_closed;
-	/* [gate.inside] release: as in gate_set_inside. Who left a slow path by siglongjmp is inside no more. */
+	/* [gate.inside] release: as in gate_step_out. A thread that left a slow path by siglongjmp is not inside. */
 	atomic_store_explicit(&thread->inside, 0, memory_order_release);
 	block_retire(thread, true);
 }
@@ -177,7 +177,7 @@ struct thread *thread_current(void)
 
 	if (thread != &thread_closed)
 		return thread;
-	/* THREAD_REGISTERING: libc allocated below us, or a signal came, and led back here. */
+	/* THREAD_REGISTERING: a signal handler, or an allocation by libc within the registration, led here. */
 	if (state != THREAD_NEW || registry.events == NULL)
 		return NULL;
 	state = THREAD_REGISTERING;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The threads that have caches. Each gets a block, one cache a pool, from tables that are never unmapped: the
- * statistics thread reads them without asking, and a block outlives its thread with its counters, to be
- * inherited by a later one. The state here is one per process because thread-local storage is; this is the
- * only file of pool/ with either.
+ * The threads that have caches. Each gets a block with one cache for each pool, from tables that are never unmapped: the
+ * statistics thread reads them without synchronization. A block keeps its counters when its thread ends, and a later
+ * thread gets it. The tables are global because thread-local storage is; only this module has thread-local variables.
  *
- *	thread_self --> block of this thread		registered: take and put stay in the cache
- *	            --> thread_closed			not yet, or no more: every `top` is CACHE_NONE,
- *							so the fast path needs no test of its own
+ *	thread_self --> block of this thread		after its first use of a pool
+ *	            --> thread_closed			before that, and after the thread's end: every `top`
+ *							is CACHE_NONE, so the fast path needs no test
  */
 #ifndef COPOOL_POOL_THREAD_H
 #define COPOOL_POOL_THREAD_H
@@ -16,8 +15,8 @@
 #include "system/bounds.h"
 
 struct thread {
-	_Atomic uint32_t inside; /* gate.h: in a slow path now */
-	_Atomic uint16_t index;  /* its own in the tables, from 1; never changes once it is there */
+	_Atomic uint32_t inside; /* its word for the gate: in how many slow paths it is now */
+	_Atomic uint16_t index;  /* of the block in the tables, from 1; never changes */
 	_Atomic bool in_use;     /* a living thread has it */
 	struct cache cache[POOL_MAX];
 };
@@ -28,30 +27,30 @@ extern __thread struct thread *thread_self __attribute__((tls_model("initial-exe
 extern struct thread thread_closed;
 
 struct thread_events {
-	/* Empties the caches of a thread that has ended, in itself or, not is_own, by a fork. */
+	/* Empties the caches of a thread at its end; or, not is_own, in a fork's child that does not have it. */
 	void (*retire)(struct thread *thread, bool is_own);
-	void (*first_use)(void); /* a thread got its block, or uses it for the first time after fork */
+	void (*first_use)(void); /* a thread got its block, or uses it first after a fork */
 };
 
 /*
- * Called once before any other; `events` must stay valid. Returns 0, or -errno when no key for the end of
- * threads is left: every thread then stays without a cache.
+ * Called once, before all others; `events` must stay valid. Returns 0; or -errno if there is no key left for the end of
+ * threads: then no thread gets a cache.
  */
 int thread_init(const struct thread_events *events);
 
 /*
- * The calling thread's block, registered if need be; NULL when the thread has ended, when there is no memory,
- * or while a fork is under way: then the caller goes on without a cache. May map memory; errno survives.
+ * Returns the calling thread's block, and gets it one if need be. Returns NULL if the thread has ended, if there is no
+ * memory, or while a fork is under way: then the caller must do without a cache. May map memory; errno survives.
  */
 struct thread *thread_current(void);
 
-/* The block that a pool's cache is part of: thread_self may be another one by now. */
+/* The block that a pool's cache is part of. A signal handler may have changed thread_self since the cache was closed. */
 static inline struct thread *thread_of_cache(struct cache *cache, unsigned index)
 {
 	return (struct thread *)((char *)(cache - index) - offsetof(struct thread, cache));
 }
 
-/* Every block there ever was, first with `after` NULL, until NULL. For any thread. */
+/* Every block that was ever used, in turn: the first for NULL, and NULL after the last. Any thread. */
 struct thread *thread_next(const struct thread *after);
 
 /* Where the blocks lie: block i is the (i % in_chunk)th of chunk i / in_chunk, at its beginning. */
@@ -63,12 +62,12 @@ struct thread_table {
 
 struct thread_table thread_table(void);
 
-/* Whether it is the calling thread's; also before its first use after a fork, and until it is empty at its end. */
+/* Whether it is the calling thread's block: also before its first use after a fork, and until its caches are empty at its end. */
 bool thread_is_own(const struct thread *thread);
 
 /*
- * In a fork's child: every block but the caller's own has lost its thread. Retires and frees them; the caller
- * keeps its block, and its next create or destroy counts as its first use.
+ * In a fork's child: retires and frees all blocks but the caller's. The caller keeps its block, and its next create or
+ * destroy counts as its first use.
  */
 void thread_adopt(void);
 

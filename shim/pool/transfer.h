@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Moving a batch between a thread's cache and the depot, as most refills and spills do it: inlined, and without a
- * call, so that what runs once in 16 objects costs little more than its compare-and-swap. What is rare is not here:
- * that a thread has no empty node for a push, or no room for that of a pop, is seen to before.
+ * Moves a batch between a thread's cache and the depot, as most refills and spills do: inlined and without a call, so
+ * that it costs little more than its compare-and-swap. The caller must have an empty node for a push, and room for one
+ * for a pop.
  */
 #ifndef COPOOL_POOL_TRANSFER_H
 #define COPOOL_POOL_TRANSFER_H
@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-/* Where a node's parts lie. */
+/* ---- the parts of a node ---- */
+
 static inline struct depot_chunk *depot_chunk(struct depot *depot, uint16_t node)
 {
 	/* [depot.chunk] acquire: pairs with the release in chunk_map; a node is only handed out after it. */
@@ -20,7 +21,7 @@ static inline struct depot_chunk *depot_chunk(struct depot *depot, uint16_t node
 
 static inline _Atomic uint16_t *depot_next(void *depot, uint16_t node)
 {
-	/* Neighbours lie in different cache lines: one thread pushes the one while another pops the other. */
+	/* Neighbours lie in different cache lines: a thread may push one while another thread pops the other. */
 	unsigned place = node % DEPOT_LINES * (DEPOT_CHUNK_NODES / DEPOT_LINES) +
 	                 node % DEPOT_CHUNK_NODES / DEPOT_LINES;
 
@@ -32,11 +33,12 @@ static inline struct batch *depot_batch(struct depot *depot, uint16_t node)
 	return &depot_chunk(depot, node)->batch[node % DEPOT_CHUNK_NODES];
 }
 
+/* ---- moving a batch ---- */
+
 /*
- * Puts a batch of idle objects on the depot unless it holds `limit` batches already, or the gate is closed;
- * then returns 0 and the objects stay the caller's. Else returns how many batches it holds then, which
- * depot_note_high wants to know. `spares` is the calling thread's, and not empty: see depot_stock. `barred` and
- * `retries` as for lifo_push.
+ * Puts a batch of idle objects on the depot. Returns how many batches it holds then, which depot_note_high wants to know;
+ * 0, and the objects stay the caller's, if it holds `limit` batches already, or if *barred is not 0. `spares` are the
+ * calling thread's, and not empty: see depot_stock. `barred` and `retries` as for lifo_push.
  */
 static inline unsigned transfer_push(struct depot *depot, void *const object[BATCH_SIZE], unsigned limit,
         struct depot_spares *spares, const _Atomic uint32_t *barred, _Atomic uint64_t *retries)
@@ -52,8 +54,8 @@ static inline unsigned transfer_push(struct depot *depot, void *const object[BAT
 }
 
 /*
- * Takes a batch: BATCH_SIZE objects, then the caller's, are copied to `object`. False: the depot is empty, or
- * the gate is closed. *depth: how many batches are left, which depot_note_low wants to know. `spares` has room
+ * Takes a batch: copies BATCH_SIZE objects to `object`, which are the caller's then. Returns false if the depot is empty,
+ * or if *barred is not 0. Sets *depth to how many batches are left, which depot_note_low wants to know. `spares` has room
  * for a node: see depot_unstock.
  */
 static inline bool transfer_pop(struct depot *depot, void *object[BATCH_SIZE], struct depot_spares *spares,
@@ -79,7 +81,7 @@ static inline void depot_note_high(struct depot *depot, unsigned depth)
 
 static inline void depot_note_low(struct depot *depot, unsigned depth)
 {
-	/* [depot.low, depot.sample_low] relaxed: statistics; a lost race costs or saves one window's trim. */
+	/* [depot.low, depot.sample_low] relaxed: statistics; a lost race changes one window's trim. */
 	if (__builtin_expect(depth < atomic_load_explicit(&depot->low, memory_order_relaxed) ||
 	                             depth < atomic_load_explicit(&depot->sample_low, memory_order_relaxed),
 	            0))

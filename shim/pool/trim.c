@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The arithmetic of the sliding window. */
 #include "pool/trim.h"
 
 #include <string.h>
@@ -12,7 +11,7 @@ static uint64_t first_end(unsigned step_ms, uint64_t now_ms)
 	return (now_ms + 2 * step_ms - 1) / step_ms * step_ms;
 }
 
-/* What was there through all of the last window, and need not stay for the next one. */
+/* Batches that lay in the depot all through the last window, and are not kept for the next one. */
 static unsigned trim_spare(const struct trim *trim)
 {
 	unsigned spare = trim->low[0], kept = trim->quiet < TRIM_STEPS ? TRIM_KEPT : 0;
@@ -33,7 +32,7 @@ static unsigned end_step(struct trim *trim, unsigned low, unsigned depth)
 	trim->low[trim->step] = low;
 	trim->step = (trim->step + 1) % TRIM_STEPS;
 	release = (trim_spare(trim) + 1) / 2;
-	/* The past, as it would have been without what goes now. */
+	/* As if what goes now had never been there. */
 	for (unsigned i = 0; i < TRIM_STEPS; i++)
 		trim->low[i] -= release;
 	trim->level = depth - release;
@@ -50,7 +49,7 @@ unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms
 		trim->next_ms = trim->level > 0 ? first_end(step_ms, now_ms) : 0;
 		return 0;
 	}
-	/* The window has become shorter. */
+	/* The window was made shorter. */
 	if (trim->next_ms > first_end(step_ms, now_ms))
 		trim->next_ms = first_end(step_ms, now_ms);
 	if (now_ms < trim->next_ms)
@@ -59,7 +58,7 @@ unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms
 	trim->next_ms += ended * step_ms;
 	low = depot_restart_low(depot);
 	depth = depot_depth(depot);
-	/* A process that was stopped for an hour has not done without its pool for an hour. */
+	/* A process that was stopped for an hour may need its pool all the same. */
 	for (unsigned i = 0; i < ended && i < LATE_STEPS; i++)
 		release += end_step(trim, low - release, depth - release);
 	return release;

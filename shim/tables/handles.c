@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An open-addressed table of words: a handle in the low 48 bits and its number above them. The owner of a
- * handle adds it before the handle is given out and removes it before it is destroyed, so no two threads work
- * on the same handle at once.
+ * An open-addressed table of words: a handle in the low 48 bits, its number above them. The caller must add a handle before
+ * other threads can have it, and remove it before it is destroyed: so no two threads change one handle at a time.
  */
 #include "tables/handles.h"
 
@@ -22,7 +21,7 @@ struct handles {
 
 static const uint64_t HANDLE_MASK = ((uint64_t)1 << NUMBER_SHIFT) - 1;
 
-/* [handles.word] relaxed throughout: a word says all by itself. */
+/* [handles.word] relaxed in all of these: a word publishes nothing else. */
 static uint64_t word_at(const struct handles *handles, uint64_t index)
 {
 	return atomic_load_explicit(
@@ -56,7 +55,7 @@ bool handles_add(struct handles *handles, const void *handle, unsigned number)
 	return false;
 }
 
-/* Where the handle is, or -1. */
+/* Returns the index of the handle, or -1. */
 static int64_t index_of(const struct handles *handles, const void *handle)
 {
 	for (uint64_t i = first_index(handle), end = i + PROBES; i < end; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A set of objects, with a small number for each: of which pool it is, or where it was created. Lock-free,
- * for all threads; fixed in size, and a handle that finds no room is simply not in it.
+ * A set of objects with a small number for each, such as its pool or where it was created. Lock-free; any thread. Its size
+ * is fixed: a handle that finds no room is not in it.
  */
 #ifndef COPOOL_TABLES_HANDLES_H
 #define COPOOL_TABLES_HANDLES_H
@@ -12,19 +12,19 @@ struct handles;
 
 enum { HANDLES_ABSENT = -1 };
 
-/* An empty set, mapped and never unmapped; NULL when there is no memory. Memory is used as handles come. */
+/* Maps an empty set, which is never unmapped. Returns NULL if there is no memory. Pages are used as handles come. */
 struct handles *handles_make(void);
 
-/* Adds a handle that is not there; `number` is 0 .. 65535. False: no room. */
+/* Adds a handle that is not in it; `number` is 0 .. 65535. Returns false if there is no room. */
 bool handles_add(struct handles *handles, const void *handle, unsigned number);
 
-/* The handle's number, or HANDLES_ABSENT. */
+/* Returns the handle's number, or HANDLES_ABSENT. */
 int handles_find(const struct handles *handles, const void *handle);
 
-/* Removes a handle, if it is there. */
+/* Removes a handle, if it is in it. */
 void handles_remove(struct handles *handles, const void *handle);
 
-/* Adds to count[n] how many handles have the number n, for each n below `numbers`. */
+/* Adds to each count[n], n < numbers, how many handles have the number n. */
 void handles_count(const struct handles *handles, unsigned *count, unsigned numbers);
 
 #endif

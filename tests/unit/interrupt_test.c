@@ -54,7 +54,7 @@ static void wake(void)
 {
 }
 
-#ifndef SINGLE_BY_ATOMIC
+#ifndef OWNER_WORD_BY_ATOMIC
 
 static void use_pool(void)
 {
