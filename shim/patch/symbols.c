@@ -226,8 +226,7 @@ void symbols_close(struct symbols *symbols)
 	unmap_file(&symbols->debug);
 }
 
-static void fill(struct symbol *symbol, const struct elf_image *image, const struct elf_symbol *found,
-        enum symbol_origin origin)
+static void fill(struct symbol *symbol, const struct elf_image *image, const struct elf_symbol *found)
 {
 	const Elf64_Phdr *segment = found->segment;
 
@@ -236,7 +235,6 @@ static void fill(struct symbol *symbol, const struct elf_image *image, const str
 	        .size = found->size,
 	        .available = segment->p_memsz - (found->value - segment->p_vaddr),
 	        .segment_low = image->bias + segment->p_vaddr,
-	        .origin = origin,
 	};
 	symbol->protection |= segment->p_flags & PF_R ? PROT_READ : 0;
 	symbol->protection |= segment->p_flags & PF_W ? PROT_WRITE : 0;
@@ -247,22 +245,19 @@ static void fill(struct symbol *symbol, const struct elf_image *image, const str
 int symbols_find(const struct symbols *symbols, const char *name, enum elf_kind kind, struct symbol *found)
 {
 	const struct elf_image *image = &symbols->image;
-	const struct elf_file files[] = {
-	        [SYMBOL_SYMTAB] = symbols->program,
-	        [SYMBOL_DEBUG_FILE] = symbols->debug,
-	};
-	enum symbol_origin origin = SYMBOL_DYNSYM;
+	const struct elf_file *const files[] = {&symbols->program, &symbols->debug};
 	struct elf_symbol symbol;
+	size_t next = 0;
 	int error = elf_find_dynamic(image, name, kind, &symbol);
 	bool is_damaged = error == -EBADMSG;
 
-	while ((error == -ENOENT || error == -ENODATA || error == -EBADMSG) && origin < SYMBOL_DEBUG_FILE) {
-		origin++;
-		error = elf_find_symtab(files[origin], image, name, kind, &symbol);
+	while ((error == -ENOENT || error == -ENODATA || error == -EBADMSG) &&
+	        next < sizeof files / sizeof *files) {
+		error = elf_find_symtab(*files[next++], image, name, kind, &symbol);
 		is_damaged |= error == -EBADMSG;
 	}
 	if (error == 0)
-		fill(found, image, &symbol, origin);
+		fill(found, image, &symbol);
 	else if (error == -ENODATA || error == -ENOENT)
 		error = is_damaged ? -EBADMSG : -ENOENT;
 	return error;
@@ -283,7 +278,7 @@ static int find_in_object(struct dl_phdr_info *info, size_t bytes, void *argumen
 		return 0;
 	loaded->error = elf_find_dynamic(&image, loaded->name, loaded->kind, &symbol);
 	if (loaded->error == 0)
-		fill(loaded->found, &image, &symbol, SYMBOL_DYNSYM);
+		fill(loaded->found, &image, &symbol);
 	return loaded->error != -ENOENT;
 }
 
@@ -316,17 +311,4 @@ bool symbols_is_writable(const struct symbols *symbols, const void *address, siz
 			is_writable = true;
 	}
 	return is_writable;
-}
-
-const char *symbols_origin_text(enum symbol_origin origin)
-{
-	switch (origin) {
-	case SYMBOL_DYNSYM:
-		return "dynsym";
-	case SYMBOL_SYMTAB:
-		return "symtab";
-	case SYMBOL_DEBUG_FILE:
-		return "debug file";
-	}
-	return "unknown";
 }

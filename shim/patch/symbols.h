@@ -17,8 +17,6 @@
 
 #define SYMBOLS_DEBUG_ROOT "/usr/lib/debug" /* it has .build-id/xx/yyyy.debug */
 
-enum symbol_origin { SYMBOL_DYNSYM, SYMBOL_SYMTAB, SYMBOL_DEBUG_FILE };
-
 struct symbol {
 	void *address;    /* in this process */
 	size_t size;      /* bytes; 0: unknown */
@@ -27,7 +25,6 @@ struct symbol {
 	uintptr_t segment_low; /* first byte of its segment */
 	uintptr_t image_low;   /* first page of its object … */
 	uintptr_t image_high;  /* … and the byte behind its last page */
-	enum symbol_origin origin;
 };
 
 struct symbols {
@@ -83,8 +80,5 @@ void symbols_each(const struct symbols_visitor *visitor, void *to, const char *d
 
 /* Whether `bytes` at `address` are in a segment that stays writable (not RELRO). */
 bool symbols_is_writable(const struct symbols *symbols, const void *address, size_t bytes);
-
-/* A word for the log: `dynsym`, `symtab` or `debug file`. */
-const char *symbols_origin_text(enum symbol_origin origin);
 
 #endif

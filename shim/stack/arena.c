@@ -42,9 +42,3 @@ bool arena_is_refused(const struct arena *arena)
 	/* [arena.is_refused] relaxed: a statistic. */
 	return atomic_load_explicit((_Atomic bool *)&arena->is_refused, memory_order_relaxed);
 }
-
-uint64_t arena_guards(const struct arena_class *class)
-{
-	/* [class.guards] relaxed: a statistic. */
-	return atomic_load_explicit((_Atomic uint64_t *)&class->guards, memory_order_relaxed);
-}

@@ -111,9 +111,6 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
 /* Whether the system once had no room for a slot. */
 bool arena_is_refused(const struct arena *arena);
 
-/* How many slots have a guard that takes no memory map of its own. */
-uint64_t arena_guards(const struct arena_class *class);
-
 /* How many bytes of guard the slots of a reserved class have at their high end, as far as is known. */
 static inline size_t arena_upper(const struct arena_class *class)
 {

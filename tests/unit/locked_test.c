@@ -111,7 +111,7 @@ static void test_start_over(void)
 	        "start over: but takes no memory, and would not if all were locked");
 	tap_is(slot_state(place_of(unused).slot), SLOT_FREE, "start over: a free one stays free");
 	tap_ok(!is_opened(unused + PAGE), "start over: and would take none either");
-	tap_is(arena_guards(class), 0, "start over: no guard is left that takes no memory map");
+	tap_is(atomic_load(&class->guards), 0, "start over: no guard is left that takes no memory map");
 
 	slot_move(place.slot, SLOT_IDLE, SLOT_LIVE);
 	tap_ok(arena_ready(&place) && is_opened(idle) && idle[BYTES - 1] == 0,

@@ -78,7 +78,6 @@ static struct {
 	int (*is_signal)(unw_cursor_t *);
 	int (*get)(unw_cursor_t *, unw_regnum_t, unw_word_t *);
 	int (*search)(unw_addr_space_t, unw_word_t, unw_dyn_info_t *, unw_proc_info_t *, int, void *);
-	int (*find_object)(void *, struct dl_find_object *); /* the loader's */
 } unwind;
 
 /* ---- what libunwind asks for ---- */
@@ -171,7 +170,7 @@ static int find_description(
 	const struct frame_header *header;
 	unw_dyn_info_t table = {.format = UNW_INFO_FORMAT_REMOTE_TABLE};
 
-	if (unwind.find_object((void *)at, &object) != 0 || object.dlfo_eh_frame == NULL)
+	if (_dl_find_object((void *)at, &object) != 0 || object.dlfo_eh_frame == NULL)
 		return -UNW_ENOINFO;
 	header = object.dlfo_eh_frame;
 	if (header->version != HEADER_VERSION || header->frame_encoding != ENCODING_PCREL_SDATA4 ||
@@ -227,7 +226,7 @@ static bool is_code(uintptr_t address)
 {
 	struct dl_find_object object;
 
-	return unwind.find_object((void *)address, &object) == 0;
+	return _dl_find_object((void *)address, &object) == 0;
 }
 
 /* Takes the state of a function's code that the call at `walked` is in. */
@@ -363,14 +362,15 @@ static bool find_functions(void *library)
 	        {&unwind.get, "_Ux86_64_get_reg"},
 	        {&unwind.search, "_Ux86_64_dwarf_search_unwind_table"},
 	};
-	void *found = dlsym(RTLD_DEFAULT, "_dl_find_object");
 
-	memcpy(&unwind.find_object, &found, sizeof found);
-	for (size_t i = 0; found != NULL && i < sizeof wanted / sizeof *wanted; i++) {
-		found = dlsym(library, wanted[i].name);
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+		void *found = dlsym(library, wanted[i].name);
+
+		if (found == NULL)
+			return false;
 		memcpy(wanted[i].function, &found, sizeof found);
 	}
-	return found != NULL;
+	return true;
 }
 
 static void give_up(const char *why)
@@ -391,7 +391,7 @@ bool unwind_load(const void *own)
 	}
 	origin.stack = real_table(STACK_BYTES);
 	origin.rule = real_table(RULES * sizeof *origin.rule);
-	if (origin.stack == NULL || origin.rule == NULL || unwind.find_object((void *)own, &object) != 0) {
+	if (origin.stack == NULL || origin.rule == NULL || _dl_find_object((void *)own, &object) != 0) {
 		give_up("there is no memory");
 		return false;
 	}

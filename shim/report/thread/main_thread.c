@@ -21,10 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-
 static struct {
 	struct life life; /* written by main_thread_know; its word never goes away */
 	bool was_asked;   /* in the constructor, once: whether … */
