@@ -36,8 +36,8 @@ SHIM := shim.c exports.c config.c \
 	adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c adapter/qemu_symbols.c adapter/request.c \
 	adapter/sites.c adapter/stack_hooks.c adapter/stacks.c adapter/unload.c \
 	report/bell.c report/conduct.c report/depth_records.c report/journal.c report/line.c \
-	report/log.c report/moment.c report/outside_view.c report/path.c report/pressure.c report/prometheus.c \
-	report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c \
+	report/log.c report/moment.c report/outside_view.c report/path.c report/pool_records.c report/pressure.c \
+	report/prometheus.c report/quiet.c report/report.c report/summary.c report/user.c report/utf8.c \
 	report/origins/callers.c report/origins/origins.c report/origins/records.c report/origins/symbolize.c \
 	report/origins/unwind.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c

@@ -20,6 +20,7 @@
 #include "report/line.h"
 #include "report/log.h"
 #include "report/path.h"
+#include "report/pool_records.h"
 #include "report/prometheus.h"
 #include "report/report.h"
 #include "report/user.h"
@@ -176,7 +177,7 @@ static void write_pools(const char *type, uint64_t now)
 	bool is_final = strcmp(type, RECORD_FINAL) == 0;
 
 	for (unsigned i = 0; i < pool_count(); i++) {
-		line_pool(&journal.line, type, pool_at(i), now - journal.start_ms);
+		pool_records_counters(&journal.line, type, pool_at(i), now - journal.start_ms);
 		write_line();
 		pool_restart_sample(pool_at(i));
 	}
@@ -228,7 +229,7 @@ static void announce(bool is_private)
 	journal.complains = !journal.is_silent && strcmp(journal.config->log, "stderr") != 0;
 	journal.has_log = journal.config->log[0] != '\0' && open_log(is_private, "there will be no log");
 	if (journal.has_log) {
-		line_open(&journal.line, journal.config, journal.host, journal.parent);
+		pool_records_open(&journal.line, journal.config, journal.host, journal.parent);
 		if (journal.is_again)
 			line_number(&journal.line, "again", 1);
 		error = write_line();
@@ -331,7 +332,7 @@ static void note_way(void)
 	outside_view_tell_way(journal.attached);
 	prometheus_tell_way(journal.host);
 	if (journal.has_log) {
-		line_way(&journal.line, journal.host);
+		pool_records_way(&journal.line, journal.host);
 		write_line();
 	}
 }

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing JSON: escapes as in RFC 8259; bytes that are not UTF-8 become U+FFFD. And what records hold. */
+/* Writes JSON: escapes as in RFC 8259; bytes that are not UTF-8 become U+FFFD. */
 #include "report/line.h"
 
-#include "config.h"
 #include "system/clock.h"
-#include "system/self.h"
-#include "pool/pool.h"
-#include "pool/control.h"
-#include "pool/stats.h"
-#include "report/report.h"
 #include "report/utf8.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,58 +123,4 @@ void line_end(struct line *line)
 	if (line->used > sizeof line->text - 2)
 		line->used = sizeof line->text - 2;
 	put(line, "}\n", 2);
-}
-
-/* The cap on the depots: most hosts start their pools when they are first needed. */
-static unsigned cap(const struct config *config, const struct report_host *host)
-{
-	if (pool_count() > 0)
-		return control_limit(pool_at(0)->max_batches);
-	if (config->max_batches != BATCHES_DERIVED)
-		return config->max_batches;
-	if (host->cap != 0)
-		return host->cap;
-	return strcmp(host->mode, "none") == 0 ? 0 : pool_cap_bearable(POOL_OBJECT_MAPS, 0);
-}
-
-static void put_way(struct line *line, const struct report_host *host)
-{
-	line_text(line, "mode", host->mode);
-	line_text(line, "way", host->way);
-	line_text(line, "detail", host->detail);
-}
-
-void line_way(struct line *line, const struct report_host *host)
-{
-	line_begin(line, RECORD_WAY);
-	put_way(line, host);
-}
-
-void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent)
-{
-	line_begin(line, RECORD_OPEN);
-	line_number(line, "format", RECORD_FORMAT);
-	line_text(line, "version", COPOOL_VERSION);
-	line_text(line, "program", self_name());
-	if (self_label()[0] != '\0')
-		line_text(line, "label", self_label());
-	line_text(line, "host", host->name);
-	put_way(line, host);
-	line_number(line, "ppid", (uint64_t)parent);
-	line_number(line, "interval_ms", config->interval_ms);
-	line_number(line, "max_batches", cap(config, host));
-	line_number(line, "decay_ms", config->decay_ms);
-}
-
-void line_pool(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms)
-{
-	struct pool_stats stats;
-
-	pool_read(pool, &stats);
-	line_begin(line, type);
-	line_number(line, "uptime_ms", uptime_ms);
-	line_text(line, "pool", pool_name(pool));
-#define ADD(name, kind, help) line_number(line, #name, stats.name);
-	RECORD_COUNTERS(ADD)
-#undef ADD
 }

@@ -8,11 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
-
-struct config;
-struct pool;
-struct report_host;
 
 struct line {
 	char text[RECORD_LINE_BYTES - 1]; /* without a closing zero */
@@ -30,15 +25,6 @@ void line_number(struct line *line, const char *key, uint64_t number);
 void line_list_begin(struct line *line, const char *key);
 bool line_list_add(struct line *line, const char *text);
 void line_list_end(struct line *line);
-
-/* Begins the `open` record of this process; `parent`: see RECORD_OPEN's ppid. */
-void line_open(struct line *line, const struct config *config, const struct report_host *host, pid_t parent);
-
-/* Begins a `way` record: how the program is served now. */
-void line_way(struct line *line, const struct report_host *host);
-
-/* Begins a `sample` or `final` record with the pool's counters as they are now. */
-void line_pool(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms);
 
 /* Closes the object and ends the line. */
 void line_end(struct line *line);

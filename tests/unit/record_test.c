@@ -8,6 +8,7 @@
 #include "pool/pool.h"
 #include "pool/fast_path.h"
 #include "pool/upkeep.h"
+#include "report/pool_records.h"
 #include "report/report.h"
 #include "tap.h"
 
@@ -112,7 +113,7 @@ static void test_open(void)
 
 	program_invocation_short_name = (char[]){"a\"b"};
 	self_know();
-	line_open(&line, &config, &host, 7);
+	pool_records_open(&line, &config, &host, 7);
 	snprintf(wanted, sizeof wanted,
 	        ",\"format\":%d,\"version\":\"%s\",\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
 	        "\"pool\",\"way\":\"named\",\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":5,"
@@ -120,10 +121,10 @@ static void test_open(void)
 	        RECORD_FORMAT, COPOOL_VERSION);
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
 	config.max_batches = BATCHES_DERIVED;
-	line_open(&line, &config, &host, 0);
+	pool_records_open(&line, &config, &host, 0);
 	snprintf(wanted, sizeof wanted, "\"max_batches\":%u,", pool_cap_bearable(POOL_OBJECT_MAPS, 0));
 	tap_ok(strstr(ended(), wanted) != NULL, "record: a cap that nobody set is what the system bears");
-	line_open(&line, &config, &none, 0);
+	pool_records_open(&line, &config, &none, 0);
 	tap_ok(strstr(ended(), "\"max_batches\":0,") != NULL,
 	        "record: and nothing where there is nothing to pool");
 }
@@ -160,7 +161,7 @@ static void test_pool(void)
 	object = pool_get(&pool, (unsigned)index);
 	pool_put(&pool, (unsigned)index, object);
 	pool_get(&pool, (unsigned)index);
-	line_pool(&line, RECORD_FINAL, &pool, 99);
+	pool_records_counters(&line, RECORD_FINAL, &pool, 99);
 	tap_ok(strstr(ended(), ",\"uptime_ms\":99,\"pool\":\"a pool\",\"create_local\":1,\"create_depot\":0,"
 	                       "\"create_new\":1,\"destroy_local\":1,") != NULL,
 	        "record: final says time, pool and counters");
@@ -176,7 +177,7 @@ static void test_lengths(void)
 	static struct config config = {.interval_ms = 3600000, .decay_ms = 86400000};
 
 	memset(endless, '\x01', sizeof endless - 1);
-	line_open(&line, &config, &wordy, 4194304);
+	pool_records_open(&line, &config, &wordy, 4194304);
 	tap_ok(strstr(ended(), "\\u0001\",\"ppid\":4194304,\"interval_ms\":3600000,\"max_batches\":32,"
 	                       "\"decay_ms\":86400000}\n") != NULL,
 	        "record: a text that is too long is cut, and what follows is whole");
@@ -199,7 +200,7 @@ static void test_long_name(void)
 	memset(name, '\xff', sizeof name - 1);
 	program_invocation_short_name = name;
 	self_know();
-	line_open(&line, &config, &host, 0);
+	pool_records_open(&line, &config, &host, 0);
 	tap_ok(strstr(ended(), "\\ufffd\",\"host\":\"stacks\",\"mode\":\"pool\",\"way\":\"named\",\"detail\":"
 	                       "\"something\",") != NULL,
 	        "record: a program's name, however long and odd, leaves what follows whole");

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The records `open`, `way`, `sample` and `final`: each begins one in `line`; the caller ends it. One thread at a time. */
+#ifndef COPOOL_REPORT_POOL_RECORDS_H
+#define COPOOL_REPORT_POOL_RECORDS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct config;
+struct line;
+struct pool;
+struct report_host;
+
+/* Begins the `open` record of this process; `parent`: see RECORD_OPEN's ppid. */
+void pool_records_open(
+        struct line *line, const struct config *config, const struct report_host *host, pid_t parent);
+
+/* Begins a `way` record: how the program is served now. */
+void pool_records_way(struct line *line, const struct report_host *host);
+
+/* Begins a `sample` or `final` record with the pool's counters as they are now. */
+void pool_records_counters(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms);
+
+#endif
