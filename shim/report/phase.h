@@ -20,9 +20,10 @@
 
 struct config;
 
-enum { STOP_WAIT_MS = 2000 };
+enum { START_WAIT_MS = 1000, STOP_WAIT_MS = 2000 };
 
-#define NO_MORE "no more statistics, and no idle object is given back"
+#define FIRST_HAS_ENDED "the program's first thread has ended"
+#define NO_MORE         "no more statistics, and no idle object is given back"
 
 enum phase {
 	PHASE_NONE = RECORD_THREAD_NONE,
@@ -80,6 +81,13 @@ void report_begin(void);
 
 /* Stops the thread; whether it is done, and perhaps still on its way out. */
 bool report_end(void);
+
+/* In the thread that began the process: remembers it, and learns of its end. */
+void report_know_first_thread(void);
+void report_hear_of_first_thread(void);
+
+/* The process is a fork's child, of that parent. */
+void report_become_child(pid_t parent);
 
 /* What is known by now, in a fork's child its `open` record first: nothing may follow, or only what gets lost. */
 void report_tell_now(void *unused);
