@@ -8,6 +8,7 @@
 #include "pool/control.h"
 #include "pool/pool.h"
 #include "report/record.h"
+#include "report/record_block.h"
 #include "report/report.h"
 #include "stack/arena.h"
 

@@ -9,7 +9,7 @@
 
 #include "report/thread/thread_end.h"
 #include "report/pressure.h"
-#include "report/record.h"
+#include "report/record_block.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

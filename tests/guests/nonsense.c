@@ -22,7 +22,7 @@
 
 #include <linux/userfaultfd.h>
 
-#include "../../shim/report/record.h"
+#include "../../shim/report/record_block.h"
 
 enum { THREADS = 3, CACHES = 64, CACHE = 64, KIND = 64 };
 

@@ -18,6 +18,7 @@
 #include "process/ending.h"
 #include "process/peek.h"
 #include "report/record.h"
+#include "report/record_block.h"
 
 enum { LOOKS = 8, LOOK_LEAST_MS = 10, NAP_MS = 100 };
 

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "report/record.h"
+#include "report/record_block.h"
 
 enum { REMOTE_WHY = 512, REMOTE_PATIENCE_MS = 5000 };
 
