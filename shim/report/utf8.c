@@ -2,6 +2,8 @@
 /* Well-formed UTF-8, as RFC 3629 has it. */
 #include "report/utf8.h"
 
+#include "report/unsafe_text.h"
+
 #include <string.h>
 
 /* Whether `count` continuation bytes come after the first one. */
@@ -29,18 +31,6 @@ size_t utf8_bytes(const unsigned char *text)
 	return 0;
 }
 
-/* What steers a terminal, or makes a text look like another. tools/copool/clean.c has the same. */
-static const struct {
-	uint32_t low, high;
-} unsafe[] = {
-        {0, 0x1f}, {0x7f, 0x9f}, {0x61c, 0x61c}, /* Arabic letter mark */
-        {0x200e, 0x200f},                        /* left-to-right and right-to-left marks */
-        {0x2028, 0x202e},   /* separators of lines and paragraphs, embeddings, overrides */
-        {0x2066, 0x206f},   /* isolates, and what was deprecated */
-        {0xfff9, 0xfffb},   /* interlinear annotation */
-        {0xe0000, 0xe007f}, /* tags */
-};
-
 uint32_t utf8_code(const unsigned char *text)
 {
 	static const unsigned char first_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
@@ -54,13 +44,7 @@ uint32_t utf8_code(const unsigned char *text)
 
 bool utf8_is_plain(const unsigned char *text)
 {
-	uint32_t code = utf8_code(text);
-
-	for (size_t i = 0; i < sizeof unsafe / sizeof *unsafe; i++) {
-		if (code >= unsafe[i].low && code <= unsafe[i].high)
-			return false;
-	}
-	return true;
+	return !is_unsafe_text(utf8_code(text));
 }
 
 size_t utf8_clean(char *text, size_t bytes)

@@ -145,7 +145,7 @@ lint_tools_include() {
 	local file
 	for file in $(lint_sources "$1" tools); do
 		grep -Hn '#include "' "$1/$file" | grep '"\(config\|system\|libc\|tables\|pool\|stack\|patch\|adapter\|report\|shim\)[/.]' |
-			grep -vE '"report/(record|record_block)\.h"'
+			grep -vE '"report/(record|record_block|unsafe_text)\.h"'
 	done | nothing
 }
 

@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Well-formed UTF-8, as RFC 3629 has it, less what shim/report/utf8.c calls unsafe as well. */
+/* Well-formed UTF-8, as RFC 3629 has it, without what unsafe_text.h lists. */
 #include "clean.h"
+
+#include "report/unsafe_text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 enum { TEXTS = 8, TEXT_BYTES = 4096 };
-
-static const struct {
-	uint32_t low, high;
-} unsafe[] = {
-        {0, 0x1f}, {0x7f, 0x9f}, {0x61c, 0x61c}, /* Arabic letter mark */
-        {0x200e, 0x200f},                        /* left-to-right and right-to-left marks */
-        {0x2028, 0x202e},   /* separators of lines and paragraphs, embeddings, overrides */
-        {0x2066, 0x206f},   /* isolates, and what was deprecated */
-        {0xfff9, 0xfffb},   /* interlinear annotation */
-        {0xe0000, 0xe007f}, /* tags */
-};
 
 /* The character that the text begins with, and its bytes; 0 bytes: it is none. */
 static size_t decode(const char *text, uint32_t *code)
@@ -41,15 +32,6 @@ static size_t decode(const char *text, uint32_t *code)
 	return is_none ? 0 : bytes;
 }
 
-static bool is_safe(uint32_t code)
-{
-	for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
-		if (code >= unsafe[i].low && code <= unsafe[i].high)
-			return false;
-	}
-	return true;
-}
-
 size_t clean_copy(char *to, size_t room, const char *from)
 {
 	size_t used = 0;
@@ -57,7 +39,7 @@ size_t clean_copy(char *to, size_t room, const char *from)
 	while (*from) {
 		uint32_t code;
 		size_t bytes = decode(from, &code);
-		bool is_kept = bytes > 0 && is_safe(code);
+		bool is_kept = bytes > 0 && !is_unsafe_text(code);
 
 		if (used + (is_kept ? bytes : 1) >= room)
 			break;
