@@ -42,14 +42,16 @@ static struct {
 	const struct report_host *host;
 	const struct report_host *attached; /* the same, less that it may be switched off now */
 	struct report_host off;             /* what is said of it then */
-	bool has_announced;                 /* `open` has been said, or could not be */
-	bool is_again;                      /* it has been before, by this process: its host came later */
-	bool has_begun;                     /* samples are written */
-	bool has_log;                       /* wanted, and could be opened */
-	bool has_series;                    /* for Prometheus */
-	bool is_full;                       /* the log, and it says so */
+	enum {
+		UNANNOUNCED,
+		ANNOUNCED,
+		BEGUN
+	} stage;             /* nothing is written yet; `open` is, or could not be; samples are */
+	bool is_again;       /* it has been before, by this process: its host came later */
+	bool has_log;        /* wanted, and could be opened */
+	bool has_series;     /* for Prometheus */
+	bool is_full;        /* the log, and it says so */
 	bool is_silent;      /* no complaint on the standard error, which may be anything by now */
-	bool complains;      /* warnings go to the standard error, for want of a log */
 	pid_t parent;        /* of a fork that went on without exec; 0 else */
 	uint64_t start_ms;   /* CLOCK_MONOTONIC, as all times here */
 	uint64_t sample_ms;  /* when the next samples are due */
@@ -80,8 +82,8 @@ void journal_reset(pid_t parent)
 	/* A log's descriptor, if there was one, is not in this table. */
 	journal.log.fd = -1;
 	journal.is_again = parent == 0 && journal.has_log;
-	journal.has_announced = journal.has_begun = false;
-	journal.has_log = journal.has_series = journal.complains = false;
+	journal.stage = UNANNOUNCED;
+	journal.has_log = journal.has_series = false;
 	/* From now on, as for who looks at the process from outside, not from its first use of a pool. */
 	journal.start_ms = journal.written_ms = clock_now_ms();
 	journal.parent = parent;
@@ -132,9 +134,9 @@ static int write_warning(const char *text)
 	return write_line();
 }
 
-static void tell(const char *text)
+static void tell(const char *text, bool complains)
 {
-	if (journal.complains)
+	if (complains)
 		log_complain(text);
 	if (journal.has_log)
 		write_warning(text);
@@ -152,21 +154,21 @@ static void write_lost(void)
 	journal.log.lost = write_warning(text) == 0 ? 0 : lost;
 }
 
-/* What went wrong since the last call, lost lines included. */
-static void write_warnings(void)
+/* What went wrong since the last call, lost lines included; on the standard error as well if it `complains`. */
+static void write_warnings(bool complains)
 {
 	unsigned dropped = warn_dropped();
 	char text[WARN_BYTES];
 
 	while (warn_next(text))
-		tell(text);
+		tell(text, complains);
 	if (journal.has_log && user_take_word(text, sizeof text))
 		write_warning(text);
 	if (dropped != journal.dropped) {
 		snprintf(text, sizeof text, "%u warnings came too fast and were lost",
 		        dropped - journal.dropped);
 		journal.dropped = dropped;
-		tell(text);
+		tell(text, complains);
 	}
 	write_lost();
 }
@@ -223,23 +225,22 @@ static bool open_log(bool is_private, const char *consequence)
 /* The `open` record, and what went wrong before; on the standard error if the log cannot say it. */
 static void announce(bool is_private)
 {
+	bool complains = !journal.is_silent && strcmp(journal.config->log, "stderr") != 0;
 	int error;
 
-	journal.has_announced = true;
-	journal.complains = !journal.is_silent && strcmp(journal.config->log, "stderr") != 0;
+	journal.stage = ANNOUNCED;
 	journal.has_log = journal.config->log[0] != '\0' && open_log(is_private, "there will be no log");
 	if (journal.has_log) {
 		pool_records_open(&journal.line, journal.config, journal.host, journal.parent);
 		if (journal.is_again)
 			line_number(&journal.line, "again", 1);
 		error = write_line();
-		journal.complains = journal.complains && error != 0;
+		complains = complains && error != 0;
 		if (error != 0)
 			warn_of_log(warn_reason(-error), "lines that cannot be written are lost");
 	}
 	journal.has_series = prometheus_begin(journal.config, journal.host, journal.parent != 0);
-	write_warnings();
-	journal.complains = false;
+	write_warnings(complains);
 }
 
 bool journal_is_told(void)
@@ -261,25 +262,25 @@ void journal_announce(void)
 void journal_tell(void)
 {
 	if (journal.has_log)
-		write_warnings();
+		write_warnings(false);
 }
 
 void journal_begin(bool is_private)
 {
 	unsigned lost = journal.log.lost;
 
-	journal.has_begun = true;
 	origins_begin(is_private);
-	if (!journal.has_announced)
+	if (journal.stage == UNANNOUNCED)
 		announce(is_private);
 	else if (journal.has_log) {
 		/* There was one when the program began. */
 		open_log(is_private, "it is tried again with each line");
 		journal.log.lost = lost;
 	}
+	journal.stage = BEGUN;
 	if (journal.has_log)
 		depth_records_begin(is_private);
-	write_warnings();
+	write_warnings(false);
 }
 
 void journal_pause(void)
@@ -358,7 +359,7 @@ void journal_sample(void)
 		prometheus_write();
 	if (journal.has_log) {
 		log_refresh(&journal.log);
-		write_warnings();
+		write_warnings(false);
 	}
 	if (journal.has_log && is_log_due(now)) {
 		write_pools(RECORD_SAMPLE, now);
@@ -378,7 +379,7 @@ unsigned journal_wait_ms(unsigned wait_ms, unsigned patience_ms)
 
 void journal_end(void)
 {
-	if (!journal.has_begun)
+	if (journal.stage != BEGUN)
 		journal_begin(false);
 	prometheus_end();
 	if (!journal.has_log)
@@ -387,7 +388,7 @@ void journal_end(void)
 	note_way();
 	write_pools(RECORD_FINAL, clock_now_ms());
 	records_write(&journal.line, write_line, true);
-	write_warnings();
+	write_warnings(false);
 	depth_records_end();
 	log_close(&journal.log);
 }
