@@ -40,12 +40,13 @@ static struct {
 	struct adapter_outcome outcome;
 	bool has_failed;                     /* a host that knows the program could not be attached */
 	struct adapter_outcome late_outcome; /* of a host that is attached in the midst of the program */
-	struct report_host report, later; /* the second once a pool was withdrawn, or a host has come late */
-	const struct adapter *host;       /* the one that is attached; NULL: none */
-	bool is_claimed;                  /* a host was wanted, attached or not */
+	struct report_service report,
+	        later;                 /* the second once a pool was withdrawn, or a host has come late */
+	const struct adapter *adapter; /* the one that is attached; NULL: none */
+	bool is_claimed;               /* a host was wanted, attached or not */
 } shim;
 
-static const struct report_host waiting = {
+static const struct report_service waiting = {
         .name = "none",
         .mode = "none",
         .way = "none",
@@ -55,14 +56,14 @@ static const struct report_host waiting = {
 /* In the order in which they are asked. */
 static const struct {
 	unsigned setting; /* of COPOOL_HOST, to insist on it */
-	const struct adapter *host;
-} hosts[] = {
+	const struct adapter *adapter;
+} adapters[] = {
         {CONFIG_HOST_NAMED, &adapter_named},
         {CONFIG_HOST_QEMU, &adapter_qemu},
         {CONFIG_HOST_STACKS, &adapter_stacks},
 };
 
-enum { HOSTS = sizeof hosts / sizeof *hosts };
+enum { ADAPTERS = sizeof adapters / sizeof *adapters };
 
 /*
  * Where nothing has come yet there is nothing to be done: whatever is written costs a page of memory on both sides, and
@@ -109,9 +110,9 @@ static void after_fork_in_child(void)
 	unwind_fork_child();
 	records_fork_child();
 	origins_fork_child();
-	for (size_t i = 0; i < HOSTS; i++) {
-		if (hosts[i].host->fork_child != NULL)
-			hosts[i].host->fork_child();
+	for (size_t i = 0; i < ADAPTERS; i++) {
+		if (adapters[i].adapter->fork_child != NULL)
+			adapters[i].adapter->fork_child();
 	}
 	report_fork_child();
 }
@@ -149,13 +150,13 @@ static bool is_mendable(int error)
  * Where no log says why a host could not be attached, the standard error does; but not in each of the programs that inherit
  * what the user has named, only in that which has it, or which `copool run` has started for it.
  */
-static void note_failure(const struct adapter *host, int error)
+static void note_failure(const struct adapter *adapter, int error)
 {
 	bool is_meant = !shim.outcome.is_another ||
-	                (host->is_users_choice && shim.config.tell == (unsigned)clock_pid());
+	                (adapter->is_users_choice && shim.config.tell == (unsigned)clock_pid());
 
 	shim.has_failed |= is_meant;
-	if (is_meant && shim.config.log[0] == '\0' && (host->is_users_choice || is_mendable(error)))
+	if (is_meant && shim.config.log[0] == '\0' && (adapter->is_users_choice || is_mendable(error)))
 		warn("%s", shim.outcome.detail);
 }
 
@@ -165,14 +166,14 @@ static bool hear_of_forks(void)
 }
 
 /* Takes the program over for a host. 0; or -errno, and all is as it was. */
-static int start(const struct adapter *host)
+static int start(const struct adapter *adapter)
 {
 	int error;
 
 	shim.outcome.is_another = false;
-	error = host->attach(&shim.config, &shim.outcome);
+	error = adapter->attach(&shim.config, &shim.outcome);
 	if (error != 0)
-		note_failure(host, error);
+		note_failure(adapter, error);
 	if (shim.outcome.has_stacks)
 		error = start_stacks(error);
 	if (error != 0)
@@ -211,10 +212,10 @@ static const struct adapter *start_first(void)
 	const char *checker;
 	bool is_ready = false;
 
-	for (size_t i = 0; i < HOSTS; i++) {
+	for (size_t i = 0; i < ADAPTERS; i++) {
 		bool is_wanted =
-		        shim.config.host == hosts[i].setting ||
-		        (shim.config.host == CONFIG_HOST_AUTO && hosts[i].host->is_here(&shim.config));
+		        shim.config.host == adapters[i].setting ||
+		        (shim.config.host == CONFIG_HOST_AUTO && adapters[i].adapter->is_here(&shim.config));
 
 		if (is_wanted && (checker = sanitizer()) != NULL) {
 			adapter_say(&shim.outcome, "left alone: the program checks itself with %s", checker);
@@ -228,10 +229,10 @@ static const struct adapter *start_first(void)
 		}
 		is_ready |= is_wanted;
 		shim.is_claimed |= is_wanted;
-		if (is_wanted && start(hosts[i].host) == 0)
-			return hosts[i].host;
+		if (is_wanted && start(adapters[i].adapter) == 0)
+			return adapters[i].adapter;
 		/* What the user named may be meant for another program of those that inherit the settings. */
-		if (is_wanted && !hosts[i].host->is_users_choice)
+		if (is_wanted && !adapters[i].adapter->is_users_choice)
 			return NULL;
 	}
 	return NULL;
@@ -247,9 +248,9 @@ static bool come_late(void)
 	if (!report_may_arrive() || pools_init(shim.config.decay_ms, report_wake) != 0 ||
 	        adapter_stacks.attach(&shim.config, &shim.late_outcome) != 0)
 		return false;
-	shim.host = &adapter_stacks;
-	shim.later = (struct report_host){
-	        .name = shim.host->name,
+	shim.adapter = &adapter_stacks;
+	shim.later = (struct report_service){
+	        .name = shim.adapter->name,
 	        .mode = shim.late_outcome.mode,
 	        .way = shim.late_outcome.way,
 	        .detail = shim.late_outcome.detail,
@@ -287,28 +288,28 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 	                                   ? "switched off by COPOOL_HOST=off"
 	                                   : "the program has no known coroutines");
 	origins_ask(&shim.config);
-	shim.host = start_first();
-	if (shim.host != NULL && shim.host->find_label != NULL)
-		shim.host->find_label(arguments, label, sizeof label);
+	shim.adapter = start_first();
+	if (shim.adapter != NULL && shim.adapter->find_label != NULL)
+		shim.adapter->find_label(arguments, label, sizeof label);
 	self_know_label(shim.config.label, label);
-	if (shim.host != NULL)
+	if (shim.adapter != NULL)
 		origins_start();
-	shim.report = (struct report_host){
-	        .name = shim.host != NULL ? shim.host->name : "none",
+	shim.report = (struct report_service){
+	        .name = shim.adapter != NULL ? shim.adapter->name : "none",
 	        .mode = shim.outcome.mode,
 	        .way = shim.outcome.way,
 	        .detail = shim.outcome.detail,
 	        .has_failed = shim.has_failed,
 	        .cap = shim.outcome.cap,
 	};
-	if (shim.host != NULL && shim.host->withdrawn != NULL) {
+	if (shim.adapter != NULL && shim.adapter->withdrawn != NULL) {
 		shim.later = shim.report;
 		shim.later.mode = shim.outcome.has_stacks ? "pool" : "none";
 		shim.later.way = shim.outcome.has_stacks ? "stacks" : "none";
-		shim.later.detail = shim.host->withdrawn;
+		shim.later.detail = shim.adapter->withdrawn;
 		shim.report.later = &shim.later;
 	}
-	if (shim.host == NULL) {
+	if (shim.adapter == NULL) {
 		wait_for_more();
 		/* Many a program closes its standard error before it is our turn at the end. */
 		summary_say(&shim.config, &shim.report);
@@ -316,7 +317,7 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 		report_wait(&shim.config, &waiting);
 		report_arrive(&shim.report, 0);
 	} else {
-		report_start(&shim.config, &shim.report, shim.host->starts_at_once);
+		report_start(&shim.config, &shim.report, shim.adapter->starts_at_once);
 	}
 	errno = saved;
 }
@@ -326,7 +327,7 @@ __attribute__((destructor)) static void shim_stop(void)
 	int saved = errno;
 
 	/* Else not a system call: one could be death, in a sandbox. */
-	if (shim.host != NULL) {
+	if (shim.adapter != NULL) {
 		report_stop();
 		summary_say(&shim.config, &shim.report);
 	}

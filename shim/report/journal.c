@@ -39,9 +39,9 @@ enum { STEPS = 20, NOTICE_BYTES = 1024, ORIGINS_MS = 1000 };
 
 static struct {
 	const struct config *config; /* written by journal_know, as the next two */
-	const struct report_host *host;
-	const struct report_host *attached; /* the same, less that it may be switched off now */
-	struct report_host off;             /* what is said of it then */
+	const struct report_service *service;
+	const struct report_service *attached; /* the same, less that it may be switched off now */
+	struct report_service off;             /* what is said of it then */
 	enum {
 		UNANNOUNCED,
 		ANNOUNCED,
@@ -62,10 +62,10 @@ static struct {
 	struct line line;
 } journal;
 
-void journal_know(const struct config *config, const struct report_host *host)
+void journal_know(const struct config *config, const struct report_service *service)
 {
 	journal.config = config;
-	journal.host = journal.attached = host;
+	journal.service = journal.attached = service;
 }
 
 void journal_start_clock(void)
@@ -231,7 +231,7 @@ static void announce(bool is_private)
 	journal.stage = ANNOUNCED;
 	journal.has_log = journal.config->log[0] != '\0' && open_log(is_private, "there will be no log");
 	if (journal.has_log) {
-		pool_records_open(&journal.line, journal.config, journal.host, journal.parent);
+		pool_records_open(&journal.line, journal.config, journal.service, journal.parent);
 		if (journal.is_again)
 			line_number(&journal.line, "again", 1);
 		error = write_line();
@@ -239,7 +239,7 @@ static void announce(bool is_private)
 		if (error != 0)
 			warn_of_log(warn_reason(-error), "lines that cannot be written are lost");
 	}
-	journal.has_series = prometheus_begin(journal.config, journal.host, journal.parent != 0);
+	journal.has_series = prometheus_begin(journal.config, journal.service, journal.parent != 0);
 	write_warnings(complains);
 }
 
@@ -250,7 +250,7 @@ bool journal_is_told(void)
 
 	if (config->log[0] == '\0')
 		return false;
-	return journal.host->has_failed || config->tell == 1 || path_names_process(config->log) ||
+	return journal.service->has_failed || config->tell == 1 || path_names_process(config->log) ||
 	       (config->tell == (unsigned)clock_pid() && !is_standard);
 }
 
@@ -306,7 +306,7 @@ static bool is_log_due(uint64_t now)
 }
 
 /* How the program is served now. */
-static const struct report_host *present_host(void)
+static const struct report_service *present_service(void)
 {
 	if (journal.attached->later != NULL && pool_any_withdrawn())
 		journal.attached = journal.attached->later;
@@ -324,16 +324,16 @@ static const struct report_host *present_host(void)
  */
 static void note_way(void)
 {
-	const struct report_host *now = present_host();
+	const struct report_service *now = present_service();
 
-	if (now == journal.host)
+	if (now == journal.service)
 		return;
-	journal.host = now;
+	journal.service = now;
 	/* The block has a word of its own that it is off. */
 	outside_view_tell_way(journal.attached);
-	prometheus_tell_way(journal.host);
+	prometheus_tell_way(journal.service);
 	if (journal.has_log) {
-		pool_records_way(&journal.line, journal.host);
+		pool_records_way(&journal.line, journal.service);
 		write_line();
 	}
 }

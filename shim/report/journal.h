@@ -10,10 +10,10 @@
 #include <sys/types.h>
 
 struct config;
-struct report_host;
+struct report_service;
 
 /* Both must stay valid. */
-void journal_know(const struct config *config, const struct report_host *host);
+void journal_know(const struct config *config, const struct report_service *service);
 
 /* Uptime counts from the first call, and intervals from each: the process, or a thread, begins to report. */
 void journal_start_clock(void);

@@ -114,20 +114,21 @@ static uint64_t address(const volatile void *of)
 	return (uintptr_t)of;
 }
 
-void outside_view_tell_host(const struct report_host *host)
+void outside_view_tell_service(const struct report_service *service)
 {
-	copool_block.host = address(host->name);
-	outside_view_tell_way(host);
+	copool_block.host = address(service->name);
+	outside_view_tell_way(service);
 }
 
-void outside_view_tell_way(const struct report_host *host)
+void outside_view_tell_way(const struct report_service *service)
 {
-	copool_block.mode = address(host->mode);
-	copool_block.way = address(host->way);
-	copool_block.detail = address(host->detail);
+	copool_block.mode = address(service->mode);
+	copool_block.way = address(service->way);
+	copool_block.detail = address(service->detail);
 }
 
-void outside_view_know(const struct config *config, const struct report_host *host, const _Atomic int *thread)
+void outside_view_know(
+        const struct config *config, const struct report_service *service, const _Atomic int *thread)
 {
 	struct record_block *block = &copool_block;
 	struct pool_control *control = control_words();
@@ -137,7 +138,7 @@ void outside_view_know(const struct config *config, const struct report_host *ho
 	block->version = address(COPOOL_VERSION);
 	block->program = address(self_name());
 	block->label = address(self_label());
-	outside_view_tell_host(host);
+	outside_view_tell_service(service);
 	block->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 	block->interval_ms = config->interval_ms;
 	block->decay_ms = config->decay_ms;

@@ -9,15 +9,15 @@
 #include <sys/types.h>
 
 struct config;
-struct report_host;
+struct report_service;
 
 /* Makes it known; `thread` holds an enum record_thread. All of them must stay valid. May be called again. */
 void outside_view_know(
-        const struct config *config, const struct report_host *host, const _Atomic int *thread);
+        const struct config *config, const struct report_service *service, const _Atomic int *thread);
 
 /* How the program is served has changed; or also by whom. */
-void outside_view_tell_host(const struct report_host *host);
-void outside_view_tell_way(const struct report_host *host);
+void outside_view_tell_service(const struct report_service *service);
+void outside_view_tell_way(const struct report_service *service);
 
 /* In a fork's child: it begins now, and has that parent. */
 void outside_view_fork_child(pid_t parent);

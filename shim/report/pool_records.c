@@ -13,32 +13,32 @@
 #include <string.h>
 
 /* The cap on the depots: most hosts start their pools when they are first needed. */
-static unsigned cap(const struct config *config, const struct report_host *host)
+static unsigned cap(const struct config *config, const struct report_service *service)
 {
 	if (pool_count() > 0)
 		return control_limit(pool_at(0)->max_batches);
 	if (config->max_batches != BATCHES_DERIVED)
 		return config->max_batches;
-	if (host->cap != 0)
-		return host->cap;
-	return strcmp(host->mode, "none") == 0 ? 0 : pool_cap_bearable(POOL_OBJECT_MAPS, 0);
+	if (service->cap != 0)
+		return service->cap;
+	return strcmp(service->mode, "none") == 0 ? 0 : pool_cap_bearable(POOL_OBJECT_MAPS, 0);
 }
 
-static void put_way(struct line *line, const struct report_host *host)
+static void put_way(struct line *line, const struct report_service *service)
 {
-	line_text(line, "mode", host->mode);
-	line_text(line, "way", host->way);
-	line_text(line, "detail", host->detail);
+	line_text(line, "mode", service->mode);
+	line_text(line, "way", service->way);
+	line_text(line, "detail", service->detail);
 }
 
-void pool_records_way(struct line *line, const struct report_host *host)
+void pool_records_way(struct line *line, const struct report_service *service)
 {
 	line_begin(line, RECORD_WAY);
-	put_way(line, host);
+	put_way(line, service);
 }
 
 void pool_records_open(
-        struct line *line, const struct config *config, const struct report_host *host, pid_t parent)
+        struct line *line, const struct config *config, const struct report_service *service, pid_t parent)
 {
 	line_begin(line, RECORD_OPEN);
 	line_number(line, "format", RECORD_FORMAT);
@@ -46,11 +46,11 @@ void pool_records_open(
 	line_text(line, "program", self_name());
 	if (self_label()[0] != '\0')
 		line_text(line, "label", self_label());
-	line_text(line, "host", host->name);
-	put_way(line, host);
+	line_text(line, "host", service->name);
+	put_way(line, service);
 	line_number(line, "ppid", (uint64_t)parent);
 	line_number(line, "interval_ms", config->interval_ms);
-	line_number(line, "max_batches", cap(config, host));
+	line_number(line, "max_batches", cap(config, service));
 	line_number(line, "decay_ms", config->decay_ms);
 }
 

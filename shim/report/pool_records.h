@@ -9,14 +9,14 @@
 struct config;
 struct line;
 struct pool;
-struct report_host;
+struct report_service;
 
 /* Begins the `open` record of this process; `parent`: see RECORD_OPEN's ppid. */
 void pool_records_open(
-        struct line *line, const struct config *config, const struct report_host *host, pid_t parent);
+        struct line *line, const struct config *config, const struct report_service *service, pid_t parent);
 
 /* Begins a `way` record: how the program is served now. */
-void pool_records_way(struct line *line, const struct report_host *host);
+void pool_records_way(struct line *line, const struct report_service *service);
 
 /* Begins a `sample` or `final` record with the pool's counters as they are now. */
 void pool_records_counters(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms);

@@ -74,7 +74,7 @@ enum { METRICS = sizeof metrics / sizeof *metrics };
 
 static struct {
 	const struct config *config; /* written by prometheus_begin, as the next four */
-	const struct report_host *host;
+	const struct report_service *service;
 	char path[PATH_MAX], new_path[PATH_MAX + 24];
 	char program[LABEL_BYTES]; /* as a label's value, as the next one */
 	char label[LABEL_BYTES];   /* "": the series have none */
@@ -175,8 +175,8 @@ static void add_info(void)
 	add("# HELP copool_info What reports: copool's version, and how the program is served.\n"
 	    "# TYPE copool_info gauge\ncopool_info");
 	add_labels();
-	add(",version=\"%s\",host=\"%s\",mode=\"%s\",way=\"%s\"} 1\n", COPOOL_VERSION, prometheus.host->name,
-	        prometheus.host->mode, prometheus.host->way);
+	add(",version=\"%s\",host=\"%s\",mode=\"%s\",way=\"%s\"} 1\n", COPOOL_VERSION,
+	        prometheus.service->name, prometheus.service->mode, prometheus.service->way);
 	add("# HELP copool_interval_seconds How often these series are written.\n"
 	    "# TYPE copool_interval_seconds gauge\ncopool_interval_seconds");
 	add_labels();
@@ -260,14 +260,14 @@ static int check_folder(void)
 	return error;
 }
 
-bool prometheus_begin(const struct config *config, const struct report_host *host, bool is_child)
+bool prometheus_begin(const struct config *config, const struct report_service *service, bool is_child)
 {
 	const char *setting = config->prometheus;
 	size_t bytes = strlen(setting);
 	int error;
 
 	prometheus.config = config;
-	prometheus.host = host;
+	prometheus.service = service;
 	prometheus.has_failed = prometheus.is_there = false;
 	if (bytes == 0 || (is_child && !path_names_process(setting)))
 		return false;
@@ -289,9 +289,9 @@ bool prometheus_begin(const struct config *config, const struct report_host *hos
 	return true;
 }
 
-void prometheus_tell_way(const struct report_host *host)
+void prometheus_tell_way(const struct report_service *service)
 {
-	prometheus.host = host;
+	prometheus.service = service;
 }
 
 void prometheus_write(void)

@@ -52,12 +52,12 @@ static bool wants_thread(const struct config *config)
 	return report_wants_files(config) || config->decay_ms != 0;
 }
 
-static void know(const struct config *config, const struct report_host *host)
+static void know(const struct config *config, const struct report_service *service)
 {
 	report.config = config;
 	report.pid = clock_pid();
-	journal_know(config, host);
-	outside_view_know(config, host, &report_shared.phase);
+	journal_know(config, service);
+	outside_view_know(config, service, &report_shared.phase);
 	log_know_standard();
 }
 
@@ -93,9 +93,9 @@ void report_know_first_thread(void)
 	moment_know();
 }
 
-void report_start(const struct config *config, const struct report_host *host, bool at_once)
+void report_start(const struct config *config, const struct report_service *service, bool at_once)
 {
-	know(config, host);
+	know(config, service);
 	report_know_first_thread();
 	report_hear_of_first_thread();
 	report.stack_bytes = own_thread_stack_bytes();
@@ -112,16 +112,16 @@ void report_start(const struct config *config, const struct report_host *host, b
 	}
 }
 
-void report_inert(const struct config *config, const struct report_host *host)
+void report_inert(const struct config *config, const struct report_service *service)
 {
-	know(config, host);
-	if (journal_is_told() || (config->log[0] == '\0' && warn_is_any() && host->has_failed))
+	know(config, service);
+	if (journal_is_told() || (config->log[0] == '\0' && warn_is_any() && service->has_failed))
 		quietly(journal_announce);
 }
 
-void report_wait(const struct config *config, const struct report_host *host)
+void report_wait(const struct config *config, const struct report_service *service)
 {
-	report_inert(config, host);
+	report_inert(config, service);
 	report_know_first_thread();
 	journal_reset(0);
 	report.stack_bytes = own_thread_stack_bytes();
@@ -134,7 +134,7 @@ bool report_may_arrive(void)
 	return !sandbox_is_tight() && !atomic_load_explicit(&report_shared.is_barred, memory_order_relaxed);
 }
 
-void report_arrive(const struct report_host *host, pid_t parent)
+void report_arrive(const struct report_service *service, pid_t parent)
 {
 	if (report.pid != clock_pid()) {
 		warn_fork_child();
@@ -145,8 +145,8 @@ void report_arrive(const struct report_host *host, pid_t parent)
 			main_thread_forget();
 		report_become_child(parent != 0 ? parent : getppid());
 	}
-	journal_know(report.config, host);
-	outside_view_tell_host(host);
+	journal_know(report.config, service);
+	outside_view_tell_service(service);
 	/* Of pthread_exit() in the first thread others cannot hear; main_thread_wait() does. */
 	if (gettid() == report.pid)
 		report_hear_of_first_thread();

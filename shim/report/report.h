@@ -13,7 +13,7 @@
 struct config;
 
 /* What the `open` record says of the host; the strings outlive the process. */
-struct report_host {
+struct report_service {
 	const char *name; /* "qemu", "stacks", "named", "none" */
 	const char *mode; /* "pool", "observe", "none" */
 	const char
@@ -22,7 +22,7 @@ struct report_host {
 	bool has_failed;    /* it found what it knows, and could not take it over */
 	unsigned cap;       /* on its depots, where it knows better than the settings; 0: it does not */
 	/* In place of this one as soon as a pool was withdrawn (pool/doubt.h); NULL: that does not happen. */
-	const struct report_host *later;
+	const struct report_service *later;
 };
 
 /*
@@ -31,14 +31,14 @@ struct report_host {
  * sure to, and may confine itself before. Called once, from the constructor,
  * after the host has been attached. `config` and `host` must stay valid.
  */
-void report_start(const struct config *config, const struct report_host *host, bool at_once);
+void report_start(const struct config *config, const struct report_service *service, bool at_once);
 
 /*
  * For a program that has nothing to pool: writes the one `open` line (and queued warnings) if a log was asked for that is its
  * own, as its name has the process in it. Into one that others write to as well, and onto the standard output or error, it
  * writes nothing; unless the host has failed, or COPOOL_TELL asks for it. Starts no thread, leaves no descriptor.
  */
-void report_inert(const struct config *config, const struct report_host *host);
+void report_inert(const struct config *config, const struct report_service *service);
 
 /*
  * For a program that may come to pool something: as report_inert. Should it, report_arrive() has the statistics begin,
@@ -47,9 +47,9 @@ void report_inert(const struct config *config, const struct report_host *host);
  * report_fork_child() was not called for a fork's child, that one began with the calling thread, and was forked by `parent`; 0:
  * nobody knows.
  */
-void report_wait(const struct config *config, const struct report_host *host);
+void report_wait(const struct config *config, const struct report_service *service);
 bool report_may_arrive(void);
-void report_arrive(const struct report_host *host, pid_t parent);
+void report_arrive(const struct report_service *service, pid_t parent);
 
 /* Writes the `final` records and ends the thread; waits at most two seconds. Called from the destructor. */
 void report_stop(void);

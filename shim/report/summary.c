@@ -19,7 +19,7 @@
 enum { TEXT_BYTES = 512 };
 
 static struct {
-	const struct report_host *host;
+	const struct report_service *service;
 	char text[TEXT_BYTES];
 } summary;
 
@@ -64,13 +64,13 @@ static void write_text(void)
 	unsigned used = sum_up(&sum);
 	unsigned long long creates = sum.create_local + sum.create_depot + sum.create_new,
 	                   new = sum.create_new;
-	bool is_observed = strcmp(summary.host->mode, "observe") == 0;
+	bool is_observed = strcmp(summary.service->mode, "observe") == 0;
 	int bytes = snprintf(summary.text, TEXT_BYTES, "%.100s [%d]: ", self_name(), (int)clock_pid());
 	char *rest = summary.text + bytes;
 	size_t room = TEXT_BYTES - (size_t)bytes;
 
-	if (pool_count() == 0 && strcmp(summary.host->mode, "none") == 0)
-		snprintf(rest, room, "nothing was pooled: %s", summary.host->detail);
+	if (pool_count() == 0 && strcmp(summary.service->mode, "none") == 0)
+		snprintf(rest, room, "nothing was pooled: %s", summary.service->detail);
 	else if (used == 0)
 		snprintf(rest, room, "nothing was pooled: the program created no coroutines");
 	else if (is_observed)
@@ -93,13 +93,13 @@ static void say(void)
 	log_complain(summary.text);
 }
 
-void summary_say(const struct config *config, const struct report_host *host)
+void summary_say(const struct config *config, const struct report_service *service)
 {
 	bool is_asked =
 	        config->summary == 1 || (config->summary != 0 && config->summary == (unsigned)clock_pid());
 
 	if (!is_asked || sandbox_is_tight())
 		return;
-	summary.host = host;
+	summary.service = service;
 	quietly(say);
 }

@@ -4,11 +4,11 @@
 #define COPOOL_REPORT_SUMMARY_H
 
 struct config;
-struct report_host;
+struct report_service;
 
 /*
  * Says on the standard error what was pooled, or why nothing, if that is asked for. In the destructor, after
  * report_stop; or in the constructor, where nothing will be. */
-void summary_say(const struct config *config, const struct report_host *host);
+void summary_say(const struct config *config, const struct report_service *service);
 
 #endif

@@ -20,7 +20,8 @@ enum { INTERVAL_MS = 1000, WEEK_S = 7 * 86400, LIMIT_KB = 1024, DAY_S = 86400 };
 
 static char folder[] = "/tmp/journal_test.XXXXXX";
 static struct config config = {.interval_ms = INTERVAL_MS, .log_max_kb = LIMIT_KB};
-static const struct report_host host = {.name = "named", .mode = "pool", .way = "named", .detail = "a test"};
+static const struct report_service service = {
+        .name = "named", .mode = "pool", .way = "named", .detail = "a test"};
 static struct pool pool;
 static uint64_t now_s = 1000000;
 static long now_ms, late_ms; /* beyond; and how much later it is as soon as the clock has been asked once */
@@ -93,7 +94,7 @@ static void begin(const char *name)
 {
 	snprintf(config.log, sizeof config.log, "%s/%s", folder, name);
 	journal_reset(0);
-	journal_know(&config, &host);
+	journal_know(&config, &service);
 	journal_start_clock();
 	journal_begin(true);
 }

@@ -102,18 +102,18 @@ static const char *keys(void)
 	return found;
 }
 
-static const struct report_host host = {
+static const struct report_service service = {
         .name = "stacks", .mode = "pool", .way = "named", .detail = "something"};
 
 static void test_open(void)
 {
-	static const struct report_host none = {.name = "none", .mode = "none", .way = "none", .detail = ""};
+	static const struct report_service none = {.name = "none", .mode = "none", .way = "none", .detail = ""};
 	static struct config config = {.interval_ms = 10, .max_batches = 5, .decay_ms = 20};
 	char wanted[300];
 
 	program_invocation_short_name = (char[]){"a\"b"};
 	self_know();
-	pool_records_open(&line, &config, &host, 7);
+	pool_records_open(&line, &config, &service, 7);
 	snprintf(wanted, sizeof wanted,
 	        ",\"format\":%d,\"version\":\"%s\",\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
 	        "\"pool\",\"way\":\"named\",\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":5,"
@@ -121,7 +121,7 @@ static void test_open(void)
 	        RECORD_FORMAT, COPOOL_VERSION);
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
 	config.max_batches = BATCHES_DERIVED;
-	pool_records_open(&line, &config, &host, 0);
+	pool_records_open(&line, &config, &service, 0);
 	snprintf(wanted, sizeof wanted, "\"max_batches\":%u,", pool_cap_bearable(POOL_OBJECT_MAPS, 0));
 	tap_ok(strstr(ended(), wanted) != NULL, "record: a cap that nobody set is what the system bears");
 	pool_records_open(&line, &config, &none, 0);
@@ -173,7 +173,8 @@ static void test_pool(void)
 static void test_lengths(void)
 {
 	static char endless[2 * RECORD_LINE_BYTES];
-	const struct report_host wordy = {.name = "named", .mode = "pool", .way = "named", .detail = endless};
+	const struct report_service wordy = {
+	        .name = "named", .mode = "pool", .way = "named", .detail = endless};
 	static struct config config = {.interval_ms = 3600000, .decay_ms = 86400000};
 
 	memset(endless, '\x01', sizeof endless - 1);
@@ -200,7 +201,7 @@ static void test_long_name(void)
 	memset(name, '\xff', sizeof name - 1);
 	program_invocation_short_name = name;
 	self_know();
-	pool_records_open(&line, &config, &host, 0);
+	pool_records_open(&line, &config, &service, 0);
 	tap_ok(strstr(ended(), "\\ufffd\",\"host\":\"stacks\",\"mode\":\"pool\",\"way\":\"named\",\"detail\":"
 	                       "\"something\",") != NULL,
 	        "record: a program's name, however long and odd, leaves what follows whole");

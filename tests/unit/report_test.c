@@ -32,7 +32,8 @@ enum { LIMIT_S = 120, HOUR_MS = 3600000, LINES_BYTES = 1 << 20 };
 
 static char folder[] = "/tmp/report_test.XXXXXX";
 static struct config config = {.interval_ms = HOUR_MS};
-static const struct report_host host = {.name = "named", .mode = "pool", .way = "named", .detail = "a test"};
+static const struct report_service service = {
+        .name = "named", .mode = "pool", .way = "named", .detail = "a test"};
 static struct pool pool;
 
 /* What a scenario, which runs in a child, found out. */
@@ -253,7 +254,7 @@ static void run_plain(void)
 		return;
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
 	facts->fds_before = count_entries("/proc/self/fd");
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	facts->threads = threads();
 	facts->is_seen = count_lines("{\"type\":\"open\"") == 1;
 	use_pool(10);
@@ -302,7 +303,7 @@ static void test_plain(void)
 
 static void run_samples(void)
 {
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	use_pool(1);
 	warn("something %s", "happened");
 	facts->is_seen = wait_for_line("\"sample\"") && wait_for_line("something");
@@ -322,7 +323,7 @@ static void test_samples(void)
 static void run_unwanted(void)
 {
 	config.log[0] = '\0';
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	facts->threads = threads();
 	use_pool(100);
 	report_wake();
@@ -334,7 +335,7 @@ static void run_inert(void)
 {
 	facts->fds_before = count_entries("/proc/self/fd");
 	config.tell = 1;
-	report_inert(&config, &host);
+	report_inert(&config, &service);
 	facts->fds_after = count_entries("/proc/self/fd");
 	facts->threads = threads();
 	report_stop();
@@ -358,7 +359,7 @@ static void run_trimming(void)
 	uint64_t deadline = now_ms() + LIMIT_S * 500;
 	struct pool_stats stats;
 
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	use_pool(1);
 	while (our_thread() == 0 && now_ms() < deadline)
 		poll_pause();
@@ -425,7 +426,7 @@ static void use_nothing(void)
 
 static void run_fork(void)
 {
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	use_pool(3);
 	fork_with(use_five);
 	report_stop();
@@ -433,7 +434,7 @@ static void run_fork(void)
 
 static void run_idle_fork(void)
 {
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	use_pool(1);
 	fork_with(use_nothing);
 	report_stop();
@@ -446,7 +447,7 @@ static void fork_again(void)
 
 static void run_twice(void)
 {
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	use_pool(1);
 	fork_with(fork_again);
 	report_stop();
@@ -457,7 +458,7 @@ static void run_raw_fork(void)
 {
 	pid_t child;
 
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	use_pool(1);
 	child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 	if (child == 0) {
@@ -530,7 +531,7 @@ static bool has_no_thread;
 static void run_alone(void)
 {
 	facts->fds_before = count_entries("/proc/self/fd");
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	facts->is_seen = count_lines("{\"type\":\"open\"") == 1;
 	has_no_thread = true;
 	use_pool(7);
@@ -562,7 +563,7 @@ static void run_lost(void)
 	mkfifo(config.log, 0600);
 	reader = open(config.log, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	fcntl(reader, F_SETPIPE_SZ, 4096);
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	use_pool(1);
 	while (strstr(text, "lines of this log that could not be written: ") == NULL && now_ms() < deadline) {
 		ssize_t bytes = read(reader, text + used, sizeof text - 1 - used);
@@ -588,7 +589,7 @@ static void run_chroot(void)
 	char moved[PATH_MAX + 10];
 
 	facts->error = 0;
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	use_pool(1);
 	snprintf(moved, sizeof moved, "%s.1", config.log);
 	rename(config.log, moved);
@@ -611,7 +612,7 @@ static void test_chroot(void)
 /* Where ours is gone for a moment. */
 static void run_aside(void)
 {
-	report_start(&config, &host, false);
+	report_start(&config, &service, false);
 	facts->error = report_step_aside();
 	use_pool(4);
 	facts->threads = threads();
