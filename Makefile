@@ -19,7 +19,7 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 
 # ---- what there is ----
 
-SHIM := shim.c exports.c config.c \
+SHIM := shim.c exports.c config.c settings.c \
 	system/cgroup.c system/clock.c system/sandbox.c system/self.c system/warn.c \
 	libc/elsewhere.c libc/real.c \
 	tables/handles.c \
@@ -44,7 +44,7 @@ SHIM := shim.c exports.c config.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
 
 COPOOL := main.c amount.c clean.c cmd_prune.c verb.c \
-	run/cmd_run.c run/glibc.c run/launch.c run/settings.c run/target.c \
+	run/cmd_run.c run/glibc.c run/launch.c run/options.c run/target.c \
 	log/book.c log/book_json.c log/logs.c log/origins.c log/series.c log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
 	show/cmd_origins.c show/cmd_show.c \
@@ -160,7 +160,7 @@ SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=shim/exports.
 COPOOL_LIBS := -ljansson -lelf -lncursesw -ltinfo -lm
 
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
-COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o
+COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o $(BUILD)/shim/settings.o
 UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
 FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/%)
 GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))

@@ -54,6 +54,7 @@ sees() {
 @test "lint: includes only go down the stairs" {
 	lint_includes "$root"
 	sees lint_includes shim/pool/pool.c '#include "config.h"'
+	sees lint_includes shim/settings.c '#include "system/warn.h"'
 	sees lint_includes shim/pool/pool.c '#include "stack/arena.h"'
 	sees lint_includes shim/adapter/qemu.c '#include "report/report.h"'
 	sees lint_includes shim/report/report.c '#include "adapter/adapter.h"'
@@ -78,10 +79,11 @@ sees() {
 	sees lint_late shim/pool/late.h ''
 }
 
-@test "lint: the tools include only the log's format" {
+@test "lint: the tools include only the log's format and the list of settings" {
 	lint_tools_include "$root"
 	sees lint_tools_include tools/copool/main.c '#include "config.h"'
 	sees lint_tools_include tools/copool/main.c '#include "pool/pool.h"'
+	sees lint_tools_include tools/copool/main.c '#include "settings.c"'
 }
 
 @test "lint: every door stays the only one" {

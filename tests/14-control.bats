@@ -283,9 +283,10 @@ refuses() { # STATUS TEXT VERB ARGUMENT...
 	local word
 	for word in decay_ms=99 decay_ms=86400001 decay_ms= decay_ms=1s decay_ms=-1 max_batches=65536 max_batches=x off=2 \
 		off=default; do
-		refuses 2 "copool set: $word: from " set "$pid" max_batches=1 "$word"
+		refuses 2 "copool set: $word: " set "$pid" max_batches=1 "$word"
+		[[ $output == *"; it must be "*[01]* ]]
 	done
-	refuses 2 "\`colour=1' is none of" set "$pid" colour=1
+	refuses 2 "\`colour=1' is none of decay_ms=MS, max_batches=N, off=0, off=1" set "$pid" colour=1
 	refuses 2 "\`decay' is none of" set "$pid" decay
 	refuses 2 "which process" set
 	refuses 2 "\`php' is not a process id" off php

@@ -85,8 +85,8 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 
 @test "bad input: a word that is none is named with those that are" {
 	for value in QEMU qem 'qemu ' 1 $'\xff'; do
-		warns_once "COPOOL_HOST=$value" 'auto, off, qemu, stacks or named'
-		warns_once "COPOOL_GUARD=$value" 'auto, madvise, poison or mprotect'
+		warns_once "COPOOL_HOST=$value" 'one of auto, off, qemu, stacks, named'
+		warns_once "COPOOL_GUARD=$value" 'one of auto, madvise, poison, mprotect'
 	done
 }
 

@@ -42,7 +42,7 @@ struct named_class {
 	char name[128];
 };
 
-static char create_name[CONFIG_SYMBOL_BYTES]; /* written by attach */
+static char create_name[sizeof((struct config *)0)->create]; /* written by attach */
 
 static struct {
 	unsigned arguments; /* written by attach, as all fields up to `handles` */
@@ -236,7 +236,7 @@ static void read_create(const char *setting)
 		warn("COPOOL_CREATE=%s: the number of arguments is not given (%s/N), so all six registers count: more creates than necessary will miss",
 		        setting, setting);
 	snprintf(create_name, sizeof create_name, "%.*s",
-	        slash != NULL ? (int)(slash - setting) : CONFIG_SYMBOL_BYTES - 1, setting);
+	        slash != NULL ? (int)(slash - setting) : (int)sizeof create_name - 1, setting);
 }
 
 /* Plans the patch of a function of the program; or of a library, if no other thread can be inside the library. */

@@ -47,7 +47,7 @@ static bool has_function(const char *name)
 
 static bool is_here(const struct config *config)
 {
-	return config->host == CONFIG_HOST_STACKS || config->stack_bytes != 0 || config->learn ||
+	return config->host == CONFIG_HOST_STACKS || config->stack_size != 0 || config->learn ||
 	       contexts_has_boost() || sites_any_known(has_function);
 }
 
@@ -118,7 +118,7 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 	outcome->is_waiting = outcome->has_stacks && outcome->learn_bytes != 0 && !is_here(config);
 	outcome->way = "stacks";
 	label_init();
-	request_init(config->stack_bytes, config->zero);
+	request_init(config->stack_size, config->zero);
 	if (boost)
 		know_boost();
 	sites_init(config->learn                        ? SITES_EVERYWHERE

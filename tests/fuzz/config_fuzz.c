@@ -38,7 +38,7 @@ static void check_config(const struct config *config)
 	        is_observing ? 0 : BATCHES_DERIVED);
 	check_number("decay_ms", config->decay_ms, 100, is_observing ? 0 : 86400000, 0);
 	check_number("guard", config->guard, 0, 3, 0);
-	check_number("stack_bytes", config->stack_bytes, 16384, 8454144, 0);
+	check_number("stack_size", config->stack_size, 16384, 8454144, 0);
 	check_number("learn", config->learn, 0, 1, 0);
 	check_number("zero", config->zero, 0, 1, 0);
 	check_number("origins", config->origins, 0, 1000000, 0);

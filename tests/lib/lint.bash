@@ -98,15 +98,15 @@ room() {
 	case $1 in */*) echo "${1%%/*}" ;; *) echo "${1%.*}" ;; esac
 }
 
-# lint_includes ROOT: the shim's stairs system < libc < config, tables < pool, stack, patch < adapter, report < shim.c;
-# never sideways.
+# lint_includes ROOT: the shim's stairs system < settings, libc < config, tables < pool, stack, patch < adapter, report <
+# shim.c; never sideways.
 lint_includes() {
 	local file include from to
 	for file in $(lint_sources "$1" shim); do
 		from=$(room "${file#shim/}")
 		for include in $(included "$1/$file"); do
 			to=$(room "$include")
-			[[ $from == "$to" || $from =~ ^(shim|exports)$ || $from:$to == libc:system ||
+			[[ $from == "$to" || $from =~ ^(shim|exports)$ || $from:$to =~ ^((libc|settings):system|.*:settings)$ ||
 				$from:$to =~ ^(config|tables|pool|stack|patch|adapter|report):(system|libc)$ ||
 				$from:$to =~ ^(adapter|report):(config|tables|pool|stack|patch)$ ]] || echo "$file includes $include"
 			[[ $from:$include =~ ^adapter:adapter/(qemu|stack|named) && $file != "shim/adapter/${BASH_REMATCH[1]}"* ]] &&
@@ -122,7 +122,7 @@ lint_tool_stairs() {
 		from=$(room "${file#tools/copool/}")
 		for include in $(included "$1/$file"); do
 			to=$(room "$include")
-			[[ $from == "$to" || $to =~ ^(report|copool|clean|clock|amount|verb)$ || $from:$to =~ ^compare:(run|log)$ ||
+			[[ $from == "$to" || $to =~ ^(report|settings|copool|clean|clock|amount|verb)$ || $from:$to =~ ^compare:(run|log)$ ||
 				$from:$to =~ ^judge:(log|compare)$ || $from:$to =~ ^process:(run|log|judge)$ ||
 				$from:$to =~ ^(advise|draw|show|top):(log|judge|process)$ ]] || echo "$file includes $include"
 		done
@@ -144,8 +144,8 @@ lint_own_header_first() {
 lint_tools_include() {
 	local file
 	for file in $(lint_sources "$1" tools); do
-		grep -Hn '#include "' "$1/$file" | grep '"\(config\|system\|libc\|tables\|pool\|stack\|patch\|adapter\|report\|shim\)[/.]' |
-			grep -vE '"report/(record|record_block|unsafe_text)\.h"'
+		grep -Hn '#include "' "$1/$file" | grep '"\(config\|settings\|system\|libc\|tables\|pool\|stack\|patch\|adapter\|report\|shim\)[/.]' |
+			grep -vE '"(report/(record|record_block|unsafe_text)|settings)\.h"'
 	done | nothing
 }
 

@@ -6,6 +6,7 @@
 #include "stack/guard.h"
 #include "tap.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ static void test_defaults(void)
 	tap_is(config.decay_ms, 10000, "config: by default idle objects decay in ten seconds");
 	tap_is_text(config.create, "", "config: by default no function is named");
 	tap_is(config.guard, 0, "config: by default the means of guarding is found");
-	tap_is(config.stack_bytes, 0, "config: by default no size is a stack's");
+	tap_is(config.stack_size, 0, "config: by default no size is a stack's");
 	tap_is(config.learn, 0, "config: by default nothing is learned");
 	tap_is(config.zero, 0, "config: by default recycled stacks are as they are");
 }
@@ -71,7 +72,7 @@ static const struct number {
                 {"65536", "4294967295", "4294967296"}},
         {"COPOOL_DECAY_MS", offsetof(struct config, decay_ms), 10000, {"0", "100", "86400000", "0100"},
                 {"1", "99", "86400001"}},
-        {"COPOOL_STACK_SIZE", offsetof(struct config, stack_bytes), 0, {"0", "16384", "8454144"},
+        {"COPOOL_STACK_SIZE", offsetof(struct config, stack_size), 0, {"0", "16384", "8454144"},
                 {"1", "16383", "8454145"}},
         {"COPOOL_MAX_LIVE", offsetof(struct config, max_live), 0, {"0", "1", "1000000000"},
                 {"1000000001", "4294967296"}},
@@ -120,6 +121,38 @@ static void test_numbers(void)
 	}
 }
 
+/* What a setting comes to that is read alone; UINT_MAX when the value is refused. */
+static unsigned read_alone(const struct setting *setting, unsigned long long number)
+{
+	char value[24];
+	unsigned read = UINT_MAX;
+
+	snprintf(value, sizeof value, "%llu", number);
+	return setting_read(setting, value, &read) == NULL ? read : UINT_MAX;
+}
+
+static void test_list(void)
+{
+	for (unsigned i = 0; i < SETTINGS_ALL; i++) {
+		const struct setting *one = &settings[i];
+		char variable[64] = "COPOOL_";
+		unsigned long long high = one->high;
+
+		for (size_t k = 0; one->name[k] != '\0'; k++)
+			variable[7 + k] = (char)toupper(one->name[k]);
+		tap_is_text(one->variable, variable, "config: %s has one name", one->name);
+		if (one->kind != SETTING_NUMBER && one->kind != SETTING_SWITCH)
+			continue;
+		tap_ok(read_alone(one, one->low) == one->low && read_alone(one, high) == high,
+		        "config: the ends of %s are good", one->name);
+		tap_is(read_alone(one, high + 1), UINT_MAX, "config: what is beyond is not");
+		tap_is(read_alone(one, 0), one->has_zero || one->low == 0 ? 0 : UINT_MAX,
+		        "config: 0 is as the list says");
+		tap_ok(one->low < 2 || read_alone(one, one->low - 1) == UINT_MAX,
+		        "config: what is below the range is not");
+	}
+}
+
 static void test_words(void)
 {
 	static const char *const word[] = {"auto", "off", "qemu", "stacks", "named"};
@@ -131,7 +164,7 @@ static void test_words(void)
 	read_with("COPOOL_HOST", "QEMU");
 	tap_ok(has_said("COPOOL_HOST", "QEMU") && config.host == CONFIG_HOST_AUTO,
 	        "config: a word in other letters is not the word");
-	tap_ok(strstr(said, "auto, off, qemu, stacks or named") != NULL,
+	tap_ok(strstr(said, "one of auto, off, qemu, stacks, named") != NULL,
 	        "config: the words that are good are named");
 	read_with("COPOOL_HOST", "qem");
 	tap_ok(has_said("COPOOL_HOST", "qem"), "config: the beginning of a word is not the word");
@@ -190,7 +223,7 @@ static void test_texts(void)
 	text[PATH_MAX - 1] = '\0';
 	read_with("COPOOL_LOG", text);
 	tap_is(strlen(config.log), PATH_MAX - 1, "config: the longest path fits");
-	text[CONFIG_SYMBOL_BYTES] = '\0';
+	text[sizeof config.create] = '\0';
 	read_with("COPOOL_CREATE", text);
 	tap_ok(has_said("COPOOL_CREATE", "too long"), "config: a name that is too long is refused");
 	read_with("COPOOL_DESTROY", "");
@@ -252,6 +285,7 @@ int main(void)
 	clearenv();
 	test_defaults();
 	test_numbers();
+	test_list();
 	test_words();
 	test_guards();
 	test_modes();

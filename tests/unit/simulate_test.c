@@ -8,9 +8,9 @@
 
 enum { STEPS = 2000, STEP_MS = 50, BURST = 160 };
 
-static const struct setting endless = {60000, 0};
+static const struct tuning endless = {60000, 0};
 
-static struct outcome replay(const struct demand_step *step, size_t steps, struct setting setting)
+static struct outcome replay(const struct demand_step *step, size_t steps, struct tuning setting)
 {
 	struct outcome outcome;
 
@@ -37,20 +37,20 @@ static void test_misses(void)
 	tap_is(replay(step, 1, endless).misses, BURST, "replay: what is needed first is a miss");
 	tap_is(replay(step, 2, endless).misses, BURST, "replay: what is needed again is not");
 	tap_is(replay(step, 3, endless).misses, 2 * BURST, "replay: what is needed beyond that is");
-	tap_is(replay(step, 3, (struct setting){0, 0}).misses, 4 * BURST,
+	tap_is(replay(step, 3, (struct tuning){0, 0}).misses, 4 * BURST,
 	        "replay: without a depot all is missed");
-	tap_is(replay(step, 2, (struct setting){5, 0}).misses, 2 * BURST - 80,
+	tap_is(replay(step, 2, (struct tuning){5, 0}).misses, 2 * BURST - 80,
 	        "replay: what the cap does not bear is missed again");
-	tap_is(replay(step, 3, (struct setting){5, 0}).idle_most, 80, "replay: the cap is never exceeded");
+	tap_is(replay(step, 3, (struct tuning){5, 0}).idle_most, 80, "replay: the cap is never exceeded");
 	swings.rise = 10 * BURST;
-	tap_is(replay(&swings, 1, (struct setting){5, 0}).misses, BURST + 9 * 80,
+	tap_is(replay(&swings, 1, (struct tuning){5, 0}).misses, BURST + 9 * 80,
 	        "replay: each swing within a step misses what the cap does not bear");
 	tap_is(replay(&swings, 1, endless).misses, BURST, "replay: no swing misses what is kept");
 	half.rise = BURST + BURST / 2;
-	tap_is(replay(&half, 1, (struct setting){5, 0}).misses, BURST,
+	tap_is(replay(&half, 1, (struct tuning){5, 0}).misses, BURST,
 	        "replay: a small swing fits under the cap");
 	swings.rise = 1e12f;
-	tap_ok(replay(&swings, 1, (struct setting){5, 0}).misses > 1e11,
+	tap_ok(replay(&swings, 1, (struct tuning){5, 0}).misses > 1e11,
 	        "replay: a billion swings take no time");
 	tap_is(replay(step, 1, endless).idle, BURST / 2, "replay: idle objects are a mean over time");
 }
@@ -59,14 +59,14 @@ static void test_decay(void)
 {
 	struct demand_step step[3] = {
 	        burst(0, BURST, 0, 1000), burst(0, 0, 0, 20000), burst(0, BURST, 0, 1000)};
-	struct outcome outcome = replay(step, 3, (struct setting){60000, 10000});
+	struct outcome outcome = replay(step, 3, (struct tuning){60000, 10000});
 
 	tap_is(outcome.trimmed, BURST, "replay: what nobody needs through a window goes");
 	tap_is(outcome.misses, 2 * BURST, "replay: and is missed when it is needed after all");
 	step[1].ms = 8000;
-	tap_is(replay(step, 3, (struct setting){60000, 10000}).misses, BURST,
+	tap_is(replay(step, 3, (struct tuning){60000, 10000}).misses, BURST,
 	        "replay: what is needed within the window stays");
-	tap_is(replay(step, 3, (struct setting){60000, 2000}).misses, 2 * BURST,
+	tap_is(replay(step, 3, (struct tuning){60000, 2000}).misses, 2 * BURST,
 	        "replay: a shorter window gives back sooner");
 }
 
@@ -90,7 +90,7 @@ static void tick(unsigned window_ms)
 		real.trimmed++;
 }
 
-static void really_use(unsigned in_use, const struct setting *setting)
+static void really_use(unsigned in_use, const struct tuning *setting)
 {
 	_Atomic uint64_t retries = 0;
 
@@ -102,7 +102,7 @@ static void really_use(unsigned in_use, const struct setting *setting)
 		tick(setting->decay_ms);
 }
 
-static void really_pass(unsigned ms, const struct setting *setting)
+static void really_pass(unsigned ms, const struct tuning *setting)
 {
 	uint64_t end_ms = real.now_ms + ms;
 
@@ -114,7 +114,7 @@ static void really_pass(unsigned ms, const struct setting *setting)
 }
 
 /* The same bursts, in batches, for the pool and for the replay. */
-static void test_reality(struct setting setting, const char *name)
+static void test_reality(struct tuning setting, const char *name)
 {
 	static struct demand_step step[STEPS];
 	unsigned random = 1, in_use = 0;
@@ -150,10 +150,10 @@ int main(void)
 {
 	test_misses();
 	test_decay();
-	test_reality((struct setting){60000, 0}, "no decay");
-	test_reality((struct setting){60000, 2000}, "a decay of 2 s");
-	test_reality((struct setting){60000, 400}, "a decay of 0.4 s");
-	test_reality((struct setting){7, 0}, "a cap of 7");
-	test_reality((struct setting){20, 1000}, "a cap of 20 and a decay of 1 s");
+	test_reality((struct tuning){60000, 0}, "no decay");
+	test_reality((struct tuning){60000, 2000}, "a decay of 2 s");
+	test_reality((struct tuning){60000, 400}, "a decay of 0.4 s");
+	test_reality((struct tuning){7, 0}, "a cap of 7");
+	test_reality((struct tuning){20, 1000}, "a cap of 20 and a decay of 1 s");
 	return tap_done();
 }

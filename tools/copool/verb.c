@@ -29,6 +29,17 @@ double verb_number(
 	return number;
 }
 
+unsigned verb_setting(
+        const struct argp_state *state, const char *option, const char *text, enum setting_place place)
+{
+	unsigned number = 0;
+	const char *why = setting_read(&settings[place], text, &number);
+
+	if (why != NULL)
+		argp_error(state, "--%s=%s: %s; it must be %s", option, text, why, settings[place].range);
+	return number;
+}
+
 error_t verb_arguments(int key, struct argp_state *state, char ***arguments, const char *question)
 {
 	if (key == ARGP_KEY_ARGS)

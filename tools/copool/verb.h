@@ -5,10 +5,16 @@
 
 #include <argp.h>
 
+#include "settings.h"
+
 /* The value of an option, from `low` to `high`. For any other text the command ends with a message. */
 long verb_whole(const struct argp_state *state, const char *option, const char *text, long low, long high);
 double verb_number(
         const struct argp_state *state, const char *option, const char *text, double low, double high);
+
+/* The value of an option that is a setting. For a value that the library would refuse the command ends with a message. */
+unsigned verb_setting(
+        const struct argp_state *state, const char *option, const char *text, enum setting_place place);
 
 /*
  * The rest of a verb's parser: takes the arguments, which end with NULL. If there are none the command ends with

@@ -29,12 +29,12 @@ enum {
 static void add_row(struct advice *advice, unsigned max_batches, unsigned decay_ms)
 {
 	for (size_t i = 0; i < advice->rows; i++) {
-		const struct setting *setting = &advice->row[i].setting;
+		const struct tuning *setting = &advice->row[i].setting;
 		if (setting->max_batches == max_batches && setting->decay_ms == decay_ms)
 			return;
 	}
 	if (advice->rows < ADVICE_ROWS)
-		advice->row[advice->rows++].setting = (struct setting){max_batches, decay_ms};
+		advice->row[advice->rows++].setting = (struct tuning){max_batches, decay_ms};
 }
 
 static double step_ms(const struct demand *demand)
@@ -42,7 +42,7 @@ static double step_ms(const struct demand *demand)
 	return (demand->last.ms - demand->first.ms) / (double)demand->steps;
 }
 
-static void add_rows(const struct demand *demand, const struct setting *present, struct advice *advice)
+static void add_rows(const struct demand *demand, const struct tuning *present, struct advice *advice)
 {
 	double lasted_ms = demand->last.ms - demand->first.ms;
 	unsigned used = (unsigned)(demand->most_depot / RECORD_BATCH_SIZE);
@@ -62,7 +62,7 @@ static void add_rows(const struct demand *demand, const struct setting *present,
 		add_row(advice, cap, present->decay_ms);
 }
 
-static int is_before(const struct setting *a, const struct setting *b)
+static int is_before(const struct tuning *a, const struct tuning *b)
 {
 	if (a->max_batches != b->max_batches)
 		return a->max_batches > b->max_batches;
@@ -72,7 +72,7 @@ static int is_before(const struct setting *a, const struct setting *b)
 /* The most generous first. */
 static void sort(struct advice *advice)
 {
-	struct setting present = advice->row[advice->present].setting;
+	struct tuning present = advice->row[advice->present].setting;
 
 	for (size_t i = 1; i < advice->rows; i++) {
 		struct advice_row row = advice->row[i];
@@ -109,9 +109,9 @@ static double measure_misses(const struct measure *measure, double replayed)
 	       at_least(0, (replayed - measure->least) * scale + measure->seen - measure->replayed * scale);
 }
 
-static void replay(const struct demand *demand, const struct setting *present, struct advice *advice)
+static void replay(const struct demand *demand, const struct tuning *present, struct advice *advice)
 {
-	const struct setting generous = {UINT_MAX / RECORD_BATCH_SIZE, 0};
+	const struct tuning generous = {UINT_MAX / RECORD_BATCH_SIZE, 0};
 	double objects = demand->first.objects, made = demand->last.made - demand->first.made;
 	struct measure measure = {0};
 	struct outcome outcome;
@@ -204,7 +204,7 @@ static void choose(const struct demand *demand, struct advice *advice)
 		advice->better = (size_t)(best - advice->row);
 }
 
-void advise(const struct demand *demand, const struct setting *present, long decay_ms, long max_batches,
+void advise(const struct demand *demand, const struct tuning *present, long decay_ms, long max_batches,
         struct advice *advice)
 {
 	memset(advice, 0, sizeof *advice);

@@ -13,7 +13,7 @@ enum {
 };
 
 struct advice_row {
-	struct setting setting;
+	struct tuning setting;
 	double misses;    /* to be expected over the time that the log covers */
 	double idle;      /* objects, the mean over that time */
 	double idle_most; /* in the depot */
@@ -34,7 +34,7 @@ struct advice {
  * Replays the demand under the present setting, under others, and, unless they are negative, under those that
  * the user asks for.
  */
-void advise(const struct demand *demand, const struct setting *present, long decay_ms, long max_batches,
+void advise(const struct demand *demand, const struct tuning *present, long decay_ms, long max_batches,
         struct advice *advice);
 
 /* Whether the replay of what happened says what was seen, so that what it says of other settings counts. */

@@ -15,9 +15,10 @@
 #include "judge/judge.h"
 #include "log/logs.h"
 #include "report/record.h"
+#include "settings.h"
 #include "verb.h"
 
-enum { BATCHES_MAX = 65535, DECAY_MAX_MS = 86400000, DECAY_MIN_MS = 100, TEXT_BYTES = 512 };
+enum { TEXT_BYTES = 512 };
 
 struct request {
 	bool json;
@@ -41,12 +42,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		request->json = true;
 		return 0;
 	case 'd':
-		request->decay_ms = verb_whole(state, "decay", value, 0, DECAY_MAX_MS);
-		if (request->decay_ms > 0 && request->decay_ms < DECAY_MIN_MS)
-			argp_error(state, "--decay=%s: must be 0 or at least %d", value, DECAY_MIN_MS);
+		request->decay_ms = verb_setting(state, "decay", value, SETTING_decay_ms);
 		return 0;
 	case 'b':
-		request->max_batches = verb_whole(state, "max-batches", value, 0, BATCHES_MAX);
+		request->max_batches = verb_setting(state, "max-batches", value, SETTING_max_batches);
 		return 0;
 	}
 	return verb_arguments(key, state, &request->logs, "which log?");
@@ -70,7 +69,7 @@ struct subject {
 	const struct book_process *process;
 	const struct demand *demand;
 	const char *pool;
-	struct setting present;
+	struct tuning present;
 	bool is_known;   /* the present setting, from the log */
 	double bytes;    /* of memory an idle object; 0: not known */
 	const char *why; /* there is no advice; NULL: there is */
@@ -103,15 +102,16 @@ static void find_present(struct subject *subject)
 	const json_t *open = subject->process->open;
 	const json_t *decay = json_object_get(open, "decay_ms"), *cap = json_object_get(open, "max_batches");
 	json_int_t seen = (json_int_t)(subject->demand->most_depot / RECORD_BATCH_SIZE);
-	json_int_t batches = json_is_integer(cap) ? json_integer_value(cap) : BATCHES_MAX;
+	json_int_t most = settings[SETTING_max_batches].high;
+	json_int_t batches = json_is_integer(cap) ? json_integer_value(cap) : most;
 	json_int_t ms = json_is_integer(decay) ? json_integer_value(decay) : 0;
 
 	subject->is_known = json_is_integer(decay) && json_is_integer(cap);
 	/* Stacks that cost no memory maps have a cap of their own. */
-	if (batches < seen || batches > BATCHES_MAX)
-		batches = BATCHES_MAX;
+	if (batches < seen || batches > most)
+		batches = most;
 	subject->present.max_batches = batches < 0 ? 0 : (unsigned)batches;
-	subject->present.decay_ms = ms < 0 || ms > DECAY_MAX_MS ? 0 : (unsigned)ms;
+	subject->present.decay_ms = ms < 0 || ms > settings[SETTING_decay_ms].high ? 0 : (unsigned)ms;
 }
 
 /* What a stack took: of the pool itself, or of that whose stacks QEMU's coroutines have. */
@@ -175,7 +175,7 @@ static char *objects(const struct subject *subject, double number, const char *w
 }
 
 static char *name_setting(
-        const struct subject *subject, const struct setting *setting, char *text, size_t room)
+        const struct subject *subject, const struct tuning *setting, char *text, size_t room)
 {
 	if (setting->max_batches != subject->present.max_batches &&
 	        setting->decay_ms != subject->present.decay_ms)

@@ -16,7 +16,7 @@
 #include "clean.h"
 #include "copool.h"
 #include "run/launch.h"
-#include "run/settings.h"
+#include "run/options.h"
 #include "compare/print.h"
 #include "compare/trial.h"
 #include "compare/verdict.h"
@@ -38,7 +38,7 @@ static const struct argp_option options[] = {
         {0},
 };
 
-static const struct argp_child children[] = {{&settings_pool, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {{&options_pool, 0, NULL, 0}, {0}};
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {

@@ -19,6 +19,7 @@
 #include "draw/page.h"
 #include "process/recorder.h"
 #include "log/series.h"
+#include "verb.h"
 
 struct report {
 	const char *path;
@@ -63,8 +64,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 			argp_error(state, "--for=%s: from 0.1 to 100000000 seconds", value);
 		return 0;
 	case 'i':
-		if (!recorder_interval(value, &report->interval_ms))
-			argp_error(state, "--interval=%s: from 10 to 3600000 milliseconds", value);
+		report->interval_ms = verb_setting(state, "interval", value, SETTING_interval_ms);
 		return 0;
 	case ARGP_KEY_ARGS:
 		report->logs = state->argv + state->next;

@@ -10,13 +10,14 @@
 #include "judge/cost.h"
 #include "report/record.h"
 #include "judge/simulate.h"
+#include "settings.h"
 #include "compare/verdict.h"
 
 /* How long after a pool's first create misses count as those of the start; what an object of QEMU's takes. */
 enum { START_MS = 5000, QEMU_CALLS = 3 };
 
 /* The pool that an observed program would have had: README's defaults, on a machine with the kernel's. */
-enum { DEFAULT_BATCHES = 1023, DEFAULT_DECAY_MS = 10000 };
+enum { DEFAULT_BATCHES = 1023 };
 
 static const double good_share = 0.01, fair_share = 0.1;
 
@@ -223,7 +224,7 @@ static void judge_pooled(const struct judge_case *which, const struct counts *co
 
 double judge_foreseen(const struct judge_case *which)
 {
-	const struct setting setting = {DEFAULT_BATCHES, DEFAULT_DECAY_MS};
+	const struct tuning setting = {DEFAULT_BATCHES, settings[SETTING_decay_ms].standard};
 	const struct demand *demand = which->demand;
 	struct outcome outcome;
 

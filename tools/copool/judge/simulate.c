@@ -9,7 +9,7 @@
 enum { BATCH = RECORD_BATCH_SIZE, CYCLES = 2 };
 
 struct replay {
-	const struct setting *setting;
+	const struct tuning *setting;
 	struct outcome *outcome;
 	double objects, in_use;
 	double now_ms, next_ms; /* next_ms and low: as struct trim has them */
@@ -154,7 +154,7 @@ static void run_step(struct replay *replay, const struct demand_step *step)
 		start_window(replay);
 }
 
-void simulate(const struct demand_step *step, size_t steps, double objects, const struct setting *setting,
+void simulate(const struct demand_step *step, size_t steps, double objects, const struct tuning *setting,
         struct outcome *outcome)
 {
 	struct replay replay = {.setting = setting, .outcome = outcome, .objects = objects};

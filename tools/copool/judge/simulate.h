@@ -27,7 +27,7 @@ struct demand_step {
 	float rise;        /* all that it rose by, however often it fell again */
 };
 
-struct setting {
+struct tuning {
 	unsigned max_batches;
 	unsigned decay_ms; /* 0: never */
 };
@@ -40,7 +40,7 @@ struct outcome {
 };
 
 /* `objects`: that exist when the first step begins. */
-void simulate(const struct demand_step *step, size_t steps, double objects, const struct setting *setting,
+void simulate(const struct demand_step *step, size_t steps, double objects, const struct tuning *setting,
         struct outcome *outcome);
 
 #endif

@@ -12,6 +12,7 @@
 #include "copool.h"
 #include "process/ending.h"
 #include "process/recorder.h"
+#include "verb.h"
 
 enum { KEY_FOR = 'f', KEY_APPEND = 'a', LONG_TEXTS = 3 };
 
@@ -50,8 +51,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 			argp_error(state, "--for=%s: from 0.1 to 100000000 seconds", value);
 		return 0;
 	case 'i':
-		if (!recorder_interval(value, &recorder->interval_ms))
-			argp_error(state, "--interval=%s: from 10 to 3600000 milliseconds", value);
+		recorder->interval_ms = verb_setting(state, "interval", value, SETTING_interval_ms);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (record->has_pid)

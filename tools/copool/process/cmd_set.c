@@ -15,6 +15,7 @@
 #include "clean.h"
 #include "copool.h"
 #include "process/remote.h"
+#include "settings.h"
 
 enum { WAIT_MS = 5000, LOOK_MS = 20, CACHE_OBJECTS = 2 * RECORD_BATCH_SIZE };
 
@@ -24,25 +25,35 @@ struct change {
 	bool has_pid;
 	unsigned assignments;
 	struct remote_control *wanted; /* where the values go */
-	uint32_t decay_default, cap_default;
-	char **words; /* of the command line, after the pid */
+	struct remote_control *began;  /* what `default' means */
+	char **words;                  /* of the command line, after the pid */
 };
 
-static const struct setting {
-	const char *name;
-	uint32_t least, most, also; /* `also` is taken besides the range */
-	size_t at;
-} settings[] = {
-        {"decay_ms", 100, 86400000, 0, offsetof(struct remote_control, decay_ms)},
-        {"max_batches", 0, 65535, 0, offsetof(struct remote_control, max_batches)},
-        {"off", 0, 1, 0, offsetof(struct remote_control, is_off)},
-};
+/* What `copool set` takes: the live settings of the list, and the switch. */
+#define OPTION(name, letter, argument, flags)                                           argument
+#define NUMBER(id, variable, option, help, more, zero, low, high, unit, standard, live) live(id, option)
+#define LIVE_SETTINGS                                                                   SETTINGS(NUMBER, NO, NO, NO)
+#define NO(...)
+#define FIXED(...)
+#define LIVE(id, argument) {&settings[SETTING_##id], offsetof(struct remote_control, id)},
 
-enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+static const struct setting the_switch = {
+        .name = "off", .range = "0 or 1", .kind = SETTING_SWITCH, .high = 1};
 
-static uint32_t *value_of(struct remote_control *control, const struct setting *setting)
+static const struct place {
+	const struct setting *setting;
+	size_t at; /* in struct remote_control */
+} places[] = {LIVE_SETTINGS{&the_switch, offsetof(struct remote_control, is_off)}};
+
+enum { PLACES = sizeof places / sizeof places[0] };
+
+#undef LIVE
+#define LIVE(id, argument) #id "=" argument ", "
+#define KNOWN              LIVE_SETTINGS "off=0, off=1"
+
+static uint32_t *value_of(struct remote_control *control, const struct place *place)
 {
-	return (uint32_t *)(void *)((char *)control + setting->at);
+	return (uint32_t *)(void *)((char *)control + place->at);
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -71,10 +82,11 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	"is asked for and will be done later: the message says when."
 
 static const struct argp argp_set = {.parser = parse,
-        .args_doc = "PID [decay_ms=MS] [max_batches=N] [off=0|1]",
-        .doc = "Changes settings of a running process, or, without any, shows them. decay_ms and max_batches "
-               "are as COPOOL_DECAY_MS and COPOOL_MAX_BATCHES; the word `default' stands for what the "
-               "process began with. off=1 is as `copool off', off=0 as `copool on'.\v" STATUS};
+        .args_doc = "PID [SETTING...]",
+        .doc = "Changes settings of a running process, or, without any, shows them. A SETTING is one "
+               "of " KNOWN
+               ". They are named as their COPOOL_ variables; the word `default' stands for what the process "
+               "began with. off=1 is as `copool off', off=0 as `copool on'.\v" STATUS};
 static const struct argp argp_trim = {.parser = parse,
         .args_doc = "PID",
         .doc = "Has a running process give back now what is idle in its depots. What idle threads hold in "
@@ -90,36 +102,28 @@ static const struct argp argp_on = {.parser = parse,
 /* 0, or EXIT_USAGE with a message. */
 static int assign(const struct change *change, const char *word)
 {
-	const char *value = strchr(word, '=');
-	const struct setting *setting = NULL;
-	char *end;
+	size_t length = strcspn(word, "=");
+	const struct place *place = NULL;
+	const char *why;
 
-	for (size_t i = 0; i < SETTINGS && value; i++) {
-		if (strlen(settings[i].name) == (size_t)(value - word) &&
-		        strncmp(word, settings[i].name, (size_t)(value - word)) == 0)
-			setting = &settings[i];
+	for (size_t i = 0; i < PLACES && word[length] != '\0'; i++) {
+		const char *name = places[i].setting->name;
+		if (strlen(name) == length && strncmp(word, name, length) == 0)
+			place = &places[i];
 	}
-	if (!setting) {
-		fprintf(stderr, "copool set: `%s' is none of decay_ms=MS, max_batches=N, off=0 and off=1\n",
-		        clean(word));
+	if (place == NULL) {
+		fprintf(stderr, "copool set: `%s' is none of " KNOWN "\n", clean(word));
 		return EXIT_USAGE;
 	}
-	value++;
-	if (strcmp(value, "default") == 0 && setting != &settings[2]) {
-		*value_of(change->wanted, setting) =
-		        setting == &settings[0] ? change->decay_default : BATCHES_DERIVED;
+	if (strcmp(word + length + 1, "default") == 0 && place->setting != &the_switch) {
+		*value_of(change->wanted, place) = *value_of(change->began, place);
 		return 0;
 	}
-	errno = 0;
-	unsigned long long number = strtoull(value, &end, 10);
-	if (*value < '0' || *value > '9' || *end || errno || number > setting->most ||
-	        (number < setting->least && number != setting->also)) {
-		fprintf(stderr, "copool set: %s: from %" PRIu32 " to %" PRIu32 "%s\n", clean(word),
-		        setting->least, setting->most, setting->least ? ", or 0 for never" : "");
-		return EXIT_USAGE;
-	}
-	*value_of(change->wanted, setting) = (uint32_t)number;
-	return 0;
+	why = setting_read(place->setting, word + length + 1, value_of(change->wanted, place));
+	if (why != NULL)
+		fprintf(stderr, "copool set: %s: %s; it must be %s\n", clean(word), why,
+		        place->setting->range);
+	return why != NULL ? EXIT_USAGE : 0;
 }
 
 /* ---- what a process holds ---- */
@@ -314,8 +318,8 @@ static int check_host(struct remote *remote, const struct change *change)
 static int change_process(const char *verb, const struct argp *argp, int argc, char **argv)
 {
 	static struct remote remote;
-	struct remote_control wanted;
-	struct change change = {.verb = verb, .wanted = &wanted};
+	struct remote_control wanted, began = {.max_batches = BATCHES_DERIVED};
+	struct change change = {.verb = verb, .wanted = &wanted, .began = &began};
 	int status = 0;
 
 	if (argp_parse(argp, argc, argv, 0, NULL, &change) != 0)
@@ -330,7 +334,7 @@ static int change_process(const char *verb, const struct argp *argp, int argc, c
 	status = check_host(&remote, &change);
 	if (status)
 		return status;
-	change.decay_default = remote.block.decay_ms;
+	began.decay_ms = remote.block.decay_ms;
 	if (strcmp(verb, "set") == 0 && !*change.words) {
 		return print_control(&remote, &wanted) == 0 ? 0 : fail(&change, remote.why);
 	}

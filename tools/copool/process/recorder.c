@@ -28,16 +28,6 @@ struct extremes {
 	size_t pools;
 };
 
-bool recorder_interval(const char *text, unsigned *ms)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long number = strtoul(text, &end, 10);
-	*ms = (unsigned)number;
-	return *text >= '0' && *text <= '9' && !*end && !errno && number >= 10 && number <= 3600000;
-}
-
 bool recorder_seconds(const char *text, double *seconds)
 {
 	char *end;

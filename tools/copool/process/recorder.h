@@ -34,8 +34,7 @@ struct recorder {
  */
 int recorder_run(struct recorder *recorder);
 
-/* Options' values: an interval in milliseconds, a time in seconds. False when they are none. */
-bool recorder_interval(const char *text, unsigned *ms);
+/* An option's value, a time in seconds. False when it is none. */
 bool recorder_seconds(const char *text, double *seconds);
 
 #endif

@@ -16,10 +16,10 @@
 #include "clean.h"
 #include "copool.h"
 #include "run/launch.h"
-#include "run/settings.h"
+#include "run/options.h"
 #include "verb.h"
 
-enum { KEY_OBSERVE = SETTINGS_LAST, KEY_SUMMARY };
+enum { KEY_OBSERVE = OPTIONS_LAST, KEY_SUMMARY };
 
 static const struct argp_option options[] = {
         {"observe", KEY_OBSERVE, NULL, 0, "Only count: the program's own pool, if it has one, serves it", 0},
@@ -38,8 +38,7 @@ static int set_to_pid(const char *name, int overwrite)
 	return setenv(name, pid, overwrite) == 0 ? 0 : errno;
 }
 
-static const struct argp_child children[] = {
-        {&settings_report, 0, NULL, 0}, {&settings_pool, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {{&options_report, 0, NULL, 0}, {&options_pool, 0, NULL, 0}, {0}};
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
