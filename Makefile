@@ -5,12 +5,14 @@
 #                                 (SAN=fuzzer: for `make fuzz` alone)
 #   make SAN=perturb check        what threads share, with atomic operations that give way at random
 #   make WERROR=1 ...             warnings are errors
+#   make HOSTCC=cc ...            the compiler for what runs during the build
 #   make V=1 ...                  show the commands
 
 VERSION := 0.1.0
 
 CC      ?= cc
 CXX     ?= c++
+HOSTCC  ?= cc
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -94,7 +96,7 @@ BATS := 02-count 05-lint 10-run 11-observe 11-ps 12-show 13-top 14-control 15-fa
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-named 27-origins 28-observe 29-vm \
 	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz 48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
-	60-install 61-boost 61-completions 70-baseline 71-model 72-aarch64 90-bootstrap
+	60-install 61-boost 61-completions 62-settings 70-baseline 71-model 72-aarch64 90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
 READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)
@@ -167,12 +169,13 @@ GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
 POOLS_OBJECTS  := $(POOLS:%.c=$(BUILD)/bench/%.o)
 POOLS_COUNTING := $(POOLS:%.c=$(BUILD)/bench/count/%.o)
 SCALING_PROGRAMS := $(SCALING:%.c=$(BUILD)/bench/scaling-%)
+COMPLETIONS    := $(addprefix $(BUILD)/completions/,copool.bash _copool copool.fish)
 BATS_FILES     := $(BATS:%=tests/%.bats)
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
 
-all: $(BUILD)/libcopool.so $(BUILD)/copool  ## libcopool.so and copool, into build/ (the default)
+all: $(BUILD)/libcopool.so $(BUILD)/copool $(COMPLETIONS)  ## libcopool.so and copool, into build/ (the default)
 
 # A file that is written only when the text changes: what depends on it is compiled again then.
 define remember
@@ -210,6 +213,17 @@ $(BUILD)/libshim.a: $(filter-out $(BUILD)/shim/shim.o $(BUILD)/shim/exports.o,$(
 $(BUILD)/copool: $(COPOOL_OBJECTS) Makefile
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -pie $(HARDEN_LINK) $(LDFLAGS) -o $@ $(COPOOL_OBJECTS) $(COPOOL_LIBS)
+
+$(BUILD)/completions/settings: tools/completions/settings.c shim/settings.c shim/settings.h Makefile
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOSTCC) -std=gnu11 -O1 $(WARNINGS) -D_GNU_SOURCE -Ishim -o $@ $(filter %.c,$^)
+
+$(COMPLETIONS): $(BUILD)/completions/%: tools/completions/% $(BUILD)/completions/settings
+	$(call say,LIST)
+	$(Q)$(BUILD)/completions/settings $(or $(patsubst copool.%,%,$(filter copool.%,$*)),zsh) > $@.list
+	$(Q)sed -e '/^[[:space:]]*# SETTINGS$$/{r $@.list' -e 'd}' $< > $@
+	$(Q)rm $@.list
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -357,10 +371,10 @@ install: all  ## below PREFIX (/usr/local), itself below DESTDIR
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' tools/man/copool.1
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man5' tools/man/copool-log.5
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man7' tools/man/libcopool.7
-	install -D -m 644 tools/completions/copool.bash \
+	install -D -m 644 $(BUILD)/completions/copool.bash \
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/copool'
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' tools/completions/_copool
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' tools/completions/copool.fish
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' $(BUILD)/completions/_copool
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' $(BUILD)/completions/copool.fish
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/copool/grafana' tools/grafana/copool.json tools/grafana/alerts.yml
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/copool' README.md LICENSE
 

@@ -432,9 +432,9 @@ static_program() {
 			case $option in --help | --usage | --version) continue ;; esac
 			echo "$verb $option"
 			grep -qF -- "\\${option#-}" "$tools/man/copool.1"
-			grep -qF -- "$option" "$tools/completions/copool.bash"
-			grep -qF -- "$option" "$tools/completions/_copool"
-			grep -qF -- "-l ${option#--}" "$tools/completions/copool.fish"
+			grep -qF -- "$option" "${COPOOL%/*}/completions/copool.bash"
+			grep -qF -- "$option" "${COPOOL%/*}/completions/_copool"
+			grep -qF -- "-l ${option#--}" "${COPOOL%/*}/completions/copool.fish"
 		done
 	done
 }

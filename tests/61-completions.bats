@@ -7,7 +7,7 @@ load lib/helper
 
 setup() {
 	/usr/bin/python3 -c 'import pyte' 2>/dev/null || lacks "there is no pyte for python3"
-	completions=$(cd "$BATS_TEST_DIRNAME/../tools/completions" && pwd)
+	completions=$(dirname "$COPOOL")/completions
 	cd "$BATS_TEST_TMPDIR" || return
 	mkdir bin files
 	ln -s "$COPOOL" bin/copool

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-# bash completion for copool
+# bash completion for copool. The Makefile puts what shim/settings.h says in the place of the line SETTINGS.
+# shellcheck disable=SC2154 # what is put there
+
+# SETTINGS
 
 # The processes that can be looked into, on one line.
 _copool_pids()
@@ -19,9 +22,9 @@ _copool()
 	fi
 	case ${COMP_WORDS[1]} in
 	run | compare)
-		options="--host --max-batches --decay --guard --stack-size --max-live --learn --zero --create --destroy --help --version"
+		options="$_copool_both_options --help --version"
 		if [[ ${COMP_WORDS[1]} == run ]]; then
-			options+=" --log --interval --log-max --label --prometheus --observe --summary --origins --leaks"
+			options+=" $_copool_run_options --observe --summary"
 		else
 			options+=" --runs --json --quiet"
 		fi
@@ -33,12 +36,10 @@ _copool()
 				break
 				;;
 			--*=*) ;;
-			--log | --interval | --log-max | --label | --prometheus | --max-batches | --decay | --host | --guard | --stack-size | --max-live | --create | \
-				--destroy | --runs | -i | -l | -n)
-				((i++))
+			-*)
+				[[ "$_copool_values --runs -n " != *" ${COMP_WORDS[i]} "* ]] || ((i++))
 				[[ ${COMP_WORDS[i]} != "=" ]] || ((i++))
 				;;
-			-*) ;;
 			*) break ;;
 			esac
 		done
@@ -52,15 +53,13 @@ _copool()
 		fi
 		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
 		[[ $word != "=" ]] || word=
-		case $before in
-		--host) mapfile -t COMPREPLY < <(compgen -W "auto qemu stacks named off" -- "$word") ;;
-		--guard) mapfile -t COMPREPLY < <(compgen -W "auto madvise poison mprotect" -- "$word") ;;
-		--log | --prometheus | -l) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-		--interval | --log-max | --label | --max-batches | --decay | --stack-size | --max-live | --create | --destroy | --runs | -i | -n) ;;
-		*)
+		if [[ $_copool_paths == *" $before "* || $before == -l ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		elif [[ "$_copool_values --runs -n " == *" $before "* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_copool_words "$before")" -- "$word")
+		else
 			mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
-			;;
-		esac
+		fi
 		;;
 	show | top)
 		local options="--json --csv --pid --help --version"
@@ -153,7 +152,7 @@ _copool()
 		elif [[ ${COMP_WORDS[1]} == set && $before != "=" && $word != "=" ]]; then
 			# These are no files: no = of theirs is to be quoted.
 			compopt -o nospace +o filenames 2>/dev/null
-			mapfile -t COMPREPLY < <(compgen -W "decay_ms= max_batches= off=0 off=1" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "$_copool_live off=0 off=1" -- "$word")
 		fi
 		;;
 	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on record report plot origins advise prune" -- "$word") ;;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# fish completion for copool
+# fish completion for copool. The Makefile puts what shim/settings.h says in the place of the line SETTINGS.
 
 complete -c copool -f
 complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its coroutines pooled'
@@ -22,16 +22,11 @@ complete -c copool -n __fish_use_subcommand -a help -d 'say more about one verb'
 complete -c copool -n __fish_use_subcommand -l help -d 'say what copool does'
 complete -c copool -n __fish_use_subcommand -l version -d 'say which version this is'
 
+# SETTINGS
+
 set -l run '__fish_seen_subcommand_from run'
-complete -c copool -n $run -l log -s l -r -F -d 'write statistics'
-complete -c copool -n $run -l interval -s i -x -d 'milliseconds from sample to sample'
-complete -c copool -n $run -l log-max -x -d 'let the log grow to this size, in KiB'
-complete -c copool -n $run -l label -x -d 'tell the process by this name from others'
-complete -c copool -n $run -l prometheus -r -F -d 'keep the counters in a file for node_exporter'
 complete -c copool -n $run -l observe -d 'only count'
 complete -c copool -n $run -l summary -d 'one line at the end says what was pooled'
-complete -c copool -n $run -l origins -d 'record the call stack of every Nth miss'
-complete -c copool -n $run -l leaks -d 'record who created what is alive at exit'
 
 set -l compare '__fish_seen_subcommand_from compare'
 complete -c copool -n $compare -l runs -s n -x -d 'so many runs of each kind'
@@ -39,16 +34,6 @@ complete -c copool -n $compare -l json -s j -d 'write one JSON object'
 complete -c copool -n $compare -l quiet -s q -d 'do not show what the program says'
 
 set -l start '__fish_seen_subcommand_from run compare'
-complete -c copool -n $start -l max-batches -x -d 'idle objects to keep, in batches of 16'
-complete -c copool -n $start -l decay -x -d 'give back what nobody needed for so long'
-complete -c copool -n $start -l host -x -a 'auto qemu stacks named off' -d 'what the program is'
-complete -c copool -n $start -l guard -x -a 'auto madvise poison mprotect' -d 'how guard pages are set up'
-complete -c copool -n $start -l stack-size -x -d 'take mappings of this size for stacks'
-complete -c copool -n $start -l max-live -x -d 'let so many stacks be alive at most'
-complete -c copool -n $start -l learn -d 'learn call sites that map stacks'
-complete -c copool -n $start -l zero -d 'hand out every stack zeroed'
-complete -c copool -n $start -l create -x -d 'the function that makes a coroutine'
-complete -c copool -n $start -l destroy -x -d 'the function that takes it back'
 complete -c copool -n $start -a '(__fish_complete_subcommand)'
 
 set -l observe '__fish_seen_subcommand_from observe'
@@ -109,7 +94,7 @@ complete -c copool -n $ps -l delay -s d -x -d 'look twice, so far apart, in seco
 complete -c copool -n $ps -l json -s j -d 'write one JSON object'
 
 complete -c copool -n '__fish_seen_subcommand_from set trim off on' -a '(__fish_complete_pids)'
-complete -c copool -n '__fish_seen_subcommand_from set' -a 'decay_ms= max_batches= off=0 off=1'
+complete -c copool -n '__fish_seen_subcommand_from set' -a "$live off=0 off=1"
 
 set -l advise '__fish_seen_subcommand_from advise'
 complete -c copool -n $advise -l json -s j -d 'write one JSON object'
