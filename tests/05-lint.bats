@@ -54,7 +54,7 @@ sees() {
 @test "lint: includes only go down the stairs" {
 	lint_includes "$root"
 	sees lint_includes shim/pool/pool.c '#include "config.h"'
-	sees lint_includes shim/settings.c '#include "system/warn.h"'
+	sees lint_includes shim/settings.c '#include "config.h"'
 	sees lint_includes shim/pool/pool.c '#include "stack/arena.h"'
 	sees lint_includes shim/adapter/qemu.c '#include "report/report.h"'
 	sees lint_includes shim/report/report.c '#include "adapter/adapter.h"'
