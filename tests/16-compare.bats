@@ -214,13 +214,13 @@ tells() {
 @test "compare: of a program that fails there is no verdict, however fast it does" {
 	requires php
 	compares 7 -n 1 -- php -n -r 'for ($i = 0; $i < 2000; $i++) { $f = new Fiber(fn() => 1); $f->start(); } exit(7);'
-	[[ $(verdict) == "no verdict: the program ends with 7; only what ends with 0 can be compared" ]]
+	[[ $(verdict) == "no verdict: the program ends with 7; only runs that end with 0 can be compared" ]]
 	compares 7 -n 1 --json -- php -n -r 'for ($i = 0; $i < 2000; $i++) { $f = new Fiber(fn() => 1); $f->start(); } exit(7);'
 	jq -e '.helps == null and (.verdict | startswith("no verdict: "))' <<<"$output"
 	requires_guest named
 	compares 6 -n 2 --create=box_make/0 --destroy=box_drop -- sh -c '"$0" plain 100 || exit
 		[ $COPOOL_MODE = pool ] || exit 6; echo >>again; [ $(wc -l <again) -ne 1 ] || exit 6' "$GUESTS/named"
-	[[ $(verdict) == "no verdict: the program ends with 6 without copool, with 6 in 1 of 2 runs with it; only what ends with 0 can be compared" ]]
+	[[ $(verdict) == "no verdict: the program ends with 6 without copool, with 6 in 1 of 2 runs with it; only runs that end with 0 can be compared" ]]
 }
 
 @test "compare: what the program says is shown once, on standard error, and again where a run ends otherwise" {

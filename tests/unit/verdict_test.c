@@ -17,7 +17,7 @@ static void fill(struct trial *trial, double made, double time)
 {
 	for (unsigned i = 0; i < RUNS; i++) {
 		memset(&trial[i], 0, sizeof(trial[i]));
-		trial[i].has_host = true;
+		trial[i].has_adapter = true;
 		trial[i].value[TRIAL_CREATES] = 1000;
 		trial[i].value[TRIAL_NEW] = made;
 		trial[i].value[TRIAL_WALL] = trial[i].value[TRIAL_CPU] = time;
@@ -196,7 +196,7 @@ static void test_nothing(void)
 {
 	begin(5, 0, 0);
 	for (unsigned i = 0; i < RUNS; i++)
-		stock[i].has_host = pooled[i].has_host = false;
+		stock[i].has_adapter = pooled[i].has_adapter = false;
 	tap_ok(!finds() && strstr(text, "the library was not loaded") != NULL,
 	        "verdict: a program that leaves no log was not reached");
 	strcpy(pooled[0].reason, "the program has no known coroutines");

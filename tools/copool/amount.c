@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Each writes to the caller's text, and returns it, so that several fit into one printf. */
 #include "amount.h"
 
 #include <math.h>

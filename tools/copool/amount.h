@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers: sorted, and in words. */
+/* Numbers: sorted, and as text. Those that write to `text`, of AMOUNT_BYTES, return it. */
 #ifndef COPOOL_TOOLS_AMOUNT_H
 #define COPOOL_TOOLS_AMOUNT_H
 
@@ -10,10 +10,10 @@ enum { AMOUNT_BYTES = 32 };
 /* Sorts numbers, the least first. */
 void amount_sort(double *number, size_t count);
 
-/* A whole number with a comma before each three digits. Returns `text`, of AMOUNT_BYTES. */
+/* A whole number with a comma before each three digits. */
 char *amount_grouped(double number, char *text);
 
-/* `part` of `all` in percent, rounded down, so never 100 % when something is missing; nor 0 % when something is there. */
+/* `part` of `all` in percent, rounded down: 100 % means all, and 0 % none. */
 char *amount_percent(double part, double all, char *text);
 
 /* A share of 1 in percent, in three digits at most. */

@@ -10,7 +10,7 @@
 
 enum { TEXTS = 8, TEXT_BYTES = 4096 };
 
-/* The character that the text begins with, and its bytes; 0 bytes: it is none. */
+/* Decodes the first character of the text. Returns its bytes, or 0 if it is not valid. */
 static size_t decode(const char *text, uint32_t *code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes from outside (names in a log or a process, paths, what programs say of themselves) may hold anything; what
- * is printed steers no terminal and looks like what it is. Every verb prints such texts through these.
+ * Text from outside (names in a log or a process, paths, what programs say of themselves) may hold anything. Every verb
+ * prints it through these functions, so that it cannot control the terminal or look like something else.
  */
 #ifndef COPOOL_TOOLS_CLEAN_H
 #define COPOOL_TOOLS_CLEAN_H
@@ -17,13 +17,13 @@
  */
 size_t clean_copy(char *to, size_t room, const char *from);
 
-/* The same, for one of the arguments of printf: one of the next few calls reuses what this one returns. */
+/* The same, as an argument of printf: one of the next few calls reuses the buffer that this one returns. */
 const char *clean(const char *text);
 
-/* The number of characters, as far as they take a column each. */
+/* The number of characters; the columns, if each takes one. */
 size_t clean_width(const char *text);
 
-/* Writes JSON in plain ASCII: what another reader makes of its escapes is exact. `flags`: jansson's. */
+/* Writes JSON in plain ASCII, with escapes for all else. `flags`: jansson's. */
 void clean_json(json_t *json, size_t flags, FILE *file);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * copool prune: removes the Prometheus files of processes that were killed before they could. Files that the
- * library did not write are never touched, nor are those of processes that live.
+ * library did not write are never touched, nor are those of running processes.
  */
 #include <argp.h>
 #include <dirent.h>
@@ -28,7 +28,7 @@ struct prune {
 	bool has_failed;
 };
 
-/* What a file says of who wrote it. */
+/* The writer of a file, as the file says. */
 struct owner {
 	long pid;
 	double interval_s;
@@ -60,13 +60,12 @@ static const struct argp argp = {
         .options = options,
         .parser = parse,
         .args_doc = "FOLDER...",
-        .doc = "Removes what COPOOL_PROMETHEUS made in a FOLDER and its process, killed perhaps, could not "
-               "remove.\v"
-               "A file goes when it is copool's own, has not been written for as long as --older says nor "
-               "for three of its intervals, and the process that it names is gone. Run it where these "
-               "processes are seen: in their PID namespace.\n\n"
-               "The exit status is 0; or 1 when something could not be read or removed, 2 for a wrong "
-               "option.",
+        .doc = "Removes from each FOLDER the files that COPOOL_PROMETHEUS made and that their processes "
+               "could not remove, for example because they were killed.\v"
+               "It removes a file if it is copool's own, if the process that it names is gone, and if it has "
+               "not been written for three of its intervals, nor for the time of --older. Processes in "
+               "another PID namespace look as if they were gone: run it in theirs.\n\n"
+               "The exit status is 0; 1 if something could not be read or removed; 2 for a wrong option.",
 };
 
 static void complain(struct prune *prune, const char *folder, const char *name, int error)
@@ -85,7 +84,7 @@ static bool is_candidate(const char *name)
 	       (strcmp(end, ".prom") == 0 || (strcmp(end, ".tmp") == 0 && strstr(name, ".prom.") != NULL));
 }
 
-/* Whether it is a file of copool's; the first series says whose. */
+/* Whether it is a file of copool's; its first series names the process. */
 static bool read_owner(FILE *file, struct owner *owner)
 {
 	char line[1024];
@@ -107,7 +106,7 @@ static bool read_owner(FILE *file, struct owner *owner)
 	return is_ours && owner->pid > 0;
 }
 
-/* When the process was started, in seconds since 1970; 0: there is none. */
+/* When the process was started, in seconds since 1970; 0: there is no such process. */
 static double started_at(long pid)
 {
 	struct timespec boot, now;
@@ -133,7 +132,7 @@ static double started_at(long pid)
 	return (double)(now.tv_sec - boot.tv_sec) + (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Another process may have got the number since. */
+/* A process that started after the file was written only has the same number. */
 static bool is_alive(const struct owner *owner, time_t written)
 {
 	double start = started_at(owner->pid);
@@ -157,7 +156,7 @@ static void look_at(struct prune *prune, int folder_fd, const char *folder, cons
 	struct stat status;
 
 	if (file == NULL) {
-		/* A link is not ours; what vanished meanwhile need not be removed. */
+		/* A link is not ours; a file that has vanished need not be removed. */
 		if (errno != ELOOP && errno != ENOENT)
 			complain(prune, folder, name, errno);
 		return;

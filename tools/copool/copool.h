@@ -3,12 +3,12 @@
 #ifndef COPOOL_TOOLS_COPOOL_H
 #define COPOOL_TOOLS_COPOOL_H
 
-/* Exit statuses, as env(1) and its relatives have them. */
+/* Exit statuses; the last three as in env(1). */
 enum {
 	EXIT_USAGE = 2,
-	EXIT_ASKED = 3,       /* copool set and its relatives: asked for, and not done yet */
-	EXIT_OURS = 125,      /* of who runs a program: copool itself failed */
-	EXIT_REFUSED = 126,   /* the program is there but cannot be run so */
+	EXIT_ASKED = 3,       /* set, trim, off, on: requested, but not done yet */
+	EXIT_OURS = 125,      /* run, compare: copool itself failed */
+	EXIT_REFUSED = 126,   /* the program exists but cannot be run with a preload */
 	EXIT_NOT_FOUND = 127, /* no such program */
 };
 

@@ -20,11 +20,11 @@ static const struct {
         {"top", "copool top", cmd_top, "watch a running process, or a log that is being written"},
         {"ps", "copool ps", cmd_ps, "list all processes that have the library"},
         {"set", "copool set", cmd_set, "change the settings of a running process"},
-        {"trim", "copool trim", cmd_trim, "have a running process give back what is idle"},
-        {"off", "copool off", cmd_off, "have a running process pool no more"},
-        {"on", "copool on", cmd_on, "have it pool again"},
-        {"origins", "copool origins", cmd_origins, "show who caused misses, and who created what stays"},
-        {"advise", "copool advise", cmd_advise, "say which settings would suit the demand in a log"},
+        {"trim", "copool trim", cmd_trim, "make a running process give back what is idle"},
+        {"off", "copool off", cmd_off, "stop a running process from pooling"},
+        {"on", "copool on", cmd_on, "make it pool again"},
+        {"origins", "copool origins", cmd_origins, "show the call stacks of misses and leaks"},
+        {"advise", "copool advise", cmd_advise, "find better settings for the demand in a log"},
         {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
         {"record", "copool record", cmd_record, "write a log of a running process that writes none"},
         {"report", "copool report", cmd_report, "make a page with charts of statistics logs"},
@@ -40,11 +40,11 @@ static void usage(FILE *out)
 	fprintf(out, "Usage: copool VERB [ARGUMENT...]\n\n");
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(out, "  %-8s  %s\n", verbs[i].name, verbs[i].summary);
-	fprintf(out, "  %-8s  %s\n\n", "help", "`copool help VERB` says more about one verb");
-	fprintf(out, "copool --help and copool --version do what they say. See also copool(1).\n");
+	fprintf(out, "  %-8s  %s\n\n", "help", "`copool help VERB' explains one verb");
+	fprintf(out, "copool --version prints the version. See also copool(1).\n");
 }
 
-/* How many letters have to be added, taken away, changed or swapped with the next one to make one word the other. */
+/* How many letters must be added, removed, changed or swapped with the next one to turn one word into the other. */
 static size_t distance(const char *one, const char *other)
 {
 	size_t row[3][WORD_BYTES], length = strlen(other);

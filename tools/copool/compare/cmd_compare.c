@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copool compare: runs a program without and with the pool, in turn, and says whether the pool helps. What
- * the program says comes on standard error, once; the table, or the JSON, on standard output.
+ * copool compare: runs a program without and with the pool, in turn, and says whether the pool helps. The program's
+ * output goes to standard error, once; the table, or the JSON, to standard output.
  */
 #include <argp.h>
 #include <errno.h>
@@ -32,9 +32,9 @@ struct comparison {
 };
 
 static const struct argp_option options[] = {
-        {"runs", 'n', "RUNS", 0, "So many runs without the pool, and as many with it (1 to 1000; 5)", 0},
+        {"runs", 'n', "RUNS", 0, "The number of runs without the pool, and with it (1 to 1000; 5)", 0},
         {"json", 'j', NULL, 0, "Write one JSON object instead of a table", 0},
-        {"quiet", 'q', NULL, 0, "Do not show what the program says", 0},
+        {"quiet", 'q', NULL, 0, "Do not show the program's output", 0},
         {0},
 };
 
@@ -63,20 +63,20 @@ static const struct argp argp = {
         .parser = parse,
         .args_doc = "PROGRAM [ARGUMENT...]",
         .children = children,
-        .doc = "Runs PROGRAM without and with its coroutines pooled, in turn, and shows both side by side: "
-               "what was counted, memory, time, and whether the pool helps.\v"
-               "PROGRAM is run as `copool run' would, to its end, twice RUNS times. What it says the first "
-               "time is shown on standard error. Figures are medians, with the least and the most where runs "
+        .doc = "Runs PROGRAM without the pool and with it, in turn, and shows both side by side: counters, "
+               "memory, time, and whether the pool helps.\v"
+               "PROGRAM runs to its end as under `copool run', RUNS times each way. Its output of the first "
+               "run goes to standard error. Figures are medians, with the least and the most if the runs "
                "differ.\n\n"
                "The exit status is that of the first run with the pool that did not end with 0, 128 and more "
-               "for a signal; or 0; or 2 for a wrong option, 125 when copool itself fails, 126 when PROGRAM "
-               "cannot be run with a preload, 127 when it is not found.\n\n"
+               "for a signal; otherwise 0; 2 for a wrong option, 125 if copool itself fails, 126 if PROGRAM "
+               "cannot be run with a preload, 127 if it is not found.\n\n"
                "Example: copool compare -n 10 -- qemu-img bench -c 200000 -d 1024 disk.img",
 };
 
 /* ---- running ---- */
 
-/* Shows what the program said in the run just made, if that is news. */
+/* Shows the output of the last run. */
 static void show_output(const struct comparison *comparison, const char *path, const char *title)
 {
 	char text[1 << 14];
@@ -129,7 +129,7 @@ static int run_once(const struct comparison *comparison, struct stage *stage, un
 	return 0;
 }
 
-/* All runs. 0; or the exit status, and what is wrong has been said. */
+/* Makes all runs. Returns 0; or the exit status, after a message. */
 static int run_all(const struct comparison *comparison, const struct launch *launch)
 {
 	static struct stage stage;
@@ -150,8 +150,8 @@ static int run_all(const struct comparison *comparison, const struct launch *lau
 	}
 	if (error == -ECHILD)
 		fprintf(stderr,
-		        "copool compare: %s has ended, but processes that it started go on; only what ends "
-		        "can be compared\n",
+		        "copool compare: %s has ended, but processes that it started have not: it cannot be "
+		        "compared\n",
 		        clean(launch->program[0]));
 	else if (error)
 		fprintf(stderr, "copool compare: cannot run %s: %s\n", clean(launch->program[0]),
@@ -159,7 +159,7 @@ static int run_all(const struct comparison *comparison, const struct launch *lau
 	return error ? EXIT_OURS : 0;
 }
 
-/* As a shell would have it, of the first run that did not end with 0. */
+/* As in a shell: that of the first run that did not end with 0. */
 static int exit_status(const struct side *pooled)
 {
 	for (unsigned i = 0; i < pooled->runs; i++) {
@@ -170,7 +170,7 @@ static int exit_status(const struct side *pooled)
 	return 0;
 }
 
-/* Where the program pools by itself, what was saved is what runs without the pool made more. */
+/* If the program has its own pool, the calls saved are those that the runs without ours made more. */
 static void count_saved(const struct comparison *comparison)
 {
 	double made[MOST_RUNS];
@@ -195,7 +195,7 @@ static int show(const struct comparison *comparison)
 	double creates = side_spread(&stock, TRIAL_CREATES).median;
 	char verdict[VERDICT_BYTES];
 
-	/* A pool of QEMU's own may stay in front of ours, and what it serves is not seen. */
+	/* If QEMU's own pool stays in front of ours, the creates that it serves are not seen. */
 	for (unsigned i = 0; i < comparison->runs; i++) {
 		verdict_rate(&comparison->stock[i], 0);
 		verdict_rate(&comparison->pooled[i], creates);

@@ -29,14 +29,13 @@ static void write_value(char *text, size_t bytes, enum trial_metric metric, doub
 	}
 }
 
-/* The median, and the range where runs differ, "" where they do not; "-" when it is not known. */
+/* Writes the median ("-": not known), and the range if the runs differ, otherwise "". */
 static void write_spread(
         char *text, char *range, size_t bytes, enum trial_metric metric, struct spread spread)
 {
 	char low[32], high[32];
 
 	*range = '\0';
-
 	if (isnan(spread.median)) {
 		snprintf(text, bytes, "-");
 		return;
@@ -46,7 +45,7 @@ static void write_spread(
 	write_value(high, sizeof high, metric, spread.high);
 	if (strcmp(low, high) == 0)
 		return;
-	low[strcspn(low, " ")] = '\0'; /* the unit stands once */
+	low[strcspn(low, " ")] = '\0'; /* the unit is written once */
 	high[strcspn(high, " ")] = '\0';
 	snprintf(range, bytes, "(%s .. %s)", low, high);
 }
@@ -56,7 +55,7 @@ static void print_row(const char *label, const char *stock, const char *pooled)
 	printf("%-*s %*s %*s\n", LABEL_WIDTH, label, COLUMN_WIDTH, stock, COLUMN_WIDTH, pooled);
 }
 
-/* Adds the range to the median. 0; or 1: together they are too wide. */
+/* Adds the range to the median. Returns 1 if together they are too wide, otherwise 0. */
 static int append(char *text, const char *range)
 {
 	size_t used = strlen(text);
@@ -80,7 +79,7 @@ void print_table(const struct side *stock, const struct side *pooled, const char
 	for (unsigned metric = 0; metric < TRIAL_METRIC_COUNT; metric++) {
 		write_spread(left, left_range, sizeof left, metric, side_spread(stock, metric));
 		write_spread(right, right_range, sizeof right, metric, side_spread(pooled, metric));
-		/* Where both do not fit beside each other the ranges have a line of their own. */
+		/* If both do not fit, the ranges get their own line. */
 		if (append(left, left_range) + append(right, right_range) == 0) {
 			print_row(words[metric], left, right);
 		} else {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The folder, the input and the signals. */
 #include "compare/stage.h"
 
 #include <errno.h>
@@ -13,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A pipe can be read once: every run gets an empty input instead. */
+/* A pipe can be read only once: every run gets an empty input instead. */
 static int open_input(struct stage *stage)
 {
 	struct stat status;
@@ -28,8 +27,8 @@ static int open_input(struct stage *stage)
 	}
 	if (poll(&waiting, 1, 0) == 1 && (waiting.revents & POLLIN) != 0)
 		fprintf(stderr,
-		        "copool compare: one run alone could read standard input, as it is a pipe; it is "
-		        "empty for all\n");
+		        "copool compare: standard input is a pipe, which only one run could read: all get an "
+		        "empty one\n");
 	stage->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return stage->input < 0 ? -errno : 0;
 }
@@ -53,7 +52,7 @@ static int make_folder(struct stage *stage)
 	return 0;
 }
 
-/* As with nohup: what is blocked would come all the same. */
+/* As under nohup: an ignored signal that is blocked would still arrive. */
 static bool is_ignored(int number)
 {
 	struct sigaction action;
@@ -80,7 +79,7 @@ int stage_begin(struct stage *stage, const struct launch *launch)
 			sigaddset(&stage->signals, numbers[i]);
 	}
 	sigprocmask(SIG_BLOCK, &stage->signals, &stage->before);
-	/* Ignored, children would vanish with what they took. */
+	/* If SIGCHLD were ignored, children would vanish with the resources that they used. */
 	signal(SIGCHLD, SIG_DFL);
 	stage->broken_pipe = signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What all runs of a program under `copool compare' share: where they write to, what they read, and the
- * signals that would end them. One at a time.
+ * signals that would end them. There is only one at a time.
  */
 #ifndef COPOOL_TOOLS_COMPARE_STAGE_H
 #define COPOOL_TOOLS_COMPARE_STAGE_H
@@ -16,19 +16,19 @@ struct stage {
 	const struct launch *launch;
 	char folder[PATH_MAX]; /* private; holds the next two */
 	char log[PATH_MAX];
-	char output[PATH_MAX];    /* what the last run said */
+	char output[PATH_MAX];    /* of the last run */
 	int input;                /* a descriptor, the program's standard input */
-	off_t input_start;        /* where it begins for every run; -1: cannot be set back */
-	sigset_t signals;         /* SIGCHLD, and those that ask us to end: blocked until stage_end */
+	off_t input_start;        /* where it begins for every run; -1: it cannot be rewound */
+	sigset_t signals;         /* SIGCHLD, and those that ask copool to end: blocked until stage_end */
 	sigset_t before;          /* what was blocked before */
 	sighandler_t broken_pipe; /* what SIGPIPE did before */
-	int stopped_by;           /* the signal that asked us to end; 0: none */
+	int stopped_by;           /* the signal that asked copool to end; 0: none */
 };
 
-/* Makes the folder, takes over signals. 0; or -errno, and there is nothing to be ended. */
+/* Makes the folder, and blocks the signals. Returns 0; or -errno, and stage_end must not be called. */
 int stage_begin(struct stage *stage, const struct launch *launch);
 
-/* Removes the folder, and lets signals come again. */
+/* Removes the folder, and unblocks the signals. */
 void stage_end(struct stage *stage);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program runs as a child; meanwhile its memory maps are counted, seldom enough not to be felt. Signals
- * that ask us to end are passed on, and the child is waited for, so that nothing stays behind.
+ * The program runs as a child, whose memory maps are counted rarely enough not to slow it down. Signals that ask
+ * copool to end are passed on, and the child is waited for, so that nothing is left behind.
  */
 #include "compare/trial.h"
 
@@ -24,18 +24,18 @@
 
 enum {
 	MAPS_EVERY_MS = 5,   /* at most */
-	MAPS_SHARE = 50,     /* at most one part in so many of the time goes to counting maps */
-	PATIENCE_MS = 5000,  /* for a program that was told to end, before it is killed */
-	AFTERMATH_MS = 2000, /* for what the program leaves behind to end as well */
+	MAPS_SHARE = 50,     /* at most one part in so many of the time is spent on counting maps */
+	PATIENCE_MS = 5000,  /* before a program that was asked to end is killed */
+	AFTERMATH_MS = 2000, /* for processes that the program leaves behind to end */
 };
 
-/* One child that runs. */
+/* The running child. */
 struct child {
 	pid_t pid;
 	bool has_ended;
 	struct rusage usage; /* of all that has ended */
 	double maps;
-	uint64_t next_maps_ms, kill_ms; /* when; 0: not to be killed */
+	uint64_t next_maps_ms, kill_ms; /* kill_ms 0: not to be killed */
 };
 
 static double seconds(void)
@@ -45,7 +45,7 @@ static double seconds(void)
 
 /* ---- the child ---- */
 
-/* A path as COPOOL_LOG has it: a percent sign means something there, and so may a brace. */
+/* Sets COPOOL_LOG: in its path, a percent sign has a meaning, and so has a brace. */
 static int set_log(const char *path)
 {
 	char setting[2 * PATH_MAX];
@@ -60,13 +60,13 @@ static int set_log(const char *path)
 	return setenv("COPOOL_LOG", setting, 1);
 }
 
-/* In the child: never returns. */
+/* In the child. Never returns. */
 static void become(const struct stage *stage, const char *mode, int output)
 {
 	if (stage->input_start >= 0)
 		lseek(stage->input, stage->input_start, SEEK_SET);
 	unsetenv("COPOOL_PROMETHEUS");
-	/* Often enough that a program which ends by a signal leaves counters. */
+	/* The interval is short, so that a program that ends by a signal leaves counters. */
 	if (dup2(stage->input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	        dup2(output, STDERR_FILENO) < 0 || setenv("COPOOL_MODE", mode, 1) != 0 ||
 	        set_log(stage->log) != 0 || setenv("COPOOL_INTERVAL_MS", "100", 0) != 0 ||
@@ -77,7 +77,7 @@ static void become(const struct stage *stage, const char *mode, int output)
 	_exit(launch_exec(stage->launch));
 }
 
-/* Starts the child, and returns when it has become the program, or has failed to. 0 or -errno. */
+/* Starts the child, and returns when it has become the program or has failed to. Returns 0 or -errno. */
 static int start(const struct stage *stage, const char *mode, struct child *child)
 {
 	int ready[2], error = 0;
@@ -105,7 +105,7 @@ static int start(const struct stage *stage, const char *mode, struct child *chil
 	return error;
 }
 
-/* How many memory maps the process has; NAN when that is not to be seen. */
+/* How many memory maps the process has; NAN if that cannot be seen. */
 static double count_maps(pid_t pid)
 {
 	char path[64], text[1 << 16];
@@ -143,7 +143,7 @@ static void add_time(struct timeval *sum, const struct timeval *more)
 	*sum = both;
 }
 
-/* Takes in who has ended. False: nobody is left. */
+/* Reaps children that have ended. Returns false if none is left. */
 static bool reap(struct child *child, struct trial *trial)
 {
 	struct rusage usage;
@@ -163,7 +163,7 @@ static bool reap(struct child *child, struct trial *trial)
 	return pid == 0;
 }
 
-/* We are asked to end. What a terminal sends comes to the program as well; the rest is passed on. */
+/* A signal asks copool to end. The program gets those of the terminal as well; others are passed on. */
 static void note_signal(struct stage *stage, struct child *child, const siginfo_t *info)
 {
 	if (info->si_signo == SIGCHLD)
@@ -195,7 +195,7 @@ static void wait_for_news(struct stage *stage, struct child *child)
 		kill(child->pid, SIGKILL);
 }
 
-/* Until the child, and what it leaves behind, has ended. 0; or -ECHILD when that goes on. */
+/* Waits until the child and the processes it leaves behind have ended. Returns 0; or -ECHILD if those do not end. */
 static int await(struct stage *stage, struct child *child, struct trial *trial, double begin)
 {
 	uint64_t deadline = 0;
@@ -219,7 +219,7 @@ static int await(struct stage *stage, struct child *child, struct trial *trial, 
 
 /* ---- what the log says ---- */
 
-/* Stacks of a program whose coroutines are pooled are those same objects, once more. */
+/* If coroutines are pooled, their stacks are the same objects once more: those are not counted. */
 static bool is_counted(const struct book_process *process, const json_t *pool)
 {
 	const char *host = json_string_value(json_object_get(process->open, "host"));
@@ -240,7 +240,7 @@ static void add_process(const struct book_process *process, struct trial *trial)
 	double *value = trial->value;
 	bool has_own_pool = book_has_own_pool(process);
 
-	trial->has_host = true;
+	trial->has_adapter = true;
 	for (size_t i = 0; i < process->pools; i++) {
 		const json_t *pool = process->pool[i];
 
@@ -258,7 +258,7 @@ static void add_process(const struct book_process *process, struct trial *trial)
 	}
 }
 
-/* A program that has written no log has lost the preload, and has no host. */
+/* A program that has written no log was not preloaded. */
 static int read_log(const char *path, struct trial *trial)
 {
 	static struct book book;
@@ -270,7 +270,7 @@ static int read_log(const char *path, struct trial *trial)
 	for (size_t i = 0; i < book.processes; i++)
 		add_process(&book.process[i], trial);
 	const char *detail = json_string_value(json_object_get(book.idle_open, "detail"));
-	if (!trial->has_host && detail != NULL)
+	if (!trial->has_adapter && detail != NULL)
 		clean_copy(trial->reason, sizeof trial->reason, detail);
 	book_close(&book);
 	unlink(path);

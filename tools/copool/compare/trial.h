@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of a program, measured: what the statistics log says of it, what the system says of it, and how it
- * ended. All runs get the same: an output that is a file, a log of their own, and nothing else of ours.
+ * One run of a program, measured: by its statistics log, by the system, and by how it ended. All runs have the same
+ * surroundings: their output is a file, and they write their own log.
  */
 #ifndef COPOOL_TOOLS_COMPARE_TRIAL_H
 #define COPOOL_TOOLS_COMPARE_TRIAL_H
@@ -10,8 +10,10 @@
 
 #include "compare/stage.h"
 
-/* What is measured, each NAN where it is not known; the rate of misses is made from it: see verdict.h. X(word
- * in JSON, words in the table) */
+/*
+ * What is measured, NAN if not known. verdict_rate() computes the rate of misses. X(name, word in JSON, words in the
+ * table)
+ */
 #define TRIAL_METRICS(X)                                                                                     \
 	X(CREATES, "creates", "creates")                                                                     \
 	X(NEW, "new", "new")                                                                                 \
@@ -35,15 +37,15 @@ enum { TRIAL_REASON_BYTES = 512 };
 struct trial {
 	double value[TRIAL_METRIC_COUNT];
 	int status;        /* as from wait4(2) */
-	bool has_host;     /* something with coroutines was found in the program */
-	bool has_own_pool; /* the program has a pool of its own: what is saved is not in the log */
-	double calls_made; /* … but so many system calls for coroutines, made with either pool */
-	char reason[TRIAL_REASON_BYTES]; /* why not, as the log says; "" when it has, or says nothing */
+	bool has_adapter;  /* something with coroutines was found in the program */
+	bool has_own_pool; /* the program has its own pool: the log does not have the calls saved */
+	double calls_made; /* but the system calls for coroutines, made with either pool */
+	char reason[TRIAL_REASON_BYTES]; /* why there is none, as the log says; "" if it says nothing */
 };
 
 /*
- * Runs the stage's program once; `mode` is a word of COPOOL_MODE. What it said lies in the stage's output
- * then. 0; or -errno: -EINTR when we were asked to end, -ECHILD when processes that it started go on.
+ * Runs the stage's program once, with its output to the stage's file; `mode` is a word of COPOOL_MODE. Returns 0; or
+ * -errno: -EINTR if copool was asked to end, -ECHILD if processes that the program started do not end.
  */
 int trial_run(struct stage *stage, const char *mode, struct trial *trial);
 

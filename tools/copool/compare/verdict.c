@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rules. What is counted is exact, and a difference in it counts when it is worth something. Times vary:
- * one is shorter when all runs of one kind were shorter than all of the other, by 3 % of the median at least;
- * with fewer than five of each, by more than either kind varied; with fewer than three, nobody can tell.
+ * The rules. Counts are exact, and a difference in them counts if it is large enough to matter. Times vary: one is
+ * shorter if all runs of one kind took less than all of the other, by 3 % of the median at least; with fewer than five
+ * of each kind, by more than either kind varied; with fewer than three, times are not judged.
  */
 #include "compare/verdict.h"
 
@@ -24,7 +24,7 @@ void verdict_rate(struct trial *trial, double least)
 	trial->value[TRIAL_MISS_RATE] = creates > 0 ? trial->value[TRIAL_NEW] / creates : NAN;
 }
 
-/* -1: less with the pool, 1: more, 0: no difference that the runs could tell. */
+/* -1: less with the pool; 1: more; 0: the runs show no difference. */
 static int compare(
         const struct side *stock, const struct side *pooled, enum trial_metric metric, double least)
 {
@@ -51,7 +51,7 @@ __attribute__((format(printf, 2, 3))) static void add(char *text, const char *fo
 	va_end(arguments);
 }
 
-/* Appends how a metric changed, if it did. Returns as compare(). */
+/* Appends how a metric changed, if it did. Returns the same as compare(). */
 static int add_change(char *text, const struct side *stock, const struct side *pooled,
         enum trial_metric metric, const char *name)
 {
@@ -74,16 +74,16 @@ static double miss_rate(const struct side *side)
 	return isnan(rate) ? 0 : rate;
 }
 
-static bool is_any_host(const struct side *side)
+static bool has_adapter(const struct side *side)
 {
 	bool found = false;
 
 	for (unsigned i = 0; i < side->runs; i++)
-		found |= side->trial[i].has_host;
+		found |= side->trial[i].has_adapter;
 	return found;
 }
 
-/* Says so when the way in which the runs ended is the verdict: with the pool they fail, or without it. */
+/* Whether the runs fail only with the pool, or only without it, which is the verdict. */
 static bool judge_ends(const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
 {
 	unsigned before = side_failures(stock), after = side_failures(pooled);
@@ -104,7 +104,7 @@ static bool judge_ends(const struct side *stock, const struct side *pooled, enum
 	return false;
 }
 
-/* What fails with both, or now and then, has not done its work, and is no measure. Says so. */
+/* Whether runs fail with both, or now and then: they did not do their work and cannot be measured. */
 static bool judge_failing(
         const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
 {
@@ -120,18 +120,18 @@ static bool judge_failing(
 	else
 		add(text, "no verdict: the program ends with %s without copool, with %s with it", before,
 		        after);
-	add(text, "; only what ends with 0 can be compared");
+	add(text, "; only runs that end with 0 can be compared");
 	return true;
 }
 
-/* Says so when there is nothing that a pool could serve. */
+/* Whether there is nothing that a pool could serve. */
 static bool judge_nothing(const struct side *stock, const struct side *pooled, char *text)
 {
 	const char *reason = pooled->trial[0].reason;
 
-	if (!is_any_host(stock) && !is_any_host(pooled)) {
+	if (!has_adapter(stock) && !has_adapter(pooled)) {
 		add(text, "does not help: %s, leave it off",
-		        *reason ? reason : "the library was not loaded, or could not tell of it");
+		        *reason ? reason : "the library was not loaded, or could not write its log");
 		return true;
 	}
 	if (side_spread(stock, TRIAL_CREATES).high > 0 || side_spread(pooled, TRIAL_CREATES).high > 0)
@@ -179,7 +179,7 @@ enum verdict verdict_find(const struct side *stock, const struct side *pooled, c
 	int cpu = add_change(why, stock, pooled, TRIAL_CPU, "CPU time");
 	if (compare(stock, pooled, TRIAL_RESIDENT, least_memory) > 0)
 		add_change(why, stock, pooled, TRIAL_RESIDENT, "memory");
-	/* What is felt is the wall's time; CPU time decides where that says nothing. */
+	/* Users notice wall time; CPU time decides only if that shows no difference. */
 	int time = wall != 0 ? wall : cpu;
 	bool helps = time < 0 || (fell && time == 0);
 	add(text, "%s: %s%s", helps ? "helps" : "does not help", why, helps ? "" : ", leave it off");
