@@ -130,7 +130,7 @@ is_readable() {
 	grep -v '"pid":11' "$log" >"$log.2"
 	report "$log.2" -o "$page"
 	browse
-	sees '.verdict | test("^Good. .*50 missed .* as few as can be")'
+	sees '.verdict | test("^Good. .*50 missed .* No fewer are possible")'
 	sees '.verdict | test("depot") | not'
 }
 

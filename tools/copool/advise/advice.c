@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the replay says of other settings is held to what was seen with the present one: misses beyond those
- * that nothing could save are scaled by how many more or fewer were seen than replayed.
+ * Corrects the replay of other settings by what was seen with the present one: misses that a setting could save
+ * are scaled by those seen to those replayed.
  */
 #include "advise/advice.h"
 
@@ -17,13 +17,12 @@ static const unsigned decays_ms[] = {
 
 enum {
 	DECAYS = sizeof decays_ms / sizeof decays_ms[0],
-	CAPS = 12, /* tried above the present one, each twice the one before */
-	MISS_SHARE =
-	        1000, /* misses are few when no more than one create in so many is one that could be saved */
-	IDLE_SHARE = 4, /* memory is worth saving from this part of it on */
+	CAPS = 12,         /* tried above the present one, each twice the one before */
+	MISS_SHARE = 1000, /* misses are few if at most one create in so many could be saved from being one */
+	IDLE_SHARE = 4,    /* memory is worth saving from this part of it on */
 	SCALE_MOST = 2,
-	INTERVALS = 2,   /* that the shortest window must have for the log to tell of it */
-	SOUND_SHARE = 2, /* of the misses seen, what a replay may be off by */
+	INTERVALS = 2,   /* that the shortest window must have for the log to show it */
+	SOUND_SHARE = 2, /* a replay may be off by this part of the misses seen */
 };
 
 static void add_row(struct advice *advice, unsigned max_batches, unsigned decay_ms)
@@ -92,7 +91,7 @@ static double at_least(double least, double value)
 	return value > least ? value : least;
 }
 
-/* What the replay says of the demand, and how that is held to what was seen. */
+/* The replay of the demand, and what was seen. */
 struct measure {
 	double least; /* misses that no setting could save, as replayed */
 	double seen;  /* beyond these, with the present setting; likewise the next */
@@ -136,15 +135,15 @@ static void replay(const struct demand *demand, const struct tuning *present, st
 	}
 }
 
-/* Whether a row differs in nothing but the decay, which only bounds how long what nobody needs may stay. */
+/* Whether a row changes only the decay, and so only how long unneeded objects stay. */
 static int is_gentle(const struct advice *advice, const struct advice_row *row)
 {
 	return row->setting.max_batches == advice->row[advice->present].setting.max_batches;
 }
 
 /*
- * The row with the fewest idle objects of those that have `misses` at most; NULL: none. Of two that are as
- * good, the less generous.
+ * The row with the fewest idle objects of those with at most `misses`; NULL: none. Of two equal ones, the less
+ * generous.
  */
 static const struct advice_row *cheapest(const struct advice *advice, double misses, int gently)
 {
@@ -159,7 +158,7 @@ static const struct advice_row *cheapest(const struct advice *advice, double mis
 	return best;
 }
 
-/* What saves memory that is worth it at `misses` at most: the most generous that saves nearly as much. */
+/* The most generous row that saves nearly as much as the best with at most `misses`; NULL: none is worth it. */
 static const struct advice_row *find_less_memory(const struct advice *advice, double misses)
 {
 	const struct advice_row *present = &advice->row[advice->present];
@@ -186,17 +185,17 @@ static void choose(const struct demand *demand, struct advice *advice)
 
 	for (size_t i = 0; i < advice->rows; i++)
 		least = advice->row[i].misses < least ? advice->row[i].misses : least;
-	double bearable = least + creates / MISS_SHARE;
+	double allowed = least + creates / MISS_SHARE;
 	if (!advice_is_sound(advice)) {
 		advice->kind = ADVICE_NONE;
 		return;
 	}
-	if (present->misses > bearable && present->misses - least >= ADVICE_OBJECTS_MIN) {
+	if (present->misses > allowed && present->misses - least >= ADVICE_OBJECTS_MIN) {
 		advice->kind = ADVICE_FEWER_MISSES;
-		best = cheapest(advice, bearable, 0);
+		best = cheapest(advice, allowed, 0);
 	} else {
 		advice->kind = ADVICE_LESS_MEMORY;
-		best = find_less_memory(advice, at_least(present->misses, bearable));
+		best = find_less_memory(advice, at_least(present->misses, allowed));
 	}
 	if (best == NULL || best == present)
 		advice->kind = ADVICE_FINE;

@@ -9,12 +9,12 @@
 enum {
 	ADVICE_ROWS = 32,
 	ADVICE_STEPS_MIN = 20,   /* fewer samples tell too little */
-	ADVICE_OBJECTS_MIN = 64, /* what is saved below that is not worth a setting */
+	ADVICE_OBJECTS_MIN = 64, /* to save fewer is not worth a setting */
 };
 
 struct advice_row {
 	struct tuning setting;
-	double misses;    /* to be expected over the time that the log covers */
+	double misses;    /* expected in the time that the log covers */
 	double idle;      /* objects, the mean over that time */
 	double idle_most; /* in the depot */
 };
@@ -31,13 +31,13 @@ struct advice {
 };
 
 /*
- * Replays the demand under the present setting, under others, and, unless they are negative, under those that
- * the user asks for.
+ * Replays the demand with the present setting, with others, and with `decay_ms` and `max_batches` unless they are
+ * negative.
  */
 void advise(const struct demand *demand, const struct tuning *present, long decay_ms, long max_batches,
         struct advice *advice);
 
-/* Whether the replay of what happened says what was seen, so that what it says of other settings counts. */
+/* Whether the replay with the present setting agrees with what was seen, so that the others can be trusted. */
 int advice_is_sound(const struct advice *advice);
 
 #endif

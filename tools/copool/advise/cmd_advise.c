@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* copool advise: what other settings would have done for the demand that a log tells of. */
+/* copool advise: how other settings would have served the demand in a log. */
 #include <argp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -55,12 +55,12 @@ static const struct argp argp = {
         .options = options,
         .parser = parse,
         .args_doc = "LOG...",
-        .doc = "Replays the demand that statistics logs tell of against other settings of COPOOL_DECAY_MS "
-               "and COPOOL_MAX_BATCHES, and says which would save how much memory at how many misses. A LOG "
-               "that is named `-' is standard input.\v"
-               "The replay knows the demand as well as the log does, from sample to sample; shorter "
-               "intervals (COPOOL_INTERVAL_MS) tell more. The exit status is 0; 1 when a log cannot be read, "
-               "or none of its pools can be replayed; 2 for a wrong option.",
+        .doc = "Replays the demand in statistics logs against other settings of COPOOL_DECAY_MS and "
+               "COPOOL_MAX_BATCHES, and shows how many misses and how much memory each would cost. A LOG "
+               "named `-' is standard input.\v"
+               "The log has the demand only from sample to sample; shorter intervals (COPOOL_INTERVAL_MS) "
+               "say more. The exit status is 0; 1 if a log cannot be read, or none of its pools can be "
+               "replayed; 2 for a wrong option.",
 };
 
 /* ---- one pool ---- */
@@ -70,11 +70,10 @@ struct subject {
 	const struct demand *demand;
 	const char *pool;
 	struct tuning present;
-	bool is_known;   /* the present setting, from the log */
-	double bytes;    /* of memory an idle object; 0: not known */
-	const char *why; /* there is no advice; NULL: there is */
-	struct judgement
-	        foreseen; /* of a program that was only observed: what copool would have done for it */
+	bool is_known;             /* the present setting, from the log */
+	double bytes;              /* of memory per idle object; 0: not known */
+	const char *why;           /* why there is no advice; NULL: there is */
+	struct judgement foreseen; /* if the program was only observed: what copool would have done for it */
 	struct advice advice;
 };
 
@@ -83,15 +82,15 @@ static const char *why_not(const struct subject *subject)
 	const char *mode = json_string_value(json_object_get(subject->process->open, "mode"));
 
 	if (subject->demand->is_old)
-		return "the log was written by a copool that did not say depot_low";
+		return "the log is of an older copool, and has no depot_low";
 	if (mode != NULL && strcmp(mode, "observe") == 0)
 		return "the program was only observed";
 	if (subject->process->was_off)
-		return "copool off was used, so that the pool was not what its settings say";
+		return "copool off was used, so its settings did not always hold";
 	if (mode != NULL && strcmp(mode, "pool") != 0 && strcmp(mode, "overflow") != 0)
 		return "the program was not pooled";
 	if (subject->demand->is_counted)
-		return "this pool keeps nothing: what it counts is pooled by another";
+		return "this pool only counts: another one keeps its objects";
 	if (subject->demand->steps < ADVICE_STEPS_MIN)
 		return "too few samples";
 	return NULL;
@@ -107,14 +106,14 @@ static void find_present(struct subject *subject)
 	json_int_t ms = json_is_integer(decay) ? json_integer_value(decay) : 0;
 
 	subject->is_known = json_is_integer(decay) && json_is_integer(cap);
-	/* Stacks that cost no memory maps have a cap of their own. */
+	/* Stacks that cost no memory maps have their own cap. */
 	if (batches < seen || batches > most)
 		batches = most;
 	subject->present.max_batches = batches < 0 ? 0 : (unsigned)batches;
 	subject->present.decay_ms = ms < 0 || ms > settings[SETTING_decay_ms].high ? 0 : (unsigned)ms;
 }
 
-/* What a stack took: of the pool itself, or of that whose stacks QEMU's coroutines have. */
+/* The memory of a stack: of this pool, or of the pool with the stacks of QEMU's coroutines. */
 static double find_bytes(const struct subject *subject)
 {
 	const struct book_process *process = subject->process;
@@ -236,11 +235,11 @@ static void print_row(const struct subject *subject, const struct advice_row *ro
 
 static void print_doubts(const struct subject *subject)
 {
-	printf("  The log has a sample each %.3g s: of what is shorter, little can be said.\n",
+	printf("  The log has a sample every %.3g s, and says little about shorter times.\n",
 	        (subject->demand->last.ms - subject->demand->first.ms) / 1000 /
 	                (double)subject->demand->steps);
 	if (!subject->is_known)
-		printf("  The log does not say which settings it was written under; these are guessed.\n");
+		printf("  The log does not say which settings were in force; these are guesses.\n");
 }
 
 static void print_subject(const struct subject *subject)
@@ -319,7 +318,7 @@ static json_t *subject_as_json(const struct subject *subject)
 
 /* ---- all ---- */
 
-/* How many pools there was advice on. */
+/* Returns how many pools there was advice on. */
 static size_t print_all(const struct book *book, const struct demands *demands, const struct request *request)
 {
 	json_t *pools = json_array();
@@ -339,7 +338,7 @@ static size_t print_all(const struct book *book, const struct demands *demands, 
 		clean_json(all, JSON_INDENT(2) | JSON_REAL_PRECISION(12), stdout);
 		json_decref(all);
 	} else if (demands->left_out) {
-		printf("note: %llu records left out, for there are too many pools\n", demands->left_out);
+		printf("note: %llu records left out: there are too many pools\n", demands->left_out);
 	}
 	json_decref(pools);
 	return studied;
@@ -361,7 +360,7 @@ int cmd_advise(int argc, char **argv)
 	if (print_all(&book, &demands, &request) == 0)
 		status = 1;
 	if (demands.pools == 0 && book.records > 0)
-		fprintf(stderr, "copool advise: no samples in there\n");
+		fprintf(stderr, "copool advise: the logs have no samples\n");
 	demands_free(&demands);
 	book_close(&book);
 	return verb_end("advise", status, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A few milliseconds of what a program does that has no pool. */
+/* Does for a few milliseconds what a program without a pool does. */
 #include "judge/cost.h"
 
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 
 enum { MEASURED = 7, STACKS = 200, PAGE = 4096, STACK_BYTES = 1 << 20 };
 
-/* False: there is no memory. */
+/* Returns 0 without memory, otherwise 1. */
 static int make_stacks(void)
 {
 	for (size_t i = 0; i < STACKS; i++) {

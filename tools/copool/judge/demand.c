@@ -4,10 +4,10 @@
  *
  *	in use = objects - depot		at each sample, exact
  *	most in use = objects - lowest depot	in between; exact while no object was trimmed or deleted
- *	all that it rose by = objects taken from the depot + made
+ *	sum of all rises = objects taken from the depot + made
  *	how often it rose = objects taken from the depot / (highest - lowest depot)
  *
- * The last is right for bursts of one size; of others, each counts for a part.
+ * The last is right for bursts of one size; others count in part.
  */
 #include "judge/demand.h"
 
@@ -16,7 +16,7 @@
 
 #include "report/record.h"
 
-static const double EVENTS_MOST = 1e15, OBJECTS_MOST = 1e9; /* beyond that a record makes no sense */
+static const double EVENTS_MOST = 1e15, OBJECTS_MOST = 1e9; /* larger numbers make no sense */
 
 static double bounded(const json_t *record, const char *name, double most)
 {
@@ -69,7 +69,7 @@ static double most_in_use(const struct demand_sample *a, const struct demand_sam
 {
 	double made = b->made - a->made, low = b->low, most = b->objects + (b->deleted - a->deleted) - low;
 
-	/* What is missed after a window's trimming was needed before it; else what was trimmed was spare. */
+	/* Misses after a window's trimming were needed before it; otherwise what was trimmed was spare. */
 	if (low == 0 && made > 0 && window_ms > 0 && b->ms - a->ms >= window_ms)
 		most += b->trimmed - a->trimmed;
 	if (most > b->peak - low)
@@ -77,7 +77,7 @@ static double most_in_use(const struct demand_sample *a, const struct demand_sam
 	return greater(most, greater(in_use(a), in_use(b)));
 }
 
-/* Least in use between two samples, with the most and all that it rose by. */
+/* Least in use between two samples, given the most and the sum of all rises. */
 static float least_in_use(
         const struct demand_sample *a, const struct demand_sample *b, float most, float rise)
 {
@@ -180,7 +180,7 @@ static void note(void *context, size_t process, size_t pool, bool opened, const 
 	if (demand->samples == 0) {
 		const json_t *open = demands->book->process[process].open;
 		demand->window_ms = number(open, "decay_ms");
-		/* From its beginning, a process' counters are 0; a fork's child has inherited objects. */
+		/* The counters of a process begin at 0, but a forked child has inherited objects. */
 		demand->first = demand->last =
 		        opened && number(record, "inherited") == 0 ? (struct demand_sample){0} : now;
 	}

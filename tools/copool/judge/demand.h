@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The demand on each pool of each process, out of the samples of a log: steps for simulate.h. The memory that
- * it takes is bounded: where steps are too many, every two become one.
+ * The demand on each pool of each process, from the samples of a log: steps for simulate.h. Its memory is bounded: if
+ * there are too many steps, every two become one.
  */
 #ifndef COPOOL_TOOLS_JUDGE_DEMAND_H
 #define COPOOL_TOOLS_JUDGE_DEMAND_H
@@ -14,12 +14,12 @@
 
 enum { DEMAND_STEPS = 4096, DEMAND_POOLS = 256 };
 
-/* The counters of a record, as far as they matter here. */
+/* The counters of a record that matter here. */
 struct demand_sample {
 	double ms;
 	double objects;          /* that exist */
 	double depot, low, high; /* in the depot; the fewest and the most there since the last sample */
-	double taken;            /* from the depot, cumulative as the next line */
+	double taken;            /* from the depot, cumulative like the next line */
 	double made, kept, trimmed, deleted, created;
 	double peak; /* most objects so far */
 };
@@ -36,9 +36,9 @@ struct demand {
 	double idle;   /* all idle objects, likewise */
 	double most_depot;
 	double window_ms; /* of the trimming in force; 0: none, or not known */
-	bool is_old;      /* the log does not say what it takes */
+	bool is_old;      /* the log lacks a counter that is needed */
 	bool is_counted;  /* the pool keeps nothing: it only counts */
-	bool has_hole;    /* records that were earlier than the one before */
+	bool has_hole;    /* a record was earlier than the one before */
 };
 
 struct demands {
@@ -50,7 +50,7 @@ struct demands {
 
 /* Has `book` fill it as it reads. */
 void demands_watch(struct demands *demands, struct book *book);
-/* NULL when nothing is known of it. */
+/* NULL if nothing is known of it. */
 const struct demand *demand_of(const struct demands *demands, size_t process, size_t pool);
 
 void demands_free(struct demands *demands);

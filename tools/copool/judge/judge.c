@@ -13,18 +13,19 @@
 #include "settings.h"
 #include "compare/verdict.h"
 
-/* How long after a pool's first create misses count as those of the start; what an object of QEMU's takes. */
-enum { START_MS = 5000, QEMU_CALLS = 3 };
+enum {
+	START_MS = 5000, /* misses in this time after a pool's first create are those of the start */
+	QEMU_CALLS = 3,  /* system calls for one of QEMU's coroutines */
+};
 
-/* The pool that an observed program would have had: README's defaults, on a machine with the kernel's. */
+/* The pool that an observed program would have had: the defaults, with the kernel's default limits. */
 enum { DEFAULT_BATCHES = 1023 };
 
 static const double good_share = 0.01, fair_share = 0.1;
 
-/* Of one pool. */
 struct counts {
 	double creates, misses, excess;
-	double before; /* misses that there would have been without copool; -1: not known */
+	double before; /* misses without copool; -1: not known */
 	double deleted, trimmed;
 	double uptime_ms;
 	const char *mode;
@@ -57,7 +58,7 @@ static const char *word_of(const struct book_process *process, const char *key)
 	return word != NULL ? word : "";
 }
 
-/* Without copool each stack is made, and of QEMU's coroutines those that its own pool could not have served. */
+/* Without copool each stack is made, but only those of QEMU's coroutines that its own pool could not serve. */
 static double misses_before(const struct counts *counts, const json_t *record)
 {
 	if (!counts->has_own_pool)
@@ -109,7 +110,7 @@ bool judge_is_beneath(const struct book_process *process, size_t pool)
 
 /* ---- sentences ---- */
 
-/* When it missed: "all of them in the first 5 s, none after that". */
+/* Appends when it missed: "all of them in the first 5 s, none after that". */
 static void add_when(char *text, const struct series *series, double misses)
 {
 	size_t i = 0;
@@ -141,7 +142,7 @@ static void add_counts(char *text, const struct counts *counts, const struct ser
 		return;
 	}
 	add(text,
-	        "Of %s %s, %s (%s) were served from the pool. %s missed and fell back to the program's own "
+	        "Of %s %s, %s (%s) were served from the pool. %s missed and went to the program's own "
 	        "function",
 	        all, creates, amount_grouped(counts->creates - counts->misses, hits),
 	        amount_percent(counts->creates - counts->misses, counts->creates, share),
@@ -149,13 +150,13 @@ static void add_counts(char *text, const struct counts *counts, const struct ser
 	add_when(text, series, counts->misses);
 	add(text, ".");
 	if (counts->excess == 0)
-		add(text, " That is as few as can be: so many existed at once.");
+		add(text, " No fewer are possible: so many existed at once.");
 	else
 		add(text, " %s of these are more than existed at once.",
 		        amount_grouped(counts->excess, misses));
 }
 
-/* Whether the depot was ever seen to be as full as it may be. */
+/* Whether the depot was ever seen at its cap. */
 static bool was_full(const struct judge_case *which)
 {
 	const json_t *cap = json_object_get(which->process->open, "max_batches");
@@ -176,7 +177,7 @@ static void add_reasons(const struct judge_case *which, const struct counts *cou
 		        amount_grouped(counts->trimmed, number),
 		        counts->trimmed == 1 ? "object was" : "objects were",
 		        counts->excess > 0
-		                ? "; a burst after that makes them anew. A larger COPOOL_DECAY_MS keeps them "
+		                ? "; a later burst has to make new ones. A larger COPOOL_DECAY_MS keeps them "
 		                  "longer"
 		                : "");
 		text = said->more[++said->mores];
@@ -212,7 +213,7 @@ static void judge_pooled(const struct judge_case *which, const struct counts *co
 			        amount_share(counts->before / counts->creates, before));
 		else
 			add(said->text,
-			        " So little came back that a pool makes no difference: leave it off.");
+			        " So few objects came back that a pool makes no difference: leave it off.");
 		return;
 	}
 	grade(said, counts);
@@ -281,12 +282,12 @@ void judge(const struct judge_case *which, struct judgement *said)
 		        amount_grouped(counts.creates - counts.misses, hits));
 		add(said->more[said->mores++],
 		        "A coroutine keeps its stack while it waits in the pool, so few creates are expected "
-		        "here; see the pool qemu-coroutine for what the program asked for.");
+		        "here; the pool qemu-coroutine has what the program asked for.");
 	} else if (strcmp(counts.mode, "observe") == 0) {
 		judge_observed(which, &counts, said);
 	} else if (which->process->was_off || strcmp(counts.mode, "off") == 0) {
 		said->word = "Switched off for a time";
-		add(said->text, "copool off was used, so this says little of the pool. ");
+		add(said->text, "copool off was used, so this says little about the pool. ");
 		add_counts(said->text, &counts, which->series);
 	} else {
 		judge_pooled(which, &counts, said);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool makes no more objects than are alive at once. How many were alive is seen only at each look, so what was made
- * between two looks counts as if it had all been alive together with what was there before: copool would have made
- * fewer.
+ * A pool makes no more objects than are alive at once. How many were alive is seen only at each look, so all objects
+ * that were made between two looks count as alive together, with those before them. The estimate is on the safe side:
+ * copool would have made fewer.
  */
 #include "judge/outlook.h"
 
@@ -59,8 +59,8 @@ bool outlook_find(const struct outlook *outlook, char *text)
 	say_time(outlook, time, sizeof time);
 	if (outlook->creates == 0) {
 		snprintf(text, OUTLOOK_TEXT,
-		        "it created no coroutines meanwhile: nothing can be said; observe it while it has "
-		        "work, or longer (--for)");
+		        "it created no coroutines in this time; observe it while it has work, or for longer "
+		        "(--for)");
 		return false;
 	}
 	if (!verdict_is_worth(

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Within a step all happens in its middle: what a log does not say cannot be known. */
+/* Everything in a step happens in its middle, since the log does not say when. */
 #include "judge/simulate.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@ struct replay {
 	const struct tuning *setting;
 	struct outcome *outcome;
 	double objects, in_use;
-	double now_ms, next_ms; /* next_ms and low: as struct trim has them */
+	double now_ms, next_ms; /* next_ms and low: as in struct trim */
 	unsigned low[SIMULATE_STEPS];
 	unsigned slot, began, quiet; /* as its step, level and quiet */
 	unsigned least;              /* level of the depot since the last step of the window began */
@@ -105,7 +105,7 @@ static void use(struct replay *replay, double in_use)
 	note_level(replay);
 }
 
-/* Nothing happens for a while, but for the trimming. */
+/* Time passes, and only the trimming happens. */
 static void pass(struct replay *replay, double ms)
 {
 	double end_ms = replay->now_ms + ms;
@@ -120,7 +120,7 @@ static void pass(struct replay *replay, double ms)
 	replay->now_ms = end_ms;
 }
 
-/* Falls and rises `times` over: after a few, the others are as the last was. */
+/* Use falls and rises `times` times. After a few, all others cost as much as the last. */
 static void swing(struct replay *replay, const struct demand_step *step, double times)
 {
 	double before = replay->outcome->misses, whole = (double)(unsigned long long)times;
@@ -149,7 +149,7 @@ static void run_step(struct replay *replay, const struct demand_step *step)
 		swing(replay, step, left / depth);
 	use(replay, step->end);
 	pass(replay, step->ms / 2);
-	/* The pool's clock is looked at with each sample, too. */
+	/* The pool also looks at the clock at each sample. */
 	if (replay->next_ms != 0 && level(replay) == 0)
 		start_window(replay);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a pool would have done with the demand that a log tells of, under other settings: the depot with its
- * cap, and the trimming of shim/pool/trim.c, replayed. All amounts are of objects, and may be fractions.
+ * Replays the demand in a log against other settings: the depot with its cap, and the trimming of
+ * shim/pool/trim.c. All amounts are numbers of objects, and may be fractions.
  *
  *	in use + depot = objects
  *	demand: in use, that is, in the program's hands or in a thread's cache. No setting changes it.
  *
- * When use rises above the objects that exist, the difference is misses; when it falls, what the depot's cap
- * does not bear is destroyed.
+ * If use rises above the objects that exist, the difference is misses; if it falls, objects beyond the depot's cap
+ * are destroyed.
  */
 #ifndef COPOOL_TOOLS_JUDGE_SIMULATE_H
 #define COPOOL_TOOLS_JUDGE_SIMULATE_H
@@ -24,7 +24,7 @@ struct demand_step {
 	float ms;
 	float begin, end;  /* in use at both samples */
 	float most, least; /* in between */
-	float rise;        /* all that it rose by, however often it fell again */
+	float rise;        /* the sum of all rises, however often it fell in between */
 };
 
 struct tuning {
@@ -39,7 +39,7 @@ struct outcome {
 	double trimmed;
 };
 
-/* `objects`: that exist when the first step begins. */
+/* `objects`: how many exist when the first step begins. */
 void simulate(const struct demand_step *step, size_t steps, double objects, const struct tuning *setting,
         struct outcome *outcome);
 
