@@ -223,7 +223,7 @@ check_misses() {
 	check_balance
 	[[ $(log_final live qemu-coroutine) -eq 0 && -z $(log_records origin) ]]
 	run "$COPOOL" origins --leaks "$LOG"
-	[[ $status -eq 1 && $output == *"no leaks in there"* ]]
+	[[ $status -eq 1 && $output == *"the logs have no leaks"* ]]
 }
 
 @test "leaks: what a fork's child inherits and keeps is its leak as well" {
@@ -305,7 +305,7 @@ some_log() {
 @test "copool origins: what is not there or not meant is said, and the status tells" {
 	echo '{"type":"open","time":1,"pid":7,"format":1,"program":"x","host":"qemu","mode":"pool","detail":""}' >"$LOG"
 	run "$COPOOL" origins "$LOG"
-	[[ $status -eq 1 && $output == *"no origins in there"*"--origins"* ]]
+	[[ $status -eq 1 && $output == *"the logs have no origins"*"--origins"* ]]
 	run "$COPOOL" origins absent
 	[[ $status -eq 1 && $output == *"absent: No such file"* ]]
 	run "$COPOOL" origins

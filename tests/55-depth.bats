@@ -170,7 +170,7 @@ burst_php() {
 	run "$COPOOL" show "$LOG"
 	echo "$output"
 	local size
-	size=$(sed -n 's/.*500 stacks seen: .* of 2 MiB; fiber.stack_size=\([0-9]*K\) would do$/\1/p' <<<"$output")
+	size=$(sed -n 's/.*500 stacks seen: .* of 2 MiB; fiber.stack_size=\([0-9]*K\) is enough$/\1/p' <<<"$output")
 	[[ $size =~ ^[0-9]+K$ ]]
 	"$COPOOL" show --json "$LOG" >json
 	jq -e --argjson kib "${size%K}" '.processes[0].depths | length == 1
@@ -183,11 +183,11 @@ burst_php() {
 	deep 99 1
 	run "$COPOOL" show "$LOG"
 	echo "$output"
-	[[ $output == *'99 stacks seen: 99.9 % use 4 KiB, the deepest 4 KiB, of 1 MiB; too few to say what would do'* ]]
+	[[ $output == *'99 stacks seen: 99.9 % use 4 KiB, the deepest 4 KiB, of 1 MiB; too few to recommend a size'* ]]
 	rm "$LOG"
 	deep 100 1
 	run "$COPOOL" show "$LOG"
-	[[ $output == *'100 stacks seen: '*'; stacks of 64 KiB would do'* ]]
+	[[ $output == *'100 stacks seen: '*'; stacks of 64 KiB are enough'* ]]
 	rm "$LOG"
 	deep 100 65
 	run "$COPOOL" show "$LOG"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads logs line by line. A bad line is counted and described; it never ends the reading. */
+/* Reads logs line by line. A bad line is counted and described, and skipped. */
 #include "log/book.h"
 
 #include <errno.h>
@@ -7,19 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the reading is. */
+/* The line being read. */
 struct place {
 	const char *log;
 	unsigned long long line;
-	json_int_t pid; /* of the record at hand */
-	size_t bytes;   /* and its length */
+	json_int_t pid; /* of its record */
+	size_t bytes;   /* its length */
 };
 
-enum { NUMBER_BITS = 53 }; /* what a counter may have; every reader of JSON is exact so far */
+enum { NUMBER_BITS = 53 }; /* of a counter, which every reader of JSON has exactly */
 
 struct reader {
 	FILE *file;
-	size_t at, end; /* what is in the buffer and was not looked at */
+	size_t at, end; /* the unread part of the buffer */
 	char buffer[1 << 16];
 };
 
@@ -77,8 +77,8 @@ static void note_mistake(struct book *book, const struct place *place, const cha
 }
 
 /*
- * Whether a record is of the pool that `last` is of. Each pool has one last word: a second one of that name, which older
- * versions may have written, is another pool's.
+ * Whether a record is of the same pool as `last`. Each pool has one final record: a second one of that name, which
+ * older versions may have written, is another pool's.
  */
 static bool is_same_pool(const json_t *last, const json_t *record)
 {
@@ -88,7 +88,7 @@ static bool is_same_pool(const json_t *last, const json_t *record)
 	       !(is_final(last) && is_final(record));
 }
 
-/* A pid may come back: the latest process of that number is meant. */
+/* A pid may be reused: this is its latest process. */
 static struct book_process *find_process(const struct book *book, json_int_t pid)
 {
 	for (size_t i = book->processes; i-- > 0;) {
@@ -98,7 +98,7 @@ static struct book_process *find_process(const struct book *book, json_int_t pid
 	return NULL;
 }
 
-/* Room for a record of `bytes` in place of one of `old_bytes`; counts what finds none. */
+/* Whether there is room for a record of `bytes` instead of one of `old_bytes`; if not, counts it as left out. */
 static bool has_room(struct book *book, size_t old_bytes, size_t bytes)
 {
 	if (book->bytes - old_bytes + bytes > BOOK_BYTES) {
@@ -123,7 +123,7 @@ static struct book_process *add_process(struct book *book, const struct place *p
 	return process;
 }
 
-/* A process that had nothing to pool when it began has by now. */
+/* A process that had nothing to pool at its start has something now. */
 static void forget_idle(struct book *book)
 {
 	if (book->idle == 0 || --book->idle > 0)
@@ -204,7 +204,7 @@ static const char *note_counters(struct book *book, const struct place *place, j
 	return NULL;
 }
 
-/* It comes after the counters of its pool. */
+/* This record comes after the counters of its pool. */
 static const char *note_depth(struct book *book, const struct place *place, json_t *record)
 {
 	const char *name = json_string_value(json_object_get(record, "pool"));
@@ -313,7 +313,7 @@ void book_take(struct book *book, const char *from, json_t *record)
 		book->records++;
 }
 
-/* One line without its end, into `line` of RECORD_LINE_BYTES; of a long one, the rest is skipped. */
+/* Reads one line, without its newline, into `line` of RECORD_LINE_BYTES; the rest of a longer one is skipped. */
 static enum line read_line(struct reader *reader, char *line, size_t *bytes)
 {
 	*bytes = 0;

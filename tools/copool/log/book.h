@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What logs say, boiled down: the last record of each pool of each process, and the warnings. The memory that
- * it takes is bounded, however long the logs are.
+ * A summary of logs: the last record of each pool of each process, and the warnings. Its memory is bounded, however
+ * long the logs are.
  */
 #ifndef COPOOL_TOOLS_LOG_BOOK_H
 #define COPOOL_TOOLS_LOG_BOOK_H
@@ -13,23 +13,23 @@
 #include "report/record.h"
 
 enum {
-	BOOK_PROCESSES = 4096, /* with pools; further ones are counted */
+	BOOK_PROCESSES = 4096, /* with pools; others are counted */
 	BOOK_LISTENERS = 2,    /* to counters */
 	BOOK_WARNINGS = 1024,  /* different ones */
 	BOOK_MISTAKES = 10,    /* bad lines described */
 	BOOK_TEXT = 96,        /* bytes of a description */
 	BOOK_BYTES =
-	        8 << 20, /* of log, in records that are kept; a parsed one takes up to 20 times as many */
+	        8 << 20, /* of log in the records kept; in memory a record takes up to 20 times as many */
 };
 
 struct book_process {
 	json_int_t pid;
-	json_t *open;            /* NULL when the log begins later */
+	json_t *open;            /* NULL if the log begins later */
 	json_t *pool[POOL_MAX];  /* the last record of each, in the order of appearance */
 	json_t *depth[POOL_MAX]; /* the last record of how deep its stacks were used; NULL: none */
 	unsigned short pool_bytes[POOL_MAX], depth_bytes[POOL_MAX];
 	size_t pools;
-	bool was_off; /* it was switched off while it ran */
+	bool was_off; /* `copool off' was used */
 };
 
 struct book_warning {
@@ -43,11 +43,9 @@ struct book_mistake {
 	char what[BOOK_TEXT];
 };
 
-/* Who wants to see records that the book does not keep. A record is the book's; what is left out is not
- * shown. */
+/* Listeners to records, also those that the book does not keep; those that it leaves out are not passed on. */
 struct book_watch {
-	/* `process` and `pool` are their indices in the book; the process' open record was seen when
-	 * `opened`. */
+	/* `process` and `pool` are indices in the book; `opened`: the process' open record was seen. */
 	struct book_listener {
 		void (*counters)(
 		        void *context, size_t process, size_t pool, bool opened, const json_t *record);
@@ -60,7 +58,7 @@ struct book_watch {
 };
 
 struct book {
-	struct book_watch watch; /* to be set after book_open; NULL where nobody watches */
+	struct book_watch watch; /* to be set after book_open; NULL: nobody listens */
 	struct book_process *process;
 	size_t processes;
 	struct book_warning warning[BOOK_WARNINGS];
@@ -74,26 +72,26 @@ struct book {
 	unsigned long long left_out; /* records and warnings for which there was no room */
 	size_t bytes;                /* of log in the records that are kept */
 	json_int_t newest_format;
-	bool cut_off; /* a log's last line is not whole */
+	bool cut_off; /* a log's last line is not complete */
 };
 
-/* 0, or -ENOMEM. */
+/* Returns 0, or -ENOMEM. */
 int book_open(struct book *book);
 
-/* Reads one log; `-` is standard input. 0, or -errno when it cannot be read: what came before counts. */
+/* Reads one log; `-` is standard input. Returns 0, or -errno if it cannot be read; records before that count. */
 int book_read(struct book *book, const char *path);
 
-/* Takes a record as if a log had it; `from` says where it is from, should it be no good. */
+/* Takes a record as if a log had it; if it is bad, `from` says where it comes from. */
 void book_take(struct book *book, const char *from, json_t *record);
 
 void book_close(struct book *book);
 
-/* A record's number: 0 where it has none, and never so large that the sum of a few could overflow. */
+/* A record's number, 0 if it has none, bounded so that the sum of a few cannot overflow. */
 json_int_t book_counter(const json_t *record, const char *name);
 
 /*
- * Whether the program has a pool of its own, so that what ours saves depends on what that one would have done: an
- * estimate, which readers call so.
+ * Whether the program has its own pool. What ours saves is then an estimate, as it depends on what that one would have
+ * done.
  */
 bool book_has_own_pool(const struct book_process *process);
 

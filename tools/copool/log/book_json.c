@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The book as JSON: `copool show --json` prints it, the report's page has it inside. */
+/* The book as JSON, which `copool show --json` prints and the report's page contains. */
 #include "log/book_json.h"
 
 #include "clean.h"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the logs of a command line. */
 #include "log/logs.h"
 
 #include <stdio.h>
@@ -26,7 +25,7 @@ int logs_read_one(struct book *book, const char *verb, const char *log, json_t *
 int logs_check(const struct book *book, const char *verb, int status)
 {
 	if (status == 0 && book->records == 0)
-		fprintf(stderr, "copool %s: no records in there\n", verb);
+		fprintf(stderr, "copool %s: the logs have no records\n", verb);
 	return status || book->records == 0;
 }
 
@@ -54,7 +53,6 @@ void logs_tell(const struct book *book, const char *verb)
 		        "); what this one does not know is left out\n",
 		        verb, book->newest_format);
 	if (book->left_out)
-		fprintf(stderr,
-		        "copool %s: %llu records left out, for there are too many processes or pools\n", verb,
-		        book->left_out);
+		fprintf(stderr, "copool %s: %llu records left out: there are too many processes or pools\n",
+		        verb, book->left_out);
 }

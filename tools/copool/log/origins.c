@@ -19,7 +19,7 @@ static bool are_frames(const json_t *frames)
 	return true;
 }
 
-/* Where the new record goes: behind the others, or in the place of the rarest. */
+/* The place for a new record: behind the others, or that of the rarest; NULL: it is rarer itself. */
 static json_t **find_place(struct origins *origins, const json_t *record)
 {
 	size_t rarest = 0;
@@ -37,7 +37,7 @@ static json_t **find_place(struct origins *origins, const json_t *record)
 	return &origins->record[rarest];
 }
 
-/* The record that this one takes the place of: what was said before of the same stack; NULL: none. */
+/* The earlier record of the same stack, which this one replaces; NULL: none. */
 static json_t **find_earlier(struct origins *origins, const json_t *record)
 {
 	static const char *const keys[] = {"pid", "stack", "kind", "pool"};

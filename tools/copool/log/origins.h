@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The call stacks of misses that logs tell of: the most frequent ones, in bounded memory. */
+/* The call stacks of misses in logs: the most frequent ones, in bounded memory. */
 #ifndef COPOOL_TOOLS_LOG_ORIGINS_H
 #define COPOOL_TOOLS_LOG_ORIGINS_H
 
 #include "log/book.h"
 
-enum { ORIGINS = 2048 }; /* kept; where there are more, the rarest go */
+enum { ORIGINS = 2048 }; /* kept; of more, the rarest are left out */
 
 struct origins {
 	json_t *record[ORIGINS];

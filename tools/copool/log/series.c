@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Keeps points sample by sample, and thins them out where they become too many. */
 #include "log/series.h"
 
 #include <errno.h>
@@ -66,7 +65,7 @@ static void resize(struct series_set *set, struct series *series, size_t room)
 	series->room = room;
 }
 
-/* Halves what each series may have, until `room` more points fit into all. False when they never will. */
+/* Halves the limit of each series until `room` more points fit. Returns false if they never will. */
 static bool make_room(struct series_set *set, size_t room)
 {
 	while (set->all_points + room > SERIES_ALL_POINTS) {
@@ -86,7 +85,7 @@ static bool make_room(struct series_set *set, size_t room)
 	return true;
 }
 
-/* Room for one more point; where there is no memory for it, the series is thinned. */
+/* Makes room for one more point; without memory, thins the series. */
 static bool can_grow(struct series_set *set, struct series *series)
 {
 	if (series->points < series->room)
@@ -113,7 +112,7 @@ static int64_t creates(const struct series_counters *counters)
 	return counters->create_local + counters->create_depot + counters->create_new;
 }
 
-/* The series of a pool that begins with this record. */
+/* Adds the series of a pool that begins with this record. */
 static struct series *add_series(struct series_set *set, size_t process, size_t pool, bool opened)
 {
 	struct series **of = set->of[process];
@@ -130,7 +129,7 @@ static struct series *add_series(struct series_set *set, size_t process, size_t 
 	return of[pool];
 }
 
-/* The process' last ticks: a pool that appears now had nothing to count at the one before. */
+/* Keeps the process' last two ticks: a pool that appears now had counted nothing at the one before. */
 static void note_tick(struct series_set *set, size_t process, int64_t uptime_ms)
 {
 	int64_t *tick_ms = set->tick_ms[process];
@@ -141,7 +140,7 @@ static void note_tick(struct series_set *set, size_t process, int64_t uptime_ms)
 	tick_ms[0] = uptime_ms;
 }
 
-/* Whether so little time passed since the last sample, as before a final record, that a rate misleads. */
+/* Whether a rate would mislead, as too little time has passed since the last sample. */
 static bool is_close(const struct series *series, int64_t passed_ms)
 {
 	int64_t last_ms = series->point[series->points - 1].uptime_ms;

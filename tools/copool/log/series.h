@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The counters of each pool over time, out of the records that a book reads. The memory that they take is
- * bounded: a series that is full is thinned, every two points becoming one, and when all of them together are
- * too many, each may have half as many as before. A point keeps the highest and the lowest that its samples
- * had, so that peaks survive.
+ * The counters of each pool over time, from the records that a book reads. Their memory is bounded: a full series is
+ * thinned, every two points becoming one; if all series together have too many, each may have half as many as before.
+ * A point keeps the highest and the lowest of its samples, so that peaks survive.
  */
 #ifndef COPOOL_TOOLS_LOG_SERIES_H
 #define COPOOL_TOOLS_LOG_SERIES_H
@@ -27,7 +26,7 @@ struct series_counters {
 
 /* One or more samples that follow each other. */
 struct series_point {
-	int64_t uptime_ms; /* of the last of them, as all that is not said otherwise */
+	int64_t uptime_ms; /* of the last of them, like all that follows unless it says otherwise */
 	double time;       /* seconds since 1970 */
 	unsigned samples;
 	struct series_counters last;
@@ -45,22 +44,23 @@ struct series {
 	size_t points, room;
 	unsigned stride;             /* samples a point */
 	int64_t samples;             /* in all */
-	unsigned long long disorder; /* records that were earlier than the one before, not used */
+	unsigned long long disorder; /* records earlier than the one before, which are not used */
 };
 
 struct series_set {
 	struct series **of[BOOK_PROCESSES]; /* by process, then by pool; NULL where there is none */
-	int64_t tick_ms[BOOK_PROCESSES][2]; /* uptime of the last records of each process, and before these */
-	size_t all_points;                  /* room for points, together */
-	size_t limit;                       /* points of one pool */
-	unsigned long long left_out;        /* records that found no room */
+	int64_t tick_ms[BOOK_PROCESSES]
+	               [2];          /* uptime of the last records of each process, and of those before */
+	size_t all_points;           /* room for points, together */
+	size_t limit;                /* points of one pool */
+	unsigned long long left_out; /* records without room */
 };
 
 /* Makes an empty set and has `book` fill it as it reads. 0, or -ENOMEM. */
 int series_open(struct series_set **set, struct book *book);
 void series_close(struct series_set *set);
 
-/* NULL when the pool had no record, or no room. */
+/* NULL if the pool had no record, or no room. */
 const struct series *series_of(const struct series_set *set, size_t process, size_t pool);
 
 #endif

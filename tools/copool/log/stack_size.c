@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deepest stack counts, not the 99.9 %: one that overflows kills the program. Twice as much is for what
- * was not seen: other inputs, error paths, a signal handler's frame.
+ * The deepest stack counts, not the 99.9 %, since one that overflows kills the program. It is doubled for what was not
+ * seen: other inputs, error paths, a signal handler's frame.
  */
 #include "log/stack_size.h"
 
@@ -15,7 +15,7 @@ static json_int_t number(const json_t *record, const char *name)
 	return value > 0 && value < (json_int_t)1 << 50 ? value : 0;
 }
 
-/* The name is "stack BYTES OWNER", and a space and more where several would be called so. */
+/* The name is "stack BYTES OWNER", and more after a space if several had the same name. */
 bool depth_is_of(const json_t *record, const char *owner)
 {
 	const char *name = json_string_value(json_object_get(record, "pool"));
@@ -54,7 +54,7 @@ char *depth_size(json_int_t bytes, char *text, size_t room)
 	return text;
 }
 
-/* What would do, after what was seen. */
+/* Which size is enough. */
 static void say_size(const json_t *record, char *text, size_t room)
 {
 	json_int_t size = recommend(record);
@@ -63,13 +63,13 @@ static void say_size(const json_t *record, char *text, size_t room)
 	if (depth_is_of(record, "qemu"))
 		snprintf(text, room, "; QEMU has no setting for it");
 	else if (number(record, "stacks") < DEPTH_STACKS_MIN)
-		snprintf(text, room, "; too few to say what would do");
+		snprintf(text, room, "; too few to recommend a size");
 	else if (size == 0)
 		snprintf(text, room, "; no smaller size would be safe");
 	else if (depth_is_of(record, "php"))
-		snprintf(text, room, "; fiber.stack_size=%lldK would do", (long long)size >> 10);
+		snprintf(text, room, "; fiber.stack_size=%lldK is enough", (long long)size >> 10);
 	else
-		snprintf(text, room, "; stacks of %s would do", depth_size(size, bytes, sizeof bytes));
+		snprintf(text, room, "; stacks of %s are enough", depth_size(size, bytes, sizeof bytes));
 }
 
 void depth_say(const json_t *record, char *text)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copool run: sets COPOOL_* and LD_PRELOAD and becomes the program. All that is known to make the preload
- * fail in silence is looked for first.
+ * copool run: sets COPOOL_* and LD_PRELOAD and becomes the program. Before, it checks for everything that is known to
+ * make the preload fail silently.
  */
 #include <argp.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ static const struct argp_option options[] = {
         {0},
 };
 
-/* A setting that means this process, and so the program that it becomes. */
+/* Sets a variable to this process, which becomes the program. */
 static int set_to_pid(const char *name, int overwrite)
 {
 	char pid[16];
@@ -60,15 +60,15 @@ static const struct argp argp = {
         .args_doc = "PROGRAM [ARGUMENT...]",
         .children = children,
         .doc = "Runs PROGRAM with libcopool.so preloaded, so that its coroutines are recycled.\v"
-               "What an option does not say is taken from the environment (see libcopool(7)).\n\n"
-               "PROGRAM's children inherit the preload. Those that use musl, or a glibc older than "
+               "For options that are not given, the environment counts (see libcopool(7)).\n\n"
+               "PROGRAM's children inherit the preload. Programs that use musl, or a glibc older than "
                "libcopool.so needs, do not start with it: start them with `env -u LD_PRELOAD'.\n\n"
-               "The exit status is PROGRAM's; or 2 for a wrong option, 125 when copool itself fails, 126 "
-               "when PROGRAM cannot be run with a preload, 127 when it is not found.\n\n"
+               "The exit status is PROGRAM's; 2 for a wrong option, 125 if copool itself fails, 126 if "
+               "PROGRAM cannot be run with a preload, 127 if it is not found.\n\n"
                "Example: copool run --log=/tmp/%n.%p.jsonl -- qemu-img bench -d 1024 disk.img",
 };
 
-/* Whether the log can be written, as far as that is known before %p, {name} and the like are. 0, or -errno. */
+/* Whether the log can be written, as far as its path is known before %p and the like. Returns 0, or -errno. */
 static int check_log(const char *log)
 {
 	static const char *const standard[] = {"stderr", "stdout", "/dev/stderr", "/dev/stdout", "/dev/fd/1",
@@ -113,7 +113,7 @@ int cmd_run(int argc, char **argv)
 		fprintf(stderr, "copool run: cannot write the log %s: %s\n", clean(log), strerror(-error));
 		return EXIT_OURS;
 	}
-	/* The program that was asked for tells why nothing is pooled; its children do not. */
+	/* The program says why nothing is pooled; its children do not. */
 	set_to_pid("COPOOL_TELL", 0);
 	status = launch_prepare(&launch, "run", program);
 	return status ? status : launch_exec(&launch);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The section of versions, needed or defined, names them in a table of strings; that has no others that look like one.
- * Files are anybody's: each offset is checked.
+ * The section of needed or defined versions names them in a string table, in which no other string looks like one. Files
+ * are not trusted: each offset is checked.
  */
 #include "run/glibc.h"
 
@@ -26,7 +26,7 @@ static bool has(const struct file *file, uint64_t at, uint64_t bytes)
 	return at <= file->size && bytes <= file->size - at;
 }
 
-/* The section's header, checked as far as its contents; false when there is none. */
+/* Finds a section's header, and checks that its contents are in the file. */
 static bool find_section(const struct file *file, unsigned number, Elf64_Shdr *section)
 {
 	Elf64_Ehdr header;
@@ -47,7 +47,7 @@ static int latest_in(const char *strings, size_t bytes)
 	static const char prefix[] = "GLIBC_2.";
 	int latest = 0;
 
-	/* The last byte of such a table is a zero, or it is none. */
+	/* The last byte of a string table is a zero. */
 	if (bytes == 0 || strings[bytes - 1] != '\0')
 		return 0;
 	for (size_t at = 0; at < bytes; at += strlen(strings + at) + 1) {

@@ -3,7 +3,7 @@
 #ifndef COPOOL_TOOLS_RUN_GLIBC_H
 #define COPOOL_TOOLS_RUN_GLIBC_H
 
-/* The N of the latest GLIBC_2.N that a library or program needs, or that a libc defines; 0: none, or it cannot be read. */
+/* The N of the latest GLIBC_2.N that a file needs, or that a libc defines; 0: none, or it cannot be read. */
 int glibc_needed(const char *path);
 int glibc_defined(const char *path);
 

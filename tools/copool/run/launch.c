@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds the library and the program, and looks for all that is known to make a preload fail in silence. */
 #include "run/launch.h"
 
 #include <errno.h>
@@ -13,7 +12,7 @@
 #include "copool.h"
 #include "run/target.h"
 
-/* From where this program lies. */
+/* Relative to this program's file. */
 int launch_find_shim(char *shim)
 {
 	static const char *const places[] = {"libcopool.so", "../lib/copool/libcopool.so"};
@@ -33,7 +32,7 @@ int launch_find_shim(char *shim)
 	return -ENOENT;
 }
 
-/* Puts the shim in front of what is preloaded already. 0, or -errno. */
+/* Puts the shim before what is preloaded already. Returns 0, or -errno. */
 static int set_preload(const char *shim)
 {
 	const char *before = getenv("LD_PRELOAD");

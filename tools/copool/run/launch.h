@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A program that is to be run with libcopool.so preloaded, as every verb does it that runs one. */
+/* Runs a program with libcopool.so preloaded, for every verb that does. */
 #ifndef COPOOL_TOOLS_RUN_LAUNCH_H
 #define COPOOL_TOOLS_RUN_LAUNCH_H
 
@@ -12,15 +12,15 @@ struct launch {
 	char path[PATH_MAX]; /* the program's file */
 };
 
-/* Writes where libcopool.so is to `path` (PATH_MAX bytes). 0; or -ENOENT. */
+/* Writes the path of libcopool.so to `path` (PATH_MAX bytes). Returns 0, or -ENOENT. */
 int launch_find_shim(char *path);
 
-/* 0; or the exit status, and what is wrong has been said. */
+/* Finds and checks the program and the library. Returns 0; or the exit status, after a message. */
 int launch_prepare(struct launch *launch, const char *verb, char **program);
 
 /*
- * Becomes the program, with the library in front of what LD_PRELOAD names already. Returns only when that
- * failed: the exit status, and why has been said.
+ * Becomes the program, with the library before what LD_PRELOAD already names. Returns only if that failed: the exit
+ * status, after a message.
  */
 int launch_exec(const struct launch *launch);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks at a program before it is run. LD_PRELOAD is ignored in silence by programs that have no loader, that
- * gain privileges or that are made for another machine; a user should hear of it at once and not wonder about
- * an empty log.
+ * Checks a program before it is run. Programs without a loader, that gain privileges, or made for another machine
+ * silently ignore LD_PRELOAD; the user should learn that at once, and not from an empty log.
  */
 #include "run/target.h"
 
@@ -43,7 +42,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(
 	return error;
 }
 
-/* 0, or -errno when execve(2) would not take it. */
+/* Returns 0, or -errno if execve(2) would refuse it. */
 static int can_execute(const char *path)
 {
 	struct stat status;
@@ -83,7 +82,7 @@ int target_find(const char *name, char *path)
 	}
 }
 
-/* Whether running it makes the loader drop LD_PRELOAD (AT_SECURE). */
+/* Why the loader would drop LD_PRELOAD (AT_SECURE); NULL: it would not. */
 static const char *gained_privilege(int fd)
 {
 	struct stat status;
@@ -126,7 +125,7 @@ static const char *machine_name(unsigned machine)
 	return number;
 }
 
-/* Reads the ELF header of either class; both begin alike up to e_machine. */
+/* Reads the ELF header of either class; both are alike up to e_machine. */
 static int read_header(int fd, Elf64_Ehdr *header)
 {
 	memset(header, 0, sizeof *header);
@@ -135,7 +134,7 @@ static int read_header(int fd, Elf64_Ehdr *header)
 	return memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 ? 0 : -ENOEXEC;
 }
 
-/* Copies the loader's path to `loader`, "" when the program asks for none. 0, or -ENOEXEC. */
+/* Copies the loader's path to `loader`, "" if the program has none. Returns 0, or -ENOEXEC. */
 static int read_loader(int fd, const Elf64_Ehdr *header, char *loader)
 {
 	loader[0] = '\0';
@@ -158,8 +157,8 @@ static int read_loader(int fd, const Elf64_Ehdr *header, char *loader)
 }
 
 /*
- * What is said of a program whose loader brings a C library of its own, too old for the shim. The libc.so.6 that lies beside
- * a loader is the one of which it is a part. 0: as far as can be seen it will do.
+ * Refuses a program whose loader comes with a C library too old for the shim: the libc.so.6 beside the loader. Returns 0
+ * if no problem was found.
  */
 static int check_glibc(const char *loader, const char *shim, const struct refusal *refusal)
 {
@@ -212,8 +211,8 @@ static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, const s
 }
 
 /*
- * Takes the interpreter out of a script's first line, NUL-terminated in `line`, into `path`. `#!/usr/bin/env
- * NAME` leads to NAME. 0, or -errno.
+ * Writes the interpreter in a script's first line, NUL-terminated in `line`, to `path`. `#!/usr/bin/env NAME` leads to
+ * NAME. Returns 0, or -errno.
  */
 static int find_interpreter(char *line, char *path)
 {

@@ -6,13 +6,13 @@
 #include <stddef.h>
 
 /*
- * Finds `name` as execvp(3) would and writes its path to `path` (PATH_MAX bytes). 0, or -errno: -ENOENT, or
- * -EACCES when there are only files that may not be executed.
+ * Finds `name` as execvp(3) would and writes its path to `path` (PATH_MAX bytes). Returns 0, or -errno: -ENOENT, or
+ * -EACCES if there are only files that may not be executed.
  */
 int target_find(const char *name, char *path);
 
 /*
- * Whether the loader will put the library `shim` into `path`; a script is judged by its interpreter. 0; or
+ * Whether the loader will load the library `shim` into `path`; for a script, into its interpreter. Returns 0; or
  * -errno, with the reason in `reason` (a clause: "is statically linked, ...").
  */
 int target_check(const char *path, const char *shim, char *reason, size_t reason_bytes);

@@ -18,11 +18,11 @@ enum { TOP = 20 };
 
 struct wish {
 	bool folded, json, leaks;
-	size_t top; /* 0: not said */
+	size_t top; /* 0: not set */
 	char **logs;
 };
 
-/* What came from one place, in all processes of the same program. */
+/* A call stack, in all processes of the same program. */
 struct place {
 	const char *program, *pool;
 	bool is_leak;
@@ -74,12 +74,12 @@ static const struct argp argp = {
         .options = options,
         .parser = parse,
         .args_doc = "LOG...",
-        .doc = "Shows who caused misses, from logs of programs that ran with COPOOL_ORIGINS (copool run "
-               "--origins), and who created what was still alive at exit (COPOOL_LEAKS, --leaks). A LOG that "
-               "is named `-' is standard input.\v"
-               "A function that has no name in its module's symbol tables is shown as module+offset, which "
-               "addr2line understands. The exit status is 0; or 1 when a log cannot be read or has no "
-               "origins, 2 for a wrong option.\n\n"
+        .doc = "Shows the call stacks of misses, from logs of programs that ran with COPOOL_ORIGINS (copool "
+               "run --origins), and of what was still alive at exit (COPOOL_LEAKS, --leaks). A LOG named `-' "
+               "is standard input.\v"
+               "A function without a name in its module's symbol tables is shown as module+offset, which "
+               "addr2line understands. The exit status is 0; 1 if a log cannot be read or has no origins; 2 "
+               "for a wrong option.\n\n"
                "Example: copool origins --folded run.jsonl | flamegraph.pl > misses.svg",
 };
 
@@ -135,13 +135,13 @@ static void gather(struct places *places, const struct origins *origins, const s
 		        .every = book_counter(record, "every"),
 		};
 
-		/* What was alive at an interval may be gone. */
+		/* Objects that were alive at an interval may be gone. */
 		if (place.count > 0)
 			add_place(places, &place);
 	}
 }
 
-/* Misses first, then leaks; those of a program's pool together, the most frequent first. */
+/* Misses before leaks; those of a program's pool together, the most frequent first. */
 static int compare(const void *left, const void *right)
 {
 	const struct place *a = left, *b = right;
@@ -156,14 +156,14 @@ static int compare(const void *left, const void *right)
 
 /* ---- showing ---- */
 
-/* What would end a folded frame becomes `?' as well. */
+/* A semicolon, which would end a folded frame, becomes `?' as well. */
 static void print_clean(const char *text)
 {
 	for (text = clean(text); *text; text++)
 		putchar(*text == ';' ? '?' : *text);
 }
 
-/* A frame without its module, where its function has a name. */
+/* A frame, without its module if its function has a name. */
 static void print_frame(const char *frame)
 {
 	const char *space = strchr(frame, ' ');
@@ -178,7 +178,7 @@ static const char *frame_at(const struct place *place, size_t i)
 	return frame != NULL ? frame : "?";
 }
 
-/* The frame that says most: the innermost named one outside of the function that creates. */
+/* The innermost named frame outside of the function that creates. */
 static const char *telling_frame(const struct place *place)
 {
 	for (size_t i = 1; i < json_array_size(place->frames); i++) {
@@ -305,7 +305,7 @@ static int print(struct places *places, const struct wish *wish)
 		return 1;
 	if (has_any(places, wish))
 		return 0;
-	fprintf(stderr, "copool origins: no %s in there; they are recorded by copool run --%s\n",
+	fprintf(stderr, "copool origins: the logs have no %s; copool run --%s records them\n",
 	        wish->leaks ? "leaks" : "origins", wish->leaks ? "leaks" : "origins");
 	return 1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* copool show: the last word of each pool in a log, or in a process, as a table or as JSON for programs. */
+/* copool show: the last counters of each pool in a log or a process, as a table, JSON or CSV. */
 #include <argp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ struct show {
 	struct demands demands;
 	bool json;
 	bool csv;
-	char **logs; /* and process ids; ends with NULL */
+	char **logs; /* and process IDs; ends with NULL */
 	pid_t pid[SHOW_PIDS];
 	size_t pids; /* of --pid */
 };
@@ -76,21 +76,19 @@ static const struct argp argp = {
         .parser = parse,
         .args_doc = "[LOG|PID...]",
         .doc = "Shows the last counters of each pool of each process in statistics logs, and the warnings; "
-               "or those of a running process as they are now, which needs no log. A LOG that is named `-' "
-               "is standard input; a number is a process, unless there is a file of that name.\v"
-               "Lines that are not records are counted and named; they do not stop the reading. The exit "
-               "status is 0; or 1 when a log or process cannot be read or holds no record, 2 for a wrong "
-               "option.\n\n"
+               "or the counters of a running process as they are now, which needs no log. A LOG named `-' is "
+               "standard input; a number is a process, unless there is a file of that name.\v"
+               "Lines that are not records are counted and named, and skipped. The exit status is 0; 1 if a "
+               "log or process cannot be read or has no record; 2 for a wrong option.\n\n"
                "The counters are described in copool-log(5).",
 };
 
-/* `part` of `whole` in percent, the way that never calls a miss 100 %: rounded down to two digits. */
+/* `part` of `whole` in percent, rounded down to two digits, so that 100 % means all. */
 static double percent(json_int_t part, json_int_t whole)
 {
 	return whole > 0 ? (double)(json_int_t)((double)part / (double)whole * 10000) / 100 : 0;
 }
 
-/* The table's columns: what is counted, in the order of the record's keys. */
 enum { SHOW_COLUMNS = 8, SHOW_CELL = 24 };
 
 static const char *const heads[SHOW_COLUMNS] = {
@@ -106,14 +104,14 @@ static void write_cells(const struct book_process *process, size_t pool, char ce
 
 	snprintf(cell[0], SHOW_CELL, "%" JSON_INTEGER_FORMAT, created);
 	snprintf(cell[1], SHOW_CELL, "-");
-	/* Coroutines keep their stacks: that few come back is no fault. */
+	/* Coroutines keep their stacks, so a low share is no fault. */
 	if (created > 0 && !judge_is_beneath(process, pool))
 		snprintf(cell[1], SHOW_CELL, "%.2f %%", percent(local + depot, created));
 	for (size_t i = 2; i < SHOW_COLUMNS; i++)
 		snprintf(cell[i], SHOW_CELL, "%" JSON_INTEGER_FORMAT, book_counter(record, counters[i]));
 }
 
-/* As wide as the widest of each column, so that as much as there is fits into 80. */
+/* Each as wide as its widest cell, so that the table fits into 80 columns if possible. */
 static void find_widths(const struct book_process *process, int width[SHOW_COLUMNS])
 {
 	char cell[SHOW_COLUMNS][SHOW_CELL];
@@ -143,7 +141,7 @@ static void print_pool(
 	putchar('\n');
 }
 
-/* The columns that the longest name takes. */
+/* The width of the longest name. */
 static int name_width(const struct book_process *process)
 {
 	size_t width = NAME_WIDTH;
@@ -156,7 +154,7 @@ static int name_width(const struct book_process *process)
 	return (int)width;
 }
 
-/* Nothing where nothing is known to be saved. */
+/* Prints nothing if nothing was saved. */
 static void print_savings(const struct book_process *process)
 {
 	json_int_t calls = 0, maps = 0;
@@ -276,7 +274,7 @@ static void print_notes(const struct book *book)
 	if (book->unknown)
 		printf("note: %llu records of unknown types skipped\n", book->unknown);
 	if (book->left_out)
-		printf("note: %llu records left out, for there are too many processes, pools or warnings\n",
+		printf("note: %llu records left out: there are too many processes, pools or warnings\n",
 		        book->left_out);
 }
 
@@ -289,7 +287,7 @@ static void print_json(const struct show *show, const struct book *book)
 	json_decref(all);
 }
 
-/* A field as RFC 4180 has it, in quotes; a line break or what could steer a terminal becomes `?'. */
+/* A field in quotes (RFC 4180); line breaks and what could control a terminal become `?'. */
 static void print_field(const json_t *record, const char *name)
 {
 	const char *text = json_string_value(json_object_get(record, name));
@@ -339,7 +337,7 @@ static void print_tables(const struct show *show, const struct book *book)
 	print_notes(book);
 }
 
-/* Takes what a process says. 0, or 1 with a message. */
+/* Takes the counters of a process. Returns 0, or 1 after a message. */
 static int read_process(struct book *book, const struct show *show, pid_t pid)
 {
 	static struct remote remote;
