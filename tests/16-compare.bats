@@ -270,7 +270,7 @@ tells() {
 @test "compare: a program that goes on in the background is not compared" {
 	compares 125 -n 3 -- sh -c 'tail -f /dev/null & echo $! >>left'
 	watch_over "$(<left)"
-	[[ $output == "" && $stderr == *"processes that it started go on"* && $(wc -l <left) -eq 1 ]]
+	[[ $output == "" && $stderr == *"processes that it started have not"* && $(wc -l <left) -eq 1 ]]
 	# One that leaves something for a moment is.
 	compares 0 -n 1 -- sh -c '(read -rt 0.2 x <>fifo; :) & exit 0'
 }

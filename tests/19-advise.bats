@@ -216,7 +216,7 @@ expects() {
 	bench 1000
 	capped=$(expects 10000 32 qemu-coroutine)
 	advise "$LOG"
-	[[ $output == *'no advice: this pool keeps nothing'* ]]
+	[[ $output == *'no advice: this pool only counts'* ]]
 	bench 32
 	is_near "$capped" "$(really qemu-coroutine)"
 	advise "$LOG"
