@@ -179,7 +179,7 @@ static int start(const struct adapter *adapter)
 	if (error != 0)
 		return error;
 	if (!hear_of_forks())
-		warn("there was no memory to hear of forks: children write no statistics");
+		warn("there was no memory to notice forks: children write no statistics");
 	return 0;
 }
 

@@ -190,7 +190,7 @@ check_misses() {
 @test "origins: without a log there is one warning" {
 	requires_guest qemu_like
 	run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_ORIGINS=1 "$GUESTS/qemu_like" churn
-	[[ $status -eq 0 && $output == *"COPOOL_ORIGINS: without COPOOL_LOG"* ]]
+	[[ $status -eq 0 && $output == *"COPOOL_ORIGINS: origins need COPOOL_LOG"* ]]
 	[[ $(grep -c copool <<<"$output") -eq 1 ]]
 }
 

@@ -26,7 +26,7 @@ lost() {
 	local words
 	words=$(log_records warning .text)
 	echo "$words"
-	[[ $(grep -c '^process [0-9]*, a fork.s child, cannot open this log as user 65534 (Permission denied)' <<<"$words") -eq $1 ]]
+	[[ $(grep -c '^process [0-9]*, a forked child, cannot open this log as user 65534 (Permission denied)' <<<"$words") -eq $1 ]]
 }
 
 @test "users: children that become another user by any of libc's calls have their records in root's log, each of them" {

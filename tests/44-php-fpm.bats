@@ -103,7 +103,7 @@ fpm_twin() {
 	fpm_twin -- -d zend_extension="$opcache" -d opcache.enable=1 -d opcache.preload="$PWD/preload.php" \
 		-d opcache.preload_user=www-data -d opcache.jit=tracing -d opcache.jit_buffer_size=16M
 	check_workers 2 # of the master, started and reloaded
-	[[ $(grep -c "a fork's child, cannot open this log as user $(id -u www-data)" warnings) -eq 2 ]]
+	[[ $(grep -c "a forked child, cannot open this log as user $(id -u www-data)" warnings) -eq 2 ]]
 }
 
 @test "php-fpm: a worker's own memory is little more than without the shim, idle, after load, and when that is over" {

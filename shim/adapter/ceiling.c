@@ -16,8 +16,7 @@ bool ceiling_refuses(struct request *request)
 {
 	if (!request_is_stack(request) || !census_reaches(ceiling_most))
 		return false;
-	warn_once(
-	        "COPOOL_MAX_LIVE=%u stacks are alive: requests for more fail, as they do at the system's limit",
+	warn_once("COPOOL_MAX_LIVE=%u stacks are alive: further requests fail, as at the system's limit",
 	        ceiling_most);
 	return true;
 }

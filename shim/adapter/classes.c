@@ -209,7 +209,7 @@ static void *add_class(const void *argument)
 	class = find_class(request);
 	if (class == NULL && number == POOL_MAX)
 		warn_once(
-		        "there are more than %d kinds of stacks, by size and call site: those that come later are not pooled",
+		        "there are more than %d kinds of stacks, by size and call site: further ones are not pooled",
 		        POOL_MAX);
 	if (class == NULL && number < POOL_MAX) {
 		start_class(&classes.class[number], number, request);
@@ -290,7 +290,7 @@ void *classes_get(struct request *request)
 		warm_up(stack, request->bytes - arena_upper(class->slots));
 	else if (arena_is_refused(classes.arena))
 		warn_once(
-		        "the system had no room for another stack of %zu bytes: when that happens, the program maps its stacks itself, and they are not pooled",
+		        "the system had no room for another stack of %zu bytes: the program maps such stacks itself, and they are not pooled",
 		        request->bytes);
 	return stack;
 }

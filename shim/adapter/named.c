@@ -84,7 +84,7 @@ static void hand_through(struct pool *pool, void *object)
 {
 	tally_gone(pool, object);
 	warn_once(
-	        "%s has returned %p, which cannot be remembered: such objects are not pooled, and count as destroyed as soon as they are made",
+	        "%s has returned %p, which cannot be remembered: such objects are not pooled, and count as destroyed at once",
 	        create_name, object);
 }
 
@@ -119,7 +119,7 @@ static struct named_class *start_class(unsigned number, const uintptr_t *argumen
 
 	if (number == POOL_MAX) {
 		warn_once(
-		        "%s is called with more than %d combinations of arguments: objects of those that come later are not pooled",
+		        "%s is called with more than %d combinations of arguments: objects of further ones are not pooled",
 		        create_name, POOL_MAX);
 		return NULL;
 	}
@@ -233,7 +233,7 @@ static void read_create(const char *setting)
 	else if (slash != NULL)
 		warn("COPOOL_CREATE=%s: the number of arguments is 0 to 6; all six registers count", setting);
 	else
-		warn("COPOOL_CREATE=%s: the number of arguments is not given (%s/N), so all six registers count: more creates than necessary will miss",
+		warn("COPOOL_CREATE=%s: without a number of arguments (%s/N) all six registers count: more creates will miss",
 		        setting, setting);
 	snprintf(create_name, sizeof create_name, "%.*s",
 	        slash != NULL ? (int)(slash - setting) : (int)sizeof create_name - 1, setting);

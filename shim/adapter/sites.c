@@ -197,7 +197,7 @@ static struct site *site_of(const void *caller, size_t bytes)
 		return site;
 	}
 	warn_once(
-	        "there are more kinds of mappings, by size and call site, than can be remembered: of those that came later none is learned");
+	        "there are too many kinds of mappings, by size and call site: further ones are not learned");
 	return NULL;
 }
 

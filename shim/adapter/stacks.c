@@ -62,15 +62,15 @@ static void say_how(const struct config *config, bool boost, struct adapter_outc
 
 	if (stack_arena.means == GUARD_MADVISE)
 		adapter_say(outcome,
-		        "coroutine stacks are pooled; guard pages by madvise, so that they cost no memory maps%s",
+		        "coroutine stacks are pooled; guard pages by madvise cost no memory maps%s",
 		        learning);
 	else if (stack_arena.means == GUARD_POISON)
 		adapter_say(outcome,
-		        "coroutine stacks are pooled; guard pages by poison, so that they cost no memory maps, and a stack that overflows ends in SIGBUS%s",
+		        "coroutine stacks are pooled; guard pages by poison cost no memory maps, but a stack overflow ends in SIGBUS%s",
 		        learning);
 	else
 		adapter_say(outcome,
-		        "coroutine stacks are pooled; guard pages by mprotect, so that each costs a memory map, and vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it%s)%s",
+		        "coroutine stacks are pooled; guard pages by mprotect cost a memory map each, and vm.max_map_count=%lu limits them (sysctl vm.max_map_count raises it%s)%s",
 		        limits_max_maps(),
 		        config->guard == GUARD_AUTO && poison_is_in_kernel()
 		                ? "; COPOOL_GUARD=poison would lift it, and end overflows in SIGBUS"

@@ -277,7 +277,7 @@ bool prometheus_begin(const struct config *config, const struct report_service *
 		return false;
 	}
 	if (bytes < 5 || strcmp(setting + bytes - 5, ".prom") != 0)
-		warn("COPOOL_PROMETHEUS=%.300s: the collector reads files that end in .prom alone", setting);
+		warn("COPOOL_PROMETHEUS=%.300s: the collector reads only files that end in .prom", setting);
 	error = check_folder();
 	if (error != 0)
 		warn_of_file(error, "it is tried again at each interval");

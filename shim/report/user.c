@@ -107,9 +107,8 @@ bool user_take_word(char *text, size_t bytes)
 	if (!user_has_word() || !advance(WORD_THERE))
 		return false;
 	snprintf(text, bytes,
-	        "process %u, a fork's child, cannot open this log as user %u (%s): its records are lost, as "
-	        "are those of others like it; with %%p in COPOOL_LOG, in a folder of that user's, they are "
-	        "not",
+	        "process %u, a forked child, cannot open this log as user %u (%s): its records, and those of "
+	        "others like it, are lost; use %%p in COPOOL_LOG, in a folder of that user",
 	        here()->process, here()->user, warn_reason(here()->error));
 	return true;
 }

@@ -183,7 +183,7 @@ void sandbox_know(const struct sock_fprog *filter)
 	/* [is_tight] relaxed: the thread that installs a filter sees it, and the filter does not yet bind others. */
 	if (!is_free && !atomic_exchange_explicit(&is_tight, true, memory_order_relaxed))
 		warn_later(
-		        "the program forbids itself system calls that this library makes: no new stacks are pooled, and there will be no final records");
+		        "the program's filter forbids system calls that this library makes: no new stacks are pooled, and there will be no final records");
 }
 
 bool sandbox_is_tight(void)

@@ -65,7 +65,7 @@ void origins_ask(const struct config *config)
 	if (config->origins == 0 && !config->leaks)
 		return;
 	if (config->log[0] == '\0') {
-		warn("%s: without COPOOL_LOG there is nowhere to write origins to; none are recorded",
+		warn("%s: origins need COPOOL_LOG; none are recorded",
 		        config->leaks ? "COPOOL_LEAKS" : "COPOOL_ORIGINS");
 		return;
 	}

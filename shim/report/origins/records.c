@@ -92,7 +92,7 @@ static bool look(struct blame *blame, const struct callers *callers, unsigned nu
 			symbolize_add(&blame->names, call_of(stack->frame[j]));
 	}
 	if (is_final && unknown > 0)
-		warn("there was no room to remember who created %u objects", unknown);
+		warn("there was no room to remember the call stacks of %u objects", unknown);
 	return is_any;
 }
 
@@ -130,8 +130,8 @@ void records_write(struct line *line, int (*write)(void), bool is_final)
 		write_due(blame, callers, numbers, line, write);
 	}
 	if (is_final && callers_lost(callers) > 0)
-		warn("there were more than %u different call stacks; %llu creates are without one",
-		        CALLERS_STACKS, (unsigned long long)callers_lost(callers));
+		warn("there were more than %u different call stacks; %llu creates have none", CALLERS_STACKS,
+		        (unsigned long long)callers_lost(callers));
 	real_table_free(blame, sizeof *blame);
 }
 
