@@ -107,7 +107,8 @@ static const struct report_service service = {
 
 static void test_open(void)
 {
-	static const struct report_service none = {.name = "none", .mode = "none", .way = "none", .detail = ""};
+	static const struct report_service none = {
+	        .name = "none", .mode = "none", .way = "none", .detail = ""};
 	static struct config config = {.interval_ms = 10, .max_batches = 5, .decay_ms = 20};
 	char wanted[300];
 

@@ -264,7 +264,7 @@ static void test_full(void)
 	learn(code + 400);
 	tap_is(sites_ask(code + 400, BYTES), SITE_OTHER, "sites: a full table learns no more");
 	tap_is(sites_ask(code + 300, BYTES), SITE_LEARNED, "sites: and forgets nothing");
-	tap_ok(warn_next(said) && strstr(said, "than can be remembered") != NULL, "sites: it says so");
+	tap_ok(warn_next(said) && strstr(said, "too many kinds of mappings") != NULL, "sites: it says so");
 	tap_ok(!warn_next(said), "sites: once");
 }
 
