@@ -2,12 +2,8 @@
 /* Reads the loader's list of objects. */
 #include "adapter/program.h"
 
-#include "adapter/adapter.h"
-
 #include <dlfcn.h>
 #include <link.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,13 +99,4 @@ uint64_t program_object(const void *address)
 	hash = mix(hash, &image.bias, sizeof image.bias);
 	hash = mix(hash, image.headers, image.count * sizeof *image.headers);
 	return bytes > 0 ? mix(hash, id, (size_t)bytes) : hash;
-}
-
-void adapter_say(struct adapter_outcome *outcome, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(outcome->detail, sizeof outcome->detail, format, arguments);
-	va_end(arguments);
 }
