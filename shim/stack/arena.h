@@ -60,8 +60,8 @@ struct arena_class {
 	int protection;
 	bool is_reserved;        /* handed out as PROT_NONE, for the program to open above its guard */
 	bool is_guard_kept;      /* a guard that the program opens again stays: it unmaps the slot next */
-	bool is_guarded_at_once; /* the program's allocator sets the guard up before anybody writes; set first */
-	_Atomic uint32_t upper; /* the guard at the high end of reserved slots, see stack/upper.h */
+	bool is_guarded_at_once; /* by its allocator, before anybody writes; set before the first slot */
+	_Atomic uint32_t upper;  /* the guard at the high end of reserved slots, see stack/upper.h */
 	struct arena *arena;
 	_Atomic uint64_t free;   /* tag 32 | chunk number 6 | slot 26, see chunk.c */
 	_Atomic uint32_t chunks; /* how many are complete; only grows */

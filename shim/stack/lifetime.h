@@ -2,11 +2,12 @@
 /*
  * The life of a slot: made, handed out to the program, treated by it, retired, freed.
  *
- *	FREE --make--> LIVE <--> TREATED	the program changes its own slot through us
- *	  ^              |
- *	  |            retire			the slot is not like its class any more
- *	 free            v
- *	  +-------- IDLE, RETIRED		from a pool, or unmapped by the program
+ *	FREE --make--> LIVE <--treat--> TREATED		the program changes its slot through us
+ *	 ^  ^           |  |
+ *	 |  |       unmap  retire
+ *	 |  |           v  v
+ *	 |  +-discard- IDLE RETIRED			in a pool; not like its class any more
+ *	 +-----free---------'				when the program has unmapped it
  *
  * All threads, also in signal handlers: nothing here waits. errno survives. "0 or -errno" means that the slot is
  * unchanged after a failure.

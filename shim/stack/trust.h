@@ -41,7 +41,7 @@ static inline void trust_note_return(struct trust *trust, const struct slot *slo
 {
 	bool is_guarded = slot->guard_bytes != 0 && !slot->is_guard_old;
 
-	/* A stack that was handed out for the first time, or that got a second guard, proves nothing. */
+	/* A guarded stack without a mark proves nothing: it was new, or was handed out with its old guard. */
 	if (!trust->is_sure && (!is_guarded || slot->is_marked))
 		trust_learn(trust, is_guarded && slot->is_proof);
 }

@@ -14,9 +14,7 @@
 /* The kernel's CLOCK_MONOTONIC, which all timeouts use. */
 struct timespec clock_now(void);
 
-/*
- * The same in milliseconds. It never goes back, not even if the process joins a time namespace with an earlier time.
- */
+/* The same in milliseconds. It continues if the process joins a time namespace with a much earlier time. */
 uint64_t clock_now_ms(void);
 
 /* CLOCK_REALTIME. */
