@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* A futex. */
 #include "report/bell.h"
 
 #include "system/clock.h"
@@ -21,7 +20,7 @@ void bell_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms)
 
 void bell_ring(_Atomic uint32_t *word)
 {
-	/* [bell, step] release: what was done before is seen by who wakes; pairs with the acquire loads. */
+	/* [bell, step] release: threads that wake see what was done before; pairs with the acquire loads. */
 	atomic_fetch_add_explicit(word, 1, memory_order_release);
 	if (!sandbox_is_tight())
 		syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);

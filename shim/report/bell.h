@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A word that anybody may ring without waiting, by adding one, and that others wait for. What was done before it was rung is
- * seen by who wakes.
+ * A futex as a bell: any thread may ring it, without waiting, and others wait for it. A thread that wakes sees what was
+ * done before the ring.
  */
 #ifndef COPOOL_REPORT_BELL_H
 #define COPOOL_REPORT_BELL_H
@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Any thread; in a sandbox that would kill for it nobody is woken. */
+/* Adds one to the word and wakes all that wait for it. In a sandbox that would kill the process for it, wakes none. */
 void bell_ring(_Atomic uint32_t *word);
 
-/* Waits until it is no longer `seen` and is rung, at most `wait_ms`; UINT_MAX: for ever. May come back early. */
+/* Waits while the word is `seen`, until it is rung, at most `wait_ms` (UINT_MAX: for ever). May return early. */
 void bell_wait(_Atomic uint32_t *word, uint32_t seen, unsigned wait_ms);
 
-/* Waits until it has been rung `times` times, at most `wait_ms`; false: it has not. */
+/* Waits until the word was rung `times` times, at most `wait_ms`. Returns whether it was. */
 bool bell_await(_Atomic uint32_t *word, uint32_t times, unsigned wait_ms);
 
 #endif

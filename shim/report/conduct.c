@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program is about to do that concerns our thread: to be alone for a moment, to confine itself, to give rights up.
- * Each is told by a hook, in the thread that does it, before it does.
+ * What the program is about to do that concerns the statistics thread: run with one thread for a moment, confine itself,
+ * give up rights. The hooks call these functions first, in the thread that calls them.
  */
 #include "report/report.h"
 
@@ -38,7 +38,7 @@ void report_come_back(void)
 {
 	int saved = errno;
 
-	/* [all] relaxed: the new thread sees what was done before it. */
+	/* [all] relaxed: pthread_create() publishes them to the new thread. */
 	atomic_store_explicit(&report_shared.step, 0, memory_order_relaxed);
 	atomic_store_explicit(&report_shared.is_stopping, false, memory_order_relaxed);
 	atomic_store_explicit(&report_shared.is_aside, false, memory_order_relaxed);
@@ -63,7 +63,7 @@ void report_expect_filter(void)
 {
 	int saved = errno;
 
-	/* Neither our thread, which would be bound as well, nor the destructor may do what could be death then. */
+	/* The filter binds our thread, too: neither it nor the destructor may risk a call that is forbidden then. */
 	if (report_change(PHASE_ARMED, PHASE_DONE)) {
 		warn_later("the program confined itself before it pooled anything: " NO_MORE);
 		if (report_wants_files(report.config))
@@ -82,7 +82,7 @@ void report_withdraw(const char *why)
 
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
 		warn_later("%s: " NO_MORE, why);
-		/* Gone for libc as well: the last thread that it knows ends the process, and flushes its files. */
+		/* libc must know that it is gone: the last thread that libc knows ends the process and flushes its files. */
 		if (report_end())
 			thread_end_await(&report.life, STOP_WAIT_MS);
 	} else if (report_change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {

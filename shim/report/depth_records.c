@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a look costs, and so how many there are: about 3 us of our thread for a stack of 2 MiB. */
+/* A look at a stack of 2 MiB takes the statistics thread about 3 us. That limits how many it looks at. */
 #include "report/depth_records.h"
 
 #include "libc/real.h"
@@ -16,7 +16,7 @@ enum { LOOKS = 64, LOOKS_MS = 1000, LAST_LOOKS = 2048 };
 static struct {
 	bool is_on;
 	int pagemap;
-	uint64_t look_ms; /* uptime from which the next looks are due */
+	uint64_t look_ms; /* the uptime at which the next looks are due */
 	struct {
 		uint64_t stacks, deepest; /* as last written */
 	} written[POOL_MAX];
@@ -24,9 +24,9 @@ static struct {
 
 void depth_records_begin(bool is_private)
 {
-	/* In the program's own table no descriptor of ours shall be. */
+	/* The program's own table must have no descriptor of ours. */
 	depths.pagemap = is_private ? depth_open() : DEPTH_NO_PAGEMAP;
-	/* A service's filter, inherited, may kill for mincore: systemd's @system-service lacks it. */
+	/* An inherited filter may kill the process for mincore: systemd's @system-service does not list it. */
 	depths.is_on = depths.pagemap != DEPTH_NO_PAGEMAP ||
 	               real_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_DISABLED;
 }
@@ -74,7 +74,7 @@ static void put_record(
 	put_buckets(line, summary);
 }
 
-/* Whether it is worth a record: so a log has few of them, however long it is. */
+/* Whether it has changed enough for another record: so even a long log has few of them. */
 static bool is_news(unsigned number, const struct depth_summary *summary)
 {
 	return summary->deepest > depths.written[number].deepest ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The records of how deep stacks were used, and when the looking is done: a few at a time while the program
- * runs, those that are given back, and more at exit. One thread at a time, as in journal.h.
+ * The `depth` records: how deep stacks were used. A few stacks are looked at while the program runs, each before it is
+ * given back, and more at exit. One thread at a time, as in journal.h.
  */
 #ifndef COPOOL_REPORT_DEPTH_RECORDS_H
 #define COPOOL_REPORT_DEPTH_RECORDS_H
@@ -10,22 +10,21 @@
 
 #include <stdbool.h>
 
-/* A log was opened. `is_private`: the calling thread has its own table of descriptors. */
+/* A log was opened. `is_private`: the calling thread has a descriptor table of its own. */
 void depth_records_begin(bool is_private);
 
-/* In a fork's child, before depth_records_begin. */
+/* Forgets everything; in a fork's child, before depth_records_begin. */
 void depth_records_forget(void);
 
-/* Before idle objects may be given back: so that they are looked at first. */
+/* Before idle objects may be given back: arranges that their stacks are looked at first. */
 void depth_records_attend(void);
 
 /*
- * At a sample, and at exit when `is_final`: looks, and has `write` write a record, in `line`, of each pool of
- * which there is news.
+ * At a sample, or at exit (`is_final`): looks at stacks, and calls `write` for each record that is due, built in `line`.
  */
 void depth_records_write(struct line *line, uint64_t uptime_ms, bool is_final, int (*write)(void));
 
-/* Nobody looks until depth_records_begin; or any more. */
+/* Stops looking: until depth_records_begin, or for good. */
 void depth_records_pause(void);
 void depth_records_end(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a fork changes: the child has no statistics thread, and a child that cannot open the log leaves word of that. */
+/* What a fork changes: the child has no statistics thread, and may not be able to open the log (report/user.h). */
 #include "report/report.h"
 
 #include "config.h"
@@ -39,7 +39,7 @@ static void take_word(void *unused)
 	report_tell_now(unused);
 }
 
-/* A child has left word, and there may be no thread to tell it. */
+/* If a child has left word, and no statistics thread runs to write it, this thread does. */
 void report_fork_parent(void)
 {
 	if (user_has_word() && report.pid == clock_pid() && !sandbox_is_tight() &&

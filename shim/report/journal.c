@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is written, and when it is due: records into the log, or, where there is none, the first warnings onto
- * the standard error. One thread at a time: the statistics thread, or, while there is none, the constructor,
- * the destructor or the forking thread.
+ * Writes records into the log when they are due. Without a log, the first warnings go to the standard error. One thread
+ * at a time: the statistics thread; while there is none, the constructor, the destructor or the thread that forks.
  */
 #include "report/journal.h"
 
@@ -31,34 +30,33 @@
 #include <string.h>
 
 /*
- * A log that may not grow beyond a size is written ever more rarely: for each STEP of that size, half as
- * often. So it never fills up in the life of a machine: 64 MiB last for a day at full resolution, and for a
- * week at one sample in a minute.
+ * If the log's size is limited, samples become rarer as it grows: with each of STEPS parts that are full, half as often.
+ * So it hardly ever fills up: 64 MiB last for a day at full resolution, and for a week at one sample a minute.
  */
 enum { STEPS = 20, NOTICE_BYTES = 1024, ORIGINS_MS = 1000 };
 
 static struct {
-	const struct config *config; /* written by journal_know, as the next two */
+	const struct config *config; /* journal_know writes this and the next two */
 	const struct report_service *service;
-	const struct report_service *attached; /* the same, less that it may be switched off now */
-	struct report_service off;             /* what is said of it then */
+	const struct report_service *attached; /* the same, unless pooling is switched off now */
+	struct report_service off;             /* what takes its place while it is */
 	enum {
 		UNANNOUNCED,
 		ANNOUNCED,
 		BEGUN
-	} stage;             /* nothing is written yet; `open` is, or could not be; samples are */
-	bool is_again;       /* it has been before, by this process: its host came later */
-	bool has_log;        /* wanted, and could be opened */
-	bool has_series;     /* for Prometheus */
-	bool is_full;        /* the log, and it says so */
-	bool is_silent;      /* no complaint on the standard error, which may be anything by now */
-	pid_t parent;        /* of a fork that went on without exec; 0 else */
-	uint64_t start_ms;   /* CLOCK_MONOTONIC, as all times here */
+	} stage;             /* nothing is written yet; `open` was, or could not be; samples are */
+	bool is_again;       /* this process has written `open` before, when it had nothing to pool */
+	bool has_log;        /* it is wanted and could be opened */
+	bool has_series;     /* Prometheus' file is wanted */
+	bool is_full;        /* the log is full, and says so */
+	bool is_silent;      /* the standard error gets no warnings: it may be anything by now */
+	pid_t parent;        /* of a fork's child; else 0 */
+	uint64_t start_ms;   /* by clock_now_ms(), as all times here */
 	uint64_t sample_ms;  /* when the next samples are due */
 	uint64_t written_ms; /* when samples were last written to the log */
 	uint64_t blamed_ms;  /* when origins were last written */
-	unsigned dropped;    /* warnings that the queue had no room for, as last said */
-	struct log log;      /* here, as all before is written by a fork's child, and may lie in one page */
+	unsigned dropped;    /* warnings that the queue had no room for, as last reported */
+	struct log log;      /* last: a fork's child writes all before it, which then may lie in one page */
 	struct line line;
 } journal;
 
@@ -84,7 +82,7 @@ void journal_reset(pid_t parent)
 	journal.is_again = parent == 0 && journal.has_log;
 	journal.stage = UNANNOUNCED;
 	journal.has_log = journal.has_series = false;
-	/* From now on, as for who looks at the process from outside, not from its first use of a pool. */
+	/* As outside_view.c has it: from now on, not from the first use of a pool. */
 	journal.start_ms = journal.written_ms = clock_now_ms();
 	journal.parent = parent;
 	journal.is_silent = true;
@@ -105,7 +103,7 @@ static void write_notice(void)
 	log_write(&journal.log, journal.line.text, journal.line.used);
 }
 
-/* 0; or -errno, and the line is lost. */
+/* Returns 0, or -errno if the line is lost. */
 static int write_line(void)
 {
 	uint64_t room = UINT64_MAX;
@@ -150,11 +148,11 @@ static void write_lost(void)
 	if (lost == 0 || !journal.has_log)
 		return;
 	snprintf(text, sizeof text, "lines of this log that could not be written: %u", lost);
-	/* If it does not get through either, they are still to be told of. */
+	/* If that line is lost as well, they are reported later. */
 	journal.log.lost = write_warning(text) == 0 ? 0 : lost;
 }
 
-/* What went wrong since the last call, lost lines included; on the standard error as well if it `complains`. */
+/* Writes the warnings since the last call, and how many lines were lost. `complains`: onto the standard error, too. */
 static void write_warnings(bool complains)
 {
 	unsigned dropped = warn_dropped();
@@ -173,7 +171,7 @@ static void write_warnings(bool complains)
 	write_lost();
 }
 
-/* All of one time, and so as far apart as the samples are due, however long it takes to write them. */
+/* All get the same time, so that samples are as far apart as they are due, however long they take to write. */
 static void write_pools(const char *type, uint64_t now)
 {
 	bool is_final = strcmp(type, RECORD_FINAL) == 0;
@@ -207,7 +205,7 @@ static const char *why_no_log(int error)
 	}
 }
 
-/* Whether the log can be opened; says why not. */
+/* Opens the log. If it cannot, warns and returns false. */
 static bool open_log(bool is_private, const char *consequence)
 {
 	const struct config *config = journal.config;
@@ -222,7 +220,7 @@ static bool open_log(bool is_private, const char *consequence)
 	return error == 0;
 }
 
-/* The `open` record, and what went wrong before; on the standard error if the log cannot say it. */
+/* Writes the `open` record and the warnings so far; these go to the standard error if the log cannot take them. */
 static void announce(bool is_private)
 {
 	bool complains = !journal.is_silent && strcmp(journal.config->log, "stderr") != 0;
@@ -273,7 +271,7 @@ void journal_begin(bool is_private)
 	if (journal.stage == UNANNOUNCED)
 		announce(is_private);
 	else if (journal.has_log) {
-		/* There was one when the program began. */
+		/* It could be opened when the program began. */
 		open_log(is_private, "it is tried again with each line");
 		journal.log.lost = lost;
 	}
@@ -286,12 +284,12 @@ void journal_begin(bool is_private)
 void journal_pause(void)
 {
 	log_close(&journal.log);
-	/* Until there is another thread, nothing may stay open. */
+	/* Nothing may stay open until the next thread begins. */
 	journal.log.is_private = false;
 	depth_records_pause();
 }
 
-/* Whether the log, as large as it is, is to have samples now. */
+/* Whether samples are due, given the log's size. */
 static bool is_log_due(uint64_t now)
 {
 	uint64_t interval = journal.config->interval_ms, wait = interval, limit = limit_bytes();
@@ -318,10 +316,7 @@ static const struct report_service *present_service(void)
 	return &journal.off;
 }
 
-/*
- * What is pooled was found not to come back, or it was switched off or on again: all that says how the program is served
- * says so from now on.
- */
+/* A pool was withdrawn, or pooling was switched off or on: everything that says how the program is served is updated. */
 static void note_way(void)
 {
 	const struct report_service *now = present_service();
@@ -329,7 +324,7 @@ static void note_way(void)
 	if (now == journal.service)
 		return;
 	journal.service = now;
-	/* The block has a word of its own that it is off. */
+	/* The block has a word of its own for `off`. */
 	outside_view_tell_way(journal.attached);
 	prometheus_tell_way(journal.service);
 	if (journal.has_log) {
@@ -338,7 +333,7 @@ static void note_way(void)
 	}
 }
 
-/* Seldom, as it costs more than counters do. */
+/* Rarely: this costs more than counters. */
 static void write_origins(uint64_t now)
 {
 	if (now - journal.blamed_ms < ORIGINS_MS || sandbox_is_tight())

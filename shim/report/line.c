@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Kept free for what must still fit when a text has been cut: a quote, numbers, the closing brace. */
+/* Kept free for what follows a text that was cut: a quote, numbers, the closing brace. */
 enum { LINE_RESERVE = 1024 };
 
 static void put(struct line *line, const char *text, size_t bytes)
@@ -28,7 +28,7 @@ static void put_key(struct line *line, const char *key)
 	put(line, "\":", 2);
 }
 
-/* What could steer a terminal that the log is shown on; above U+FFFF two surrogates stand for it. */
+/* A character that could steer a terminal. Above U+FFFF two surrogates stand for it. */
 static void put_escaped(struct line *line, uint32_t code)
 {
 	char escaped[16];
@@ -41,7 +41,7 @@ static void put_escaped(struct line *line, uint32_t code)
 		                0xdc00 + (code & 0x3ff)));
 }
 
-/* Writes one character, escaped if need be; returns how many bytes of the text it took. */
+/* Writes one character, escaped if necessary. Returns how many bytes of the text it had. */
 static size_t put_character(struct line *line, const unsigned char *text)
 {
 	size_t bytes = utf8_bytes(text);

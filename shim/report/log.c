@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening, watching and appending to the log's file. */
+/* Opens the log's file, watches its path and appends to it. */
 #include "report/log.h"
 
 #include "report/path.h"
@@ -19,7 +19,7 @@ static struct {
 	bool is_open;
 	dev_t device;
 	ino_t inode;
-} standard[STANDARD_FDS]; /* written by the constructor */
+} standard[STANDARD_FDS]; /* the constructor writes it */
 
 void log_know_standard(void)
 {
@@ -53,8 +53,8 @@ int log_init(struct log *log, const char *setting, const char *start_dir, bool i
 }
 
 /*
- * Whether the file ends in the middle of a line: somebody was killed while he wrote it. One that is just
- * being written looks the same, and then there is an empty line more.
+ * Whether the file ends in the middle of a line: its writer was killed. If another process is just writing it, this
+ * looks the same, and the log gets an empty line more.
  */
 static bool ends_mid_line(const struct log *log)
 {
@@ -126,21 +126,21 @@ void log_refresh(struct log *log)
 		return;
 	if (stat(log->path, &status) == 0 && status.st_dev == log->device && status.st_ino == log->inode)
 		return;
-	/* Where that fails, what is open still serves, if anybody can find it. */
+	/* If that fails, the old file still serves, as long as it has a name. */
 	if (reopen(log) != 0 && fstat(log->fd, &status) == 0 && status.st_nlink == 0)
 		log_close(log);
 }
 
 /*
- * Writes to a pipe, terminal or file that may be somebody else's: waits at most `wait_ms` for it to take
- * something. 0, or -errno, with `done` bytes written.
+ * Writes to a pipe, terminal or file that others may use; waits at most `wait_ms` until it can take something. Returns 0
+ * or -errno; `done` is how many bytes were written.
  */
 static int write_all(int fd, const char *text, size_t bytes, int wait_ms, size_t *done)
 {
 	struct pollfd waiting = {.fd = fd, .events = POLLOUT};
 
 	*done = 0;
-	/* A pipe that has room for a page takes a line at once; one that has none would block. */
+	/* A pipe is ready if it has room for a page, which is more than a line. Else write() would block. */
 	if (poll(&waiting, 1, wait_ms) == 0)
 		return -EAGAIN;
 	while (*done < bytes) {
@@ -155,7 +155,7 @@ static int write_all(int fd, const char *text, size_t bytes, int wait_ms, size_t
 	return 0;
 }
 
-/* Writes the line; `done` is how much of it. */
+/* Writes the line. Returns 0 or -errno; `done` is how many bytes of it were written. */
 static int append_line(struct log *log, const char *line, size_t bytes, size_t *done)
 {
 	int error = 0, fd, wait_ms = 0;
@@ -168,7 +168,7 @@ static int append_line(struct log *log, const char *line, size_t bytes, size_t *
 	fd = log->standard >= 0 ? log->standard : log->fd;
 	if (log->standard >= 0 && log->is_private)
 		wait_ms = PATIENCE_MS;
-	/* A line that was cut off is ended, so that readers lose it alone. */
+	/* Ends a line that was cut off, so that readers lose only that one. */
 	if (log->is_mid_line)
 		error = write_all(fd, "\n", 1, wait_ms, done);
 	if (error != 0)
@@ -213,7 +213,7 @@ void log_complain(const char *text)
 	size_t done;
 	int bytes = snprintf(said, sizeof said, "copool: %.1000s\n", text);
 
-	/* One line, whatever a setting's value holds. */
+	/* It must stay one line, whatever a setting's value holds. */
 	bytes = (int)utf8_clean(said, (size_t)bytes - 1);
 	said[bytes++] = '\n';
 	if (log_is_standard(STDERR_FILENO))

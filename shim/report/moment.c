@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The system calls themselves: libc's functions have sets of a thousand signals on their stack. */
+/* Uses system calls directly: libc's functions put sets of a thousand signals on the stack. */
 #include "report/moment.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 enum { SIGNALS = 64, FIRST_OF_LIBC = 32, LAST_OF_LIBC = 33 };
 
-/* As the kernel has it. */
+/* The kernel's struct sigaction. */
 struct action {
 	void (*handler)(int);
 	unsigned long flags;
@@ -19,7 +19,7 @@ struct action {
 	uint64_t mask;
 };
 
-static uint64_t usual; /* what the first thread blocks; written by moment_know */
+static uint64_t usual; /* the signals that the first thread blocks; moment_know writes it */
 
 static uint64_t blocked(void)
 {
@@ -29,7 +29,7 @@ static uint64_t blocked(void)
 	return mask;
 }
 
-/* Whether the program has a handler for it that may run anywhere, in malloc too; or nobody can say. */
+/* Whether the program has a handler for it that may interrupt anything, malloc included; true if that is not known. */
 static bool is_handled(int number)
 {
 	struct action action;

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether now is a moment at which a thread may be made: not in a signal handler, which may have interrupted
- * malloc, which the making of a thread needs.
+ * Whether a thread may be created now: not in a signal handler. It may have interrupted malloc, which pthread_create()
+ * needs.
  */
 #ifndef COPOOL_REPORT_MOMENT_H
 #define COPOOL_REPORT_MOMENT_H
 
 #include <stdbool.h>
 
-/* Called in the thread that began the process, where it is in no handler. */
+/* The process's first thread calls this, outside of signal handlers. */
 void moment_know(void);
 
 /*
- * Whether this looks like a signal handler: its own signal is blocked. A thread that blocks such a signal for good looks
- * the same, and another has to do. Any thread, on as little stack as there may be; errno survives.
+ * Whether the calling thread seems to be in a signal handler: a signal that has one is blocked. A thread that always
+ * blocks such a signal looks the same; then another thread must create ours. Any thread. Uses little stack; errno
+ * survives.
  */
 bool moment_is_handler(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Describing where the counters are. Addresses and offsets only: the numbers stay where they are counted. */
+/* Describes where the counters are, by addresses and offsets. The counters themselves stay where they are. */
 #include "report/outside_view.h"
 
 #include "config.h"
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* The note's assembly names it; nobody else outside of this file does. */
+/* The assembly of the note refers to it; nothing else outside of this file does. */
 extern struct record_block copool_block __attribute__((visibility("hidden")));
 
 #define COUNTER(name, kind, help) COUNTER_##name,
@@ -25,7 +25,7 @@ enum { RECORD_COUNTERS(COUNTER) };
 
 #define WHOLE UINT64_MAX
 
-/* The counter `name`: a field, of it `keep` beyond `shift`, times `factor`. */
+/* A term of the counter `name`: (field >> by & keep) * times. */
 #define TERM(name, where, type, field, by, keep, times)                                                      \
 	{                                                                                                    \
 		.counter = COUNTER_##name, .place = where, .bytes = sizeof(((type *)0)->field), .shift = by, \
@@ -34,7 +34,7 @@ enum { RECORD_COUNTERS(COUNTER) };
 #define POOL(name, field)  TERM(name, RECORD_IN_POOL, struct pool, field, 0, WHOLE, 1)
 #define CACHE(name, field) TERM(name, RECORD_IN_CACHE, struct cache, field, 0, WHOLE, 1)
 
-/* What pool_read() adds up. */
+/* The terms are what pool_read() adds up. */
 struct record_block copool_block = {
         .format = RECORD_BLOCK_FORMAT,
         .bytes = sizeof copool_block,
@@ -97,7 +97,7 @@ struct record_block copool_block = {
 _Static_assert(sizeof(unsigned) == 4 && sizeof(int) == 4, "numbers that the block points to have four bytes");
 _Static_assert((int)RECORD_THREADS >= (int)LIFO_MAX_INDEX, "a reader must believe so many threads");
 
-/* Where the block is, for who knows nothing but the library's file header. */
+/* The note tells readers of the library's file header where the block is. */
 #define TEXT(word)  #word
 #define VALUE(word) TEXT(word)
 __asm__(".pushsection .note.copool, \"a\", %note\n"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* What %p, {pid} and the like stand for, and opening. */
 #include "report/path.h"
 
 #include "system/clock.h"
@@ -28,8 +27,8 @@ static int append(char *path, size_t *used, const char *text)
 }
 
 /*
- * A name from outside as a part of a file's: it stays in the folder that the setting names, and what has control
- * characters, or is not UTF-8, is nothing for listings.
+ * Appends a name from outside. Without slashes and leading dots it stays in the folder that the setting names; without
+ * control characters, and as UTF-8, it can be listed.
  */
 static int append_cleaned(char *path, size_t *used, const char *text)
 {
@@ -58,7 +57,7 @@ static int append_name(char *path, size_t *used)
 	return append_cleaned(path, used, self_name());
 }
 
-/* Where there is no label the program's name has to do: a path does not lose a part. */
+/* If there is no label, appends the program's name, so that no part of the path is empty. */
 static int append_label(char *path, size_t *used)
 {
 	return append_cleaned(path, used, self_label()[0] != '\0' ? self_label() : self_name());
@@ -72,7 +71,7 @@ static int append_pid(char *path, size_t *used)
 	return append(path, used, text);
 }
 
-/* The braces are for systemd, supervisord and others, which take the per cent sign for themselves. */
+/* The words in braces are for systemd, supervisord and others, which expand per cent signs themselves. */
 static const struct part {
 	const char *sign, *word; /* sign may be NULL */
 	int (*append)(char *path, size_t *used);
@@ -84,7 +83,7 @@ static const struct part {
 
 enum { PARTS = sizeof parts / sizeof *parts };
 
-/* The part that `setting` begins with, and its `bytes`; NULL: none. */
+/* The part at the start of `setting`, and how many `bytes` its name has; NULL: there is none. */
 static const struct part *part_at(const char *setting, size_t *bytes)
 {
 	for (size_t i = 0; i < PARTS; i++) {
@@ -98,13 +97,13 @@ static const struct part *part_at(const char *setting, size_t *bytes)
 	return NULL;
 }
 
-/* The bytes of what stands for its last one alone: %%, %{, or a letter. */
+/* How many bytes stand for one character, the last of them: %%, %{ or the character itself. */
 static size_t literal_bytes(const char *setting)
 {
 	return strncmp(setting, "%%", 2) == 0 || strncmp(setting, "%{", 2) == 0 ? 2 : 1;
 }
 
-/* Whether a word in braces begins here. Other braces are what they are. */
+/* Whether a word in braces begins here. All other braces stand for themselves. */
 static bool is_word(const char *setting)
 {
 	size_t bytes = setting[0] == '{' ? strspn(setting + 1, "abcdefghijklmnopqrstuvwxyz") : 0;
@@ -168,12 +167,12 @@ int path_open(const char *path, int flags, unsigned mode)
 	return moved;
 }
 
-/* Whether somebody else may put files there, and then take us for a fool. */
+/* Whether another user may put files there. */
 static bool is_others(const struct stat *folder)
 {
 	uid_t user = geteuid();
 
-	/* What root writes to, its owner or group could not have written to without us. */
+	/* If we are root, a folder's group matters, too: its members could make us write to files that they may not. */
 	return (folder->st_mode & S_IWOTH) != 0 || (folder->st_uid != 0 && folder->st_uid != user) ||
 	       (user == 0 && folder->st_gid != 0 && (folder->st_mode & S_IWGRP) != 0);
 }

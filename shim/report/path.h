@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The paths that settings name. */
+/* The paths in settings: what they stand for, and whether it is safe to write there. */
 #ifndef COPOOL_REPORT_PATH_H
 #define COPOOL_REPORT_PATH_H
 
@@ -7,27 +7,28 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-enum { PATH_PLANTED = EKEYREJECTED }; /* path_check_owner(): no file of ours */
+enum { PATH_PLANTED = EKEYREJECTED }; /* path_check_owner(): another user may have put the file there */
 
 /*
- * Writes to `path` (PATH_MAX bytes) what `setting` stands for: %p or {pid} the process, %n or {name} the program's
- * name, {label} its label, or else its name, both less what could lead elsewhere, %% a per cent sign, %{ a brace, relative to `start_dir`, "" if it has no name. 0, or -errno:
- * -EDOM for another % sequence or word in braces, -ENAMETOOLONG, -ENOENT when the path is relative to a directory that has no name.
+ * Writes what `setting` stands for to `path` (PATH_MAX bytes). %p or {pid} stands for the process id, %n or {name} for
+ * the program's name, {label} for its label (its name if it has none), %% for a per cent sign, %{ for a brace. Names lose
+ * what could lead to another folder. A relative path begins at `start_dir`, which is "" if that folder has no name.
+ *
+ * Returns 0, or -EDOM for any other % or word in braces, -ENAMETOOLONG, or -ENOENT for a path relative to "".
  */
 int path_expand(char *path, const char *setting, const char *start_dir);
 
-/* Whether two processes get different paths from it. */
+/* Whether each process gets a path of its own from `setting`. */
 bool path_names_process(const char *setting);
 
-/* As open(), but never as one of the standard descriptors, should the host have closed them. A descriptor or
- * -errno. */
+/* As open(), but never returns 0, 1 or 2, which the program may have closed. Returns a descriptor or -errno. */
 int path_open(const char *path, int flags, unsigned mode);
 
 /*
- * Whether an opened file may be written to. In a folder that others may write to (all, or an owner who is neither root
- * nor the user, or, for root, a group), one of them may have put it there: it must be the user's own, or the folder's
- * owner's, and a regular file must have no second name. 0, or -PATH_PLANTED, or what stat() said of the folder. `path`
- * is absolute.
+ * Whether an opened file may be written to. A folder is unsafe if everybody may write to it, if its owner is neither root
+ * nor the user, or, for root, if its group may write to it. There the file must belong to the user or to the folder's
+ * owner, and a regular file must have only one name. `path` must be absolute. Returns 0, -PATH_PLANTED, or -errno if the
+ * folder cannot be looked at.
  */
 int path_check_owner(const char *path, const struct stat *file);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread's state, for report.c, which has the picture of it, and conduct.c alone. `report_shared` is written as its
- * comments say; `report` belongs to the thread, or, while there is none, to the constructor, the destructor or the forking
- * thread.
+ * The state of the statistics thread, for report.c, statistics_thread.c, fork.c and conduct.c only. report.c has a
+ * picture of the phases. `report_shared` is written as its comments say. `report` belongs to the statistics thread; while
+ * there is none, to the constructor, the destructor or the thread that forks.
  */
 #ifndef COPOOL_REPORT_PHASE_H
 #define COPOOL_REPORT_PHASE_H
@@ -36,60 +36,60 @@ enum phase {
 };
 
 struct report_shared {
-	_Atomic int phase;     /* an enum phase; changed by who the picture above names */
+	_Atomic int phase;     /* an enum phase; the picture in report.c says which function changes it */
 	_Atomic uint32_t bell; /* rung by adding one */
-	_Atomic uint32_t step; /* 1: the thread is ready, 2: it has ended; a futex as well */
+	_Atomic uint32_t step; /* 1: the thread is ready, 2: it has ended; also a futex */
 	_Atomic bool is_stopping;
-	_Atomic bool is_aside;    /* it stops for a moment only; of who has set it, the rest below */
-	_Atomic bool is_confined; /* the bell may not be rung any more: the thread looks by itself */
-	_Atomic bool is_barred;   /* what has not begun to be pooled shall not be */
+	_Atomic bool is_aside;    /* it stops only for report_step_aside() */
+	_Atomic bool is_confined; /* the bell may no longer be rung, so the thread wakes by itself */
+	_Atomic bool is_barred;   /* nothing may be attached any more */
 };
 
 extern struct report_shared report_shared;
 
 struct report {
-	const struct config *config; /* written by the constructor, as stack_bytes */
+	const struct config *config; /* the constructor writes this and stack_bytes */
 	size_t stack_bytes;          /* of the thread */
-	pid_t pid;                   /* the process that all this is about */
-	bool is_child;               /* of a fork that went on without exec */
-	bool is_hurried;             /* it is about to lose the right to open files */
-	const char *why;             /* the thread was never started; NULL: for want of one */
-	pthread_key_t first_thread;  /* has a value in the thread that began the process */
-	bool has_key;                /* the one above is there */
-	bool is_waiting;             /* report_arrive() may be called, or has been */
-	struct life life;            /* of the statistics thread, from its first step on */
-	struct pressure pressure;    /* the thread's */
+	pid_t pid;                   /* the process that this state is about */
+	bool is_child;               /* the process is a fork's child */
+	bool is_hurried;             /* the process is about to lose the right to open files */
+	const char *why;             /* why the thread may not start; NULL: it may, or could not be made */
+	pthread_key_t first_thread;  /* tells of the first thread's pthread_exit() */
+	bool has_key;                /* first_thread was created */
+	bool is_waiting;             /* report_wait() was called */
+	struct life life;            /* of the statistics thread */
+	struct pressure pressure;    /* only the thread uses it */
 };
 
 extern struct report report;
 
-/* Where it is from now on: when there is no thread yet, or none any more. */
+/* Sets the phase. The caller must know that there is no statistics thread, or be it. */
 void report_set_out(int phase);
 
-/* From one phase to another. Only the one thread that succeeds goes on. */
+/* Moves from one phase to another. Returns whether it did; only one of several threads succeeds. */
 bool report_change(int from, int to);
 
-/* What is opened by a path, which may soon lead elsewhere, or be forbidden. */
+/* Whether a log or Prometheus' file is wanted. */
 bool report_wants_files(const struct config *config);
 
 /*
- * Starts the thread for who has made the phase RUNNING, or it is ALONE. Where there are files to open, waits until they
- * are, and the thread has its own table of descriptors: then nothing that the program does next to its own, its root
- * folder or its rights matters.
+ * Starts the thread; the caller must have made the phase RUNNING. On failure the phase is ALONE. If files are wanted,
+ * waits until they are open and the thread has its own descriptor table. Then it does not matter what the program does
+ * next to its descriptors, its root folder or its rights.
  */
 void report_begin(void);
 
-/* Stops the thread; whether it is done, and perhaps still on its way out. */
+/* Stops the thread. Returns whether it has written everything; it may still be about to exit. */
 bool report_end(void);
 
-/* In the thread that began the process: remembers it, and learns of its end. */
+/* In the process's first thread: the first remembers it, the second arranges that its pthread_exit() is noticed. */
 void report_know_first_thread(void);
 void report_hear_of_first_thread(void);
 
-/* The process is a fork's child, of that parent. */
+/* From now on the process is a fork's child of `parent`. */
 void report_become_child(pid_t parent);
 
-/* What is known by now, in a fork's child its `open` record first: nothing may follow, or only what gets lost. */
+/* Writes the warnings so far, in a fork's child after its `open` record: there may be no later chance. */
 void report_tell_now(void *unused);
 
 #endif

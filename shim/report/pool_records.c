@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the records say of pools, and of how the program is served. */
+/* What records say of the pools and of how the program is served. */
 #include "report/pool_records.h"
 
 #include "config.h"
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-/* The cap on the depots: most hosts start their pools when they are first needed. */
+/* The cap on the depots. Most adapters make their pools only when they are first needed. */
 static unsigned cap(const struct config *config, const struct report_service *service)
 {
 	if (pool_count() > 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The records `open`, `way`, `sample` and `final`: each begins one in `line`; the caller ends it. One thread at a time. */
+/* The records `open`, `way`, `sample` and `final`. Each function begins one in `line`; the caller ends it. */
 #ifndef COPOOL_REPORT_POOL_RECORDS_H
 #define COPOOL_REPORT_POOL_RECORDS_H
 
@@ -11,14 +11,14 @@ struct line;
 struct pool;
 struct report_service;
 
-/* Begins the `open` record of this process; `parent`: see RECORD_OPEN's ppid. */
+/* The `open` record of this process. `parent` is its `ppid` (record.h). */
 void pool_records_open(
         struct line *line, const struct config *config, const struct report_service *service, pid_t parent);
 
-/* Begins a `way` record: how the program is served now. */
+/* A `way` record: how the program is served now. */
 void pool_records_way(struct line *line, const struct report_service *service);
 
-/* Begins a `sample` or `final` record with the pool's counters as they are now. */
+/* A `sample` or `final` record with the pool's counters as they are now. */
 void pool_records_counters(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading what counts up: how often, and for how long, memory was short since the system began. */
+/* Reads the kernel's counters: how often, and for how long, memory was short. */
 #include "report/pressure.h"
 
 #include "system/cgroup.h"
@@ -23,7 +23,7 @@ static int open_of_machine(const char *root)
 	return bytes > 0 && (size_t)bytes < sizeof path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 }
 
-/* The number after a word; 0 when it is not there. */
+/* The number after a word; 0 if the word is missing. */
 static uint64_t number_after(const char *text, const char *word)
 {
 	const char *at = strstr(text, word);
@@ -31,7 +31,7 @@ static uint64_t number_after(const char *text, const char *word)
 	return at != NULL ? strtoull(at + strlen(word), NULL, 10) : 0;
 }
 
-/* memory.events has a line "high N" and one "max N"; memory.failcnt is a number alone. */
+/* memory.events has a line "high N" and a line "max N"; memory.failcnt has only a number. */
 static uint64_t events_of(const char *text)
 {
 	if (text[0] >= '0' && text[0] <= '9')
@@ -39,14 +39,13 @@ static uint64_t events_of(const char *text)
 	return number_after(text, "high ") + number_after(text, "max ");
 }
 
-/* The first line has the tasks of which some waited. */
+/* The first line is for the time in which some tasks waited. */
 static uint64_t stalled_of(const char *text)
 {
 	return number_after(text, "total=");
 }
 
-/* Replaces a count by what the file says now, and returns by how much it grew. What cannot be read has not
- * grown. */
+/* Updates a count from its file. Returns by how much it grew: 0 if the file cannot be read. */
 static uint64_t growth(int fd, uint64_t (*number_of)(const char *text), uint64_t *count)
 {
 	char text[CGROUP_TEXT_BYTES];
@@ -62,7 +61,7 @@ void pressure_open(struct pressure *pressure, const char *root)
 	*pressure = (struct pressure)PRESSURE_INIT;
 	pressure->events_fd = cgroup_open(root, "memory.events", "memory.failcnt");
 	pressure->stalled_fd = cgroup_open(root, "memory.pressure", NULL);
-	/* What the machine's other groups wait for is nothing to a group that has a limit of its own. */
+	/* A group with a limit of its own is not concerned by what others on the machine wait for. */
 	if (pressure->stalled_fd < 0 && cgroup_memory_limit(root) == UINT64_MAX)
 		pressure->stalled_fd = open_of_machine(root);
 	pressure_is_felt(pressure, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prometheus' text exposition format, version 0.0.4. The new file is written beside the old one, under a name
- * that the collector does not read, and renamed over it.
+ * Writes Prometheus' text exposition format, version 0.0.4. The new file gets a name that the collector does not read,
+ * and is then renamed over the old one.
  */
 #include "report/prometheus.h"
 
@@ -25,14 +25,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LABEL_BYTES = 512, KINDS_MAX = 3 }; /* the longest name of a pool, and each byte three */
+enum {
+	LABEL_BYTES = 512,
+	KINDS_MAX = 3
+}; /* a label has room for the longest name of a pool, 3 bytes for each byte */
 
 #define OF(field) offsetof(struct pool_stats, field)
 
-/* Families of series; the values of one add up to something that means something. */
+/* Families of series. The sum of a family's values must mean something. */
 static const struct metric {
 	const char *name, *type, *help;
-	const char *label; /* that tells the values apart; NULL: there is one */
+	const char *label; /* tells the values apart; NULL: there is only one */
 	struct {
 		const char *kind;
 		size_t offset; /* in struct pool_stats */
@@ -73,15 +76,15 @@ static const struct metric {
 enum { METRICS = sizeof metrics / sizeof *metrics };
 
 static struct {
-	const struct config *config; /* written by prometheus_begin, as the next four */
+	const struct config *config; /* prometheus_begin writes this and the next four */
 	const struct report_service *service;
 	char path[PATH_MAX], new_path[PATH_MAX + 24];
-	char program[LABEL_BYTES]; /* as a label's value, as the next one */
-	char label[LABEL_BYTES];   /* "": the series have none */
-	bool has_failed;           /* and it was said */
-	bool is_there;             /* the file is ours */
-	int fd;                    /* of the new file, while it is written */
-	int error;                 /* the first, of that file */
+	char program[LABEL_BYTES]; /* as a label's value, like the next one */
+	char label[LABEL_BYTES];   /* "": the series have no such label */
+	bool has_failed;           /* the file could not be written, and a warning said so */
+	bool is_there;             /* the file exists, and this process wrote it */
+	int fd;                    /* the new file, while it is written */
+	int error;                 /* the first one with that file; 0: none */
 	char text[4096];
 	size_t used;
 } prometheus;
@@ -101,7 +104,7 @@ static void flush(void)
 	prometheus.used = 0;
 }
 
-/* Adds a piece of at most half the buffer. */
+/* Adds a piece, which may have at most half the buffer. */
 __attribute__((format(printf, 1, 2))) static void add(const char *format, ...)
 {
 	va_list arguments;
@@ -117,7 +120,7 @@ __attribute__((format(printf, 1, 2))) static void add(const char *format, ...)
 		prometheus.used += (size_t)bytes;
 }
 
-/* One character of a label's value: escaped, or replaced when it is not UTF-8. Returns its bytes. */
+/* Writes one character of a label's value: escaped, or replaced if it is not UTF-8. Returns how many bytes it wrote. */
 static size_t escape_character(char *value, const unsigned char *text)
 {
 	size_t bytes = utf8_bytes(text);
@@ -132,7 +135,7 @@ static size_t escape_character(char *value, const unsigned char *text)
 	return bytes;
 }
 
-/* The rest of a long one is left out. */
+/* Writes a label's value; cuts long texts. */
 static void escape(char *value, const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
@@ -183,7 +186,7 @@ static void add_info(void)
 	add("} %u.%03u\n", prometheus.config->interval_ms / 1000, prometheus.config->interval_ms % 1000);
 }
 
-/* The format wants a family's series together, so each counter goes through the pools. */
+/* The format requires that a family's series are together, so this goes through all pools for each family. */
 static void add_pools(void)
 {
 	static struct pool_stats stats[POOL_MAX];
@@ -203,8 +206,8 @@ static void add_pools(void)
 }
 
 /*
- * Makes the new file. What has its name already is a killed process's, or was put there for us to write
- * through: it goes, if we may remove it. A descriptor, or -errno.
+ * Creates the new file. A file that already has its name was left by a killed process, or is a trap: it is removed, if
+ * possible. Returns a descriptor or -errno.
  */
 static int make_file(const char *path)
 {
@@ -216,7 +219,7 @@ static int make_file(const char *path)
 	return fd;
 }
 
-/* 0 or -errno. */
+/* Writes the file. Returns 0 or -errno. */
 static int write_file(void)
 {
 	prometheus.error = 0;
@@ -224,7 +227,7 @@ static int write_file(void)
 	prometheus.fd = make_file(prometheus.new_path);
 	if (prometheus.fd < 0)
 		return prometheus.fd;
-	/* The collector is another user, whatever the program's umask. */
+	/* The collector runs as another user, so the program's umask must not count. */
 	fchmod(prometheus.fd, 0644);
 	add_info();
 	add_pools();
@@ -245,7 +248,7 @@ static void warn_of_file(int error, const char *consequence)
 	        consequence);
 }
 
-/* Whether a file can be made where it shall be. 0 or -errno. */
+/* Whether a file can be created in its folder. Returns 0 or -errno. */
 static int check_folder(void)
 {
 	char *slash = strrchr(prometheus.path, '/');

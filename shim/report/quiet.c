@@ -12,7 +12,7 @@ void quietly(void (*write)(void))
 	sigset_t ours, blocked, before, pending;
 	int cancelling;
 
-	/* What is written by has points of cancellation; what the program called may have none. */
+	/* write() is a cancellation point; the function that the program called may be none. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling);
 	sigemptyset(&ours);
 	sigpending(&pending);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing in a thread of the program's. */
+/* Writing in one of the program's threads. */
 #ifndef COPOOL_REPORT_QUIET_H
 #define COPOOL_REPORT_QUIET_H
 
 /*
- * Nothing that is written by the host's own thread gets it a signal: a broken pipe, a limit on file sizes; or
- * a terminal that stops who writes from the background, which then takes it without a word.
+ * Calls `write` such that the calling thread gets no signal for what is written: not for a broken pipe, not for a limit on
+ * file sizes, and not from a terminal that stops background processes when they write.
  */
 void quietly(void (*write)(void));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The statistics thread: has the journal written, and runs the clock of the trimming. It is told things by
- *`bell`, a futex that anybody may ring without waiting:
+ * When the statistics thread starts and ends. It sleeps on `bell`, a futex that any thread may ring without waiting.
+ * The phases:
  *
  *	      report_start           a pool is used             nothing to trim
  *	NONE --------------> ARMED -------------------> RUNNING <---------------> ASLEEP
@@ -11,10 +11,13 @@
  *	       fork           |     no thread to be had  |  DONE <------------------+ report_step_aside
  *	ALONE ----------------+ <------------------------+                            report_withdraw, report_stop
  *
- * In a program that only waits for what it may load it stays NONE until report_arrive(). Where there is nothing for the thread to do, LATENT takes the place of ARMED, until somebody asks for a change from
- * outside (pool_is_asked). The constructor writes the `open` record itself, and so has a program that pools nothing no
- * thread. ALONE: the destructor writes what it can.
- * What the thread does is in statistics_thread.c, what forks change in fork.c, what else the program does that concerns it in conduct.c.
+ * A program that may load something to pool later stays in NONE until report_arrive(). If there is nothing for the
+ * thread to do, LATENT takes the place of ARMED until a tool asks for a change (pool_is_asked). In ALONE there is
+ * no thread, and the destructor writes what it can. The constructor writes the `open` record itself, so a program that
+ * pools nothing needs no thread.
+ *
+ * statistics_thread.c has what the thread does, fork.c what a fork changes, and conduct.c what else the program does
+ * that concerns the thread.
  */
 #include "report/report.h"
 
@@ -43,7 +46,7 @@ struct report report;
 
 void report_set_out(int phase)
 {
-	/* [phase] relaxed: nobody uses a pool yet, or there is one thread; or it ends. */
+	/* [phase] relaxed: no pool is used yet, there is only one thread, or the statistics thread ends. */
 	atomic_store_explicit(&report_shared.phase, phase, memory_order_relaxed);
 }
 
@@ -63,14 +66,14 @@ static void know(const struct config *config, const struct report_service *servi
 
 bool report_change(int from, int to)
 {
-	/* [phase] relaxed: the bell, and the making of the thread, publish what they must. */
+	/* [phase] relaxed: bell_ring() and pthread_create() publish the rest. */
 	return atomic_compare_exchange_strong_explicit(
 	        &report_shared.phase, &from, to, memory_order_relaxed, memory_order_relaxed);
 }
 
 /*
- * The first thread calls pthread_exit, and the others go on. The last of them ends the process; that must not
- * be ours, which has none of the files that are flushed then.
+ * The first thread has called pthread_exit(), and others go on. The last thread ends the process and flushes its
+ * files. That must not be ours, which has none of these files.
  */
 static void leave(void *unused)
 {
@@ -78,7 +81,6 @@ static void leave(void *unused)
 	report_withdraw(FIRST_HAS_ENDED);
 }
 
-/* In the thread that began the process, to hear of its end. */
 void report_hear_of_first_thread(void)
 {
 	if (report.has_key || pthread_key_create(&report.first_thread, leave) == 0) {
@@ -100,7 +102,7 @@ void report_start(const struct config *config, const struct report_service *serv
 	report_hear_of_first_thread();
 	report.stack_bytes = own_thread_stack_bytes();
 	journal_start_clock();
-	/* Also where there is nothing to say: what comes later is not for the standard error any more. */
+	/* Even if there is nothing to say: from now on the standard error gets no warnings. */
 	if (report_wants_files(config) || warn_is_any())
 		quietly(journal_announce);
 	else
@@ -147,7 +149,7 @@ void report_arrive(const struct report_service *service, pid_t parent)
 	}
 	journal_know(report.config, service);
 	outside_view_tell_service(service);
-	/* Of pthread_exit() in the first thread others cannot hear; main_thread_wait() does. */
+	/* Only the first thread can learn of its own pthread_exit(); for others there is main_thread_wait(). */
 	if (gettid() == report.pid)
 		report_hear_of_first_thread();
 	if (report.why != NULL)
@@ -162,7 +164,7 @@ bool report_end(void)
 	/* [phase] relaxed: written by this thread, or by the thread that is asked to stop. */
 	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
 
-	/* A child that the fork handlers did not hear of has no thread. */
+	/* A child that was made without the fork handlers has no statistics thread. */
 	if (sandbox_is_tight() || report.pid != clock_pid())
 		return false;
 	if (phase == PHASE_ALONE && pool_count() > 0) {
@@ -186,7 +188,7 @@ void report_stop(void)
 	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
 
 	report_fork_parent();
-	/* Pools that were used in signal handlers alone. */
+	/* If pools were used only in signal handlers, no thread was started. */
 	if (phase == PHASE_ARMED && pool_count() > 0 && !report.is_child &&
 	        report_change(PHASE_ARMED, PHASE_ALONE))
 		journal_start_clock();
@@ -200,11 +202,11 @@ void report_wake(void)
 	if (sandbox_is_tight())
 		return;
 	/*
-	 * [phase] seq_cst: behind the change of the depot's word, which is as well; serve() sees that, or its
-	 * sleep is seen here.
+	 * [phase] seq_cst: comes after the change of the depot's word, also seq_cst. Either serve() sees that change,
+	 * or this load sees that it sleeps.
 	 */
 	phase = atomic_load_explicit(&report_shared.phase, memory_order_seq_cst);
-	/* A child of vfork uses our memory, but a thread of its would be none of ours. */
+	/* A vfork child uses this memory, but must not start our thread. */
 	if (phase == PHASE_ARMED && report.pid == clock_pid() && !moment_is_handler() &&
 	        report_change(PHASE_ARMED, PHASE_RUNNING))
 		report_begin();

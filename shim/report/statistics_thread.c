@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the statistics thread does from its first step to its last. report.c has the picture of its phases. */
+/* What the statistics thread does: it trims the pools and has the journal written. report.c has its phases. */
 #include "report/phase.h"
 
 #include "config.h"
@@ -17,14 +17,14 @@
 
 enum {
 	CHILD_WAIT_MS = 20,
-	CONFINED_WAIT_MS = 1000, /* at most, where the bell may not be rung */
+	CONFINED_WAIT_MS = 1000, /* the longest sleep while the bell may not be rung */
 };
 
-/* What is due, until the bell says stop. */
+/* Does what is due until it is told to stop. */
 static void serve(void)
 {
 	for (;;) {
-		/* [bell] acquire: sees what was done before it was rung; pairs with bell_ring. */
+		/* [bell] acquire: sees what was done before the ring; pairs with bell_ring. */
 		uint32_t seen = atomic_load_explicit(&report_shared.bell, memory_order_acquire);
 		unsigned wait;
 
@@ -51,7 +51,7 @@ static void serve(void)
 			warn(FIRST_HAS_ENDED ": " NO_MORE);
 			return;
 		}
-		/* [phase] relaxed: who still sees ASLEEP rings once too often. */
+		/* [phase] relaxed: a thread that still sees ASLEEP rings once too often. */
 		atomic_store_explicit(&report_shared.phase, PHASE_RUNNING, memory_order_relaxed);
 	}
 }
@@ -63,13 +63,12 @@ static void *run(void *unused)
 	(void)unused;
 	pthread_setname_np(pthread_self(), "copool");
 	thread_end_know(&report.life);
-	/* A fork's child that is killed in the middle of a line would spoil its parent's log; most live
-	 * briefly. */
+	/* Most children live briefly. One that is killed in the middle of a line would spoil its parent's log. */
 	if (report.is_child && !report.is_hurried)
 		bell_wait(&report_shared.bell, 0, CHILD_WAIT_MS);
 	journal_begin(is_private);
 	report.pressure = (struct pressure)PRESSURE_INIT;
-	/* In the program's own table no descriptor of ours shall be. */
+	/* The program's own table must have no descriptor of ours. */
 	if (is_private)
 		pressure_open(&report.pressure, "");
 	if (is_private && strcmp(report.config->log, "stderr") != 0)

@@ -36,7 +36,7 @@ static bool is_of_stacks(const struct pool *pool)
 	return strncmp(pool_name(pool), "stack ", 6) == 0;
 }
 
-/* Stacks beneath a pool of coroutines are those same objects, once more. Returns how many pools were used. */
+/* Adds the pools up. Returns how many were used. Stacks of coroutines that have a pool are not counted twice. */
 static unsigned sum_up(struct pool_stats *sum)
 {
 	bool has_others = false;
@@ -75,8 +75,7 @@ static void write_text(void)
 		snprintf(rest, room, "nothing was pooled: the program created no coroutines");
 	else if (is_observed)
 		snprintf(rest, room,
-		        "%llu of %llu creates (%.2f %%) had to be made, at most %llu existed at once; only "
-		        "observed",
+		        "%llu of %llu creates (%.2f %%) had to be made, at most %llu existed at once; only observed",
 		        new, creates, (double)new * 100 / (double)creates,
 		        (unsigned long long)sum.peak_objects);
 	else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One line at the program's end, for who runs it by hand (COPOOL_SUMMARY). */
+/* COPOOL_SUMMARY: one line when the program ends. */
 #ifndef COPOOL_REPORT_SUMMARY_H
 #define COPOOL_REPORT_SUMMARY_H
 
@@ -7,8 +7,9 @@ struct config;
 struct report_service;
 
 /*
- * Says on the standard error what was pooled, or why nothing, if that is asked for. In the destructor, after
- * report_stop; or in the constructor, where nothing will be. */
+ * If the setting asks for it, writes to the standard error what was pooled, or why nothing was. The destructor calls this
+ * after report_stop; the constructor does if nothing will be pooled.
+ */
 void summary_say(const struct config *config, const struct report_service *service);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `was_alone` is written by who forks, and read by that thread's child; the page by whoever may come. */
+/* The forking thread writes `was_alone` for its child. All processes that share the page may write to it. */
 #include "report/user.h"
 
 #include "system/clock.h"
@@ -17,21 +17,21 @@
 
 enum { NOT_THREADS = 2 }; /* of the links that the folder of threads has */
 
-/* Steps of the word, in this order; none is taken twice. */
+/* Steps of the word, in this order. None is taken twice. */
 enum { WORD_NONE, WORD_BEGUN, WORD_THERE, WORD_TOLD };
 
 struct word {
 	_Atomic uint32_t step;
-	uint32_t process, user; /* written by who has taken it to WORD_BEGUN */
+	uint32_t process, user; /* of the process that took it to WORD_BEGUN, which writes this and error */
 	int error;
 };
 
 static _Atomic bool was_alone;
-static struct word *_Atomic word; /* set once; NULL: no fork yet, or no memory for it */
+static struct word *_Atomic word; /* set once; NULL: no fork yet, or there was no memory */
 
 static struct word *here(void)
 {
-	/* [user.word] acquire: its zeroes, where another thread has mapped it. */
+	/* [user.word] acquire: sees the zeroes of a page that another thread has mapped. */
 	return atomic_load_explicit(&word, memory_order_acquire);
 }
 
@@ -49,7 +49,7 @@ static void share(void)
 	made = real_mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (made == MAP_FAILED)
 		return;
-	/* [user.word] acq_rel: publishes its zeroes, or sees another thread's. */
+	/* [user.word] acq_rel: publishes the zeroes, or sees another thread's. */
 	if (!atomic_compare_exchange_strong_explicit(
 	            &word, &expected, made, memory_order_acq_rel, memory_order_acquire))
 		real_munmap(made, sizeof *made);
@@ -59,14 +59,17 @@ void user_fork_prepare(bool has_ours)
 {
 	int saved = errno;
 	struct stat threads;
-	/* Only root's child can leave root. What libc knows is enough for many; it goes on to say no when others have ended. */
+	/*
+	 * Only root's child can give up root. What libc knows is enough for most processes; but it says no for good once
+	 * there was another thread.
+	 */
 	bool is_alone =
 	        geteuid() == 0 &&
 	        (__libc_single_threaded || (stat("/proc/self/task", &threads) == 0 &&
 	                                           threads.st_nlink == (nlink_t)NOT_THREADS + 1 + has_ours));
 
 	share();
-	/* [user.was_alone] relaxed: the child's one thread reads it. Two that fork at once both find no. */
+	/* [user.was_alone] relaxed: only the child's one thread reads it. Two threads that fork at once both store false. */
 	atomic_store_explicit(&was_alone, is_alone, memory_order_relaxed);
 	errno = saved;
 }
@@ -81,7 +84,7 @@ static bool advance(uint32_t from)
 {
 	uint32_t expected = from;
 
-	/* [word.step] acq_rel: what was written before the step is seen by who takes the next one. */
+	/* [word.step] acq_rel: the process that takes the next step sees what was written before this one. */
 	return here() != NULL && atomic_compare_exchange_strong_explicit(&here()->step, &expected, from + 1,
 	                                 memory_order_acq_rel, memory_order_relaxed);
 }
@@ -98,7 +101,7 @@ void user_leave_word(int error)
 
 bool user_has_word(void)
 {
-	/* [word.step] relaxed: who takes it looks again. */
+	/* [word.step] relaxed: advance() looks again. */
 	return here() != NULL && atomic_load_explicit(&here()->step, memory_order_relaxed) == WORD_THERE;
 }
 

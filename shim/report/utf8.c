@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Well-formed UTF-8, as RFC 3629 has it. */
 #include "report/utf8.h"
 
 #include "report/unsafe_text.h"
 
 #include <string.h>
 
-/* Whether `count` continuation bytes come after the first one. */
+/* Whether `count` continuation bytes follow the first byte. */
 static bool has_more(const unsigned char *text, unsigned count)
 {
 	for (unsigned i = 1; i <= count; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts that come from outside, such as names of programs, may be anything; what is written is UTF-8. */
+/* Well-formed UTF-8, as in RFC 3629. Texts from outside, such as names of programs, may hold any bytes. */
 #ifndef COPOOL_REPORT_UTF8_H
 #define COPOOL_REPORT_UTF8_H
 
@@ -10,23 +10,20 @@
 enum { UTF8_MAX = 4 }; /* bytes of a character */
 
 /*
- * Bytes of the character that the text, which ends with a zero, begins with; 0: it is none (overlong forms
- * and surrogates too).
+ * How many bytes the first character of `text` has; 0: it is not well-formed (overlong forms and surrogates are not).
+ * `text` must end with a zero.
  */
 size_t utf8_bytes(const unsigned char *text);
 
-/*
- * Whether that character is one to be shown: no control character (C0, DEL, C1), no separator of lines, none that
- * turns the direction of what follows, or cannot be seen.
- */
+/* Whether the first character may be shown: it is well-formed, and not in unsafe_text.h. */
 bool utf8_is_plain(const unsigned char *text);
 
-/* The character's number; 0 when it is none. */
+/* The first character's number; 0 if it is not well-formed. */
 uint32_t utf8_code(const unsigned char *text);
 
 /*
- * Puts `?' in the place of what is not plain in the first `bytes` of a text that is as long, or longer; how many are
- * left. Safe in signal handlers.
+ * Replaces each character that is not plain in the first `bytes` of `text` by a question mark. Returns how many bytes
+ * remain.
  */
 size_t utf8_clean(char *text, size_t bytes);
 
