@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The statistics log's format, described once: the shim writes it, tools/ and the manual read it.
+ * The log's format. The shim writes it, the tools read it, and copool-log(5) describes it.
  *
- * JSON Lines: one object a line, each below RECORD_LINE_BYTES, in UTF-8, the keys in the order given here.
- * Every record begins with type, time and pid. A reader skips types and keys that it does not know; a change
- * that would mislead a reader raises RECORD_FORMAT.
+ * JSON Lines: one object a line, shorter than RECORD_LINE_BYTES, in UTF-8, with the keys in the order given here. Every
+ * record begins with type, time and pid. A reader skips types and keys that it does not know. A change that would mislead
+ * a reader raises RECORD_FORMAT.
  *
- *   open     the process began to report. One for each process, also for one that has nothing to pool.
+ *   open     the process begins to report. Each process writes one, also if it has nothing to pool.
  *   sample   one pool's counters, once an interval
- *   final    one pool's counters at exit; the last word on that pool
- *   way      how the program is served has changed: what of it is pooled was found not to come back, or it was
- *            switched off (mode "off") or on again
+ *   final    one pool's counters at exit
+ *   way      how the program is served has changed: a pool was withdrawn because its objects did not come back, or
+ *            pooling was switched off (mode "off") or on again
  *   warning  something the user should know: a bad setting, a patch refused, statistics lost
- *   depth    how deep one pool's stacks were used: at exit, and when there is news of it
- *   origin   one call stack that caused misses, or created what is alive, at exit, and before when it is new or has
- *            doubled (COPOOL_ORIGINS, COPOOL_LEAKS)
+ *   depth    how deep one pool's stacks were used; at exit, and before if that has changed much
+ *   origin   one call stack that caused misses, or that created objects which are still alive (COPOOL_ORIGINS,
+ *            COPOOL_LEAKS); at exit, and before if the stack is new or its count has doubled
  */
 #ifndef COPOOL_REPORT_RECORD_H
 #define COPOOL_REPORT_RECORD_H
@@ -32,9 +32,7 @@
 #define RECORD_DEPTH   "depth"
 #define RECORD_ORIGIN  "origin"
 
-/*
- * Keys of every record. `time` is in seconds since 1970 with milliseconds (a JSON number), `pid` the process.
- */
+/* Keys of every record. `time` is in seconds since 1970, a number with milliseconds; `pid` is the process id. */
 #define RECORD_KEY_TYPE "type"
 #define RECORD_KEY_TIME "time"
 #define RECORD_KEY_PID  "pid"
@@ -43,51 +41,49 @@
  * Keys of `open`, after the common ones:
  *   format       RECORD_FORMAT
  *   version      copool's version
- *   program      the program's name (its file name), a string
- *   label        what tells the process from others of its program, a string; left out when there is none
- *   host         "qemu", "stacks", "named", or "none" when the program has nothing to pool
- *   mode         how the host is served: "pool", "observe" when the program is left as it is and only
- *                counted, "none" when it is not served
- *   way          by what: "ending" (QEMU's coroutines, taken where they end), "switch" (taken when they switch
- *                back), "stacks" (what mmap and munmap say), "named" (the functions that the user named),
- *                "none"; in observe mode "observe" or "stacks"
- *   detail       a sentence in English on what was found and done, or why not
- *   ppid         the parent when the process is the child of a fork that went on without exec, else 0
- *   interval_ms  between samples
- *   max_batches  cap on the depot, in batches of RECORD_BATCH_SIZE objects
- *   decay_ms     the window after which unneeded idle objects are given back; 0 = never
- *   again        1: in the place of the record that this process has written when it had nothing to pool
+ *   program      the name of the program's file, a string
+ *   label        distinguishes the process from others of its program, a string; left out if there is none
+ *   host         the adapter: "qemu", "stacks", "named", or "none" if the program has nothing to pool
+ *   mode         "pool"; "observe" if the program is left as it is and only counted; "none" if it is not served
+ *   way          how its coroutines are found: "ending" (QEMU's, where they end), "switch" (QEMU's, when they switch
+ *                back), "stacks" (by mmap and munmap), "named" (by the functions that the user named), "none"; in
+ *                observe mode "observe" or "stacks"
+ *   detail       an English sentence on what was found and done, or why nothing was
+ *   ppid         the parent if the process is the child of a fork that went on without exec, else 0
+ *   interval_ms  milliseconds between samples
+ *   max_batches  the cap on each depot, in batches of RECORD_BATCH_SIZE objects
+ *   decay_ms     idle objects that are not needed for so long are given back; 0: never
+ *   again        1: replaces the record that this process wrote when it had nothing to pool
  *
- * Keys of `way`: mode, way and detail, which take the place of those in `open`.
+ * Keys of `way`: mode, way and detail, which replace those in `open`.
  *
- * Keys of `warning`: text, a sentence in English.
+ * Keys of `warning`: text, an English sentence.
  *
  * Keys of `origin`:
  *   pool    the pool's name
- *   kind    "miss"; or "leak": objects that were created there and are alive at exit
- *   count   how many; of misses of which only every N-th is recorded, each counts as N
- *   every   N, where only every N-th miss is recorded, so that count is an estimate
- *   stack   its number in the process: a later record of the same kind, pool and number takes this one's place
- *   frames  the call stack, a list of strings, innermost first: "module+0xoffset function", the offset
- *           being that of the call; without the function where it has no name; "0xaddress" outside of
- *           all modules; ["?"] for what is not known
+ *   kind    "miss"; or "leak": objects that were created there and are still alive
+ *   count   how many; if only every N-th miss is recorded, each of them counts as N
+ *   every   N, if only every N-th miss is recorded; then count is an estimate
+ *   stack   its number in the process: a later record of the same kind, pool and number replaces this one
+ *   frames  the call stack, a list of strings, innermost first: "module+0xoffset function". The offset is that of the
+ *           call. The function is left out if its name is not known; "0xaddress" is outside of all modules; ["?"] is
+ *           an unknown stack
  *   cut     1: there were more frames, on the outer side
  *
- * Keys of `sample` and `final`: uptime_ms (since the process began to report), pool (the pool's name, a
- * string), then the counters.
+ * Keys of `sample` and `final`: uptime_ms (since the process began to report), pool (the pool's name, a string), then
+ * the counters.
  *
- * Keys of `depth`: uptime_ms and pool, then what RECORD_DEPTHS lists, cumulative, then how many stacks were
- * used how deep: to_4096, to_8192, and so on, each twice the one before, for stacks that deep at most and
- * deeper than the one before says; beyond counts what is deeper than all of them. Those that are 0 are left
- * out.
+ * Keys of `depth`: uptime_ms and pool, then what RECORD_DEPTHS lists, then how many stacks were used how deep: to_4096,
+ * to_8192 and so on, each twice the one before. Each counts the stacks that were deeper than the one before says, but
+ * not deeper than it says itself; beyond counts the rest. Counts of 0 are left out.
  */
 #define RECORD_BATCH_SIZE 16
 
 /*
- * The counters, cumulative since the process began (in a fork's child: since the fork) unless said otherwise.
- * X(name, kind, help): kind `counter` only grows; `gauge` is the state now; `peak` the highest gauge so far.
- * Where the mode is "observe", create_local and destroy_local count what the program's own pool served, what
- * lies in that pool counts as live, and what only a pool of ours could have is 0.
+ * The counters, cumulative since the process began (in a fork's child: since the fork) unless their help says otherwise.
+ * X(name, kind, help): a `counter` only grows, a `gauge` is the present state, a `peak` is the highest gauge so far.
+ * In mode "observe" create_local and destroy_local count what the program's own pool served, the objects in that pool
+ * count as live, and counters that only copool's pool could have are 0.
  * At rest: inherited + create_local + create_depot + create_new
  *          - destroy_local - destroy_depot - destroy_delete = live      holds exactly,
  *      and live + pooled = objects that exist.
@@ -113,7 +109,7 @@
 	X(calls_saved, counter, "system calls that the program would have made; of QEMU, about")             \
 	X(maps_saved, gauge, "memory maps that guard pages would take, had they not been set up by madvise")
 
-/* A stack's depth: from its top to the lowest page that it ever touched, as far as that was seen. */
+/* A stack's depth is from its top to the lowest page that was ever touched, as far as that was seen. */
 #define RECORD_DEPTHS(X)                                                                                     \
 	X(stacks, "stacks that were looked at")                                                              \
 	X(live, "of these, in the program's hands at the last look")                                         \
@@ -125,7 +121,7 @@
 	X(p999, "for 99.9 %")                                                                                \
 	X(deepest, "for all")
 
-#define RECORD_DEPTH_TO     "to_" /* and a number of bytes */
+#define RECORD_DEPTH_TO     "to_" /* followed by a number of bytes */
 #define RECORD_DEPTH_BEYOND "beyond"
 
 #endif
