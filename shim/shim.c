@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of start, and its reverse:
+ * The order in which everything starts and ends:
  *
- *	constructor: settings -> libc beneath us -> which host -> attach it -> fork handlers -> statistics
- *	later:       where there was none, and a library brings it: attach it -> statistics
- *	destructor:  statistics. Patches stay: threads may still be inside a hook, and the program is ending.
+ *	constructor: settings -> libc's functions -> choose an adapter -> attach it -> fork handlers -> statistics
+ *	later:       if no adapter fitted, and a library brings something to pool: attach -> statistics
+ *	destructor:  end the statistics. Patches stay, as threads may still be inside a hook.
  *
- * The constructor runs before the program's own initialisers, and changes nothing in a program that has nothing to pool.
+ * The constructor runs before the program's own initializers. It changes nothing in a program that has nothing to pool.
  */
 #include "config.h"
 #include "adapter/adapter.h"
@@ -34,16 +34,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Written by the constructor, and read by the statistics thread as long as the process lives. */
+/* The constructor writes it. The statistics thread reads it as long as the process lives. */
 static struct {
 	struct config config;
 	struct adapter_outcome outcome;
-	bool has_failed;                     /* a host that knows the program could not be attached */
-	struct adapter_outcome late_outcome; /* of a host that is attached in the midst of the program */
+	bool has_failed;                     /* an adapter that knows the program could not be attached */
+	struct adapter_outcome late_outcome; /* of an adapter that is attached later */
 	struct report_service report,
-	        later;                 /* the second once a pool was withdrawn, or a host has come late */
-	const struct adapter *adapter; /* the one that is attached; NULL: none */
-	bool is_claimed;               /* a host was wanted, attached or not */
+	        later; /* the second once a pool was withdrawn, or an adapter was attached later */
+	const struct adapter *adapter; /* the attached one; NULL: none */
+	bool is_claimed;               /* an adapter was wanted, attached or not */
 } shim;
 
 static const struct report_service waiting = {
@@ -55,7 +55,7 @@ static const struct report_service waiting = {
 
 /* In the order in which they are asked. */
 static const struct {
-	unsigned setting; /* of COPOOL_HOST, to insist on it */
+	unsigned setting; /* the value of COPOOL_HOST that insists on it */
 	const struct adapter *adapter;
 } adapters[] = {
         {CONFIG_HOST_NAMED, &adapter_named},
@@ -66,12 +66,12 @@ static const struct {
 enum { ADAPTERS = sizeof adapters / sizeof *adapters };
 
 /*
- * Where nothing has come yet there is nothing to be done: whatever is written costs a page of memory on both sides, and
- * most children become another program. Of what the thread that forks has done it tells itself.
+ * While the program still waits for something to pool, the fork handlers do nothing: each page that is written costs
+ * memory on both sides, and most children call exec. The handlers of one fork share this state of the forking thread.
  */
 static __thread struct {
 	bool is_prepared;
-	pid_t forked_by; /* the process began with this thread, and a fork by that one; 0: it did not */
+	pid_t forked_by; /* the parent, if this thread began the process and something may still be attached; else 0 */
 } own_fork;
 
 static void before_fork(void)
@@ -99,9 +99,9 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-	/* Where nothing can come any more there is not even a system call. */
+	/* If nothing can be attached any more, not even a system call is made. */
 	own_fork.forked_by = late_is_waiting() && report_may_arrive() ? getppid() : 0;
-	/* What has come meanwhile, in another thread, was not at rest: pool_fork_child() takes it so. */
+	/* If another thread has attached something since before_fork(), pool_fork_child() copes with pools in any state. */
 	if (!own_fork.is_prepared && late_is_waiting())
 		return;
 	elsewhere_fork_child();
@@ -118,9 +118,9 @@ static void after_fork_in_child(void)
 }
 
 /*
- * The stacks of the host's coroutines come from mmap. Beside its pool the arena frees them from the limit on
- * memory maps; where the host could not be attached (`error`) its stacks are recycled all the same. Returns
- * `error`, or 0 when this has helped.
+ * The coroutines' stacks come from mmap. The stacks adapter helps beside the attached one, as its guard pages need no
+ * memory maps of their own; and in its place if that could not be attached (`error`). Returns 0 if it was attached,
+ * else `error`.
  */
 static int start_stacks(int error)
 {
@@ -140,15 +140,15 @@ static int start_stacks(int error)
 	return 0;
 }
 
-/* Whether the reason is the user's to mend: a library that is missing, or code that may not be changed. */
+/* Whether the user can do something about it: a library is missing, or code may not be changed. */
 static bool is_mendable(int error)
 {
 	return error == -ELIBACC || error == -ELIBBAD || error == -EACCES || error == -EPERM;
 }
 
 /*
- * Where no log says why a host could not be attached, the standard error does; but not in each of the programs that inherit
- * what the user has named, only in that which has it, or which `copool run` has started for it.
+ * Without a log the standard error says why an adapter could not be attached. Programs that merely inherit the names
+ * of functions say nothing: only one that has such functions, or that `copool run` has started, does.
  */
 static void note_failure(const struct adapter *adapter, int error)
 {
@@ -165,7 +165,7 @@ static bool hear_of_forks(void)
 	return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
 
-/* Takes the program over for a host. 0; or -errno, and all is as it was. */
+/* Attaches an adapter. Returns 0, or -errno with the program unchanged. */
 static int start(const struct adapter *adapter)
 {
 	int error;
@@ -183,7 +183,7 @@ static int start(const struct adapter *adapter)
 	return 0;
 }
 
-/* The sanitizers' own functions, where a program has them: the loader has looked for them already. */
+/* The sanitizers' own functions; not NULL if the program has them. */
 #define SANITIZER(function) extern void function(void) __attribute__((weak))
 SANITIZER(__asan_init);
 SANITIZER(__hwasan_init);
@@ -191,13 +191,13 @@ SANITIZER(__msan_init);
 SANITIZER(__tsan_init);
 
 /*
- * What a program is checked by that was built with a sanitizer: it follows stacks from mmap to munmap, and
- * takes what is used again in between for races and for use of what is not its own.
+ * The sanitizer that the program was built with; NULL: none. A sanitizer follows stacks from mmap to munmap, and would
+ * take their reuse in between for races and invalid accesses.
  */
 static const char *sanitizer(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	return NULL; /* it is ourselves who are checked */
+	return NULL; /* copool itself is checked */
 #endif
 	return __asan_init != NULL     ? "AddressSanitizer"
 	       : __hwasan_init != NULL ? "HWAddressSanitizer"
@@ -206,7 +206,19 @@ static const char *sanitizer(void)
 	                               : NULL;
 }
 
-/* The first host that the program, or the user, wants and that can be had; NULL: none. */
+/* How the program is served, as the log says. */
+static struct report_service service(const struct adapter_outcome *outcome)
+{
+	return (struct report_service){
+	        .name = shim.adapter != NULL ? shim.adapter->name : "none",
+	        .mode = outcome->mode,
+	        .way = outcome->way,
+	        .detail = outcome->detail,
+	        .cap = outcome->cap,
+	};
+}
+
+/* Attaches the first adapter that the program or the user wants; NULL: none could be attached. */
 static const struct adapter *start_first(void)
 {
 	const char *checker;
@@ -231,7 +243,7 @@ static const struct adapter *start_first(void)
 		shim.is_claimed |= is_wanted;
 		if (is_wanted && start(adapters[i].adapter) == 0)
 			return adapters[i].adapter;
-		/* What the user named may be meant for another program of those that inherit the settings. */
+		/* Functions that the user named may be another program's: all programs inherit the settings. */
 		if (is_wanted && !adapters[i].adapter->is_users_choice)
 			return NULL;
 	}
@@ -239,8 +251,8 @@ static const struct adapter *start_first(void)
 }
 
 /*
- * In the midst of the program, with other threads, perhaps in a signal handler, or under the loader's lock: nothing here
- * takes a lock of libc's, or memory.
+ * Attaches the stacks adapter while the program runs. The calling thread may be in a signal handler or hold the
+ * loader's lock, and there are others. So nothing here takes a lock of libc or allocates memory.
  */
 static bool come_late(void)
 {
@@ -249,18 +261,12 @@ static bool come_late(void)
 	        adapter_stacks.attach(&shim.config, &shim.late_outcome) != 0)
 		return false;
 	shim.adapter = &adapter_stacks;
-	shim.later = (struct report_service){
-	        .name = shim.adapter->name,
-	        .mode = shim.late_outcome.mode,
-	        .way = shim.late_outcome.way,
-	        .detail = shim.late_outcome.detail,
-	        .cap = shim.late_outcome.cap,
-	};
+	shim.later = service(&shim.late_outcome);
 	report_arrive(&shim.later, own_fork.forked_by);
 	return true;
 }
 
-/* Nothing was found: a library that the program loads may bring it. Only the program's own start can prepare for that. */
+/* Nothing was found, but a library that the program loads may bring something. That must be prepared at start. */
 static void wait_for_more(void)
 {
 	if (shim.is_claimed || shim.config.host != CONFIG_HOST_AUTO || sanitizer() != NULL ||
@@ -294,14 +300,8 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 	self_know_label(shim.config.label, label);
 	if (shim.adapter != NULL)
 		origins_start();
-	shim.report = (struct report_service){
-	        .name = shim.adapter != NULL ? shim.adapter->name : "none",
-	        .mode = shim.outcome.mode,
-	        .way = shim.outcome.way,
-	        .detail = shim.outcome.detail,
-	        .has_failed = shim.has_failed,
-	        .cap = shim.outcome.cap,
-	};
+	shim.report = service(&shim.outcome);
+	shim.report.has_failed = shim.has_failed;
 	if (shim.adapter != NULL && shim.adapter->withdrawn != NULL) {
 		shim.later = shim.report;
 		shim.later.mode = shim.outcome.has_stacks ? "pool" : "none";
@@ -311,7 +311,7 @@ __attribute__((constructor)) static void shim_start(int count, char **arguments)
 	}
 	if (shim.adapter == NULL) {
 		wait_for_more();
-		/* Many a program closes its standard error before it is our turn at the end. */
+		/* Now: at the end the program may have closed its standard error. */
 		summary_say(&shim.config, &shim.report);
 	} else if (shim.outcome.is_waiting) {
 		report_wait(&shim.config, &waiting);
@@ -326,7 +326,7 @@ __attribute__((destructor)) static void shim_stop(void)
 {
 	int saved = errno;
 
-	/* Else not a system call: one could be death, in a sandbox. */
+	/* Otherwise no system call is made: a sandbox might kill the process for it. */
 	if (shim.adapter != NULL) {
 		report_stop();
 		summary_say(&shim.config, &shim.report);

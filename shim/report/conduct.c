@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program is about to do that concerns the statistics thread: run with one thread for a moment, confine itself,
- * give up rights. The hooks call these functions first, in the thread that calls them.
+ * What the program is about to do that concerns the statistics thread: run with one thread for a moment, confine
+ * itself, give up rights. The hooks call these functions first, in the thread that calls them.
  */
 #include "report/report.h"
 

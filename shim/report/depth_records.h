@@ -20,7 +20,8 @@ void depth_records_forget(void);
 void depth_records_attend(void);
 
 /*
- * At a sample, or at exit (`is_final`): looks at stacks, and calls `write` for each record that is due, built in `line`.
+ * At a sample, or at exit (`is_final`): looks at stacks, and calls `write` for each record that is due, built in
+ * `line`.
  */
 void depth_records_write(struct line *line, uint64_t uptime_ms, bool is_final, int (*write)(void));
 

@@ -30,8 +30,8 @@
 #include <string.h>
 
 /*
- * If the log's size is limited, samples become rarer as it grows: with each of STEPS parts that are full, half as often.
- * So it hardly ever fills up: 64 MiB last for a day at full resolution, and for a week at one sample a minute.
+ * If the log's size is limited, samples become rarer as it grows: with each of STEPS parts that are full, half as
+ * often. So it hardly ever fills up: 64 MiB last for a day at full resolution, and for a week at one sample a minute.
  */
 enum { STEPS = 20, NOTICE_BYTES = 1024, ORIGINS_MS = 1000 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The records of the log: what is written, and when. One thread at a time. Nothing here fails: what cannot be written is
- * lost, and a later line says so.
+ * The records of the log: what is written, and when. One thread at a time. Nothing here fails: what cannot be written
+ * is lost, and a later line says so.
  */
 #ifndef COPOOL_REPORT_JOURNAL_H
 #define COPOOL_REPORT_JOURNAL_H

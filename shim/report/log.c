@@ -132,8 +132,8 @@ void log_refresh(struct log *log)
 }
 
 /*
- * Writes to a pipe, terminal or file that others may use; waits at most `wait_ms` until it can take something. Returns 0
- * or -errno; `done` is how many bytes were written.
+ * Writes to a pipe, terminal or file that others may use; waits at most `wait_ms` until it can take something. Returns
+ * 0 or -errno; `done` is how many bytes were written.
  */
 static int write_all(int fd, const char *text, size_t bytes, int wait_ms, size_t *done)
 {

@@ -29,8 +29,8 @@ struct log {
 };
 
 /*
- * Remembers which files the standard output and error are; the constructor calls it once. The program may close them and
- * reuse their numbers for other files, which must never get our lines.
+ * Remembers which files the standard output and error are; the constructor calls it once. The program may close them
+ * and reuse their numbers for other files, which must never get our lines.
  */
 void log_know_standard(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state of the statistics thread, for report.c, statistics_thread.c, fork.c and conduct.c only. report.c has a
- * picture of the phases. `report_shared` is written as its comments say. `report` belongs to the statistics thread; while
- * there is none, to the constructor, the destructor or the thread that forks.
+ * picture of the phases. `report_shared` is written as its comments say. `report` belongs to the statistics thread;
+ * while there is none, to the constructor, the destructor or the thread that forks.
  */
 #ifndef COPOOL_REPORT_PHASE_H
 #define COPOOL_REPORT_PHASE_H

@@ -31,8 +31,8 @@ struct pressure {
 void pressure_open(struct pressure *pressure, const char *root);
 
 /*
- * Whether, since the last call, the group reached a limit, or tasks waited for memory for more than a tenth of the time.
- * Reads two files and opens none.
+ * Whether, since the last call, the group reached a limit, or tasks waited for memory for more than a tenth of the
+ * time. Reads two files and opens none.
  */
 bool pressure_is_felt(struct pressure *pressure, uint64_t now_ms);
 

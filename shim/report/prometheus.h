@@ -20,7 +20,7 @@ bool prometheus_begin(const struct config *config, const struct report_service *
 /* Replaces the file. Warns once if that fails. */
 void prometheus_write(void);
 
-/* How the program is served has changed; `host` must stay valid. */
+/* How the program is served has changed; `service` must stay valid. */
 void prometheus_tell_way(const struct report_service *service);
 
 /* Removes the file, if this process has written it. */

@@ -3,8 +3,8 @@
  * The log's format. The shim writes it, the tools read it, and copool-log(5) describes it.
  *
  * JSON Lines: one object a line, shorter than RECORD_LINE_BYTES, in UTF-8, with the keys in the order given here. Every
- * record begins with type, time and pid. A reader skips types and keys that it does not know. A change that would mislead
- * a reader raises RECORD_FORMAT.
+ * record begins with type, time and pid. A reader skips types and keys that it does not know. A change that would
+ * mislead a reader raises RECORD_FORMAT.
  *
  *   open     the process begins to report. Each process writes one, also if it has nothing to pool.
  *   sample   one pool's counters, once an interval
@@ -80,10 +80,10 @@
 #define RECORD_BATCH_SIZE 16
 
 /*
- * The counters, cumulative since the process began (in a fork's child: since the fork) unless their help says otherwise.
- * X(name, kind, help): a `counter` only grows, a `gauge` is the present state, a `peak` is the highest gauge so far.
- * In mode "observe" create_local and destroy_local count what the program's own pool served, the objects in that pool
- * count as live, and counters that only copool's pool could have are 0.
+ * The counters, cumulative since the process began (in a fork's child: since the fork) unless their help says
+ * otherwise. X(name, kind, help): a `counter` only grows, a `gauge` is the present state, a `peak` is the highest gauge
+ * so far. In mode "observe" create_local and destroy_local count what the program's own pool served, the objects in
+ * that pool count as live, and counters that only copool's pool could have are 0.
  * At rest: inherited + create_local + create_depot + create_new
  *          - destroy_local - destroy_depot - destroy_delete = live      holds exactly,
  *      and live + pooled = objects that exist.

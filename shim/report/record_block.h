@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The block with which a tool reads the counters of record.h out of a process and changes settings in it, without the
- * process's help (process_vm_readv, process_vm_writev). The block is in libcopool.so's data. An ELF note of the library,
- * of the name and type below, says where: it holds one int64_t, the block's address minus the address of that int64_t.
- * All addresses in the block are the process's own.
+ * process's help (process_vm_readv, process_vm_writev). The block is in libcopool.so's data. An ELF note of the
+ * library, of the name and type below, says where: it holds one int64_t, the block's address minus the address of that
+ * int64_t. All addresses in the block are the process's own.
  *
  * A counter is the sum of its terms, or 0 if the sum is negative. Each term is a little-endian word. In addition:
  *   - in a pool that is only observed, create_local and destroy_local are the creates minus create_new, and create_depot
@@ -99,8 +99,8 @@ struct record_block {
 	uint64_t label;   /* address of a string, as in `open`; "" if there is none */
 
 	/*
-	 * How deep stacks were used. Offsets: in a pool's kind, of the address of its class of stacks (an address of 0: it
-	 * has none); in that class, of two uint64_t: how many stacks were looked at, and their pages in total.
+	 * How deep stacks were used. Offsets: in a pool's kind, of the address of its class of stacks (an address of 0:
+	 * it has none); in that class, of two uint64_t: how many stacks were looked at, and their pages in total.
 	 */
 	uint32_t kind_stacks, class_slots, class_pages, page_bytes;
 };

@@ -32,9 +32,9 @@ struct report_service {
 void report_start(const struct config *config, const struct report_service *service, bool at_once);
 
 /*
- * For a program that has nothing to pool: writes the `open` record, and the warnings so far, if the log is the process's
- * own (its path names the process). A log that others share, the standard output and the standard error get nothing,
- * unless an adapter has failed or COPOOL_TELL asks for it. Starts no thread, leaves no descriptor open.
+ * For a program that has nothing to pool: writes the `open` record, and the warnings so far, if the log is the
+ * process's own (its path names the process). A log that others share, the standard output and the standard error get
+ * nothing, unless an adapter has failed or COPOOL_TELL asks for it. Starts no thread, leaves no descriptor open.
  */
 void report_inert(const struct config *config, const struct report_service *service);
 

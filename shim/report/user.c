@@ -60,8 +60,8 @@ void user_fork_prepare(bool has_ours)
 	int saved = errno;
 	struct stat threads;
 	/*
-	 * Only root's child can give up root. What libc knows is enough for most processes; but it says no for good once
-	 * there was another thread.
+	 * Only root's child can give up root. What libc knows is enough for most processes; but it says no for good
+	 * once there was another thread.
 	 */
 	bool is_alone =
 	        geteuid() == 0 &&

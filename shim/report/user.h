@@ -3,8 +3,8 @@
  * What forks and a change of user mean for the log. A service's master is root and may write anywhere. Its workers are
  * forked and become another user, who may not.
  *
- * A child that cannot open the log has nowhere to report that. It leaves word in a page that it shares with its parent and
- * all of the parent's other descendants. One of them that can write to the log reports it, once for all.
+ * A child that cannot open the log has nowhere to report that. It leaves word in a page that it shares with its parent
+ * and all of the parent's other descendants. One of them that can write to the log reports it, once for all.
  */
 #ifndef COPOOL_REPORT_USER_H
 #define COPOOL_REPORT_USER_H
@@ -17,8 +17,8 @@
 bool user_leaves_root(uid_t user);
 
 /*
- * Before a fork: maps the page, and finds out whether the process has threads besides the calling one (and the statistics
- * thread, if it `has_ours`).
+ * Before a fork: maps the page, and finds out whether the process has threads besides the calling one (and the
+ * statistics thread, if it `has_ours`).
  */
 void user_fork_prepare(bool has_ours);
 

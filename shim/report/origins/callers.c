@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A hash table of stacks that only grows. */
+/* A hash table of stacks. Stacks are never removed. */
 #include "report/origins/callers.h"
 
 #include <string.h>
@@ -8,13 +8,13 @@ void callers_init(struct callers *callers)
 {
 	for (unsigned i = 0; i < POOL_MAX; i++)
 		callers->stack[i].pool = i;
-	/* [callers.used] relaxed: nobody knows of the table yet. */
+	/* [callers.used] relaxed: no other thread knows the table yet. */
 	atomic_store_explicit(&callers->used, POOL_MAX, memory_order_relaxed);
 }
 
 unsigned callers_used(const struct callers *callers)
 {
-	/* [callers.used] acquire: the stacks before it; pairs with add. */
+	/* [callers.used] acquire: sees the stacks before that number; pairs with add. */
 	return atomic_load_explicit((_Atomic unsigned *)&callers->used, memory_order_acquire);
 }
 
@@ -24,7 +24,7 @@ static bool is_same(const struct call_stack *a, const struct call_stack *b)
 	       memcmp(a->frame, b->frame, a->frames * sizeof *a->frame) == 0;
 }
 
-/* FNV-1a by words, folded (Fowler, Noll and Vo, 1991). */
+/* FNV-1a (Fowler, Noll and Vo, 1991) of whole words, folded. */
 static unsigned hash_of(const struct call_stack *stack)
 {
 	uint64_t hash = 14695981039346656037u ^ stack->pool;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The pools' observer. Its threads are the program's, from within its creates and destroys. */
+/* The pools' observer. The program's threads call it from their creates and destroys. */
 #include "report/origins/origins.h"
 
 #include "config.h"
@@ -13,19 +13,19 @@
 #include <errno.h>
 
 static struct {
-	unsigned every; /* written by the constructor, as the next three */
+	unsigned every; /* the constructor writes this and the next three */
 	bool is_asked;
 	struct callers *callers; /* NULL: nothing is recorded */
-	struct handles *live;    /* each object with the number of its stack; NULL: not wanted */
+	struct handles *live;    /* each live object with the number of its stack; NULL: not wanted */
 
 	_Atomic uint64_t misses;
 	_Atomic unsigned unknown; /* objects for which `live` had no room */
 } watch;
 
-/* Whether this miss is one in `every`. */
+/* Whether this create is a miss, and one in `every`. */
 static bool is_due(bool is_miss)
 {
-	/* [origins.misses] relaxed: a number. */
+	/* [origins.misses] relaxed: only a number. */
 	return is_miss && watch.every > 0 &&
 	       atomic_fetch_add_explicit(&watch.misses, 1, memory_order_relaxed) % watch.every == 0;
 }
@@ -39,7 +39,7 @@ static void created(struct pool *pool, void *object, bool is_miss)
 	if (watch.callers == NULL || unwind_is_inside())
 		return;
 	due = is_due(is_miss);
-	/* What a pool that only observes counts may lie in the program's own pool. */
+	/* In a pool that is only observed, a destroyed object may be in the program's own pool. */
 	has_owner = watch.live != NULL && !pool->kind->is_observed;
 	if (!due && !has_owner)
 		return;

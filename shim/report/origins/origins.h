@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who causes the misses (COPOOL_ORIGINS), and who created what nobody destroys (COPOOL_LEAKS): what the pools
- * tell of creates and destroys, put together with the call stacks that it came from.
+ * Which call stacks cause misses (COPOOL_ORIGINS), and which created objects that are still alive (COPOOL_LEAKS). The
+ * pools report their creates and destroys to an observer here, which records the caller's stack.
  */
 #ifndef COPOOL_REPORT_ORIGINS_ORIGINS_H
 #define COPOOL_REPORT_ORIGINS_ORIGINS_H
@@ -10,27 +10,27 @@
 
 struct config;
 
-/* In the constructor, before pools_init: has the pools tell, if that is wanted. */
+/* In the constructor, before pools_init: sets the pools' observer, if the settings ask for it. */
 void origins_ask(const struct config *config);
 
-/* In the constructor, once there is something to pool. */
+/* In the constructor, if there is or may be something to pool: makes the table and loads libunwind. */
 void origins_start(void);
 
-/* In the statistics thread: see unwind_begin. */
+/* In the statistics thread: recording begins; see unwind_begin. */
 void origins_begin(bool is_private);
 
-/* In a fork's child, after unwind_fork_child: its counts begin anew. What is alive stays known. */
+/* In a fork's child, after unwind_fork_child: misses begin at 0; live objects stay known. */
 void origins_fork_child(void);
 
-/* Each miss that was recorded stands for so many; 0: none is. */
+/* One of how many misses is recorded; 0: none. */
 unsigned origins_every(void);
 
-/* What was recorded; NULL: nothing was wanted. Stays valid. */
+/* The recorded stacks, which stay valid; NULL: nothing is recorded. */
 const struct callers *origins_callers(void);
 
 /*
- * Adds to live[number] how many objects are alive that were created there, CALLERS_NUMBERS of them; false
- * when that was not asked for. `unknown` is how many there was no room for.
+ * Adds to live[number] how many objects are alive that this stack created; `live` has CALLERS_NUMBERS entries.
+ * `unknown` is how many objects there was no room for. Returns false, and adds nothing, without COPOOL_LEAKS.
  */
 bool origins_live(unsigned *live, unsigned *unknown);
 

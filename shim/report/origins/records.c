@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names the frames of all stacks first, each object file being read once, and then writes the stacks. At each interval those
- * are due that are new or have doubled since, so that a program which is killed has told most, and the log grows little.
+ * First names the frames of all stacks that are due, so that each object file is read only once; then writes them.
+ * While the program runs, a stack is due if it is new or its count has doubled. So the log grows little, and if the
+ * program is killed, most is in it.
  */
 #include "report/origins/records.h"
 
@@ -18,27 +19,28 @@
 
 enum { FORK_WAITS = 2000 }; /* of a ms each */
 
-/* What is only needed to write. */
+/* What is needed only while records are written. */
 struct blame {
 	struct names names;
-	uint64_t misses[CALLERS_NUMBERS]; /* as they are now; 0: not due */
+	uint64_t misses[CALLERS_NUMBERS]; /* as they are now */
 	unsigned live[CALLERS_NUMBERS];
 	bool is_due[CALLERS_NUMBERS], is_live_due[CALLERS_NUMBERS];
 };
 
-/* What was written of each stack last. */
+/* What each stack's last record said. */
 struct told {
 	uint64_t misses[CALLERS_NUMBERS];
 	unsigned live[CALLERS_NUMBERS];
 };
 
-static struct told *told; /* made when it is first needed, by who writes */
+static struct told *told; /* made when it is first needed */
 
-/* The loader's list of objects is locked while names are found; a child that was forked meanwhile would wait for ever. */
+/* While names are found, the loader's list of objects is locked. A child that is forked then would wait for ever. */
 static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
-static __thread bool has_naming; /* by this thread, which forks; another may fork at the same time */
+static __thread bool
+        has_naming; /* the calling thread, which forks, has locked it; others may fork at the same time */
 
-/* A return address is behind the call that it belongs to, which may be another function's. */
+/* A return address is the one after its call, and may belong to another function. */
 static uintptr_t call_of(uintptr_t frame)
 {
 	return frame - 1;
@@ -67,13 +69,13 @@ static void write_stack(const struct blame *blame, unsigned number, const struct
 	write();
 }
 
-/* Whether so many are news, where so many were written. */
+/* Whether a count is due, given what its last record said. */
 static bool is_news(uint64_t now, uint64_t before, bool is_final)
 {
 	return is_final ? now != before : now > 0 && now >= 2 * before;
 }
 
-/* Finds out what is due; false: nothing. */
+/* Finds out what is due. Returns whether anything is. */
 static bool look(struct blame *blame, const struct callers *callers, unsigned numbers, bool is_final)
 {
 	unsigned unknown;

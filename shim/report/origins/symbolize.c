@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Goes through each object's symbols once, and looks for each in the sorted addresses. */
+/* Reads each object's symbols once, and looks each of them up in the sorted addresses. */
 #include "report/origins/symbolize.h"
 
 #include "system/self.h"
@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The walk over the loaded objects. */
+/* State of the walk over the loaded objects. */
 struct search {
 	struct names *names;
-	unsigned first, end; /* the addresses that lie in the object at hand */
+	unsigned first, end; /* the addresses in the present object */
 	uintptr_t bias;
 };
 
-/* The first name at `address` or behind it. */
+/* The index of the first name at or after `address`. */
 static unsigned first_from(const struct names *names, uintptr_t address)
 {
 	unsigned low = 0, high = names->count;

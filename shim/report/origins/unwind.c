@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stack is walked by the thread that runs on it, at once, but not on it:
+ * A thread walks its own stack, at once, but does so on another stack:
  *
- *	create -> miss -> unwind_record --swapcontext--> walk, on a stack of ours
+ *	create -> miss -> unwind_record --swapcontext--> walk, on copool's stack
  *	 the coroutine's stack, which may be small        signals blocked
  *
- * Signals are blocked so that no handler of the program's, such as a garbage collector's, finds its thread on
- * a stack that it does not know. One thread walks at a time; who does not get its turn soon counts as
+ * Signals are blocked, so that no handler of the program, such as a garbage collector's, finds its thread on a stack
+ * that it does not know. One thread walks at a time. If a thread does not get its turn soon, its stack counts as
  * unknown.
  *
- * libunwind only interprets the call frame information, as it does for a foreign process: what it reads comes
- * from here. Before a page is read for the first time the kernel is asked whether it can be, so a stack that
- * is not what it seems ends the walk and not the program. The loader is asked by a function that takes no
- * lock. libunwind's way of looking at its own process would do neither, and keeps descriptors in the
- * program's table.
+ * libunwind only interprets the call frame information, as it does for another process; the functions here read memory
+ * for it. Before a page is read for the first time the kernel is asked whether it is readable, so a broken stack ends
+ * the walk and not the program. _dl_find_object() takes no lock of the loader. libunwind's functions for its own
+ * process do neither, and keep descriptors in the program's table.
  */
 #include "report/origins/unwind.h"
 
@@ -47,27 +46,27 @@ enum {
 
 /* How to go from a call to its caller: what libunwind made of the call frame information, for later walks. */
 struct rule {
-	uintptr_t address; /* of the call's end; 0: none */
+	uintptr_t address; /* the call's return address; 0: no rule */
 	char state[RULE_BYTES];
 };
 
 static struct {
-	bool is_loaded; /* written by the constructor, as the next four */
+	bool is_loaded; /* the constructor writes this and the next four */
 	char *stack;
 	struct rule *rule;           /* RULES of them, each at the hash of its address */
-	uintptr_t own_low, own_high; /* our own object's addresses */
+	uintptr_t own_low, own_high; /* libcopool.so's addresses */
 
-	_Atomic bool is_ready;     /* written by the statistics thread, or a fork's child */
-	_Atomic uintptr_t walking; /* the thread that walks, or forks; 0: none. It owns what follows */
+	_Atomic bool is_ready;     /* the statistics thread or a fork's child writes it */
+	_Atomic uintptr_t walking; /* the thread that walks or forks, which owns what follows; 0: none */
 
-	uintptr_t page[PAGES]; /* that can be read, each at its number modulo PAGES */
+	uintptr_t page[PAGES]; /* readable pages, each at its number modulo PAGES */
 	ucontext_t program, ours;
 	struct call_stack found;
-	uintptr_t walked; /* the address whose rule is wanted */
+	uintptr_t walked; /* the return address whose rule is wanted */
 	unw_addr_space_t space;
 } origin;
 
-/* libunwind's functions, by the names that they have for foreign processes. */
+/* libunwind's functions, those for other processes. */
 static struct {
 	unw_addr_space_t (*create)(unw_accessors_t *, int);
 	int (*set_caching)(unw_addr_space_t, unw_caching_policy_t);
@@ -82,7 +81,7 @@ static struct {
 
 /* ---- what libunwind asks for ---- */
 
-/* Whether the page can be read. The kernel looks at the new mask before it finds that `how` is none. */
+/* Whether the page can be read. The kernel reads the new mask before it finds that `how` is invalid. */
 static bool is_readable(uintptr_t address)
 {
 	uintptr_t page = address >> PAGE_SHIFT;
@@ -148,7 +147,7 @@ static int access_float(
 	return -UNW_EBADREG;
 }
 
-/* The header of .eh_frame, as all linkers make it: a sorted table of offsets that count from it. */
+/* .eh_frame_hdr as all linkers make it: a sorted table of offsets, relative to the header. */
 struct frame_header {
 	uint8_t version, frame_encoding, count_encoding, table_encoding;
 	int32_t frame;
@@ -229,7 +228,7 @@ static bool is_code(uintptr_t address)
 	return _dl_find_object((void *)address, &object) == 0;
 }
 
-/* Takes the state of a function's code that the call at `walked` is in. */
+/* Keeps the state, one of several of a function, that applies at `walked`. */
 static int keep_rule(void *to, void *state, size_t bytes, unw_word_t low, unw_word_t high)
 {
 	struct rule *rule = to;
@@ -242,9 +241,9 @@ static int keep_rule(void *to, void *state, size_t bytes, unw_word_t low, unw_wo
 }
 
 /*
- * Goes from a call to its caller; above 0: there is one. By a rule that is known this costs a fraction, for
- * libunwind blocks signals around every look at its own. `is_call` says that the cursor came to a call that
- * way too: it may also be where a signal came, or the walk began, which libunwind itself keeps track of.
+ * Goes from a call to its caller. Above 0: there is one. With a known rule this costs a fraction, as libunwind blocks
+ * signals each time that it looks for its own. `is_call` says whether the cursor is at a call. It is not where the walk
+ * began, nor where a signal arrived; there only libunwind knows how to go on.
  */
 static int step(unw_cursor_t *cursor, uintptr_t address, bool *is_call)
 {
@@ -264,12 +263,12 @@ static int step(unw_cursor_t *cursor, uintptr_t address, bool *is_call)
 	return rule->address == address ? unwind.apply(cursor, rule->state) : unwind.step(cursor);
 }
 
-/* Fills `found` in from the program's registers. */
+/* Walks from the program's registers into `found`. */
 static void walk(void)
 {
 	union {
 		unw_cursor_t cursor;
-		char room[4 * sizeof(unw_cursor_t)]; /* for versions with a larger one */
+		char room[4 * sizeof(unw_cursor_t)]; /* later versions may have a larger one */
 	} at;
 	struct call_stack *found = &origin.found;
 	unw_word_t address;
@@ -296,7 +295,7 @@ static bool enter(unsigned tries)
 	uintptr_t none = 0;
 
 	while (tries-- > 0) {
-		/* [unwind.walking] acquire: what the last one did; pairs with leave. */
+		/* [unwind.walking] acquire: sees what the last owner did; pairs with leave. */
 		if (atomic_compare_exchange_strong_explicit(&origin.walking, &none, (uintptr_t)pthread_self(),
 		            memory_order_acquire, memory_order_relaxed))
 			return true;
@@ -312,7 +311,7 @@ static void leave(void)
 	atomic_store_explicit(&origin.walking, 0, memory_order_release);
 }
 
-/* Walks the calling thread's stack into `found`, by one who has entered. */
+/* Walks the calling thread's stack into `found`. The caller must have entered. */
 static void walk_caller(void)
 {
 	origin.found.frames = 0;
@@ -329,7 +328,7 @@ unsigned unwind_record(struct callers *callers, unsigned pool)
 	sigset_t all, before;
 	unsigned number = pool;
 
-	/* [unwind.is_ready] acquire: what unwind_begin did. */
+	/* [unwind.is_ready] acquire: sees what begin() did; pairs with unwind_begin. */
 	if (!atomic_load_explicit(&origin.is_ready, memory_order_acquire))
 		return pool;
 	sigfillset(&all);
@@ -381,7 +380,7 @@ static void give_up(const char *why)
 
 bool unwind_load(const void *own)
 {
-	/* RTLD_LOCAL: what it exports must not replace the unwinder of a C++ program. */
+	/* RTLD_LOCAL: its functions must not replace those of a C++ program's unwinder. */
 	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	struct dl_find_object object;
 
@@ -401,10 +400,10 @@ bool unwind_load(const void *own)
 	return true;
 }
 
-/* Sets libunwind up, by one who has entered. */
+/* Prepares libunwind. The caller must have entered. */
 static bool begin(void)
 {
-	/* Later versions ask for more functions, and do without those that are not there. */
+	/* Later versions have more functions, and work if these are NULL. */
 	static union {
 		unw_accessors_t ours;
 		char room[4 * sizeof(unw_accessors_t)];
@@ -417,14 +416,14 @@ static bool begin(void)
 		return false;
 	sigfillset(&origin.ours.uc_sigmask);
 	unwind.set_caching(origin.space, UNW_CACHE_GLOBAL);
-	/* It takes its memory now, and not in the middle of a miss. */
+	/* libunwind allocates its memory now, and not during a miss. */
 	walk_caller();
 	return true;
 }
 
 void unwind_begin(bool is_private)
 {
-	/* [unwind.is_ready] relaxed: the same thread, or the parent of this process. */
+	/* [unwind.is_ready] relaxed: this thread wrote it, or the parent process did. */
 	if (!origin.is_loaded || atomic_load_explicit(&origin.is_ready, memory_order_relaxed))
 		return;
 	if (!is_private) {
@@ -432,7 +431,7 @@ void unwind_begin(bool is_private)
 		return;
 	}
 	if (enter(ENTER_TRIES)) {
-		/* [unwind.is_ready] release: pairs with record. */
+		/* [unwind.is_ready] release: publishes what begin() did; pairs with unwind_record. */
 		atomic_store_explicit(&origin.is_ready, begin(), memory_order_release);
 		leave();
 	}
@@ -444,7 +443,7 @@ void unwind_fork_prepare(void)
 		clock_sleep_us(1000);
 }
 
-/* [unwind.walking] relaxed in the next two: written by this thread if it is its own. */
+/* [unwind.walking] relaxed in the next two: if it is this thread, this thread wrote it. */
 void unwind_fork_parent(void)
 {
 	if (atomic_load_explicit(&origin.walking, memory_order_relaxed) == (uintptr_t)pthread_self())
@@ -458,7 +457,7 @@ void unwind_fork_child(void)
 	leave();
 	if (walker == 0 || walker == (uintptr_t)pthread_self())
 		return;
-	/* libunwind's locks and tables are as the other thread left them. */
+	/* The other thread has left libunwind's locks and tables in any state. */
 	give_up("the parent was recording one in the middle of the fork");
 	atomic_store_explicit(&origin.is_ready, false, memory_order_relaxed);
 }

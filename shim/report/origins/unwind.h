@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The call stacks of the program, as far as their code says how to follow them; also those of coroutines,
- * however small they are. The one door of libunwind.
+ * Records the program's call stacks, coroutines' small stacks included, as far as the code has call frame information.
+ * Only this file uses libunwind.
  *
- * A failure here is warned of, and costs origins and nothing else. errno survives where threads of the
- * program call.
+ * If anything fails, a warning says so, and only origins are lost. errno survives in the program's threads.
  */
 #ifndef COPOOL_REPORT_ORIGINS_UNWIND_H
 #define COPOOL_REPORT_ORIGINS_UNWIND_H
@@ -12,28 +11,27 @@
 #include "report/origins/callers.h"
 
 /*
- * Loads libunwind; for the constructor. The innermost frames in the object that `own` is in are left out.
- * False: libunwind is not to be had, or lacks something.
+ * The constructor calls this to load libunwind. The innermost frames are left out while they are in the object that
+ * `own` is in. Returns false if libunwind is missing or lacks a function.
  */
 bool unwind_load(const void *own);
 
 /*
- * In the statistics thread: from now on stacks are recorded. libunwind opens a pipe for itself when it is
- * first used, which must not be in the program's table of descriptors: `is_private` says that this thread's
- * is not.
+ * In the statistics thread: stacks are recorded from now on. libunwind opens a pipe when it is first used, which must
+ * not be in the program's descriptor table. `is_private`: the calling thread has a table of its own.
  */
 void unwind_begin(bool is_private);
 
 /*
- * The number of the calling thread's stack in the callers; that of what is not
- * known of the pool when stacks are not recorded (yet), or when another thread is at it. Any thread.
+ * Returns the number of the calling thread's stack in `callers`; or the pool's number for unknown stacks, if stacks are
+ * not recorded yet or another thread is walking. Any thread.
  */
 unsigned unwind_record(struct callers *callers, unsigned pool);
 
-/* Whether the caller is the recording itself: what libunwind does there may come back to the pools. */
+/* Whether the caller is inside unwind_record: libunwind may do something there that enters the pools. */
 bool unwind_is_inside(void);
 
-/* Around fork, as pool_fork_prepare and its like. */
+/* Around a fork, like pool_fork_prepare and its counterparts. */
 void unwind_fork_prepare(void);
 void unwind_fork_parent(void);
 void unwind_fork_child(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel clears a word when that thread ends, and wakes one who waits for it; libc has the word from the
- * start, for pthread_join. So who is woken wakes the others.
+ * When the thread ends, the kernel clears a word of libc's, meant for pthread_join(), and wakes one thread that waits
+ * for it. So the statistics thread, once woken, wakes the others.
  */
 #include "report/thread/main_thread.h"
 
@@ -22,14 +22,14 @@
 #include <unistd.h>
 
 static struct {
-	struct life life; /* written by main_thread_know; its word never goes away */
-	bool was_asked;   /* in the constructor, once: whether … */
-	bool cannot_wait; /* … for two words at once; then the statistics thread's */
+	struct life life; /* main_thread_know writes it; the first thread's word stays mapped */
+	bool was_asked;   /* the constructor has set cannot_wait */
+	bool cannot_wait; /* for two words at once; later the statistics thread's */
 } first;
 
 void main_thread_know(void)
 {
-	/* Valgrind prints a complaint of each system call that it does not know. */
+	/* Under valgrind, which warns of each system call that it does not know, this one is not tried. */
 	if (!first.was_asked)
 		first.cannot_wait = real_has("_vgnU_freeres");
 	first.was_asked = true;
@@ -43,12 +43,12 @@ void main_thread_forget(void)
 
 bool main_thread_has_ended(void)
 {
-	/* [thread_end.word] acquire: the kernel's; what the thread did is done. */
+	/* [thread_end.word] acquire: pairs with the kernel's store; all that the thread did is visible. */
 	return first.life.word != NULL &&
 	       atomic_load_explicit(first.life.word, memory_order_acquire) != first.life.number;
 }
 
-/* Linux 5.16. False: that is not to be had. */
+/* Needs Linux 5.16. Returns false if the kernel cannot do it. */
 static bool wait_for_both(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_ms)
 {
 	struct futex_waitv word[] = {
@@ -67,7 +67,7 @@ static bool wait_for_both(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_m
 	return error == 0 || error == EAGAIN || error == EINTR || error == ETIMEDOUT;
 }
 
-/* Of a thread's line in /proc, which says of the first how many there are, and how it ended. */
+/* Reads the first thread's line in /proc: how many threads there are, and with which status that one ended. */
 static bool read_end(long *threads, long *status)
 {
 	enum { STATE = 3, THREADS = 20, STATUS = 52 };
@@ -82,7 +82,7 @@ static bool read_end(long *threads, long *status)
 	got = read(fd, text, sizeof text - 1);
 	close(fd);
 	text[got > 0 ? got : 0] = '\0';
-	at = strrchr(text, ')'); /* what comes before may be anything */
+	at = strrchr(text, ')'); /* the name before it may hold anything */
 	for (at = at != NULL ? at + 2 : NULL; at != NULL && field <= STATUS; field++) {
 		if (field == THREADS)
 			*threads = strtol(at, NULL, 10);

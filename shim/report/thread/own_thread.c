@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread that the host hardly notices: a small stack, no signals. */
+/* A thread that the program hardly notices: a small stack, no signals. */
 #include "report/thread/own_thread.h"
 
 #include "libc/elsewhere.h"
@@ -17,15 +17,15 @@
 #include <unistd.h>
 
 enum {
-	STACK_BYTES = 128 << 10, /* beside what lies above the thread's first frame */
+	STACK_BYTES = 128 << 10, /* without what lies above the thread's first frame */
 	PAGE_BYTES_MAX = 64 << 10,
-	REST_BYTES = 96 << 10,  /* of it, below the first frame, that are given back */
-	FRAMES_BYTES = 4 << 10, /* more than own_thread_rest, and what it calls, take */
-	REST_MS = 500,          /* a sleep that is worth some faults of pages */
+	REST_BYTES = 96 << 10,  /* below the first frame, given back by own_thread_rest */
+	FRAMES_BYTES = 4 << 10, /* more than own_thread_rest and its callees use */
+	REST_MS = 500,          /* a sleep long enough to be worth some page faults */
 	FIRST_FD = 3,
 };
 
-static uintptr_t first_frame; /* written by the thread, as it begins */
+static uintptr_t first_frame; /* the thread writes it when it begins */
 
 static int add_storage(struct dl_phdr_info *object, size_t size, void *bytes)
 {
@@ -45,7 +45,7 @@ size_t own_thread_stack_bytes(void)
 	return STACK_BYTES + (storage + PAGE_BYTES_MAX - 1) / PAGE_BYTES_MAX * PAGE_BYTES_MAX;
 }
 
-/* What a thread is made of, and what came of it. */
+/* The arguments of pthread_create(), and its result. */
 struct making {
 	void *(*run)(void *);
 	size_t stack_bytes;
@@ -64,7 +64,7 @@ static void make(void *argument)
 		return;
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, making->stack_bytes);
-	/* What is blocked stays so in the new thread. */
+	/* The new thread inherits the mask. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	making->error = pthread_create(&thread, &attributes, making->run, NULL);
@@ -102,7 +102,7 @@ void own_thread_rest(unsigned wait_ms)
 	uintptr_t low = (first_frame - REST_BYTES + page - 1) & ~(page - 1);
 	uintptr_t high = ((uintptr_t)__builtin_frame_address(0) - FRAMES_BYTES) & ~(page - 1);
 
-	/* Not by a function that another preload may have replaced, which could take more than that. */
+	/* Directly: another preload may have replaced madvise() by a function that needs more stack. */
 	if (wait_ms >= REST_MS && low < high && high < first_frame && !sandbox_is_tight())
 		syscall(SYS_madvise, low, high - low, MADV_DONTNEED);
 }

@@ -21,7 +21,7 @@ void thread_end_know(struct life *life)
 	life->number = (uint32_t)syscall(SYS_gettid);
 	if (real_prctl(PR_GET_TID_ADDRESS, (unsigned long)&word, 0, 0, 0) != 0 || word == NULL)
 		return;
-	/* [thread_end.word] relaxed: this thread is alive. */
+	/* [thread_end.word] relaxed: this thread is alive, so nobody changes it. */
 	if (atomic_load_explicit(word, memory_order_relaxed) == life->number)
 		life->word = word;
 }
@@ -42,7 +42,7 @@ void thread_end_await(const struct life *life, unsigned wait_ms)
 	uint64_t now = clock_now_ms(), deadline = now + wait_ms;
 	bool is_there = life->word != NULL;
 
-	/* Only the kernel looks at the word, which may be unmapped, or another thread's, by now. */
+	/* Only the kernel may read the word: by now it may be unmapped, or another thread's. */
 	for (; is_there && now < deadline; now = clock_now_ms()) {
 		struct timespec left = {
 		        (time_t)((deadline - now) / 1000), (long)((deadline - now) % 1000) * 1000000};

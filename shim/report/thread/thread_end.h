@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether a thread is there still. The kernel clears a word of libc's when a thread has ended, for
- * pthread_join; so it can be known of a detached thread and of the first one, too.
+ * Whether a thread has ended. The kernel then clears a word of libc's, meant for pthread_join(). So this also works for
+ * detached threads and for the first one.
  */
 #ifndef COPOOL_REPORT_THREAD_THREAD_END_H
 #define COPOOL_REPORT_THREAD_THREAD_END_H
@@ -12,20 +12,23 @@
 
 struct life {
 	_Atomic uint32_t
-	        *word;   /* libc's, and gone with the thread, but for the first one's; NULL: not known */
-	uint32_t number; /* what is there while the thread lives */
+	        *word;   /* libc's, unmapped with the thread unless it is the first one; NULL: unknown */
+	uint32_t number; /* the thread's id, the word's value while it lives */
 };
 
-/* The calling thread's; its word is NULL where the kernel does not tell. */
+/* Fills in the calling thread's. The word is NULL if the kernel does not tell it. */
 void thread_end_know(struct life *life);
 
-/* The time, on CLOCK_MONOTONIC, until which to wait `wait_ms` from now. */
+/* The time `wait_ms` from now, on CLOCK_MONOTONIC. */
 struct timespec thread_end_deadline(unsigned wait_ms);
 
-/* As thread_end_await, and until the kernel has no trace of it either. */
+/* As thread_end_await(), and then until the kernel no longer knows the thread. */
 void thread_end_await_exit(const struct life *life, unsigned wait_ms);
 
-/* Waits until that thread has ended, also for libc, which counts threads; at most `wait_ms`. Not its own. */
+/*
+ * Waits until another thread has ended, at most `wait_ms`. By then libc no longer counts it among the process's
+ * threads.
+ */
 void thread_end_await(const struct life *life, unsigned wait_ms);
 
 #endif
