@@ -325,7 +325,7 @@ static void note_way(void)
 		return;
 	journal.service = now;
 	/* The block has a word of its own for `off`. */
-	outside_view_tell_way(journal.attached);
+	outside_view_tell_service(journal.attached);
 	prometheus_tell_way(journal.service);
 	if (journal.has_log) {
 		pool_records_way(&journal.line, journal.service);

@@ -117,11 +117,6 @@ static uint64_t address(const volatile void *of)
 void outside_view_tell_service(const struct report_service *service)
 {
 	copool_block.host = address(service->name);
-	outside_view_tell_way(service);
-}
-
-void outside_view_tell_way(const struct report_service *service)
-{
 	copool_block.mode = address(service->mode);
 	copool_block.way = address(service->way);
 	copool_block.detail = address(service->detail);

@@ -15,9 +15,8 @@ struct report_service;
 void outside_view_know(
         const struct config *config, const struct report_service *service, const _Atomic int *thread);
 
-/* How the program is served has changed. The first is for another adapter as well. */
+/* How the program is served has changed. */
 void outside_view_tell_service(const struct report_service *service);
-void outside_view_tell_way(const struct report_service *service);
 
 /* In a fork's child of `parent`: its uptime begins now. */
 void outside_view_fork_child(pid_t parent);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping and waking, for spin: serve() and report_wake() in shim/report/report.c. Our thread sleeps without
+ * Sleeping and waking, for spin: serve() in shim/report/statistics_thread.c, report_wake() in report.c. Our thread sleeps without
  * an end when every depot is empty; a push that finds it asleep rings the bell. It must not sleep on while
  * something lies there. One step an access to what threads share.
  *

@@ -7,6 +7,7 @@
 
 #include "system/clock.h"
 #include "libc/real.h"
+#include "report/bell.h"
 #include "report/thread/thread_end.h"
 
 #include <errno.h>
@@ -48,6 +49,18 @@ bool main_thread_has_ended(void)
 	       atomic_load_explicit(first.life.word, memory_order_acquire) != first.life.number;
 }
 
+/* The time `wait_ms` from now, on CLOCK_MONOTONIC. */
+static struct timespec deadline(unsigned wait_ms)
+{
+	struct timespec until = clock_now();
+
+	until.tv_sec += wait_ms / 1000;
+	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return until;
+}
+
 /* Needs Linux 5.16. Returns false if the kernel cannot do it. */
 static bool wait_for_both(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_ms)
 {
@@ -55,7 +68,7 @@ static bool wait_for_both(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_m
 	        {.uaddr = (uintptr_t)bell, .val = seen, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG},
 	        {.uaddr = (uintptr_t)first.life.word, .val = first.life.number, .flags = FUTEX_32},
 	};
-	struct timespec until = thread_end_deadline(wait_ms);
+	struct timespec until = deadline(wait_ms);
 	int error;
 
 	error = (int)syscall(
@@ -106,12 +119,10 @@ void main_thread_follow(void)
 
 void main_thread_wait(_Atomic uint32_t *bell, uint32_t seen, unsigned wait_ms)
 {
-	struct timespec timeout = {wait_ms / 1000, (long)(wait_ms % 1000) * 1000000};
-
 	if (first.life.word != NULL && !first.cannot_wait) {
 		if (wait_for_both(bell, seen, wait_ms))
 			return;
 		first.cannot_wait = true;
 	}
-	syscall(SYS_futex, bell, FUTEX_WAIT_PRIVATE, seen, wait_ms == UINT_MAX ? NULL : &timeout);
+	bell_wait(bell, seen, wait_ms);
 }

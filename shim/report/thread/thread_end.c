@@ -26,17 +26,6 @@ void thread_end_know(struct life *life)
 		life->word = word;
 }
 
-struct timespec thread_end_deadline(unsigned wait_ms)
-{
-	struct timespec until = clock_now();
-
-	until.tv_sec += wait_ms / 1000;
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	return until;
-}
-
 void thread_end_await(const struct life *life, unsigned wait_ms)
 {
 	uint64_t now = clock_now_ms(), deadline = now + wait_ms;

@@ -8,7 +8,6 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 
 struct life {
 	_Atomic uint32_t
@@ -18,9 +17,6 @@ struct life {
 
 /* Fills in the calling thread's. The word is NULL if the kernel does not tell it. */
 void thread_end_know(struct life *life);
-
-/* The time `wait_ms` from now, on CLOCK_MONOTONIC. */
-struct timespec thread_end_deadline(unsigned wait_ms);
 
 /* As thread_end_await(), and then until the kernel no longer knows the thread. */
 void thread_end_await_exit(const struct life *life, unsigned wait_ms);
