@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping and waking, for spin: serve() in shim/report/statistics_thread.c, report_wake() in report.c. Our thread sleeps without
- * an end when every depot is empty; a push that finds it asleep rings the bell. It must not sleep on while
- * something lies there. One step an access to what threads share.
+ * Sleeping and waking, for spin: serve() in shim/report/statistics_thread.c, and report_wake() in report.c. The statistics
+ * thread sleeps until it is woken when every depot is empty; a push that finds it asleep rings the bell. It must not stay
+ * asleep while a depot holds something. Each access to shared words is one step.
  *
  *	-DTHREADS=n -DOPS=n	threads of the program, and pushes and pops of each
  *
