@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of call stacks: each once, bounded, counted; and fork. */
+/* The table of call stacks: each is in it once and counted, its size is bounded, and what a fork changes. */
 #include "report/origins/callers.h"
 
 #include "tap.h"
@@ -52,7 +52,7 @@ static void test_counts(void)
 	tap_is(callers_misses(&callers, number), 20, "callers: counts add up");
 	tap_is(callers_misses(&callers, 3), 1, "callers: what is not known is counted as well");
 	callers_fork_child(&callers);
-	tap_is(callers_misses(&callers, number), 0, "callers: a fork's child counts anew");
+	tap_is(callers_misses(&callers, number), 0, "callers: a fork's child counts from 0");
 	tap_is(callers_find(&callers, &a), number, "callers: in a fork's child numbers are what they were");
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The log over a long time, by a clock that the test turns: it stays below its limit, and has something of
- * every day. */
+/* The log over a long time, by the test's own clock: it stays below its limit, and has samples of every day. */
 #include "report/journal.h"
 
 #include "config.h"
@@ -26,7 +25,7 @@ static struct pool pool;
 static uint64_t now_s = 1000000;
 static long now_ms, late_ms; /* beyond; and how much later it is as soon as the clock has been asked once */
 
-/* All of system/clock.h, so that its own is not linked. */
+/* All functions of system/clock.h, so that clock.c is not linked. */
 struct timespec clock_now(void)
 {
 	return (struct timespec){(time_t)now_s, 0};
@@ -75,7 +74,7 @@ static long file_bytes(void)
 	return stat(config.log, &status) == 0 ? (long)status.st_size : -1;
 }
 
-/* Lets so many seconds pass; how many of them had samples. */
+/* Lets that many seconds pass. Returns how many of them had samples. */
 static unsigned pass(unsigned seconds)
 {
 	unsigned writes = 0;
@@ -110,7 +109,7 @@ static bool has(const char *text)
 	return bytes > 0 && memmem(all, (size_t)bytes, text, strlen(text)) != NULL;
 }
 
-/* A thread that has to wait for its turn between looking at the clock and writing. */
+/* A thread that is delayed between reading the clock and writing. */
 static void test_late(void)
 {
 	begin("late");
@@ -151,7 +150,7 @@ static void test_rotation(void)
 	pass(DAY_S);
 	tap_ok(pass(60) < 10, "journal: a log that has grown has fewer samples");
 	unlink(config.log);
-	tap_is(pass(60), 60, "journal: one that was rotated away begins anew, with one an interval");
+	tap_is(pass(60), 60, "journal: after a rotation the new log has one an interval again");
 	journal_end();
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The log's file: which one it is, what must not be written to, and what is lost when it cannot be. */
+/* The log's file: which one it is, which files must not be written to, and what is lost if it cannot be written. */
 #include "report/log.h"
 
 #include "adapter/adapter.h"
@@ -28,7 +28,7 @@ static const char *in_folder(const char *name)
 	return here;
 }
 
-/* What a file holds; "" when it is not there. */
+/* A file's text; "" if it does not exist. */
 static const char *content(const char *name)
 {
 	static char text[1000];
@@ -66,7 +66,7 @@ static int lowest_free(void)
 	return fd;
 }
 
-/* As the constructor finds it. */
+/* Sets the program's name as the constructor finds it. */
 static void called(const char *name)
 {
 	program_invocation_short_name = (char *)name;
@@ -97,7 +97,7 @@ static const char *path_of(const char *name)
 	return log_.path;
 }
 
-/* Wherever the name leads, the log stays in its folder. */
+/* Whatever the name is, the log stays in its folder. */
 static void test_odd_names(void)
 {
 	static char endless[8000];
@@ -133,7 +133,7 @@ static const char *path_of_label(const char *label)
 
 #define GUEST(...) labelled("", (char *[]){"qemu", __VA_ARGS__, NULL})
 
-/* What QEMU's option says, as QEMU reads it. */
+/* QEMU's option, read as QEMU does. */
 static void test_labels(void)
 {
 	char wanted[PATH_MAX];
@@ -203,7 +203,7 @@ static void test_not_private(void)
 	tap_is_text(content("shared"), "one\ntwo\n", "log: its lines are written");
 }
 
-/* In a child: the standard descriptors are closed there. */
+/* In a child, as it closes the standard descriptors. */
 static int without_standard(void)
 {
 	bool is_good;
@@ -317,7 +317,7 @@ static void test_gone(void)
 	log_close(&log_);
 }
 
-/* In a child: files cannot grow beyond 10 bytes there. */
+/* In a child, in which files cannot grow beyond 10 bytes. */
 static int cut_off(void)
 {
 	struct rlimit limit = {10, RLIM_INFINITY};
@@ -338,7 +338,7 @@ static int stale_standard(void)
 	bool is_good;
 
 	close(STDERR_FILENO);
-	if (open(in_folder("host's"), O_RDWR | O_CREAT, 0600) != STDERR_FILENO)
+	if (open(in_folder("program's"), O_RDWR | O_CREAT, 0600) != STDERR_FILENO)
 		return 2;
 	log_init(&log_, "stderr", "", false);
 	is_good = !log_is_standard(STDERR_FILENO) && log_open(&log_) == -EBADF && say("ours\n") == -EBADF;
@@ -364,8 +364,8 @@ static void test_standard(void)
 	close(fds[1]);
 	log_know_standard();
 	tap_is(in_child(stale_standard), 0,
-	        "log: what the host opens as descriptor 2 does not get our lines");
-	tap_is_text(content("host's"), "", "log: not one byte of them");
+	        "log: what the program opens as descriptor 2 does not get our lines");
+	tap_is_text(content("program's"), "", "log: not one byte of them");
 }
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)

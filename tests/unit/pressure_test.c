@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether memory is short, from files as the kernel has them, in a folder that stands for the root. */
+/* Whether memory is short, from files like the kernel's in a folder that stands for the root. */
 #include "report/pressure.h"
 
 #include "fake_root.h"
@@ -40,10 +40,10 @@ static void test_second_version(const char *group, const char *seen)
 	pressure_open(&pressure, root);
 	tap_ok(!pressure_is_felt(&pressure, 1000), "pressure: none of what was before, in group %s", group);
 	put_events(name, 8, 3);
-	tap_ok(pressure_is_felt(&pressure, 2000), "pressure: felt when memory.high was come to");
+	tap_ok(pressure_is_felt(&pressure, 2000), "pressure: felt when memory.high was reached");
 	tap_ok(!pressure_is_felt(&pressure, 3000), "pressure: once for each time");
 	put_events(name, 8, 4);
-	tap_ok(pressure_is_felt(&pressure, 4000), "pressure: felt when memory.max was come to");
+	tap_ok(pressure_is_felt(&pressure, 4000), "pressure: felt when memory.max was reached");
 	put(name, "%s", "");
 	tap_ok(!pressure_is_felt(&pressure, 5000), "pressure: none when nothing can be read any more");
 	put_events(name, 8, 4);
@@ -62,7 +62,7 @@ static void test_first_version(void)
 	tap_ok(!pressure_is_felt(&pressure, 1000), "pressure: none of what was before, in the first version");
 	put("sys/fs/cgroup/memory/a/b/memory.failcnt", "13\n");
 	tap_ok(pressure_is_felt(&pressure, 2000),
-	        "pressure: felt when the limit was come to, in the first version");
+	        "pressure: felt when the limit was reached, in the first version");
 	end(&pressure);
 }
 

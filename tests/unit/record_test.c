@@ -17,7 +17,7 @@
 
 static struct line line;
 
-/* The line as a text, without what every record begins with. */
+/* The line as a text, without the keys of every record. */
 static const char *ended(void)
 {
 	static char text[sizeof line.text + 1];
@@ -193,7 +193,7 @@ static void test_lengths(void)
 	        "record: nothing makes a line longer");
 }
 
-/* A program can be called by any name, if it is not its file's. */
+/* A program may be started with any name, not only its file's. */
 static void test_long_name(void)
 {
 	static char name[8000];
@@ -208,7 +208,7 @@ static void test_long_name(void)
 	        "record: a program's name, however long and odd, leaves what follows whole");
 }
 
-/* The longest sample that can be. */
+/* The longest possible sample. */
 static void test_longest_sample(void)
 {
 	static char name[RECORD_LINE_BYTES];

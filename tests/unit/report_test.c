@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The statistics thread: the program hardly notices it, what it writes, and what a fork does to it. */
+/* The statistics thread: what the program notices of it, what it writes, and what a fork changes. */
 #include "report/report.h"
 
 #include "config.h"
@@ -36,7 +36,7 @@ static const struct report_service service = {
         .name = "named", .mode = "pool", .way = "named", .detail = "a test"};
 static struct pool pool;
 
-/* What a scenario, which runs in a child, found out. */
+/* What a scenario found out; it runs in a child. */
 static struct facts {
 	int error, threads, threads_after;
 	int fds_before, fds_after, fds_of_thread;
@@ -47,7 +47,7 @@ static struct facts {
 	pid_t child;
 } * facts;
 
-/* As a program may have it: nearly as much as a small stack holds. */
+/* Nearly as much as a small stack has, as in some programs. */
 static __thread volatile char local[LOCAL_BYTES];
 
 static void *make(void *owner)
@@ -55,7 +55,7 @@ static void *make(void *owner)
 	return calloc(1, owner == NULL);
 }
 
-/* As deep as a program's own function may go. */
+/* Uses as much stack as a program's own function may. */
 static void destroy(void *owner, void *object)
 {
 	volatile char deep[DEEP_BYTES];
@@ -91,7 +91,7 @@ static void poll_pause(void)
 	poll(NULL, 0, 5);
 }
 
-/* What the log holds. */
+/* The log's text. */
 static const char *lines(void)
 {
 	static char text[LINES_BYTES];
@@ -134,7 +134,7 @@ static int count_entries(const char *path)
 	return count - 2;
 }
 
-/* How many threads are ours, and one of them: a sanitizer may have its own. */
+/* How many statistics threads there are, and the id of one; a sanitizer has threads of its own. */
 static int count_threads(pid_t *found)
 {
 	DIR *directory = opendir("/proc/self/task");
@@ -174,7 +174,7 @@ static int threads(void)
 	return count_threads(&unused);
 }
 
-/* Waits until the thread sleeps, and so has nothing more to do. */
+/* Waits until the thread sleeps, as it has nothing more to do. */
 static void wait_for_sleep(pid_t task)
 {
 	uint64_t deadline = now_ms() + LIMIT_S * 500;
@@ -209,7 +209,7 @@ static void look_at_thread(pid_t task)
 	facts->fds_of_thread = count_entries(path);
 }
 
-/* Runs it in a child that has two minutes, with a log of its own. */
+/* Runs a scenario in a child, with a log of its own, for two minutes at most. */
 static void try(const char *name, void (*scenario)(void))
 {
 	pid_t child;
@@ -234,8 +234,8 @@ static void try(const char *name, void (*scenario)(void))
 }
 
 /*
- * Runs it until it stops within `limit_ms`, a few times at most: what waits on purpose does so each time, and what the
- * machine keeps waiting does not.
+ * Runs it a few times at most, until it stops within `limit_ms`. Code that waits does so each time; a busy machine does
+ * not.
  */
 static void try_to_stop(const char *name, void (*scenario)(void), long limit_ms)
 {
@@ -275,7 +275,7 @@ static void run_plain(void)
 
 static void test_plain(void)
 {
-	/* All but KILL and STOP, which nobody can, and the two that glibc needs. */
+	/* All but KILL and STOP, which cannot be blocked, and the two that glibc needs. */
 	unsigned long long all = ~0ULL & ~(1ULL << (SIGKILL - 1)) & ~(1ULL << (SIGSTOP - 1)) & ~(3ULL << 31);
 
 	try_to_stop("plain", run_plain, 1500);
@@ -284,12 +284,12 @@ static void test_plain(void)
 	tap_is(facts->threads_after, 1, "report: with the first pooled object there is one thread");
 	tap_is_text(facts->name, "copool", "report: the thread has a name");
 	tap_is(facts->blocked & all, all, "report: the thread blocks all signals");
-	tap_ok(facts->is_same_mask, "report: the host's own signal mask stays");
-	tap_is(facts->fds_after, facts->fds_before, "report: the host's table has no descriptor more");
+	tap_ok(facts->is_same_mask, "report: the program's own signal mask stays");
+	tap_is(facts->fds_after, facts->fds_before, "report: the program's descriptor table is as it was");
 	tap_ok(facts->fds_of_thread >= 2 && facts->fds_of_thread <= 4,
 	        "report: the thread's table has the log, and what it reads page tables and a shortage of "
 	        "memory by");
-	tap_ok(facts->is_end_of_file, "report: the host's pipes still reach end of file");
+	tap_ok(facts->is_end_of_file, "report: the program's pipes still reach end of file");
 	tap_ok(facts->stop_ms < 1500, "report: stops at once, however long the interval");
 	tap_is(count_lines("{\"type\":\"open\""), 1, "report: one open record");
 	tap_is(count_lines("\"host\":\"named\",\"mode\":\"pool\",\"way\":\"named\",\"detail\":"
@@ -353,7 +353,7 @@ static void test_without_thread(void)
 	tap_is(count_lines("\n"), 1, "report: and no other");
 }
 
-/* The trimming has its own clock, which begins when there is something to trim. */
+/* Trimming has its own clock, which starts when there is something to trim. */
 static void run_trimming(void)
 {
 	uint64_t deadline = now_ms() + LIMIT_S * 500;
@@ -413,7 +413,7 @@ static void use_five(void)
 	uint64_t deadline = now_ms() + LIMIT_S * 500;
 
 	use_pool(5);
-	/* Nobody waits for it, so it may still be on its way to its name. */
+	/* Nothing waits for it, so it may not have its name yet. */
 	while (threads() == 0 && now_ms() < deadline)
 		poll_pause();
 	facts->threads_after = threads();
@@ -453,7 +453,7 @@ static void run_twice(void)
 	report_stop();
 }
 
-/* A child that no handler was told of: its thread is not there, though it seems so. */
+/* A child that was made without the fork handlers: it has no thread, though the state says so. */
 static void run_raw_fork(void)
 {
 	pid_t child;
@@ -499,14 +499,14 @@ static void test_fork(void)
 	tap_is(count_lines("\n"), 2, "report: and writes nothing");
 }
 
-/* Sanitizers want threads of their own, and die without address space. */
+/* Sanitizers need threads of their own, and die without address space. */
 #if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
 #define HAS_SANITIZER 1
 #else
 #define HAS_SANITIZER 0
 #endif
 
-/* ThreadSanitizer stops who starts a thread after fork, unless asked not to. */
+/* ThreadSanitizer ends a process that starts a thread after a fork, unless it is told not to. */
 __attribute__((visibility("default"))) const char *__tsan_default_options(void);
 
 const char *__tsan_default_options(void)
@@ -552,7 +552,7 @@ static void test_alone(void)
 	tap_is(count_lines("\"create_new\":7,"), 1, "report: and at exit there is the final record");
 }
 
-/* A pipe of one page that is not read for a while. */
+/* A pipe of one page that is not read for some time. */
 static void run_lost(void)
 {
 	static char text[1 << 16];
@@ -601,15 +601,15 @@ static void run_chroot(void)
 static void test_chroot(void)
 {
 	if (geteuid() != 0) {
-		tap_skip("only root may", "report: a host that changes its root folder keeps its log");
+		tap_skip("only root may", "report: a program that changes its root folder keeps its log");
 		return;
 	}
 	try("chroot", run_chroot);
 	tap_ok(facts->error == 0 && count_lines("{\"type\":\"final\"") == 1,
-	        "report: a host that changes its root folder keeps its log, even over a rotation");
+	        "report: a program that changes its root folder keeps its log, also over a rotation");
 }
 
-/* Where ours is gone for a moment. */
+/* The statistics thread ends for a moment. */
 static void run_aside(void)
 {
 	report_start(&config, &service, false);
@@ -640,7 +640,7 @@ static void test_aside(void)
 	if (!HAS_SANITIZER)
 		tap_is(facts->threads_after, 1, "report: and then there is one, for the kernel as well");
 	tap_is_text(facts->name, "copool", "report: it comes back");
-	tap_is(facts->fds_after, facts->fds_before, "report: with no descriptor in the host's table");
+	tap_is(facts->fds_after, facts->fds_before, "report: with no descriptor in the program's table");
 	tap_ok(facts->is_end_of_file, "report: and writes on");
 	tap_is(count_lines("\"ppid\":0,"), 1, "report: its log has no second open record");
 	tap_is(count_lines("{\"type\":\"final\""), 2, "report: and final records at the end alone");
@@ -657,8 +657,8 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 }
 
 /*
- * ThreadSanitizer takes a descriptor's number for the same file in all threads; ours has a table of its own. So the numbers
- * that ours uses are not used again here.
+ * For ThreadSanitizer a descriptor's number is the same file in all threads, but the statistics thread has a table of its
+ * own. So the numbers that it uses are not used here.
  */
 static void occupy_descriptors(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Call stacks as libunwind finds them: on ordinary stacks, on small ones, on torn ones, in signal handlers,
- * and from many threads; what they are called; and that it takes no descriptor.
+ * Call stacks as libunwind finds them: on ordinary, small and broken stacks, in signal handlers and from many threads;
+ * their names; and that no descriptor is taken.
  */
 #include "report/origins/unwind.h"
 
@@ -36,7 +36,7 @@ static unsigned count_descriptors(void)
 	return count;
 }
 
-/* The statistics thread: its table of descriptors is its own. */
+/* The statistics thread, which has a descriptor table of its own. */
 static void *begin(void *unused)
 {
 	if (unshare(CLONE_FILES) == 0)
@@ -69,7 +69,7 @@ void middle(unsigned more)
 	__asm__ volatile("" ::: "memory");
 }
 
-/* Which frame is in the function of that name; -1: none. */
+/* The number of the frame in the function of that name; -1: none. */
 static int frame_in(const char *function)
 {
 	const struct call_stack *stack = &callers.stack[recorded];
@@ -152,7 +152,7 @@ void deep(void)
 	__asm__ volatile("" : : "r"(room) : "memory");
 }
 
-/* Code that nobody knows, and a frame pointer to what nobody can read, or only in part. */
+/* Code without call frame information, and a frame pointer to memory that cannot be read, or only in part. */
 static void test_torn(void)
 {
 	uintptr_t inside;
@@ -166,7 +166,7 @@ static void test_torn(void)
 		tap_ok(frame_in("in_coroutine") >= 0 && frame_in("main") == -1,
 		        "origin: a torn stack ends the walk and not the program, %d", frame_pointer[i]);
 	}
-	/* Known code, whose own caller would be found behind the end of the stack. */
+	/* Known code, whose caller's address would be beyond the end of the stack. */
 	deep();
 	inside = callers.stack[recorded].frame[frame_in("deep")];
 	make_small();
@@ -235,7 +235,7 @@ static void test_fork(void)
 		unsigned before = recorded;
 
 		unwind_fork_child();
-		/* Not the first time from here, so that it is the same call. */
+		/* Called from here before, so that it is the same call. */
 		middle(0);
 		_exit(recorded >= POOL_MAX && before >= POOL_MAX && frame_in("main") >= 0 ? 0 : 1);
 	}
