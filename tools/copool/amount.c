@@ -54,6 +54,19 @@ char *amount_share(double share, char *text)
 	return text;
 }
 
+char *amount_bytes(double bytes, char *text)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB"};
+	double size = floor(bytes);
+	size_t unit = 0;
+
+	for (; size >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)
+		size /= 1024;
+	snprintf(text, AMOUNT_BYTES, size == floor(size) || size >= 100 ? "%.0f %s" : "%.1f %s", size,
+	        units[unit]);
+	return text;
+}
+
 char *amount_span(double ms, char *text)
 {
 	static const struct {

@@ -19,6 +19,9 @@ char *amount_percent(double part, double all, char *text);
 /* A share of 1 in percent, in three digits at most. */
 char *amount_share(double share, char *text);
 
+/* A number of bytes: "28 KiB". */
+char *amount_bytes(double bytes, char *text);
+
 /* A span of time: "5 s", "2 min 5 s". */
 char *amount_span(double ms, char *text);
 

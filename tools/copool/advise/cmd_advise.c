@@ -120,7 +120,8 @@ static double find_bytes(const struct subject *subject)
 
 	for (size_t i = 0; i < process->pools; i++) {
 		const json_t *depth = process->depth[i];
-		bool is_qemu = strcmp(subject->pool, "qemu-coroutine") == 0 && depth_is_of(depth, "qemu");
+		bool is_qemu =
+		        strcmp(subject->pool, "qemu-coroutine") == 0 && stack_size_is_of(depth, "qemu");
 		if (depth != NULL && (is_qemu || i == subject->demand->pool))
 			return json_number_value(json_object_get(depth, "mean"));
 	}
@@ -167,7 +168,7 @@ static char *objects(const struct subject *subject, double number, const char *w
 
 	if (subject->bytes > 0)
 		snprintf(text, room, "%s %s idle objects (about %s)", amount_grouped(number, count), word,
-		        depth_size((json_int_t)(number * subject->bytes), size, sizeof size));
+		        amount_bytes(number * subject->bytes, size));
 	else
 		snprintf(text, room, "%s %s idle objects", amount_grouped(number, count), word);
 	return text;
@@ -225,7 +226,7 @@ static void print_row(const struct subject *subject, const struct advice_row *ro
 	char decay[32], idle[32], most[32], misses[32], size[32] = "-";
 
 	if (subject->bytes > 0)
-		depth_size((json_int_t)(row->idle * subject->bytes), size, sizeof size);
+		amount_bytes(row->idle * subject->bytes, size);
 	if (row->setting.decay_ms)
 		snprintf(decay, sizeof decay, "%u", row->setting.decay_ms);
 	printf("  %c %11u %10s %10s %10s %10s %12s\n", is_present ? '*' : ' ', row->setting.max_batches,

@@ -20,7 +20,7 @@ static json_t *process_as_json(const struct book_process *process)
 	for (size_t i = 0; i < process->pools; i++) {
 		json_array_append(pools, process->pool[i]);
 		if (process->depth[i] != NULL)
-			json_array_append_new(depths, depth_as_json(process->depth[i]));
+			json_array_append_new(depths, stack_size_as_json(process->depth[i]));
 	}
 	return json_pack("{s:I, s:O?, s:o, s:o}", "pid", process->pid, "open", process->open, "pools", pools,
 	        "depths", depths);

@@ -8,6 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "amount.h"
+
+enum {
+	STACKS_MIN = 100,    /* fewer are too few for advice */
+	SIZE_MIN = 64 << 10, /* no smaller size is ever recommended */
+};
+
 static json_int_t number(const json_t *record, const char *name)
 {
 	json_int_t value = json_integer_value(json_object_get(record, name));
@@ -16,7 +23,7 @@ static json_int_t number(const json_t *record, const char *name)
 }
 
 /* The name is "stack BYTES OWNER", and more after a space if several had the same name. */
-bool depth_is_of(const json_t *record, const char *owner)
+bool stack_size_is_of(const json_t *record, const char *owner)
 {
 	const char *name = json_string_value(json_object_get(record, "pool"));
 	const char *word = name != NULL && strncmp(name, "stack ", 6) == 0 ? strchr(name + 6, ' ') : NULL;
@@ -32,62 +39,49 @@ bool depth_is_of(const json_t *record, const char *owner)
  */
 static json_int_t recommend(const json_t *record)
 {
-	json_int_t size = DEPTH_SIZE_MIN, deepest = number(record, "deepest");
+	json_int_t size = SIZE_MIN, deepest = number(record, "deepest");
 
-	if (number(record, "stacks") < DEPTH_STACKS_MIN || deepest == 0)
+	if (number(record, "stacks") < STACKS_MIN || deepest == 0)
 		return 0;
 	while (size < 2 * deepest)
 		size *= 2;
 	return size < number(record, "stack_bytes") ? size : 0;
 }
 
-char *depth_size(json_int_t bytes, char *text, size_t room)
-{
-	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB"};
-	double size = (double)bytes;
-	size_t unit = 0;
-
-	for (; size >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)
-		size /= 1024;
-	snprintf(text, room, size == (double)(long long)size || size >= 100 ? "%.0f %s" : "%.1f %s", size,
-	        units[unit]);
-	return text;
-}
-
 /* Which size is enough. */
 static void say_size(const json_t *record, char *text, size_t room)
 {
 	json_int_t size = recommend(record);
-	char bytes[32];
+	char bytes[AMOUNT_BYTES];
 
-	if (depth_is_of(record, "qemu"))
+	if (stack_size_is_of(record, "qemu"))
 		snprintf(text, room, "; QEMU has no setting for it");
-	else if (number(record, "stacks") < DEPTH_STACKS_MIN)
+	else if (number(record, "stacks") < STACKS_MIN)
 		snprintf(text, room, "; too few to recommend a size");
 	else if (size == 0)
 		snprintf(text, room, "; no smaller size would be safe");
-	else if (depth_is_of(record, "php"))
+	else if (stack_size_is_of(record, "php"))
 		snprintf(text, room, "; fiber.stack_size=%lldK is enough", (long long)size >> 10);
 	else
-		snprintf(text, room, "; stacks of %s are enough", depth_size(size, bytes, sizeof bytes));
+		snprintf(text, room, "; stacks of %s are enough", amount_bytes((double)size, bytes));
 }
 
-void depth_say(const json_t *record, char *text)
+void stack_size_say(const json_t *record, char *text)
 {
-	char most[32], deepest[32], has[32];
-	int used = snprintf(text, DEPTH_TEXT, "%lld stacks seen: 99.9 %% use %s, the deepest %s, of %s",
-	        (long long)number(record, "stacks"), depth_size(number(record, "p999"), most, sizeof most),
-	        depth_size(number(record, "deepest"), deepest, sizeof deepest),
-	        depth_size(number(record, "stack_bytes"), has, sizeof has));
+	char most[AMOUNT_BYTES], deepest[AMOUNT_BYTES], has[AMOUNT_BYTES];
+	int used = snprintf(text, STACK_SIZE_TEXT, "%lld stacks seen: 99.9 %% use %s, the deepest %s, of %s",
+	        (long long)number(record, "stacks"), amount_bytes((double)number(record, "p999"), most),
+	        amount_bytes((double)number(record, "deepest"), deepest),
+	        amount_bytes((double)number(record, "stack_bytes"), has));
 
-	if (used > 0 && used < DEPTH_TEXT)
-		say_size(record, text + used, DEPTH_TEXT - (size_t)used);
+	if (used > 0 && used < STACK_SIZE_TEXT)
+		say_size(record, text + used, STACK_SIZE_TEXT - (size_t)used);
 }
 
-json_t *depth_as_json(const json_t *record)
+json_t *stack_size_as_json(const json_t *record)
 {
 	json_t *copy = json_copy((json_t *)record);
-	json_int_t size = depth_is_of(record, "qemu") ? 0 : recommend(record);
+	json_int_t size = stack_size_is_of(record, "qemu") ? 0 : recommend(record);
 
 	if (size)
 		json_object_set_new(copy, "recommended_bytes", json_integer(size));

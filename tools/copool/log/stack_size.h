@@ -7,22 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum {
-	DEPTH_STACKS_MIN = 100,    /* fewer are too few for advice */
-	DEPTH_SIZE_MIN = 64 << 10, /* no smaller size is ever recommended */
-	DEPTH_TEXT = 256,
-};
+enum { STACK_SIZE_TEXT = 256 };
 
 /* Whether the pool's name says that `owner` asks for its stacks. */
-bool depth_is_of(const json_t *record, const char *owner);
+bool stack_size_is_of(const json_t *record, const char *owner);
 
-/* Writes what was seen, and which size is enough, to `text` of DEPTH_TEXT bytes. */
-void depth_say(const json_t *record, char *text);
+/* Writes what was seen, and which size is enough, to `text` of STACK_SIZE_TEXT bytes. */
+void stack_size_say(const json_t *record, char *text);
 
 /* The record, with the recommended size if there is one: a new reference. */
-json_t *depth_as_json(const json_t *record);
-
-/* Writes a number of bytes, such as 28 KiB, to `text` of `room` bytes, which it returns. */
-char *depth_size(json_int_t bytes, char *text, size_t room);
+json_t *stack_size_as_json(const json_t *record);
 
 #endif

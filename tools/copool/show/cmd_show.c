@@ -191,12 +191,12 @@ static void print_verdicts(
 
 static void print_depths(const struct book_process *process)
 {
-	char text[DEPTH_TEXT];
+	char text[STACK_SIZE_TEXT];
 
 	for (size_t i = 0; i < process->pools; i++) {
 		if (process->depth[i] == NULL)
 			continue;
-		depth_say(process->depth[i], text);
+		stack_size_say(process->depth[i], text);
 		printf("  %s: %s\n", clean(json_string_value(json_object_get(process->depth[i], "pool"))),
 		        text);
 	}
