@@ -228,7 +228,7 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	wait_until 10 grep -q 'Uid:.65534' "/proc/$pid/status"
 	run "${nobody[@]}" ./copool observe "$pid"
 	echo "$output"
-	[[ $status -eq 1 && $output == *"CAP_PERFMON is needed"* ]]
+	[[ $status -eq 1 && $output == *"you need CAP_PERFMON"* ]]
 }
 
 @test "observe: a kernel without uprobes is named" {

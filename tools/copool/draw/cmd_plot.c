@@ -16,8 +16,9 @@
 #include "log/logs.h"
 #include "draw/output.h"
 #include "log/series.h"
+#include "verb.h"
 
-enum { NAMED_MAX = 16 }; /* pools named where none of that name is there */
+enum { NAMED_MAX = 16 }; /* pools that are named if the wanted one does not exist */
 
 struct plot {
 	const char *path;
@@ -29,10 +30,10 @@ struct plot {
 };
 
 static const struct argp_option options[] = {
-        {"output", 'o', "FILE", 0, "Where the picture goes: FILE.svg, FILE.png or FILE.pdf", 0},
-        {"pool", 'p', "NAME", 0, "The pool to draw; otherwise the one with the most creates", 0},
+        {"output", 'o', "FILE", 0, "Where to write the picture: FILE.svg, FILE.png or FILE.pdf", 0},
+        {"pool", 'p', "NAME", 0, "The pool to draw (the one with the most creates)", 0},
         {"pid", 'P', "PID", 0, "The process to draw", 0},
-        {"script", 's', NULL, 0, "Print the script that gnuplot would be given, and draw nothing", 0},
+        {"script", 's', NULL, 0, "Print the script for gnuplot, and draw nothing", 0},
         {0},
 };
 
@@ -47,18 +48,18 @@ static json_int_t parse_pid(const char *value, struct argp_state *state)
 	return pid;
 }
 
-/* The format is said by the end of the path; a script alone may do without. */
+/* The end of the path sets the format; --script needs none. */
 static void check_path(struct plot *plot, struct argp_state *state)
 {
-	const char *dot = plot->path ? strrchr(plot->path, '.') : NULL;
+	const char *dot = plot->path != NULL ? strrchr(plot->path, '.') : NULL;
 
-	if (!plot->path && plot->script) {
+	if (plot->path == NULL && plot->script) {
 		plot->format = "svg";
 		return;
 	}
-	if (!plot->path || !*plot->path)
-		argp_error(state, "where to? -o FILE.svg, FILE.png or FILE.pdf says it");
-	if (!dot || !figure_has_format(dot + 1))
+	if (plot->path == NULL || !*plot->path)
+		argp_error(state, "where to? Add -o FILE.svg, FILE.png or FILE.pdf");
+	if (dot == NULL || !figure_has_format(dot + 1))
 		argp_error(state, "`%s' ends in none of .svg, .png and .pdf", clean(plot->path));
 	plot->format = dot + 1;
 }
@@ -80,31 +81,24 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case 's':
 		plot->script = true;
 		return 0;
-	case ARGP_KEY_ARGS:
-		plot->logs = state->argv + state->next;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which log?");
-		return 0;
 	case ARGP_KEY_END:
 		check_path(plot, state);
 		return 0;
 	}
-	return ARGP_ERR_UNKNOWN;
+	return verb_arguments(key, state, &plot->logs, "which log?");
 }
 
 static const struct argp argp = {
         .options = options,
         .parser = parse,
         .args_doc = "LOG... -o FILE",
-        .doc = "Draws one pool of statistics logs over time, with gnuplot: creates, misses and what was "
-               "given "
-               "back a second, and the objects that existed. A LOG that is named `-' is standard input.\v"
-               "FILE is replaced as a whole, or not at all. The exit status is 0; or 1 when a log cannot be "
-               "read, has nothing to draw, or the picture cannot be made; 2 for a wrong option.",
+        .doc = "Draws one pool of statistics logs over time, with gnuplot: creates, misses and objects given "
+               "back a second, and the objects that existed. A LOG named `-' is standard input.\v"
+               "FILE is replaced as a whole, or not at all. The exit status is 0; 1 if a log cannot be read, "
+               "has nothing to draw, or the picture cannot be made; 2 for a wrong option.",
 };
 
-/* Chooses what is drawn. False when there is nothing that was asked for. */
+/* Chooses what to draw. Returns false if there is no such pool. */
 static bool choose(
         const struct book *book, const struct series_set *set, const struct plot *plot, struct figure *figure)
 {
@@ -118,7 +112,7 @@ static bool choose(
 			                     book_counter(process->pool[j], "create_depot") +
 			                     book_counter(process->pool[j], "create_new");
 			if (creates <= most || (plot->pid && process->pid != plot->pid) ||
-			        (plot->pool && strcmp(name, plot->pool) != 0) ||
+			        (plot->pool != NULL && strcmp(name, plot->pool) != 0) ||
 			        !figure_has_content(series_of(set, i, j)))
 				continue;
 			most = creates;
@@ -144,20 +138,20 @@ static bool is_named_before(const struct book *book, size_t process, size_t pool
 	return false;
 }
 
-/* Says why there is nothing to draw, and what there is. */
+/* Reports why there is nothing to draw, and which pools exist. */
 static void explain(const struct book *book, const struct plot *plot)
 {
 	size_t named = 0;
 	bool is_there = false;
 
-	for (size_t i = 0; plot->pool && i < book->processes; i++) {
+	for (size_t i = 0; plot->pool != NULL && i < book->processes; i++) {
 		for (size_t j = 0; j < book->process[i].pools; j++)
 			is_there |= strcmp(plot->pool, json_string_value(json_object_get(
 			                                       book->process[i].pool[j], "pool"))) == 0;
 	}
-	if (!plot->pool || is_there) {
+	if (plot->pool == NULL || is_there) {
 		fprintf(stderr, "copool plot: there are no two samples of %s\n",
-		        plot->pool || plot->pid ? "such a pool" : "any pool");
+		        plot->pool != NULL || plot->pid ? "such a pool" : "any pool");
 		return;
 	}
 	fprintf(stderr, "copool plot: there is no pool `%s'", clean(plot->pool));
@@ -189,7 +183,7 @@ static void become_gnuplot(FILE *script, FILE *picture)
 	_exit(EXIT_NOT_FOUND);
 }
 
-/* Runs the script, its output into `picture`. 0, or 1 when that failed, which has been said. */
+/* Runs the script, with its output to `picture`. Returns 0, or 1 after a message. */
 static int run_gnuplot(FILE *script, FILE *picture)
 {
 	pid_t child = fork();
@@ -219,7 +213,7 @@ static int copy_picture(FILE *picture, const char *path)
 
 	if (error == 0) {
 		rewind(picture);
-		while ((bytes = fread(buffer, 1, sizeof(buffer), picture)) > 0)
+		while ((bytes = fread(buffer, 1, sizeof buffer, picture)) > 0)
 			fwrite(buffer, 1, bytes, output.file);
 		error = output_commit(&output);
 	}
@@ -228,7 +222,7 @@ static int copy_picture(FILE *picture, const char *path)
 	return error ? 1 : 0;
 }
 
-/* A file in memory: gnuplot does not say when a disk is full. */
+/* A file in memory, because gnuplot does not report a full disk. */
 static FILE *open_memory(const char *name)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC);
@@ -242,15 +236,15 @@ static int write_picture(const struct figure *figure, const char *path)
 	FILE *picture = open_memory("picture");
 	int status = 1;
 
-	if (script)
+	if (script != NULL)
 		figure_write(figure, script);
-	if (!script || !picture || fflush(script) != 0)
+	if (script == NULL || picture == NULL || fflush(script) != 0)
 		fprintf(stderr, "copool plot: no memory for the picture: %s\n", strerror(errno));
 	else if (run_gnuplot(script, picture) == 0)
 		status = copy_picture(picture, path);
-	if (script)
+	if (script != NULL)
 		fclose(script);
-	if (picture)
+	if (picture != NULL)
 		fclose(picture);
 	return status;
 }
@@ -259,10 +253,7 @@ static int write_script(struct figure *figure, const char *path)
 {
 	figure->output = path;
 	figure_write(figure, stdout);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	fprintf(stderr, "copool plot: cannot write: %s\n", strerror(errno));
-	return 1;
+	return verb_end("plot", 0, 1);
 }
 
 int cmd_plot(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text from a log stands in single quotes, where gnuplot expands nothing (in double quotes it runs what
- * stands between backquotes), and without its markup.
+ * Text from a log is put in single quotes, in which gnuplot expands nothing (in double quotes it runs commands in
+ * backquotes), and its markup is off.
  */
 #include "draw/figure.h"
 
@@ -21,7 +21,7 @@ static const struct {
 
 static const char *find_terminal(const char *format)
 {
-	for (size_t i = 0; i < sizeof(terminals) / sizeof(terminals[0]); i++) {
+	for (size_t i = 0; i < sizeof terminals / sizeof terminals[0]; i++) {
 		if (strcmp(format, terminals[i].format) == 0)
 			return terminals[i].terminal;
 	}
@@ -30,12 +30,12 @@ static const char *find_terminal(const char *format)
 
 bool figure_has_format(const char *format)
 {
-	return find_terminal(format);
+	return find_terminal(format) != NULL;
 }
 
 bool figure_has_content(const struct series *series)
 {
-	return series && series->points + series->from_zero > 1;
+	return series != NULL && series->points + series->from_zero > 1;
 }
 
 static void write_quoted(FILE *file, const char *text)
@@ -49,7 +49,7 @@ static void write_quoted(FILE *file, const char *text)
 	putc('\'', file);
 }
 
-/* A unit in which the axis' numbers stay small. */
+/* A unit that keeps the numbers of the axis small. */
 static int64_t unit_ms(int64_t range_ms, const char **name)
 {
 	static const struct {
@@ -75,8 +75,8 @@ static double rate(int64_t before, int64_t after, int64_t ms)
 }
 
 /*
- * A row: time; local, depot, new and trimmed a second from there to the next row; the share of new in
- * percent; then live, pooled and the peak at that time.
+ * A row: time; local, depot, new and trimmed per second until the next row; the share of new in percent; then live,
+ * pooled and the peak at that time.
  */
 static void write_row(
         FILE *file, const struct series_point *now, const struct series_point *next, double unit)
@@ -115,7 +115,7 @@ static void write_title(const struct figure *figure, FILE *file)
 	json_int_t missed = book_counter(figure->pool, "create_new");
 	char title[2 * RECORD_LINE_BYTES];
 
-	snprintf(title, sizeof(title),
+	snprintf(title, sizeof title,
 	        "%s [%" JSON_INTEGER_FORMAT "], %s: %" JSON_INTEGER_FORMAT " creates, %" JSON_INTEGER_FORMAT
 	        " missed",
 	        clean(program), figure->process->pid, clean(pool), hits + missed, missed);
@@ -136,7 +136,7 @@ static const char head[] = "set encoding utf8\n"
                            "set yrange [0:1<*]\n"
                            "set format y '%.6g'\n";
 
-/* Areas that stand on each other are drawn from the highest down. */
+/* Stacked areas are drawn from the highest down. */
 static const char panels[] =
         "set ylabel 'creates per second'\n"
         "plot $data using 1:($2+$3+$4) with fillsteps lc rgb '#d55e00' title 'missed', \\\n"
@@ -161,7 +161,7 @@ void figure_write(const struct figure *figure, FILE *file)
 	double unit = (double)unit_ms(range_ms, &unit_name);
 
 	fprintf(file, "set terminal %s\n", find_terminal(figure->format));
-	if (figure->output) {
+	if (figure->output != NULL) {
 		fprintf(file, "set output ");
 		write_quoted(file, figure->output);
 		putc('\n', file);

@@ -20,7 +20,7 @@ struct figure {
 /* Whether the script can draw this format. */
 bool figure_has_format(const char *format);
 
-/* Whether there is more than one moment to draw. */
+/* Whether the series has more than one point in time. */
 bool figure_has_content(const struct series *series);
 
 void figure_write(const struct figure *figure, FILE *file);

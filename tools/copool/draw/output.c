@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes to a temporary file in the same folder, and renames it. */
 #include "draw/output.h"
 
 #include <errno.h>
@@ -14,14 +13,14 @@ static void forget(struct output *output)
 {
 	free(output->path);
 	free(output->temporary);
-	memset(output, 0, sizeof(*output));
+	memset(output, 0, sizeof *output);
 }
 
-/* A temporary file beside `path`, with the mode that `path` has or would get. Its descriptor, or -errno. */
+/* Opens a temporary file beside `path`, with the mode that `path` has or would get. Returns it, or -errno. */
 static int open_beside(struct output *output, const struct stat *old)
 {
 	const char *slash = strrchr(output->path, '/');
-	int folder = slash ? (int)(slash - output->path) + 1 : 0;
+	int folder = slash != NULL ? (int)(slash - output->path) + 1 : 0;
 	mode_t mask = umask(0);
 
 	umask(mask);
@@ -36,7 +35,7 @@ static int open_beside(struct output *output, const struct stat *old)
 		output->temporary = NULL;
 		return error;
 	}
-	fchmod(fd, old ? old->st_mode & 0777 : 0666 & ~mask);
+	fchmod(fd, old != NULL ? old->st_mode & 0777 : 0666 & ~mask);
 	return fd;
 }
 
@@ -51,15 +50,15 @@ int output_open(struct output *output, const char *path)
 {
 	struct stat old;
 
-	memset(output, 0, sizeof(*output));
+	memset(output, 0, sizeof *output);
 	if (strcmp(path, "-") == 0) {
 		output->file = stdout;
 		return 0;
 	}
 	bool exists = stat(path, &old) == 0;
-	output->path =
-	        exists && S_ISREG(old.st_mode) ? realpath(path, NULL) : strdup(path); /* a link stays one */
-	if (!output->path)
+	output->path = exists && S_ISREG(old.st_mode) ? realpath(path, NULL)
+	                                              : strdup(path); /* a link stays a link */
+	if (output->path == NULL)
 		return -errno;
 	int fd;
 	if (exists && S_ISDIR(old.st_mode))
@@ -69,7 +68,7 @@ int output_open(struct output *output, const char *path)
 	else
 		fd = open_beside(output, exists ? &old : NULL);
 	output->file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (output->file)
+	if (output->file != NULL)
 		return 0;
 	int error = fd < 0 ? fd : -errno;
 	if (fd >= 0)
@@ -82,10 +81,10 @@ int output_commit(struct output *output)
 {
 	int error = fflush(output->file) != 0 ? -errno : ferror(output->file) ? -EIO : 0;
 
-	if (output->path && fclose(output->file) != 0 && error == 0)
+	if (output->path != NULL && fclose(output->file) != 0 && error == 0)
 		error = -errno;
 	output->file = NULL;
-	if (error == 0 && output->temporary && rename(output->temporary, output->path) != 0)
+	if (error == 0 && output->temporary != NULL && rename(output->temporary, output->path) != 0)
 		error = -errno;
 	if (error)
 		output_discard(output);
@@ -96,9 +95,9 @@ int output_commit(struct output *output)
 
 void output_discard(struct output *output)
 {
-	if (output->file && output->path)
+	if (output->file != NULL && output->path != NULL)
 		fclose(output->file);
-	if (output->temporary)
+	if (output->temporary != NULL)
 		unlink(output->temporary);
 	forget(output);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file that is replaced whole or not at all: written beside it under another name, then renamed. What is no
- * plain file, as a FIFO, is written to as it is.
+ * A file that is replaced as a whole or not at all: it is written beside it under another name, then renamed. Other
+ * kinds of files, such as a FIFO, are written in place.
  */
 #ifndef COPOOL_TOOLS_DRAW_OUTPUT_H
 #define COPOOL_TOOLS_DRAW_OUTPUT_H
@@ -14,13 +14,13 @@ struct output {
 	char *temporary; /* NULL: written in place */
 };
 
-/* `-` is standard output. 0, or -errno. */
+/* `-` is standard output. Returns 0, or -errno. */
 int output_open(struct output *output, const char *path);
 
-/* Ends the writing: the file is there, or -errno tells why it is not; then what was there before still is. */
+/* Puts the file in place. Returns 0; or -errno, and an old file stays. */
 int output_commit(struct output *output);
 
-/* Ends it with nothing written, where that is possible. */
+/* Ends it with nothing written, if that is possible. */
 void output_discard(struct output *output);
 
 #endif

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that waits, and what it does. */
 #include "process/ending.h"
 
 #include <pthread.h>
@@ -47,8 +46,8 @@ void ending_watch(void (*abandon)(void))
 	waiting = pthread_self();
 	sigaction(SIGUSR2, &waking, NULL);
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		/* Ignored, as in a shell's background, it would not come. */
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		/* If it were ignored, as in a shell's background, it would not arrive. */
 		signal(numbers[i], SIG_DFL);
 		sigaddset(&set, numbers[i]);
 	}

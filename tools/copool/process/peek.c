@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One request at a time: the caller fills it in and posts `asked`, the thread answers and posts `answered`. In a look the
- * thread makes system calls of its own; whether it is in one, `lock` says, so that it is left behind nowhere else.
+ * One request at a time: the caller fills it in and posts `asked`, the thread answers and posts `answered`. In a look
+ * the thread makes system calls of its own; `lock` guards whether it is in one, so that it is left behind only there.
  */
 #include "process/peek.h"
 
@@ -18,37 +18,29 @@
 #include <unistd.h>
 
 enum {
-	SLICE_MS = 100,     /* how long an interruption may go unseen */
-	LOOK_SLICE_MS = 10, /* … and that a look has set another deadline */
+	SLICE_MS = 100,     /* how late an interruption may be noticed */
+	LOOK_SLICE_MS = 10, /* and that a look has set another deadline */
 };
 
-/* A thread's. All is the caller's until it posts `asked`, then the thread's until that posts `answered`. */
+/* The caller's until it posts `asked`, then the thread's until it posts `answered`; `lock` guards the rest. */
 struct peeker {
 	sem_t asked, answered;
 	int (*look)(void *context); /* NULL: the one read or write below */
 	void *context;
 	pthread_mutex_t lock;  /* of the next three */
-	bool is_away, is_left; /* it is in a system call of a look; nobody waits for it any more */
+	bool is_away, is_left; /* it is in a system call of a look; it was left behind */
 	uint64_t deadline_ms;  /* of that look */
 	bool is_write;
 	pid_t pid;
 	uint64_t at;
 	size_t bytes;
 	ssize_t result;
-	char memory[PEEK_BYTES]; /* not the caller's own, which may be gone when an answer comes late */
+	char memory[PEEK_BYTES]; /* not the caller's, which may be gone if an answer is late */
 };
 
-static struct peeker *peeker;       /* NULL: there is none, or the last one is stuck */
-static __thread struct peeker *own; /* in such a thread, its own */
+static struct peeker *peeker;       /* NULL: there is none, or the last one was left behind */
+static __thread struct peeker *own; /* of the current thread, if it is one */
 static volatile sig_atomic_t is_interrupted;
-
-uint64_t peek_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static ssize_t transfer(struct peeker *mine)
 {
@@ -60,22 +52,22 @@ static ssize_t transfer(struct peeker *mine)
 	return done < 0 ? -errno : done;
 }
 
-/* Around a system call of a look that may not come back. */
+/* Before a system call of a look that may not return. */
 static void go_away(void)
 {
-	if (!own)
+	if (own == NULL)
 		return;
 	pthread_mutex_lock(&own->lock);
 	own->is_away = true;
 	pthread_mutex_unlock(&own->lock);
 }
 
-/* What the caller shares with the look is not to be touched once it was left: then this does not return. */
+/* After it. Does not return if the look was left behind, which must not touch what it shares with the caller. */
 static void come_back(int fd)
 {
 	bool is_left;
 
-	if (!own)
+	if (own == NULL)
 		return;
 	pthread_mutex_lock(&own->lock);
 	own->is_away = false;
@@ -95,22 +87,22 @@ static void *serve(void *peeker_of_it)
 	for (;;) {
 		while (sem_wait(&mine->asked) != 0)
 			;
-		mine->result = mine->look ? mine->look(mine->context) : transfer(mine);
+		mine->result = mine->look != NULL ? mine->look(mine->context) : transfer(mine);
 		sem_post(&mine->answered);
 	}
 	return NULL;
 }
 
-/* Sees to it that there is a thread, which takes no signal. 0 or -errno. */
+/* Makes sure that there is a thread, which takes no signals. Returns 0 or -errno. */
 static int start(void)
 {
 	sigset_t all, before;
 	pthread_t thread;
 
-	if (peeker)
+	if (peeker != NULL)
 		return 0;
-	struct peeker *new = calloc(1, sizeof(*new));
-	if (!new)
+	struct peeker *new = calloc(1, sizeof *new);
+	if (new == NULL)
 		return -ENOMEM;
 	sem_init(&new->asked, 0, 0);
 	sem_init(&new->answered, 0, 0);
@@ -128,12 +120,12 @@ static int start(void)
 	return 0;
 }
 
-/* Leaves the thread behind; false when it is a look that is not in a system call, and so comes back. */
+/* Leaves the thread behind. Returns false if it is in a look but in no system call, and so will return. */
 static bool leave(void)
 {
 	bool can_be_left = true;
 
-	if (peeker->look) {
+	if (peeker->look != NULL) {
 		pthread_mutex_lock(&peeker->lock);
 		peeker->is_left = can_be_left = peeker->is_away;
 		pthread_mutex_unlock(&peeker->lock);
@@ -143,10 +135,10 @@ static bool leave(void)
 	return can_be_left;
 }
 
-/* Of a look the deadline is what it said last. */
+/* A look sets its own deadline. */
 static uint64_t current_deadline(uint64_t deadline_ms)
 {
-	if (peeker->look) {
+	if (peeker->look != NULL) {
 		pthread_mutex_lock(&peeker->lock);
 		deadline_ms = peeker->deadline_ms;
 		pthread_mutex_unlock(&peeker->lock);
@@ -154,16 +146,16 @@ static uint64_t current_deadline(uint64_t deadline_ms)
 	return deadline_ms;
 }
 
-/* Waits for the answer. 0; or -errno, and the thread is left behind. */
+/* Waits for the answer. Returns 0; or -errno, and the thread is left behind. */
 static int await(uint64_t deadline_ms)
 {
-	const unsigned slice_ms = peeker->look ? LOOK_SLICE_MS : SLICE_MS;
+	const unsigned slice_ms = peeker->look != NULL ? LOOK_SLICE_MS : SLICE_MS;
 
 	for (;;) {
-		uint64_t now = peek_now_ms(), end = current_deadline(deadline_ms);
+		uint64_t now = clock_now_ms(), end = current_deadline(deadline_ms);
 
 		end = end < now + slice_ms ? end : now + slice_ms;
-		end = end > now || !peeker->look ? end : now + 1;
+		end = end > now || peeker->look == NULL ? end : now + 1;
 		struct timespec until = {(time_t)(end / 1000), (long)(end % 1000) * 1000000};
 
 		if (sem_clockwait(&peeker->answered, CLOCK_MONOTONIC, &until) == 0)
@@ -174,7 +166,7 @@ static int await(uint64_t deadline_ms)
 	}
 }
 
-/* `from`: what is to be written; NULL: read. */
+/* `from`: what to write; NULL: read. */
 static ssize_t ask(pid_t pid, uint64_t at, const void *from, size_t bytes, uint64_t deadline_ms)
 {
 	int error = is_interrupted ? -EINTR : bytes > PEEK_BYTES ? -EINVAL : start();
@@ -186,14 +178,14 @@ static ssize_t ask(pid_t pid, uint64_t at, const void *from, size_t bytes, uint6
 	peeker->pid = pid;
 	peeker->at = at;
 	peeker->bytes = bytes;
-	if (from)
+	if (from != NULL)
 		memcpy(peeker->memory, from, bytes);
 	sem_post(&peeker->asked);
 	error = await(deadline_ms);
 	return error ? error : peeker->result;
 }
 
-/* In a look: by the thread itself. */
+/* In a look: the thread itself reads. */
 static ssize_t read_here(pid_t pid, uint64_t at, size_t bytes)
 {
 	ssize_t got;
@@ -214,10 +206,10 @@ static ssize_t read_here(pid_t pid, uint64_t at, size_t bytes)
 
 ssize_t peek_read(pid_t pid, uint64_t at, void *to, size_t bytes, uint64_t deadline_ms)
 {
-	ssize_t got = own ? read_here(pid, at, bytes) : ask(pid, at, NULL, bytes, deadline_ms);
+	ssize_t got = own != NULL ? read_here(pid, at, bytes) : ask(pid, at, NULL, bytes, deadline_ms);
 
 	if (got > 0)
-		memcpy(to, own ? own->memory : peeker->memory, (size_t)got);
+		memcpy(to, own != NULL ? own->memory : peeker->memory, (size_t)got);
 	return got;
 }
 
@@ -258,16 +250,16 @@ int peek_open(const char *path)
 
 ssize_t peek_get(int fd, void *to, size_t bytes)
 {
-	char *memory = own ? own->memory : to;
+	char *memory = own != NULL ? own->memory : to;
 	ssize_t got;
 
-	if (own && bytes > PEEK_BYTES)
+	if (own != NULL && bytes > PEEK_BYTES)
 		bytes = PEEK_BYTES;
 	go_away();
 	got = read(fd, memory, bytes);
 	int error = errno;
 	come_back(fd);
-	if (got > 0 && own)
+	if (got > 0 && own != NULL)
 		memcpy(to, memory, (size_t)got);
 	return got < 0 ? -error : got;
 }

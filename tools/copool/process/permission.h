@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* What /proc says of a process: who may look into it, and what it does. */
 #ifndef COPOOL_TOOLS_PROCESS_PERMISSION_H
 #define COPOOL_TOOLS_PROCESS_PERMISSION_H
 
@@ -9,7 +8,7 @@
 /* Writes a clause that names the process, and the permission that is missing to look into it. */
 void permission_explain(pid_t pid, char *why, size_t bytes);
 
-/* The process's state as ps(1) has it, '?' when it is not known. */
+/* The process's state, as in ps(1); '?': not known. */
 char permission_state(pid_t pid);
 
 #endif

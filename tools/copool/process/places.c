@@ -24,19 +24,19 @@ struct search {
 struct mapping {
 	uint64_t low, high;
 	unsigned long inode;
-	const char *path; /* there, absolute */
+	const char *path; /* absolute, in the process */
 };
 
-/* Whether a symbol is that function, or a clone of it, as compilers call them. */
+/* Whether a symbol is that function, or a clone of it by the compiler. */
 static bool is_named(const char *symbol, const char *function)
 {
 	size_t length = strlen(function);
 
 	return strncmp(symbol, function, length) == 0 && (symbol[length] == '\0' || symbol[length] == '.') &&
-	       !strstr(symbol + length, ".cold");
+	       strstr(symbol + length, ".cold") == NULL;
 }
 
-/* The offset in the file of what is at `address` when the file is mapped. */
+/* The offset in the file of what the mapped file has at `address`. */
 static bool find_offset(Elf *elf, uint64_t address, uint64_t *offset)
 {
 	size_t segments;
@@ -46,7 +46,7 @@ static bool find_offset(Elf *elf, uint64_t address, uint64_t *offset)
 	for (size_t i = 0; i < segments; i++) {
 		GElf_Phdr segment;
 
-		if (!gelf_getphdr(elf, (int)i, &segment) || segment.p_type != PT_LOAD ||
+		if (gelf_getphdr(elf, (int)i, &segment) == NULL || segment.p_type != PT_LOAD ||
 		        !(segment.p_flags & PF_X) || address < segment.p_vaddr ||
 		        address - segment.p_vaddr >= segment.p_filesz)
 			continue;
@@ -63,50 +63,52 @@ static void look_at_symbol(const struct search *search, Elf *elf, const GElf_Sym
 		struct place *place = &search->place[i];
 
 		if (place->is_found || !is_named(name, place->function) ||
-		        (place->object &&
+		        (place->object != NULL &&
 		                strncmp(at->object_name, place->object, strlen(place->object)) != 0) ||
 		        !find_offset(elf, symbol->st_value, &place->offset))
 			continue;
 		place->is_found = true;
-		memcpy(place->path, at->path, sizeof(place->path));
-		memcpy(place->object_name, at->object_name, sizeof(place->object_name));
+		memcpy(place->path, at->path, sizeof place->path);
+		memcpy(place->object_name, at->object_name, sizeof place->object_name);
 	}
 }
 
-/* Both tables of symbols; a file without sections has none that we could read. */
+/* Looks at both symbol tables. A file without sections has none that can be read. */
 static void look_into_elf(const struct search *search, Elf *elf, const struct place *at)
 {
-	for (Elf_Scn *section = elf_nextscn(elf, NULL); section; section = elf_nextscn(elf, section)) {
+	for (Elf_Scn *section = elf_nextscn(elf, NULL); section != NULL;
+	        section = elf_nextscn(elf, section)) {
 		Elf_Data *data = NULL;
 		GElf_Shdr header;
 		GElf_Sym symbol;
 
-		if (!gelf_getshdr(section, &header) ||
+		if (gelf_getshdr(section, &header) == NULL ||
 		        (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM) ||
-		        header.sh_entsize == 0 || !(data = elf_getdata(section, NULL)))
+		        header.sh_entsize == 0 || (data = elf_getdata(section, NULL)) == NULL)
 			continue;
-		for (int i = 0; gelf_getsym(data, i, &symbol); i++) {
+		for (int i = 0; gelf_getsym(data, i, &symbol) != NULL; i++) {
 			const char *name = elf_strptr(elf, header.sh_link, symbol.st_name);
 
-			if (name && GELF_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF)
+			if (name != NULL && GELF_ST_TYPE(symbol.st_info) == STT_FUNC &&
+			        symbol.st_shndx != SHN_UNDEF)
 				look_at_symbol(search, elf, &symbol, name, at);
 		}
 	}
 }
 
-/* Opens a mapped file by the kernel's own link to it, or else by its name in the process's root folder. A descriptor; or -1. */
+/* Opens a mapped file by the kernel's link to it, or by its name in the process's root folder. Returns it, or -1. */
 static int open_mapped(pid_t pid, const struct mapping *mapping)
 {
 	char path[PATH_MAX];
 	struct stat status;
 
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->low,
+	snprintf(path, sizeof path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->low,
 	        mapping->high);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
-	/* Without CAP_SYS_ADMIN. The name must still lead to what is mapped. */
-	if ((size_t)snprintf(path, sizeof(path), "/proc/%d/root%s", pid, mapping->path) >= sizeof(path))
+	/* Without CAP_SYS_ADMIN. The name must still lead to the mapped file. */
+	if ((size_t)snprintf(path, sizeof path, "/proc/%d/root%s", pid, mapping->path) >= sizeof path)
 		return -1;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && (fstat(fd, &status) != 0 || status.st_ino != mapping->inode)) {
@@ -116,7 +118,7 @@ static int open_mapped(pid_t pid, const struct mapping *mapping)
 	return fd;
 }
 
-/* The file stays open when something was found in it: its descriptor is the name that it has here. */
+/* If something was found in the file it stays open: its descriptor is its name here. */
 static void look_into_file(const struct search *search, const struct mapping *mapping)
 {
 	struct place at = {0};
@@ -125,10 +127,10 @@ static void look_into_file(const struct search *search, const struct mapping *ma
 	int fd = open_mapped(search->pid, mapping);
 	if (fd < 0)
 		return;
-	snprintf(at.path, sizeof(at.path), "/proc/self/fd/%d", fd);
-	snprintf(at.object_name, sizeof(at.object_name), "%s", strrchr(mapping->path, '/') + 1);
+	snprintf(at.path, sizeof at.path, "/proc/self/fd/%d", fd);
+	snprintf(at.object_name, sizeof at.object_name, "%s", strrchr(mapping->path, '/') + 1);
 	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (elf && elf_kind(elf) == ELF_K_ELF)
+	if (elf != NULL && elf_kind(elf) == ELF_K_ELF)
 		look_into_elf(search, elf, &at);
 	elf_end(elf);
 	for (size_t i = 0; i < search->places; i++)
@@ -137,7 +139,7 @@ static void look_into_file(const struct search *search, const struct mapping *ma
 		close(fd);
 }
 
-/* Takes a line of maps apart, in place. False: it maps no file's code. */
+/* Parses a line of maps, in place. Returns false if it maps no file's code. */
 static bool parse(char *line, struct mapping *mapping)
 {
 	char permissions[5];
@@ -165,9 +167,9 @@ int places_find(pid_t pid, struct place *place, size_t places)
 		place[i].is_found = false;
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return -ENOTSUP;
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	snprintf(path, sizeof path, "/proc/%d/maps", pid);
 	FILE *file = fopen(path, "re");
-	if (!file)
+	if (file == NULL)
 		return errno == ENOENT ? -ESRCH : -errno;
 	while (errno = 0, getline(&line, &room, file) > 0) {
 		if (!parse(line, &mapping) || mapping.inode == last_inode)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One event for each thread and function. They are not inherited by the threads that one starts: the kernel would read the
- * name of the file again then, in the memory of the process that is observed, and its pthread_create() would fail with
- * EFAULT (Linux 6.18). So new threads are looked for.
+ * One event for each thread and function. New threads do not inherit them: the kernel would read the file's name
+ * again in the memory of the observed process, and its pthread_create() would fail with EFAULT (Linux 6.18). So this
+ * looks for new threads itself.
  */
 #include "process/probes.h"
 
@@ -25,26 +25,26 @@ enum { PLACES_MAX = 8, LIST_MS = 50, SPARE_DESCRIPTORS = 64, COST_ENTRIES = 2000
 
 struct probed_thread {
 	pid_t id;
-	bool is_there; /* in the list that is being made */
+	bool is_there; /* seen in the current listing */
 	int fd[PLACES_MAX];
 };
 
-/* The kind of event that uprobes are on this kernel; -1: it has none. */
+/* The type of event of uprobes on this kernel; -1: it has none. */
 static int probe_type(void)
 {
 	FILE *file = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
 	int type = -1;
 
-	if (file && fscanf(file, "%d", &type) != 1)
+	if (file != NULL && fscanf(file, "%d", &type) != 1)
 		type = -1;
-	if (file)
+	if (file != NULL)
 		fclose(file);
 	return type;
 }
 
 static int open_probe(int type, pid_t thread, const struct place *place)
 {
-	struct perf_event_attr attributes = {.size = sizeof(attributes), .type = (uint32_t)type};
+	struct perf_event_attr attributes = {.size = sizeof attributes, .type = (uint32_t)type};
 
 	attributes.uprobe_path = (uint64_t)(uintptr_t)place->path;
 	attributes.probe_offset = place->offset;
@@ -59,9 +59,8 @@ static void explain(struct probes *probes, int error)
 	switch (error) {
 	case -EACCES:
 	case -EPERM:
-		text = "the kernel lets this user set no probes: CAP_PERFMON is needed (root; before Linux "
-		       "5.8 "
-		       "CAP_SYS_ADMIN), and in a container also that its sandbox allows perf_event_open";
+		text = "this user may not set probes: you need CAP_PERFMON (root; before Linux 5.8 "
+		       "CAP_SYS_ADMIN), and in a container a sandbox that allows perf_event_open";
 		break;
 	case -ENOENT:
 		text = "this kernel has no uprobes that perf_event_open(2) could set (CONFIG_UPROBE_EVENTS)";
@@ -73,15 +72,15 @@ static void explain(struct probes *probes, int error)
 		text = "there is no such process";
 		break;
 	default:
-		snprintf(probes->why, sizeof(probes->why), "no probe could be set: %s", strerror(-error));
+		snprintf(probes->why, sizeof probes->why, "no probe could be set: %s", strerror(-error));
 		return;
 	}
-	snprintf(probes->why, sizeof(probes->why), "%s", text);
+	snprintf(probes->why, sizeof probes->why, "%s", text);
 }
 
 /* ---- threads ---- */
 
-/* As many descriptors as the system allows this process. */
+/* Raises the limit on descriptors to `wanted`, if the system allows it. */
 static void allow_descriptors(size_t wanted)
 {
 	struct rlimit limit;
@@ -109,14 +108,14 @@ static void close_thread(const struct probes *probes, struct probed_thread *thre
 	}
 }
 
-/* 0, also when the thread has ended already; or -errno. */
+/* Returns 0, also if the thread has ended already; or -errno. */
 static int add_thread(struct probes *probes, pid_t id)
 {
 	struct probed_thread thread = {.id = id, .is_there = true};
-	struct probed_thread *more = realloc(probes->thread, (probes->threads + 1) * sizeof(*more));
+	struct probed_thread *more = realloc(probes->thread, (probes->threads + 1) * sizeof *more);
 	int error = 0;
 
-	if (!more)
+	if (more == NULL)
 		return -ENOMEM;
 	probes->thread = more;
 	allow_descriptors((probes->threads + 1) * probes->places + SPARE_DESCRIPTORS);
@@ -132,21 +131,21 @@ static int add_thread(struct probes *probes, pid_t id)
 	return error == -ESRCH ? 0 : error;
 }
 
-/* Adds what a thread's events have counted. 0, or -errno. */
+/* Adds what a thread's events have counted. Returns 0, or -errno. */
 static int add_counts(const struct probes *probes, const struct probed_thread *thread, uint64_t *sum)
 {
 	for (size_t i = 0; i < probes->places; i++) {
 		uint64_t count;
-		ssize_t got = read(thread->fd[i], &count, sizeof(count));
+		ssize_t got = read(thread->fd[i], &count, sizeof count);
 
-		if (got != sizeof(count))
+		if (got != sizeof count)
 			return got < 0 ? -errno : -EIO;
 		sum[i] += count;
 	}
 	return 0;
 }
 
-/* Keeps what threads that are not there any more have counted, and forgets them. */
+/* Keeps the counts of threads that have ended, and forgets them. */
 static int drop_ended(struct probes *probes)
 {
 	int error = 0;
@@ -163,16 +162,16 @@ static int drop_ended(struct probes *probes)
 	return error;
 }
 
-/* Sets probes for threads that have come. 0; or -errno: -ESRCH when there is no process any more. */
+/* Sets probes for new threads. Returns 0; or -errno: -ESRCH if the process has ended. */
 static int follow_threads(struct probes *probes)
 {
 	char path[64];
 	struct dirent *entry;
 	int error = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", probes->pid);
+	snprintf(path, sizeof path, "/proc/%d/task", probes->pid);
 	DIR *folder = opendir(path);
-	if (!folder)
+	if (folder == NULL)
 		return errno == ENOENT ? -ESRCH : -errno;
 	for (size_t i = 0; i < probes->threads; i++)
 		probes->thread[i].is_there = false;
@@ -180,7 +179,7 @@ static int follow_threads(struct probes *probes)
 		pid_t id = (pid_t)atoi(entry->d_name);
 		struct probed_thread *thread = id > 0 ? find_thread(probes, id) : NULL;
 
-		if (thread)
+		if (thread != NULL)
 			thread->is_there = true;
 		else if (id > 0)
 			error = add_thread(probes, id);
@@ -196,7 +195,7 @@ static int read_sums(const struct probes *probes, uint64_t *sum)
 {
 	int error = 0;
 
-	memcpy(sum, probes->ended, probes->places * sizeof(*sum));
+	memcpy(sum, probes->ended, probes->places * sizeof *sum);
 	for (size_t i = 0; i < probes->threads && error == 0; i++)
 		error = add_counts(probes, &probes->thread[i], sum);
 	return error;
@@ -205,12 +204,12 @@ static int read_sums(const struct probes *probes, uint64_t *sum)
 int probes_open(struct probes *probes, pid_t pid, const struct place *place, size_t places)
 {
 	*probes = (struct probes){.pid = pid, .type = probe_type(), .place = place, .places = places};
-	probes->ended = calloc(places, sizeof(*probes->ended));
-	probes->before = calloc(places, sizeof(*probes->before));
-	int error = places > PLACES_MAX                 ? -EINVAL
-	            : probes->type < 0                  ? -ENOENT
-	            : !probes->ended || !probes->before ? -ENOMEM
-	                                                : follow_threads(probes);
+	probes->ended = calloc(places, sizeof *probes->ended);
+	probes->before = calloc(places, sizeof *probes->before);
+	int error = places > PLACES_MAX                               ? -EINVAL
+	            : probes->type < 0                                ? -ENOENT
+	            : probes->ended == NULL || probes->before == NULL ? -ENOMEM
+	                                                              : follow_threads(probes);
 	if (error == 0 && probes->threads == 0)
 		error = -ESRCH;
 	if (error == 0)
@@ -253,8 +252,8 @@ void probes_close(struct probes *probes)
 /* ---- what it costs ---- */
 
 /*
- * Two functions to be probed. The kernel emulates a few instructions, push among them; any other at a function's begin it
- * has the processor execute elsewhere and trap again, which costs much more where the processor is a virtual one.
+ * Two functions to be probed. The kernel emulates a few instructions, such as push. Any other first instruction runs
+ * elsewhere and traps again, which costs much more on a virtual processor.
  */
 #ifdef __x86_64__
 __asm__(".pushsection .text\n"
@@ -275,15 +274,15 @@ __attribute__((noinline)) static unsigned probed_other(unsigned value)
 #define probed_push probed_other
 #endif
 
-/* Whether the kernel emulates the instruction at the begin of a function. */
+/* Whether the kernel emulates the first instruction of a function. */
 static bool is_emulated(const struct place *place)
 {
 	unsigned char byte[2] = {0};
 	FILE *file = fopen(place->path, "re");
 
-	if (file) {
+	if (file != NULL) {
 		if (fseeko(file, (off_t)place->offset, SEEK_SET) != 0 ||
-		        fread(byte, sizeof(byte), 1, file) != 1)
+		        fread(byte, sizeof byte, 1, file) != 1)
 			byte[0] = 0;
 		fclose(file);
 	}
@@ -292,17 +291,14 @@ static bool is_emulated(const struct place *place)
 
 static double entries_ns(unsigned (*function)(unsigned))
 {
-	struct timespec start, end;
+	uint64_t start = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
 
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
 	for (unsigned i = 0; i < COST_ENTRIES; i++)
 		function(i);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-	return ((double)(end.tv_sec - start.tv_sec) * 1e9 + (double)(end.tv_nsec - start.tv_nsec)) /
-	       COST_ENTRIES;
+	return (double)(clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - start) / COST_ENTRIES;
 }
 
-/* Where in its file this process's own `address` is. */
+/* The offset of this process's own `address` in its file. */
 static bool find_self(uintptr_t address, uint64_t *offset)
 {
 	uint64_t low, high, from;
@@ -310,13 +306,13 @@ static bool find_self(uintptr_t address, uint64_t *offset)
 	bool found = false;
 	FILE *file = fopen("/proc/self/maps", "re");
 
-	while (file && !found && fgets(line, sizeof(line), file)) {
+	while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
 		found = sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &low, &high, &from) == 3 &&
 		        address >= low && address < high;
 		if (found)
 			*offset = address - low + from;
 	}
-	if (file)
+	if (file != NULL)
 		fclose(file);
 	return found;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sampling a running process from outside: records as its own log would have them, for as long as it runs or is
- * asked for. What only the process itself could say is missing: final counters, warnings, origins, depths.
+ * Samples a running process from outside: makes records as its own log would have them, until it ends or the time is
+ * over. What only the process itself knows is missing: final counters, warnings, origins, depths.
  */
 #ifndef COPOOL_TOOLS_PROCESS_RECORDER_H
 #define COPOOL_TOOLS_PROCESS_RECORDER_H
@@ -19,18 +19,18 @@ struct recorder {
 	pid_t pid;
 	double seconds;       /* 0: until the process ends */
 	unsigned interval_ms; /* 10 to 3600000 */
-	/* Takes a record, which stays the recorder's. 0; or -errno, which ends it. */
+	/* Takes a record, which remains the recorder's. Returns 0; or -errno, which ends the sampling. */
 	int (*take)(void *context, json_t *record);
 	void *context;
 
-	unsigned long long samples; /* that were taken; of several pools at once, one */
+	unsigned long long samples; /* that were taken; one for all pools at a time */
 	bool has_ended;             /* the process */
 	struct remote remote;
 };
 
 /*
- * Samples until the time is over, the process has ended, or a signal asks us to end (see ending.h, which is the caller's
- * to watch). 0; 1 when it failed, with a message.
+ * Samples until the time is over, the process has ended, or a signal asks copool to end; the caller must have called
+ * ending_watch(). Returns 0, or 1 after a message.
  */
 int recorder_run(struct recorder *recorder);
 

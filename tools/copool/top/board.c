@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* From cumulative counters to what happened in an interval. */
 #include "top/board.h"
 
 #include <stdio.h>
@@ -8,15 +7,15 @@
 #include "clean.h"
 #include "report/record.h"
 
-/* A name that can be shown anywhere, a column a byte. */
+/* Copies a name as plain ASCII, one column per byte. */
 static void keep_name(char to[TRACK_NAME], const char *from)
 {
-	clean_copy(to, TRACK_NAME, from ? from : "?");
+	clean_copy(to, TRACK_NAME, from != NULL ? from : "?");
 	for (; *to; to++)
 		*to = *to > '~' || *to < ' ' ? '?' : *to;
 }
 
-/* A program's name, and its label if it has one. */
+/* Copies a program's name, and its label if it has one. */
 static void keep_program(char to[TRACK_NAME], const json_t *open)
 {
 	const char *label = json_string_value(json_object_get(open, "label"));
@@ -24,7 +23,7 @@ static void keep_program(char to[TRACK_NAME], const json_t *open)
 
 	keep_name(to, json_string_value(json_object_get(open, "program")));
 	used = strlen(to);
-	if (label && used + 2 < TRACK_NAME) {
+	if (label != NULL && used + 2 < TRACK_NAME) {
 		char whole[TRACK_NAME];
 
 		keep_name(whole, label);
@@ -32,7 +31,7 @@ static void keep_program(char to[TRACK_NAME], const json_t *open)
 	}
 }
 
-/* A number for a text (FNV-1a). */
+/* A hash of a text (FNV-1a). */
 static uint64_t key_of(const char *text)
 {
 	uint64_t key = 0xcbf29ce484222325;
@@ -57,7 +56,7 @@ static struct track *find(struct board *board, json_int_t pid, uint64_t key)
 	return NULL;
 }
 
-/* Room for one more: that of a process that has ended, when there is no other. */
+/* Room for one more; if there is none, that of a process that has ended. */
 static struct track *add(struct board *board)
 {
 	if (board->count < TRACK_MAX)
@@ -73,7 +72,7 @@ static struct track *add(struct board *board)
 	return NULL;
 }
 
-/* Which of the programs a process is, if its `open` record has been seen; else TRACK_MAX. */
+/* The index of the program of a process; TRACK_MAX if its `open` record has not been seen. */
 static size_t program_of(const struct board *board, json_int_t pid)
 {
 	size_t kept = board->programs < TRACK_MAX ? board->programs : TRACK_MAX;
@@ -106,7 +105,8 @@ static void keep_served(struct board *board, size_t at, const json_t *record)
 	const char *way = json_string_value(json_object_get(record, "way"));
 	char text[TRACK_NAME];
 
-	snprintf(text, sizeof(text), "%s%s%s", mode ? mode : "?", way ? " by " : "", way ? way : "");
+	snprintf(text, sizeof text, "%s%s%s", mode != NULL ? mode : "?", way != NULL ? " by " : "",
+	        way != NULL ? way : "");
 	keep_name(board->program[at].served, text);
 }
 
@@ -118,10 +118,10 @@ static void keep_settings(struct board *board, size_t at, const json_t *record)
 	int used = 0;
 
 	*to = '\0';
-	if (json_object_get(record, "decay_ms"))
+	if (json_object_get(record, "decay_ms") != NULL)
 		used = snprintf(to, TRACK_NAME, "decay_ms %" JSON_INTEGER_FORMAT "%s", decay,
 		        decay ? "" : " (never)");
-	if (batches)
+	if (batches != NULL)
 		snprintf(to + used, TRACK_NAME - (size_t)used, "%smax_batches %" JSON_INTEGER_FORMAT,
 		        used ? ", " : "", json_integer_value(batches));
 }
@@ -142,12 +142,12 @@ static void take_counters(struct track *track, const json_t *record)
 	json_int_t made = counter(record, "create_new");
 	double uptime = (double)counter(record, "uptime_ms") / 1000;
 
-	/* A clock that goes back is that of a process that has begun anew. */
+	/* If the clock goes back, the process has started again. */
 	if (uptime < track->uptime) {
 		track->uptime = 0;
 		track->hits = track->made = track->creates = track->peak = 0;
 	}
-	/* What was read while it changed may be behind what was read before. */
+	/* A counter that was read while it changed may be behind an earlier reading. */
 	hits = hits > track->hits ? hits : track->hits;
 	made = made > track->made ? made : track->made;
 	json_int_t new_hits = hits - track->hits, new_made = made - track->made;
@@ -173,19 +173,19 @@ static struct track *take_sample(struct board *board, const json_t *record, json
 {
 	const char *name = json_string_value(json_object_get(record, "pool"));
 
-	if (!name) {
+	if (name == NULL) {
 		board->bad++;
 		return NULL;
 	}
 	struct track *track = find(board, pid, key_of(name));
-	if (!track) {
+	if (track == NULL) {
 		track = add(board);
-		if (!track)
+		if (track == NULL)
 			return NULL;
 		*track = (struct track){.pid = pid, .key = key_of(name)};
 		size_t at = program_of(board, pid);
 		if (at < TRACK_MAX)
-			snprintf(track->program, sizeof(track->program), "%s", board->program[at].name);
+			snprintf(track->program, sizeof track->program, "%s", board->program[at].name);
 		keep_name(track->pool, name);
 	}
 	take_counters(track, record);
@@ -199,12 +199,12 @@ void board_take(struct board *board, const json_t *record)
 	json_t *pid_value = json_object_get(record, RECORD_KEY_PID);
 	json_int_t pid = json_integer_value(pid_value);
 
-	if (!type || !json_is_integer(pid_value)) {
+	if (type == NULL || !json_is_integer(pid_value)) {
 		board->bad++;
 	} else if (strcmp(type, RECORD_OPEN) == 0) {
 		size_t at = board->programs++ % TRACK_MAX;
 
-		/* What there was of that number has ended. */
+		/* An earlier process of that number has ended. */
 		board_end(board, pid);
 		board->program[at].pid = pid;
 		keep_program(board->program[at].name, record);
@@ -219,7 +219,7 @@ void board_take(struct board *board, const json_t *record)
 		take_sample(board, record, pid);
 	} else if (strcmp(type, RECORD_FINAL) == 0) {
 		struct track *track = take_sample(board, record, pid);
-		if (track)
+		if (track != NULL)
 			track->is_ended = true;
 	}
 }

@@ -19,7 +19,7 @@ enum { GUTTER = 8, AXIS_ROWS = 2, EIGHTHS = 8, TICK = 20, QUARTERS = 4 };
 
 static const char *const measures[TRACK_MEASURES] = {"creates/s", "hits", "live"};
 
-/* The top of the scale: the next round number, of which a quarter is round as well. */
+/* The top of the scale: the next round number whose quarter is round as well. */
 static double scale(const struct track *track, enum track_measure measure, int columns)
 {
 	static const double steps[] = {1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10};
@@ -31,7 +31,7 @@ static double scale(const struct track *track, enum track_measure measure, int c
 		most = value > most ? value : most;
 	while (power * 10 < most)
 		power *= 10;
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
 		if (steps[i] * power >= most)
 			return steps[i] * power;
 	}
@@ -52,7 +52,7 @@ static const char *cell(bool has_blocks, int height, int from)
 	return filled >= EIGHTHS ? "#" : filled >= EIGHTHS / 2 ? ":" : ".";
 }
 
-/* The numbers at the left: at the bottom, at the top, and at the quarters in between, or the half, where there is room. */
+/* The numbers on the left: at the bottom, at the top, and at the quarters or the half if there is room. */
 static void put_scale(enum track_measure measure, double most, int top, int rows)
 {
 	int parts = rows >= 2 * QUARTERS ? QUARTERS : rows >= QUARTERS ? 2 : 1;
@@ -64,16 +64,16 @@ static void put_scale(enum track_measure measure, double most, int top, int rows
 		char number[16];
 
 		if (measure == TRACK_HITS)
-			snprintf(number, sizeof(number), "%.0f%%", value * 100);
+			snprintf(number, sizeof number, "%.0f%%", value * 100);
 		else if (most < 10)
-			snprintf(number, sizeof(number), "%.3g", value);
+			snprintf(number, sizeof number, "%.3g", value);
 		else
 			screen_number(number, value);
 		mvprintw(top + rows - (rows * part + parts / 2) / parts, 0, "%6s", number);
 	}
 }
 
-/* What lies how far back, below the line at the bottom. */
+/* The times, below the line at the bottom. */
 static void put_times(const struct track *track, int row, int columns)
 {
 	double unused;
@@ -86,7 +86,7 @@ static void put_times(const struct track *track, int row, int columns)
 		double seconds = track_ago(track, (size_t)ago);
 		char text[32];
 
-		snprintf(text, sizeof(text), seconds < 9.95 ? "%.1f s ago" : "%.0f s ago", seconds);
+		snprintf(text, sizeof text, seconds < 9.95 ? "%.1f s ago" : "%.0f s ago", seconds);
 		mvaddstr(row + 1, GUTTER + columns - 1 - ago - (int)strlen(text) / 2, text);
 	}
 }
@@ -100,14 +100,14 @@ void chart_draw(const struct track *track, enum track_measure measure, int top, 
 	if (columns < TICK || height < 1)
 		return;
 	most = most > 0 ? most : 1;
-	snprintf(title, sizeof(title), "%s of %s, %s [%lld]", measures[measure], track->pool,
+	snprintf(title, sizeof title, "%s of %s, %s [%lld]", measures[measure], track->pool,
 	        track->program[0] ? track->program : "process", (long long)track->pid);
 	mvaddnstr(top, 0, title, COLS);
 	put_scale(measure, most, top + 1, height);
 	for (int ago = 0; ago < columns && track_past(track, measure, (size_t)ago, &value); ago++) {
 		int eighths = value > 0 ? (int)(value / most * height * EIGHTHS + 0.5) : 0;
 
-		/* What is not nothing is seen. */
+		/* Anything above 0 is visible. */
 		if (value > 0 && eighths == 0)
 			eighths = 1;
 		for (int row = 0; row < height; row++)

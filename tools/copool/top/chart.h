@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A pool over time, drawn with characters: an interval a column, the last one at the right. */
+/* A pool over time, drawn with characters: one column per interval, the last one on the right. */
 #ifndef COPOOL_TOOLS_TOP_CHART_H
 #define COPOOL_TOOLS_TOP_CHART_H
 

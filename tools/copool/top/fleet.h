@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All processes of this machine that have libcopool.so in them, looked at one after the other, and what they come to
- * for each program. A process that does not let itself be read, or lies, costs its own line and a moment.
+ * All processes of this machine that have libcopool.so loaded, examined one after the other, with sums for each
+ * program. A process that cannot be read, or lies, costs its own line and a moment.
  */
 #ifndef COPOOL_TOOLS_TOP_FLEET_H
 #define COPOOL_TOOLS_TOP_FLEET_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From bytes to lines to records. A log that has gone is waited for: rotation takes it away for a moment. */
+/* A log that disappears is waited for, since rotation takes it away for a moment. */
 #include "top/follow.h"
 
 #include <errno.h>
@@ -52,7 +52,7 @@ static void take_line(struct follow *follow, struct board *board)
 
 	if (!follow->is_long && follow->used > 0)
 		record = json_loadb(follow->line, follow->used, JSON_REJECT_DUPLICATES, NULL);
-	if (record)
+	if (record != NULL)
 		board_take(board, record);
 	else if (follow->used > 0 || follow->is_long)
 		board->bad++;
@@ -66,14 +66,14 @@ static void take_bytes(struct follow *follow, struct board *board, const char *b
 	for (size_t i = 0; i < count; i++) {
 		if (bytes[i] == '\n')
 			take_line(follow, board);
-		else if (follow->used < sizeof(follow->line))
+		else if (follow->used < sizeof follow->line)
 			follow->line[follow->used++] = bytes[i];
 		else
 			follow->is_long = true;
 	}
 }
 
-/* Whether the path leads to another file, or the file has been cut. */
+/* Whether the path leads to another file, or the file has been truncated. */
 static bool has_moved(const struct follow *follow)
 {
 	struct stat status;
@@ -86,17 +86,17 @@ static bool has_moved(const struct follow *follow)
 	       status.st_size < follow->read;
 }
 
-/* Takes what there is. 0 or -errno. */
+/* Takes what there is. Returns 0 or -errno. */
 static int drain(struct follow *follow, struct board *board)
 {
 	static char bytes[64 << 10];
 	ssize_t got;
 
 	for (;;) {
-		/* Standard input is as who started us has it: it may block. */
+		/* Standard input may block, as it is the caller's. */
 		if (!follow->is_file && poll(&(struct pollfd){follow->fd, POLLIN, 0}, 1, 0) <= 0)
 			return 0;
-		got = read(follow->fd, bytes, sizeof(bytes));
+		got = read(follow->fd, bytes, sizeof bytes);
 		if (got <= 0)
 			break;
 		follow->read += got;

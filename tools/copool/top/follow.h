@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a log that is still written: as tail -F does, without ever waiting. */
+/* Reads a log that is still being written, like tail -F but without waiting. */
 #ifndef COPOOL_TOOLS_TOP_FOLLOW_H
 #define COPOOL_TOOLS_TOP_FOLLOW_H
 
@@ -16,17 +16,17 @@ struct follow {
 	dev_t device;
 	ino_t inode;
 	off_t read;   /* bytes of this file */
-	bool is_file; /* can be rotated, and cut */
+	bool is_file; /* can be rotated and truncated */
 	char line[RECORD_LINE_BYTES];
 	size_t used;
-	bool is_long; /* the line at hand: its rest is skipped */
+	bool is_long; /* the current line is too long: its rest is skipped */
 };
 
-/* 0, or -errno. */
+/* Returns 0, or -errno. */
 int follow_open(struct follow *follow, const char *path);
 
 /*
- * Takes what has been written since, and looks whether the path leads to another file by now. 0; or -errno,
+ * Takes what has been written since the last call, also if the path leads to another file now. Returns 0; or -errno,
  * and the log cannot be read any more.
  */
 int follow_read(struct follow *follow, struct board *board);

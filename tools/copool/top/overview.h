@@ -9,16 +9,16 @@
 #include "top/screen.h"
 
 struct overview {
-	bool has_open; /* a program whose processes are shown: the next two */
+	bool has_open; /* `program` and `label` are of a program whose processes are shown */
 	char program[FLEET_NAME], label[FLEET_NAME];
-	pid_t pid;    /* what is chosen: a process; 0: all of a program … */
-	size_t first; /* … which begin there in the fleet */
+	pid_t pid;    /* the chosen process; 0: a whole program */
+	size_t first; /* where that begins in the fleet */
 };
 
-/* `screen` has the row that is chosen, the note and the title's words. */
+/* `screen` has the chosen row, the note and the words of the title. */
 void overview_draw(struct overview *overview, struct screen *screen, const struct fleet *fleet);
 
-/* Goes into what is chosen: a program opens, or closes; of a process its number is returned, else 0. */
+/* Opens or closes the chosen program, and returns 0; if a process is chosen, returns its ID. */
 pid_t overview_enter(struct overview *overview, const struct fleet *fleet);
 
 #endif

@@ -26,7 +26,7 @@
 
 enum { FACTS_FROM = 16, KEYS_ROWS = 1, ESCAPE = 0x1b };
 
-/* Where the terminal's keys come from when standard input is the log. */
+/* The terminal's keys, also if standard input is the log. */
 static FILE *keys;
 
 void screen_number(char text[16], double number)
@@ -38,14 +38,14 @@ void screen_number(char text[16], double number)
 		snprintf(text, 16, "%.0f", number);
 		return;
 	}
-	while (number >= 999.95 && unit + 2 < sizeof(units)) {
+	while (number >= 999.95 && unit + 2 < sizeof units) {
 		number /= 1000;
 		unit++;
 	}
 	snprintf(text, 16, number < 99.995 ? "%.2f%c" : "%.1f%c", number, units[unit]);
 }
 
-/* What gives the terminal back when ncurses cannot be asked any more; written by screen_open. */
+/* Restores the terminal when ncurses cannot be used any more; written by screen_open. */
 static struct {
 	bool is_open;
 	int fd; /* of the keys */
@@ -69,12 +69,12 @@ static void keep_word(const char *name)
 	size_t used = strlen(before.words);
 
 	if (word != NULL && word != (const char *)-1)
-		snprintf(before.words + used, sizeof(before.words) - used, "%s", word);
+		snprintf(before.words + used, sizeof before.words - used, "%s", word);
 }
 
 static void close_keys(void)
 {
-	if (keys && keys != stdin)
+	if (keys != NULL && keys != stdin)
 		fclose(keys);
 	keys = NULL;
 }
@@ -84,14 +84,14 @@ bool screen_open(struct screen *screen)
 	setlocale(LC_CTYPE, "");
 	screen->has_blocks = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 	keys = isatty(STDIN_FILENO) ? stdin : fopen("/dev/tty", "re");
-	if (keys) {
+	if (keys != NULL) {
 		before.fd = fileno(keys);
 		tcgetattr(before.fd, &before.modes);
 	}
 	/* A terminal that cannot move its cursor, such as "dumb", gets plain lines. */
 	int known = 0;
 	bool can_move = setupterm(NULL, STDOUT_FILENO, &known) == OK && known == 1 && has_word("cup");
-	if (!keys || !can_move || !newterm(NULL, stdout, keys)) {
+	if (keys == NULL || !can_move || newterm(NULL, stdout, keys) == NULL) {
 		close_keys();
 		return false;
 	}
@@ -124,12 +124,12 @@ void screen_abandon(void)
 	if (!before.is_open)
 		return;
 	tcsetattr(before.fd, TCSANOW, &before.modes);
-	/* A terminal that is stopped takes nothing. */
+	/* A stopped terminal takes no output. */
 	if (poll(&terminal, 1, 100) > 0 && write(STDOUT_FILENO, before.words, strlen(before.words)) < 0)
 		return;
 }
 
-/* Nobody will press a key any more. */
+/* No more keys will come. */
 static bool is_hung_up(void)
 {
 	struct pollfd terminal = {.fd = fileno(keys)};
@@ -145,7 +145,7 @@ void screen_put(int row, const char *text)
 	clrtoeol();
 }
 
-/* Names of more than ASCII are cut as a whole, at their end. */
+/* Names that are not ASCII are cut at their end, between characters. */
 void screen_fit(char *to, size_t room, const char *name, int width)
 {
 	int length = (int)strlen(name), columns = (int)clean_width(name), head = width / 2 - 1,
@@ -161,7 +161,7 @@ void screen_fit(char *to, size_t room, const char *name, int width)
 
 /* ---- the whole ---- */
 
-/* Those that go on first, then those that have ended. */
+/* The live ones first, then those that have ended. */
 static size_t put_in_order(const struct board *board, const struct track *order[TRACK_MAX])
 {
 	size_t count = 0;
@@ -181,17 +181,17 @@ static void put_title(const struct screen *screen, const struct board *board)
 	int used;
 
 	if (board->left_out)
-		snprintf(right, sizeof(right), "pools left out: %llu", board->left_out);
+		snprintf(right, sizeof right, "pools left out: %llu", board->left_out);
 	else if (board->bad)
-		snprintf(right, sizeof(right), "bad lines: %llu", board->bad);
+		snprintf(right, sizeof right, "bad lines: %llu", board->bad);
 	else
 		right[0] = '\0';
-	used = snprintf(right + strlen(right), sizeof(right) - strlen(right), "%s%s", right[0] ? ", " : "",
+	used = snprintf(right + strlen(right), sizeof right - strlen(right), "%s%s", right[0] ? ", " : "",
 	        screen->is_paused ? "paused" : "");
 	if (!screen->is_paused)
 		snprintf(right + strlen(right) - (size_t)used, 32, "%severy %g s", used ? ", " : "",
 		        screen->delay);
-	snprintf(line, sizeof(line), "copool top: %.*s", 160, screen->source);
+	snprintf(line, sizeof line, "copool top: %.*s", 160, screen->source);
 	screen_put(0, line);
 	if ((int)(strlen(line) + strlen(right)) < COLS)
 		mvaddstr(0, COLS - (int)strlen(right), right);
@@ -215,28 +215,28 @@ void screen_bytes(char text[16], double number, bool is_guessed)
 	static const char units[] = "BKMGTPE";
 	size_t unit = 0;
 
-	for (; number >= 999.5 && unit + 2 < sizeof(units); unit++)
+	for (; number >= 999.5 && unit + 2 < sizeof units; unit++)
 		number /= 1024;
 	snprintf(text, 16, "%s%.*f%c", is_guessed && number > 0 ? "~" : "", unit > 0 && number < 9.95 ? 1 : 0,
 	        number, units[unit]);
 }
 
-/* What is known of the chosen pool's process, in two lines. */
+/* The chosen pool's process, in two lines. */
 static void put_facts(int row, const struct screen *screen, const struct board *board)
 {
 	const struct track *track = screen->now;
 	char line[256], uptime[32], bytes[16];
 	int used;
 
-	if (!track)
+	if (track == NULL)
 		return;
 	say_uptime(uptime, track->uptime);
-	used = snprintf(line, sizeof(line), "%s; up %s", board_served(board, track->pid), uptime);
+	used = snprintf(line, sizeof line, "%s; up %s", board_served(board, track->pid), uptime);
 	if (screen->resident_bytes) {
 		screen_bytes(bytes, (double)screen->resident_bytes, false);
-		used += snprintf(line + used, sizeof(line) - (size_t)used, "; resident %s", bytes);
+		used += snprintf(line + used, sizeof line - (size_t)used, "; resident %s", bytes);
 		screen_bytes(bytes, (double)screen->idle_bytes, screen->is_idle_guessed);
-		snprintf(line + used, sizeof(line) - (size_t)used, "; idle memory %s", bytes);
+		snprintf(line + used, sizeof line - (size_t)used, "; idle memory %s", bytes);
 	}
 	screen_put(row, board_served(board, track->pid)[0] ? line : line + 2);
 	screen_put(row + 1, board_settings(board, track->pid));
@@ -247,24 +247,24 @@ static void put_help(const struct screen *screen)
 	static const char *const lines[] = {
 	        "q        quit",
 	        "?        this page; any key leaves it",
-	        "p        pause: what is shown stays, until p is pressed again",
+	        "p        pause, until p is pressed again",
 	        "up, down, tab, j, k    choose a pool",
 	        "c, left, right         the chart: creates a second, hits, objects alive",
 	        "",
-	        "CREATES/s  coroutines or stacks that the program asked for, a second",
+	        "CREATES/s  coroutines or stacks that the program asked for per second",
 	        "HITS       how many of these the pool served, rounded down: 100.00% is all",
 	        "NEW/s      those that had to be made",
-	        "LIVE       objects in the program's hands      POOLED  idle in the pool",
+	        "LIVE       objects held by the program        POOLED  idle in the pool",
 	        "PEAK       most objects that existed at once   THR     threads with a cache",
-	        "~          guessed, at two pages an idle object: the process has no log",
+	        "~          guessed, at two pages per idle object: the process has no log",
 	        "",
 	        "copool set, trim, off and on change the process; see copool(1)",
 	};
 
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		screen_put(2 + (int)i, lines[i]);
 	if (screen->has_back)
-		screen_put(2 + (int)(sizeof(lines) / sizeof(lines[0])),
+		screen_put(2 + (int)(sizeof lines / sizeof lines[0]),
 		        "esc, backspace         back to all processes");
 }
 
@@ -275,7 +275,7 @@ static void put_keys(const struct screen *screen, const struct layout *layout)
 	                                    : "q quit  ? help  p pause  arrows, tab: pool  c: chart";
 
 	screen_put(LINES - 1, text);
-	table_say_left_out(left_out, sizeof(left_out), layout);
+	table_say_left_out(left_out, sizeof left_out, layout);
 	int room = COLS - (int)strlen(text) - 2, bytes = (int)strlen(left_out);
 	if (bytes > 0 && bytes <= room)
 		mvaddstr(LINES - 1, COLS - bytes, left_out);
@@ -289,7 +289,7 @@ void screen_draw(struct screen *screen, const struct board *board)
 	size_t count = put_in_order(board, order), first = 0;
 	struct layout layout = table_lay_out(board);
 	int head = LINES >= FACTS_FROM ? 3 : 2, room = LINES - head - 1 - KEYS_ROWS;
-	/* The table has what it needs, and half at least if that is more than it has; the chart has the rest. */
+	/* The table gets what it needs, up to half of the rows; the chart gets the rest. */
 	int rows = (int)(count < (size_t)room ? count : (size_t)room),
 	    chart = room - (rows > 0 ? rows : 1) - 1;
 
@@ -310,7 +310,7 @@ void screen_draw(struct screen *screen, const struct board *board)
 	}
 	if (head == 3)
 		put_facts(1, screen, board);
-	if (screen->note)
+	if (screen->note != NULL)
 		screen_put(head - 1, screen->note);
 	table_head(head, &layout);
 	for (int row = 0; row < rows && first + (size_t)row < count; row++)
@@ -318,7 +318,7 @@ void screen_draw(struct screen *screen, const struct board *board)
 		        first + (size_t)row == screen->row && count > 1);
 	if (count == 0)
 		screen_put(head + 1, "nothing has been counted yet");
-	if (chart > 0 && screen->now)
+	if (chart > 0 && screen->now != NULL)
 		chart_draw(
 		        screen->now, screen->measure, LINES - KEYS_ROWS - chart, chart, screen->has_blocks);
 	put_keys(screen, &layout);

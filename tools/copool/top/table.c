@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Columns are left out as a whole: what is there of a number is all of it. */
+/* Columns are left out as a whole, so that no number is cut. */
 #include "top/table.h"
 
 #include <ncurses.h>
@@ -18,7 +18,7 @@ _Static_assert((int)COLUMNS == (int)TABLE_COLUMNS, "a width for each");
 static const struct {
 	const char *name;
 	int width;
-	int dispensable; /* where there is no room for all, the highest is left out first; 0: it is always there */
+	int dispensable; /* without room for all, the highest is left out first; 0: never left out */
 } columns[COLUMNS] = {
         [PID] = {"PID", 7, 1},
         [POOL] = {"POOL", NAME_WIDTH, 0},
@@ -56,12 +56,12 @@ struct layout table_lay_out(const struct board *board)
 		is_one = is_one && strcmp(board->track[i].program, board->track[0].program) == 0;
 	}
 	for (int last = COLUMNS; total(&layout) > COLS && last > 0; last--) {
-		/* Names first lose their middle, down to what tells most of them apart. */
+		/* Names are shortened in the middle first, to a width that still tells most of them apart. */
 		if (layout.width[POOL] > NAME_WIDTH) {
 			int over = total(&layout) - COLS, spare = layout.width[POOL] - NAME_WIDTH;
 			layout.width[POOL] -= over < spare ? over : spare;
 		}
-		/* A program that is the only one is in the chart's title as well. */
+		/* If there is only one program, the chart's title has it as well. */
 		if (is_one && total(&layout) > COLS)
 			layout.width[PROGRAM] = 0;
 		for (int i = 0; i < COLUMNS && total(&layout) > COLS; i++) {
@@ -84,8 +84,8 @@ static void put_cells(int row, const struct layout *layout, char cell[COLUMNS][C
 
 		if (layout->width[i] == 0)
 			continue;
-		screen_fit(fit, sizeof(fit), cell[i], layout->width[i]);
-		used += snprintf(line + used, sizeof(line) - (size_t)used, "%s%*s", used ? " " : "",
+		screen_fit(fit, sizeof fit, cell[i], layout->width[i]);
+		used += snprintf(line + used, sizeof line - (size_t)used, "%s%*s", used ? " " : "",
 		        is_left ? -layout->width[i] : layout->width[i], fit);
 	}
 	screen_put(row, line);

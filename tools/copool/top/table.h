@@ -16,11 +16,11 @@ struct layout {
 
 struct layout table_lay_out(const struct board *board);
 
-/* A row of the screen each: the names of the columns, and a pool. */
+/* Write a row of the screen: the names of the columns, or a pool. */
 void table_head(int row, const struct layout *layout);
 void table_track(int row, const struct layout *layout, const struct track *track, bool is_chosen);
 
-/* Writes "no room for PROGRAM, THR" to `text` of `room` bytes; "" when there is room for all. */
+/* Writes "no room for PROGRAM, THR" to `text` of `room` bytes; "" if there is room for all. */
 void table_say_left_out(char *text, size_t room, const struct layout *layout);
 
 #endif
