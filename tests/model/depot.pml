@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The depot, for spin: shim/pool/lifo.h, transfer.h and depot.c, one step an access to what threads share.
- * Threads push and pop batches, keep empty nodes or give them back, and end; each for itself and in every order,
- * until they have made OPS operations in all. -DFORK adds a thread that closes the gate (gate.c) and forks.
+ * The depot, for spin: shim/pool/lifo.h, transfer.h and depot.c. Each access to what threads share is one step. Threads push
+ * and pop batches, keep empty nodes or give them back, and end; in every order, until they have made OPS operations in
+ * all. -DFORK adds a thread that closes the gate (gate.c) and forks (fork.c).
  *
  *	-DTHREADS=n -DOPS=n	threads, and pushes and pops of all together
  *	-DSPARES=n		empty nodes that a thread keeps, 1 or 2; all of them go at once, in one bundle
@@ -323,7 +323,7 @@ inline transfer_pop() {
 	fi
 }
 
-/* depot_push, for who has no spares: one is got for it, and what lay with that goes back. */
+/* depot_push, for a thread without spares: it gets a node, and gives back the other one of its bundle. */
 inline depot_push() {
 	get_empty();
 	batch[node] = held[holds - 1];

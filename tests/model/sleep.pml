@@ -106,7 +106,7 @@ rung:		skip
 	ended++
 }
 
-/* At the end nobody rings any more: who sleeps without an end then sleeps for good. */
+/* At the end no thread rings any more: a sleep without an end is for good. */
 active proctype reader() {
 	ended == THREADS;
 	assert(!(is_waiting && !is_timed && depth > 0))

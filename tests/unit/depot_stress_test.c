@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Few batches and few nodes between many threads: every node comes back soon, on top of others than before, which
- * is what a stack without a tag does not survive. Each batch has one owner at a time, and says so when it has two.
- * COPOOL_TEST_ROUNDS makes it longer; `make SAN=perturb` more cruel.
+ * Few batches and few nodes for many threads: every node comes back soon, on top of others than before. A stack without a
+ * tag breaks then. Each batch has one owner at a time, and detects a second. COPOOL_TEST_ROUNDS makes it longer, `make
+ * SAN=perturb` harder.
  */
 #include "pool/gate.h"
 #include "pool/transfer.h"

@@ -568,7 +568,7 @@ static int write_file(const char *path, const uint8_t *code, size_t bytes)
 	return file == NULL || fwrite(code, 1, bytes, file) != bytes || fclose(file) != 0;
 }
 
-/* The code itself as QEMU gets it, to be read: what stands for a create, and for a coroutine's end. */
+/* Prints the code as QEMU gets it: for a create, and for a coroutine's end. */
 static int write_code(const char *get_path, const char *put_path)
 {
 	const struct entry_arming arming = {qemu_code_arm, qemu_code_arm_bytes, (const void *)get_plainly};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A signal handler that comes behind each instruction of a create, a destroy and (each seventh, as there are many) a
- * thread's end, and uses the pool itself, or forks: then parent and child go on as if it had come before or after.
- * Single steps, so only where the processor has them, and what is inlined is not ThreadSanitizer's.
+ * A signal handler after each instruction of a create, of a destroy and (after each seventh, as there are many) of a
+ * thread's end. It uses the pool itself, or forks: then parent and child continue as if it had come before or after the
+ * operation. This needs single steps, so it runs only where the processor has them, and not under ThreadSanitizer.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -112,7 +112,7 @@ static void prepare_nothing(void)
 {
 }
 
-/* Whatever others have left is held, and nothing is in the cache. */
+/* Holds whatever others have left; nothing is in the cache. */
 static void prepare_miss(void)
 {
 	hold(CACHE_SLOTS);
@@ -127,7 +127,7 @@ static void prepare_full(void)
 		let_go(holds - 1);
 }
 
-/* A batch, and what fills none. */
+/* A batch, and objects that do not fill one. */
 static void prepare_end(void)
 {
 	hold(BATCH_SIZE + 2);

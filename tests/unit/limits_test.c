@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How many idle objects the system's limits bear. */
+/* How many idle objects the system's limits allow. */
 #include "pool/limits.h"
 
 #include "fake_root.h"

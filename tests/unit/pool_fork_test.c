@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork while other threads use the pool: the child goes on with a pool of its own, takes over what the others
- * held in their caches, and its counters begin anew.
+ * Fork while other threads use the pool: the child continues with its own copy of the pool, takes over what the others held
+ * in their caches, and counts from 0.
  */
 #include "pool/pool.h"
 #include "pool/transfer.h"
@@ -114,7 +114,7 @@ static void test_under_load(unsigned forks)
 
 static pthread_barrier_t barrier;
 
-/* Inside of the gate for longer than fork waits. */
+/* Stays inside the gate for longer than fork waits. */
 static void *stay_inside(void *argument)
 {
 	put_object(&pool, get_object(&pool));
@@ -125,7 +125,7 @@ static void *stay_inside(void *argument)
 	return argument;
 }
 
-/* Fork in a signal handler that interrupts a spill, while another thread is in the middle of something. */
+/* The child of a fork in a signal handler that interrupts a spill, while another thread is inside the gate. */
 static int go_on_with_a_spill(struct cache *cache)
 {
 	struct object *object[4 * CACHE_SLOTS];
@@ -190,7 +190,7 @@ static void test_at_rest(void)
 	tap_is(status, 0, "fork at rest: the child has all idle objects of all threads");
 }
 
-/* Somebody stays in a slow path: fork does not wait for ever, and the child does not trust what is shared. */
+/* A thread stays in a slow path: fork does not wait for ever, and the child does not trust what threads share. */
 static void test_stuck(void)
 {
 	struct thread *stuck = thread_next(NULL);
@@ -226,7 +226,7 @@ static void test_closed(void)
 	pthread_create(&thread, NULL, put_while_closed, object);
 	pthread_join(thread, NULL);
 	pool_fork_parent();
-	tap_ok(is_balanced(&pool, 0), "gate: who finds it closed goes to the host's own functions");
+	tap_ok(is_balanced(&pool, 0), "gate: a thread that finds it closed uses the program's own functions");
 }
 
 /* ---- a destroy that does not end before the fork ---- */

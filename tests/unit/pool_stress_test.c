@@ -266,7 +266,7 @@ static void test_signals(void)
 	tap_ok(is_balanced(&signal_pool, stats.live), "signal handlers: totals are exact at rest");
 }
 
-/* Somebody reads the counters all the time. */
+/* A thread reads the counters all the time. */
 enum { READ_THREADS = 3, READ_MOTION = CACHE_SLOTS /* what one thread may be about to do */ };
 
 static struct {

@@ -117,7 +117,7 @@ static void test_caps(void)
 	pool_start(&derived, &objects_kind, NULL, BATCHES_DERIVED);
 	tap_ok(control_limit(derived.max_batches) > 0 &&
 	                control_limit(derived.max_batches) <= DEPOT_MAX_BATCHES,
-	        "pool: a cap of its own choice is within what the depot can hold");
+	        "pool: a derived cap is within what the depot can hold");
 	pool_start(&fixed, &objects_kind, NULL, 7);
 	tap_is(control_limit(fixed.max_batches), 7, "pool: a cap that was asked for is the cap");
 }
@@ -270,7 +270,7 @@ static void test_keep(void)
 	tap_ok(is_balanced(&pool, 200 - kept), "keep: what was not kept lives on, and is the caller's");
 	for (unsigned i = kept; i < 200; i++)
 		put_object(&pool, held[i]);
-	tap_is(read_stats(&pool).live, 0, "keep: who may put it in another way");
+	tap_is(read_stats(&pool).live, 0, "keep: and may put it in another way");
 
 	pool_start(&small, &objects_kind, NULL, 0);
 	get_many(&small, CACHE_SLOTS + 1);
@@ -286,7 +286,7 @@ static pthread_key_t late_key;
 static struct object *late_object;
 static bool late_is_kept;
 
-/* A destructor behind our own: the thread's cache is gone. */
+/* A destructor that runs after our own: the thread's cache is gone. */
 static void keep_late(void *unused)
 {
 	(void)unused;
@@ -325,7 +325,7 @@ static void test_keep_without_cache(void)
 	tap_ok(is_balanced(&late, 0), "keep: its equations hold");
 }
 
-/* As code of a front does, which has closed the cache. */
+/* As machine code does, which has closed the cache. */
 static struct object *take_slowly(struct pool *pool)
 {
 	struct cache *cache = &thread_self->cache[pool->index];
@@ -456,7 +456,40 @@ static void test_unstart(void)
 	tap_ok(is_balanced(&next, 0), "unstart: in which it works");
 }
 
-/* As a signal handler that interrupts a spill, behind the push, and ends the thread. */
+/*
+ * As a signal handler that interrupts its own thread's use of the cache: it is served by the depot, and what is left of the
+ * batch serves the thread when cache and depot are empty.
+ */
+static void test_shared(void)
+{
+	static struct pool pool;
+	struct pool_stats stats;
+	struct cache *cache;
+	unsigned got = 0;
+	int64_t top;
+
+	pool_start(&pool, &objects_kind, NULL, 4);
+	cache = &thread_self->cache[pool.index];
+	get_many(&pool, CACHE_SLOTS + BATCH_SIZE);
+	put_many(&pool, CACHE_SLOTS + BATCH_SIZE);
+	get_many(&pool, CACHE_SLOTS);
+	stats = read_stats(&pool);
+	tap_ok(stats.depot_batches == 1 && cache_count(cache) == 0,
+	        "shared: (a batch is in the depot alone)");
+	top = cache_close(cache);
+	tap_ok(pool_take(&pool, pool.index) != NULL,
+	        "shared: a closed cache is not needed for a batch of the depot");
+	cache_reopen(cache, top);
+	tap_ok(depot_depth(&pool.depot) == 0 && cache_count(cache) == 0,
+	        "shared: nor does it get that batch");
+	while (pool_take(&pool, pool.index) != NULL)
+		got++;
+	tap_is(got, BATCH_SIZE - 1, "shared: when cache and depot are empty, the rest of the batch is taken");
+	tap_is(read_stats(&pool).pooled, 0, "shared: until nothing is left");
+	tap_is(read_stats(&pool).create_new, CACHE_SLOTS + BATCH_SIZE, "shared: and nothing is made before");
+}
+
+/* As a signal handler that interrupts a spill after the push, and ends the thread. */
 static void *leave_in_the_middle(void *argument)
 {
 	struct pool *pool = argument;
@@ -490,7 +523,7 @@ static void test_abandoned(void)
 	tap_ok(is_nobody_inside(), "abandoned: the next fork finds nobody inside");
 }
 
-/* What a pool is called in the log is all that tells it from another. */
+/* In the log only its name tells a pool from another. */
 static void test_names(void)
 {
 	static struct pool first, second;
@@ -537,6 +570,7 @@ int main(void)
 	test_doubt();
 	test_tick();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
+	test_shared();
 	test_abandoned();
 	test_names();
 	return tap_done();

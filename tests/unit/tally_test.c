@@ -35,7 +35,7 @@ static bool is_balanced(const struct pool_stats *s)
 	       s->pooled == 0 && s->peak_objects >= s->live;
 }
 
-/* So many creates, of which the host makes an object for some; each is counted when it is done. */
+/* So many creates; the program makes an object for some of them. Each is counted when it is done. */
 static void create(unsigned creates, unsigned made)
 {
 	for (unsigned i = 0; i < creates; i++) {
@@ -54,7 +54,7 @@ static void test_one_thread(void)
 	stats = read_stats();
 	tap_is(errno, 77, "tally: errno is what it was");
 	tap_is(stats.create_new, 4, "tally: what was made is new");
-	tap_is(stats.create_local, 6, "tally: the other creates were served by the host's own pool");
+	tap_is(stats.create_local, 6, "tally: the other creates were served by the program's own pool");
 	tap_is(stats.destroy_local, 6, "tally: which had taken back what it gave");
 	tap_is(stats.live, 4, "tally: what exists is live");
 	tap_ok(is_balanced(&stats), "tally: the equations hold");
@@ -100,7 +100,7 @@ static void *run_new(void *unused)
 	return NULL;
 }
 
-/* What threads are in the middle of is not to be told from what the host's own pool had, but by order. */
+/* Only the order of the counts tells a create in progress from one that the program's own pool served. */
 static void test_readers(void)
 {
 	struct pool_stats before = read_stats(), last = before, stats;
@@ -118,7 +118,7 @@ static void test_readers(void)
 	for (unsigned i = 0; i < 4; i++)
 		pthread_join(thread[i], NULL);
 	stats = read_stats();
-	tap_is(fell, 0, "tally: no counter falls for who reads while threads are at work");
+	tap_is(fell, 0, "tally: no counter falls for a reader while threads are at work");
 	tap_is(last.create_local, before.create_local,
 	        "tally: and no object that was made seems to have been idle");
 	tap_ok(stats.create_local == before.create_local && is_balanced(&stats), "tally: in the end neither");
@@ -170,7 +170,7 @@ static void test_fork(void)
 	pool_fork_child();
 	stats = read_stats();
 	tap_ok(stats.create_new == 0 && stats.create_local == 0 && stats.destroy_local == 0,
-	        "tally: a fork's child begins anew");
+	        "tally: a fork's child counts from 0");
 	tap_ok(stats.inherited == 13 && stats.live == 13 && is_balanced(&stats),
 	        "tally: with what it inherited");
 }
