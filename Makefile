@@ -234,6 +234,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 
 $(BUILD)/unit/readers_test: $(COPOOL_OBJECTS)
 $(BUILD)/unit/simulate_test: $(BUILD)/tools/copool/judge/simulate.o
+$(BUILD)/unit/outlook_test: $(BUILD)/tools/copool/judge/outlook.o
 $(BUILD)/unit/verdict_test $(BUILD)/unit/outlook_test: $(VERDICT)
 
 $(FUZZ_PARTS:%=$(BUILD)/%.o): $(BUILD)/%.o: tests/fuzz/%.c $(BUILD)/flags
