@@ -55,7 +55,23 @@ static inline void pool_put(struct pool *pool, unsigned index, void *object)
  * Keeps an object in the calling thread's own cache, where no other thread can take it. Returns false when the cache
  * cannot have it: then the object is still the caller's.
  */
-bool pool_keep(struct pool *pool, unsigned index, void *object);
+static inline bool pool_keep(struct pool *pool, unsigned index, void *object)
+{
+	struct thread *thread = thread_current();
+	struct cache *cache;
+	int64_t top;
+
+	if (thread == NULL)
+		return false;
+	cache = &thread->cache[index];
+	top = pool_spill(pool, thread, cache_close(cache));
+	if ((uint64_t)top >= CACHE_SLOTS) {
+		cache_reopen(cache, top);
+		return false;
+	}
+	cache_put(cache, top, object);
+	return true;
+}
 
 /* The adapter answered a system call of the program without making it. */
 static inline void pool_count_saved(unsigned index)

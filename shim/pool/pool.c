@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of pools, and what the adapters' functions do, counted. */
 #include "pool/pool.h"
 
 #include "pool/gate.h"
 #include "pool/limits.h"
-#include "pool/tally.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -102,27 +100,4 @@ struct pool_table pool_table(void)
 void pool_wake(void)
 {
 	pools.wake();
-}
-
-void *pool_make(struct pool *pool)
-{
-	void *object = pool->kind->make(pool->owner);
-
-	if (object != NULL)
-		tally_made(pool, object);
-	return object;
-}
-
-void pool_destroy(struct pool *pool, void *object)
-{
-	tally_gone(pool, object);
-	pool->kind->destroy(pool->owner, object);
-}
-
-void pool_give_back(struct pool *pool, void *object)
-{
-	tally_trimmed(pool);
-	pool->kind->destroy(pool->owner, object);
-	if (pool->kind->given_back != NULL)
-		pool->kind->given_back(pool->owner, object);
 }

@@ -14,6 +14,7 @@
  * Here is what an adapter needs to start a pool, and the table of pools. Other readers:
  *
  *	fast_path.h	get and put objects
+ *	tally.h		make and destroy them past the pool; be told of all
  *	upkeep.h	start, and what the statistics thread does: trim, obey, relieve
  *	stats.h		read the counters
  *	control.h	settings that may be changed from outside of the process while the program runs
@@ -90,15 +91,6 @@ int pool_start(struct pool *pool, const struct pool_kind *kind, void *owner, uns
 
 /* Undoes the last pool_start. The pool must be unused, and the process must have one thread. */
 void pool_unstart(struct pool *pool);
-
-/* Makes an object by the kind's function; counted. */
-void *pool_make(struct pool *pool);
-
-/* Destroys a live object by the kind's function; counted. */
-void pool_destroy(struct pool *pool, void *object);
-
-/* The same for an idle object that is given back to the system; counts as trimmed. */
-void pool_give_back(struct pool *pool, void *object);
 
 /* How many pools have been started, and each of them. Any thread. */
 unsigned pool_count(void);

@@ -4,6 +4,7 @@
 #include "pool/control.h"
 #include "pool/gate.h"
 #include "pool/pool.h"
+#include "pool/tally.h"
 
 /* Keeps objects where other threads find them, the last ones first. Returns how many, from the first, found no room. */
 static unsigned pass_on(struct pool *pool, void *const *object, unsigned count)

@@ -6,7 +6,6 @@
 #include "pool/slow_path.h"
 
 #include "pool/control.h"
-#include "pool/fast_path.h"
 #include "pool/gate.h"
 #include "pool/probe.h"
 #include "pool/tally.h"
@@ -244,22 +243,4 @@ void pool_put_slow(struct pool *pool, struct cache *cache, void *object, int64_t
 		cache_put(cache, top, object);
 	else
 		pool_put_shared(pool, thread, object, top);
-}
-
-bool pool_keep(struct pool *pool, unsigned index, void *object)
-{
-	struct thread *thread = thread_current();
-	struct cache *cache;
-	int64_t top;
-
-	if (thread == NULL)
-		return false;
-	cache = &thread->cache[index];
-	top = pool_spill(pool, thread, cache_close(cache));
-	if ((uint64_t)top >= CACHE_SLOTS) {
-		cache_reopen(cache, top);
-		return false;
-	}
-	cache_put(cache, top, object);
-	return true;
 }

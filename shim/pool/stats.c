@@ -2,7 +2,6 @@
 #include "pool/stats.h"
 
 #include "pool/doubt.h"
-#include "pool/tally.h"
 
 static uint64_t number(const _Atomic int64_t *value)
 {
@@ -84,6 +83,17 @@ static void keep_peak(struct pool *pool, uint64_t live)
 		atomic_store_explicit(&pool->peak_live, (int64_t)live, memory_order_relaxed);
 }
 
+/* Turns the counts of a pool that only observes into what the log says; see copool-log(5). */
+static void explain_observed(struct pool_stats *stats)
+{
+	uint64_t creates = stats->create_local + stats->create_depot;
+
+	stats->create_local = creates > stats->create_new ? creates - stats->create_new : 0;
+	stats->create_depot = 0;
+	/* What the program's own pool handed out it had taken back before. */
+	stats->destroy_local = stats->create_local;
+}
+
 void pool_read(struct pool *pool, struct pool_stats *stats)
 {
 	int64_t live;
@@ -110,7 +120,7 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	if (pool->kind->is_observed) {
 		/* After the creates, as they are counted: so a create in progress never looks served. */
 		stats->create_new = counter_read(&pool->create_new);
-		tally_explain(stats);
+		explain_observed(stats);
 	}
 	stats->pooled += stats->depot_batches * BATCH_SIZE;
 	live = (int64_t)(stats->inherited + stats->create_local + stats->create_depot + stats->create_new -

@@ -13,6 +13,9 @@
  * the slow path sees how many creates and destroys its cache has served since the last time, and plays them. Their order
  * is unknown, except that a cache cannot swing by more than it holds: so the result is an estimate. It is good to a few
  * objects for bursts, which a pool of fixed size serves worst; it may be worse where the program's pool just suffices.
+ *
+ * cache.h includes this header for struct stock_own, and stock.c includes the pool: the estimate reads the counters of the
+ * cache that it is a part of.
  */
 #ifndef COPOOL_POOL_STOCK_H
 #define COPOOL_POOL_STOCK_H

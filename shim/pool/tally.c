@@ -3,7 +3,6 @@
 
 #include "pool/pool.h"
 #include "pool/probe.h"
-#include "pool/stats.h"
 
 /* ---- the observer ---- */
 
@@ -104,12 +103,27 @@ void tally_create(struct pool *pool)
 		atomic_fetch_add_explicit(&pool->loose_create, 1, memory_order_release);
 }
 
-void tally_explain(struct pool_stats *stats)
-{
-	uint64_t creates = stats->create_local + stats->create_depot;
+/* ---- by the kind's functions ---- */
 
-	stats->create_local = creates > stats->create_new ? creates - stats->create_new : 0;
-	stats->create_depot = 0;
-	/* What the program's own pool handed out it had taken back before. */
-	stats->destroy_local = stats->create_local;
+void *pool_make(struct pool *pool)
+{
+	void *object = pool->kind->make(pool->owner);
+
+	if (object != NULL)
+		tally_made(pool, object);
+	return object;
+}
+
+void pool_destroy(struct pool *pool, void *object)
+{
+	tally_gone(pool, object);
+	pool->kind->destroy(pool->owner, object);
+}
+
+void pool_give_back(struct pool *pool, void *object)
+{
+	tally_trimmed(pool);
+	pool->kind->destroy(pool->owner, object);
+	if (pool->kind->given_back != NULL)
+		pool->kind->given_back(pool->owner, object);
 }

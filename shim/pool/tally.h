@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts, off the fast path, what the program's own functions made and destroyed, and tells the observer what becomes
- * of objects. A pool that only observes (pool_kind.is_observed) holds nothing, and also counts how many creates there
+ * Makes and destroys objects by the kind's functions, counts those that the program's own functions made and destroyed,
+ * and tells the observer what becomes of them; all off the fast path. A pool that only observes (pool_kind.is_observed) holds nothing, and also counts how many creates there
  * were:
  *
  *	creates - made = those that the program served by its own means, without making an object
@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 struct pool;
-struct pool_stats;
 
 /*
  * Is told what becomes of objects, by the thread that creates or destroys, within that, with no lock of ours held. It
@@ -53,7 +52,13 @@ void tally_saved(struct pool *pool, uint64_t calls);
  */
 void tally_create(struct pool *pool);
 
-/* Turns the counts of a pool that only observes into what the log says; see copool-log(5). */
-void tally_explain(struct pool_stats *stats);
+/* Makes an object by the kind's function; counted. */
+void *pool_make(struct pool *pool);
+
+/* Destroys a live object by the kind's function; counted. */
+void pool_destroy(struct pool *pool, void *object);
+
+/* The same for an idle object that is given back to the system; counts as trimmed. */
+void pool_give_back(struct pool *pool, void *object);
 
 #endif

@@ -8,6 +8,7 @@
 #include "pool/fast_path.h"
 #include "pool/stats.h"
 #include "pool/control.h"
+#include "pool/tally.h"
 #include "pool/upkeep.h"
 #include "tap.h"
 

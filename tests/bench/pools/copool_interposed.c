@@ -10,6 +10,7 @@
 #include "patch/patch.h"
 #include "pool/entry_x86.h"
 #include "pool/fast_path.h"
+#include "pool/tally.h"
 #include "pool/upkeep.h"
 
 #include <stdlib.h>
