@@ -332,7 +332,7 @@ check-full: check  ## the same with the long tests too
 soak: all  ## a storage daemon, qemu-nbd and PHP at work for MINUTES (10), with all that may happen to them
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/soak/run
 
-versions: all  ## README's table of versions, from a run with QEMU, PHP and libc of other releases
+versions: all  ## the table of versions in tools/README.md, from a run with QEMU, PHP and libc of other releases
 	COPOOL_BUILD=$(abspath $(BUILD)) tests/versions
 
 lint: all  ## formatting, shell scripts, headers, exports, include stairs, doors, man pages
@@ -353,6 +353,9 @@ bench-vm: all  ## a virtual machine with busy disks: how many coroutines, how ma
 baseline: all pools  ## renews what 70-baseline compares with: instruction counts and depot operations
 	$(BUILD)/bench/pools baseline > $(BUILD)/baseline.json
 	cp $(BUILD)/baseline.json tests/fixtures/baseline.json
+
+effect:  ## README's picture of the effect, from tools/effect.jsonl: lines of build/bench.jsonl
+	tools/effect > tools/effect.svg
 
 demo: all  ## qemu-img bench with and without copool, in less than a minute
 	COPOOL_BUILD=$(abspath $(BUILD)) tools/demo
@@ -393,7 +396,7 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz guests pools bench-pools bench-vm bench-scaling baseline check check-full soak versions lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz guests pools bench-pools bench-vm bench-scaling baseline effect check check-full soak versions lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 -include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(GUEST_PROGRAMS:=.d) \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # QEMU, PHP and libc of other Debian releases, in root folders of their own. Only with COPOOL_TEST_FULL=1: they are
-# fetched, a gigabyte in all. What each has come to goes into build/versions, from which tests/versions makes the README's table.
+# fetched, a gigabyte in all. What each has come to goes into build/versions, from which tests/versions makes the table in tools/README.md.
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand
 # shellcheck disable=SC2154 # start leaves $pid
 # shellcheck disable=SC2054 # the commas belong to QEMU's options
