@@ -15,7 +15,7 @@ setup() {
 sees() {
 	rm -rf "$copy"
 	mkdir "$copy"
-	cp -a "$root"/{shim,tools,tests,Makefile,.clang-format} "$copy"
+	cp -a "$root"/{shim,tools,tests,Makefile,README.md,LICENSE,.clang-format,.github} "$copy"
 	mkdir -p "$copy/$(dirname "$2")"
 	printf '%b\n' "$3" >>"$copy/$2"
 	run "$1" "$copy"
@@ -155,6 +155,23 @@ sees() {
 	(($(grep -cE '^\|.*\| ([0-9]{2}|unit:) ' "$root/tests/README.md") > 60))
 	sees lint_named_tests tests/README.md '| dies twice | 31 host: it may die twice |'
 	sees lint_named_tests tests/README.md '| dies twice | unit: death_test |'
+}
+
+@test "lint: what README and the other documents link to, and what those about the source name, exists" {
+	lint_documents "$root"
+	# shellcheck disable=SC2016 # backquotes of the documents
+	{
+		sees lint_documents README.md '[a page](tools/nowhere.md)'
+		sees lint_documents shim/README.md 'see `pool/nowhere.c`'
+		sees lint_documents .github/CONTRIBUTING.md 'see `shim/nowhere.c`'
+		sees lint_documents tests/README.md 'see `lib/nowhere.bash`'
+		sees lint_documents shim/README.md 'a miss is decided in `no_such_function()`'
+	}
+}
+
+@test "lint: README's picture is what its script draws of its figures" {
+	requires python3
+	diff "$root/tools/effect.svg" <("$root/tools/effect")
 }
 
 @test "lint: the manual pages have no mistakes" {

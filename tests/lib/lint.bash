@@ -268,6 +268,32 @@ lint_named_tests() {
 	done | nothing
 }
 
+# documents ROOT: a line "PAGE: WHAT" for each path that a page links to or, in those about the source, has in backquotes.
+documents() {
+	local page
+	(cd "$1" && printf '%s\n' README.md {.github,shim,tools}/*.md tests/README.md tests/*/README.md) | while read -r page; do
+		{
+			grep -oE '\]\([^)#]+' "$1/$page" | cut -c 3- | grep -v '^https:'
+			[[ ! $page =~ ^(shim/README|tests/README|.github/CONTRIBUTING)\.md$ ]] ||
+				grep -oP '\x60\K[\w.-]+(/[\w.-]*)+(?=\x60)' "$1/$page" | grep -vE '^build/|/NN-'
+		} | sed "s|^|$page: |"
+	done
+}
+
+# What the documents name is there: paths, and the functions in shim/README.md.
+lint_documents() {
+	local page word
+	{
+		documents "$1" | while read -r page word; do
+			compgen -G "$1/$word*" >/dev/null || compgen -G "$1/$(dirname "$page")/$word*" >/dev/null ||
+				echo "$page there is no $word"
+		done
+		grep -oP '\x60\K[a-z_0-9]+(?=\(\)\x60)' "$1/shim/README.md" | sort -u | while read -r word; do
+			grep -rqE --include='*.[ch]' "\b$word\(" "$1/shim" || echo "shim/README.md: there is no $word()"
+		done
+	} | nothing
+}
+
 lint_manuals() {
 	local page
 	for page in "$1"/tools/man/*.[1-9]; do
