@@ -70,7 +70,7 @@ fibers='for (;;) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(
 bursts=(bench -w -c 100000000 -d 1024 --flush-interval=1024 --image-opts driver=null-aio,size=1G)
 plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 
-@test "observe: each entry is counted, also of threads that start meanwhile, and none fails to start" {
+@test "observe: each entry is counted, also of threads that start at that time, and none fails to start" {
 	requires_guest outside
 	requires_probes
 	starts "$GUESTS/outside" 10000 late go

@@ -63,7 +63,7 @@ misses() {
 	jq -e '.pools[0].present | .decay_ms == 60000 and .max_batches == 1023' json
 }
 
-@test "advise: each burst misses what the cap does not bear" {
+@test "advise: each burst misses what is above the cap" {
 	bursts 60000 1023 100 20 10 >"$log"
 	"$COPOOL" advise --json --max-batches=40 "$log" >json
 	[[ $(misses 60000 40) == $((1632 + 4 * 960)) ]]

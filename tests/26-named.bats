@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The host named: functions that the user names. The guest tells what its own functions did.
+# The adapter named: functions that the user names. The program counts what its own functions did.
 
 load lib/helper
 

@@ -20,7 +20,7 @@ is_inert() {
 	[[ $(wc -l <"$LOG") -eq 1 ]]
 }
 
-@test "inert: true, false and a program that is missing return what they always returned" {
+@test "nothing to pool: true, false and a program that is missing return what they always returned" {
 	same_twin /bin/true
 	[[ $status -eq 0 ]]
 	is_inert
@@ -43,25 +43,25 @@ computes() {
 	is_inert
 }
 
-@test "inert: bash computes the same, from the same input" {
+@test "nothing to pool: bash computes the same, from the same input" {
 	computes bash -c 'x=0; while read -r n; do ((x += n)); done; echo "$x"; exit 7'
 }
 
-@test "inert: python3 computes the same, from the same input" {
+@test "nothing to pool: python3 computes the same, from the same input" {
 	computes python3 -c 'import sys; print(sum(map(int, sys.stdin))); sys.exit(7)'
 }
 
-@test "inert: perl without coroutines computes the same, from the same input" {
+@test "nothing to pool: perl without coroutines computes the same, from the same input" {
 	computes perl -e 'my $x = 0; $x += $_ while <STDIN>; print "$x\n"; exit 7'
 }
 
-@test "inert: perl without coroutines has one thread" {
+@test "nothing to pool: perl without coroutines has one thread" {
 	requires perl
 	same_twin perl -e 'print scalar(() = glob "/proc/self/task/*"), "\n"'
 	[[ $status -eq 0 && $output == 1 ]]
 }
 
-@test "inert: threads and child processes of python3 do what they always did" {
+@test "nothing to pool: threads and child processes of python3 do what they always did" {
 	requires python3
 	same_twin /usr/bin/python3 -c '
 import os, subprocess, threading
@@ -79,20 +79,20 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	[[ $(log_records open '.host' | sort -u) == none && $(log_records - '.type' | sort -u) == open ]]
 }
 
-@test "inert: C++ exceptions are caught, also those that come from afar and from threads" {
+@test "nothing to pool: C++ exceptions are caught, also those that come from afar and from threads" {
 	requires_guest throws
 	same_twin "$GUESTS/throws"
 	[[ $status -eq 0 && ${lines[-1]} == "1001 caught, 51051 destroyed" ]]
 	is_inert
 }
 
-@test "inert: a C++ exception that nobody catches ends the program as always" {
+@test "nothing to pool: a C++ exception that nobody catches ends the program as always" {
 	requires_guest throws
 	same_twin bash -c 'ulimit -c 0; exec "$0" uncaught' "$GUESTS/throws"
 	[[ $status -eq 134 && $output == *"the ground"* ]]
 }
 
-@test "inert: from inside a process finds no thread, descriptor, code or signal of ours" {
+@test "nothing to pool: from inside a process finds no thread, descriptor, code or signal of ours" {
 	requires_guest looks_inside
 	same_twin "$GUESTS/looks_inside"
 	[[ $status -eq 0 && $output == "threads 1"* && $output != *code* ]]
@@ -103,13 +103,13 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	[[ $output == "$stock" ]]
 }
 
-@test "inert: descriptors that were open stay open, and closed ones closed" {
+@test "nothing to pool: descriptors that were open stay open, and closed ones closed" {
 	requires_guest looks_inside
 	same_twin bash -c 'exec 5</dev/null 9>/dev/zero <&- 2>&-; exec "$0"' "$GUESTS/looks_inside"
 	[[ $status -eq 0 && $output == *"descriptor 9 /dev/zero"* && $output != *"descriptor 0"* ]]
 }
 
-@test "inert: no library is loaded that was not there before" {
+@test "nothing to pool: no library is loaded that was not there before" {
 	libraries() {
 		grep -o '/[^ ]*\.so[^ ]*' <<<"$output" | sort -u
 	}
@@ -119,7 +119,7 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	[[ $(comm -13 <(echo "$stock") <(libraries)) == "$(realpath "$COPOOL_SO")" ]]
 }
 
-@test "inert: the shim needs libc and nothing else" {
+@test "nothing to pool: the shim needs libc and nothing else" {
 	requires readelf
 	run readelf --dynamic --wide "$COPOOL_SO"
 	[[ $(grep -c NEEDED <<<"$output") -eq 1 && $output == *"[libc.so.6]"* ]]
@@ -128,7 +128,7 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	[[ $output != *RWE* ]]
 }
 
-@test "inert: a chain of execs runs through, with a line in the log for each" {
+@test "nothing to pool: a chain of execs runs through, with a line in the log for each" {
 	same_twin bash -c 'exec env sh -c "exec stdbuf -i0 /bin/echo the end"'
 	[[ $status -eq 0 && $output == "the end" ]]
 	check_log
@@ -136,14 +136,14 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	[[ $(log_records open '.host' | sort -u) == none && $(log_records open '.pid' | sort -u | wc -l) -eq 1 ]]
 }
 
-@test "inert: children inherit the preload as it was written" {
+@test "nothing to pool: children inherit the preload as it was written" {
 	run_pooled bash -c 'env | grep ^LD_PRELOAD='
 	[[ $output == "LD_PRELOAD=$COPOOL_SO" ]]
 	same_twin env -i /bin/echo without
 	[[ $status -eq 0 && $output == without ]]
 }
 
-@test "inert: another preload before or behind it still works" {
+@test "nothing to pool: another preload before or behind it still works" {
 	requires stdbuf
 	buffers=$(stdbuf -oL env | sed -n 's/^LD_PRELOAD=//p')
 	for preload in "$COPOOL_SO $buffers" "$buffers $COPOOL_SO" "$COPOOL_SO:$buffers" "$COPOOL_SO $COPOOL_SO"; do
@@ -154,7 +154,7 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	done
 }
 
-@test "inert: switched off, even a program with coroutines is left alone" {
+@test "nothing to pool: switched off, even a program with coroutines is left alone" {
 	requires_guest qemu_like
 	same_twin COPOOL_HOST=off "$GUESTS/qemu_like" churn
 	[[ $status -eq 0 ]]
@@ -162,7 +162,7 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	[[ $(log_open detail) == *COPOOL_HOST=off* ]]
 }
 
-@test "inert: bad settings cost a warning in the log, and nothing else" {
+@test "nothing to pool: bad settings cost a warning in the log, and nothing else" {
 	same_twin COPOOL_INTERVAL_MS=soon COPOOL_MAX_BATCHES=-1 COPOOL_HOST=nobody COPOOL_NONSENSE=1 /bin/echo fine
 	[[ $status -eq 0 && $output == fine ]]
 	check_log
@@ -171,7 +171,7 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	done
 }
 
-@test "inert: a log that cannot be written changes nothing" {
+@test "nothing to pool: a log that cannot be written changes nothing" {
 	for path in /nowhere/log /dev/full / "$BATS_TEST_TMPDIR" ''; do
 		run --separate-stderr env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$path" bash -c 'echo fine; echo me >&2; exit 7'
 		[[ $status -eq 7 && $output == fine ]]
@@ -181,7 +181,7 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	done
 }
 
-@test "inert: a descriptor 2 that was closed at the start gets nothing of ours" {
+@test "nothing to pool: a descriptor 2 that was closed at the start gets nothing of ours" {
 	for path in /nowhere/log /dev/full stderr; do
 		run env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$path" COPOOL_NONSENSE=1 \
 			/bin/bash -c 'exec 2>>said; echo mine >&2' 2>&-
@@ -190,7 +190,7 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 	done
 }
 
-@test "inert: a program that runs with another's rights ignores our settings" {
+@test "nothing to pool: a program that runs with another's rights ignores our settings" {
 	[[ $(id -u) -eq 0 ]] || lacks "only root can make a set-user-id program"
 	requires_guest looks_inside
 	requires setpriv

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Hosts with QEMU's coroutines that do what hosts should not, and what we do to them then: nothing.
+# Programs with QEMU's coroutines that do what is hard on a library beneath them: nothing happens to them, and nothing is lost.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2154 # start_stock and start_pooled set pid
 # shellcheck disable=SC2016 # what is in single quotes is for the program to expand
@@ -46,66 +46,66 @@ log_is_whole() {
 
 # ---- threads and signals ----
 
-@test "host: one thread's bursts need what they need at once, and the log says the truth" {
+@test "program: one thread's bursts need what they need at once, and the log says the truth" {
 	bites churn
 	# 50 that live all the time.
 	[[ $(truth made) -eq 150 && $(pool_final peak_objects) -eq 150 ]]
 }
 
-@test "host: eight threads at once get each coroutine once, and together no more than they need" {
+@test "program: eight threads at once get each coroutine once, and together no more than they need" {
 	bites threads
 	(($(truth made) <= 50 + 8 * 100 + 9 * 32 + 16))
 }
 
-@test "host: short-lived threads leave their coroutines to those that follow" {
+@test "program: short-lived threads leave their coroutines to those that follow" {
 	bites short-threads
 	(($(truth made) <= 50 + 49 + 32 + 16))
 }
 
-@test "host: coroutines created in one thread and destroyed in another come back" {
+@test "program: coroutines created in one thread and destroyed in another come back" {
 	bites hand-over
 	(($(truth made) <= 50 + 100 + 3 * 32 + 16))
 }
 
-@test "host: signal handlers may create and destroy, in whatever they interrupt" {
+@test "program: signal handlers may create and destroy, in whatever they interrupt" {
 	bites signals
 	(($(truth made) < 500))
 }
 
-@test "host: a signal that the program blocks waits for the program" {
+@test "program: a signal that the program blocks waits for the program" {
 	bites signal-waits
 }
 
-@test "host: destructors of thread-specific data may create and destroy after our own" {
+@test "program: destructors of thread-specific data may create and destroy after our own" {
 	bites thread-keys
 	# Late ones go without a cache, and make a new one where another thread is at what is shared: how many, the clock says.
 	# Of 20 times 8 threads each would lose up to 32, were its cache lost.
 	(($(pool_final pooled) < 20 * 8 * 32 / 2))
 }
 
-@test "host: constructors may create, and destructors destroy" {
+@test "program: constructors may create, and destructors destroy" {
 	# Every run of this guest does both; here with two batches and the least interval.
 	bites churn COPOOL_MAX_BATCHES=2 COPOOL_INTERVAL_MS=10
 	[[ $(truth deleted) -gt 0 && $(pool_final depot_batches) -le 2 ]]
 }
 
-@test "host: errno is what it was" {
+@test "program: errno is what it was" {
 	bites errno
 	rm "$LOG"
 	bites errno COPOOL_MAX_BATCHES=0
 }
 
-@test "host: QEMU's hints do not bring its own pool back" {
+@test "program: QEMU's hints do not bring its own pool back" {
 	bites hints
 	[[ $(truth pool_size) -eq 64 && $(truth made) -le $((1050 + 32)) ]]
 }
 
-@test "host: with nothing to be kept, what the cache cannot hold is deleted, and once only" {
+@test "program: with nothing to be kept, what the cache cannot hold is deleted, and once only" {
 	bites churn COPOOL_MAX_BATCHES=0
 	(($(truth made) > 2000 * 60))
 }
 
-@test "host: trimming deletes each idle coroutine once, while others come and go" {
+@test "program: trimming deletes each idle coroutine once, while others come and go" {
 	for scenario in threads short-threads; do
 		rm -f "$LOG"
 		same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=100 COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_like" $scenario
@@ -116,7 +116,7 @@ log_is_whole() {
 	[[ $status -eq 0 ]]
 }
 
-@test "host: ours is the only thread that is added, it has a name and takes no signal" {
+@test "program: ours is the only thread that is added, it has a name and takes no signal" {
 	start_pooled COPOOL_INTERVAL_MS=50 qemu-storage-daemon --chardev "socket,id=qmp,path=$PWD/qmp,server=on,wait=off" \
 		--monitor chardev=qmp
 	guest_pid=$pid
@@ -141,7 +141,7 @@ log_is_whole() {
 
 # ---- forks and ends ----
 
-@test "host: it may fork while its threads create and destroy" {
+@test "program: it may fork while its threads create and destroy" {
 	for _ in 1 2 3; do
 		rm -f "$LOG"
 		same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "$GUESTS/qemu_like" forks
@@ -153,7 +153,7 @@ log_is_whole() {
 	done
 }
 
-@test "host: a fork's child takes over what was idle and what lives, and counts for itself" {
+@test "program: a fork's child takes over what was idle and what lives, and counts for itself" {
 	same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "$GUESTS/qemu_like" fork-exit
 	[[ $status -eq 0 ]]
 	check_balance
@@ -167,7 +167,7 @@ log_is_whole() {
 	[[ $(pool_final create_new "$child") -le 60 ]]
 }
 
-@test "host: as a daemon it goes on without descriptors, folder and parent, and so does the log" {
+@test "program: as a daemon it goes on without descriptors, folder and parent, and so does the log" {
 	same_twin COPOOL_INTERVAL_MS=50 "$GUESTS/qemu_confined" daemon "$PWD/pid"
 	[[ $status -eq 0 ]]
 	wait_until 10 test -s pid
@@ -179,7 +179,7 @@ log_is_whole() {
 	(($(log_records open "select(.pid == $child) | .ppid") > 1))
 }
 
-@test "host: it may end by _exit, SIGKILL and abort, and its log is whole" {
+@test "program: it may end by _exit, SIGKILL and abort, and its log is whole" {
 	for scenario in leave:3 kill:137 abort:134; do
 		rm -f "$LOG"
 		same_twin COPOOL_INTERVAL_MS=10 bash -c 'ulimit -c 0; exec "$0" "$1"' "$GUESTS/qemu_like" ${scenario%:*}
@@ -189,7 +189,7 @@ log_is_whole() {
 	done
 }
 
-@test "host: it may end while its threads create and destroy" {
+@test "program: it may end while its threads create and destroy" {
 	for _ in 1 2 3 4 5; do
 		rm -f "$LOG"
 		same_twin "$GUESTS/qemu_like" exit-amid
@@ -200,7 +200,7 @@ log_is_whole() {
 
 # ---- descriptors ----
 
-@test "host: files on descriptors that it closed and opened again get nothing of ours" {
+@test "program: files on descriptors that it closed and opened again get nothing of ours" {
 	same_twin COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_confined" reuse-descriptors "$PWD/own"
 	[[ $status -eq 0 && $(find . -name 'own.*' | wc -l) -eq 64 ]]
 	# Thirty rounds, stock and pooled.
@@ -210,7 +210,7 @@ log_is_whole() {
 	(($(log_records sample .pool | wc -l) >= 10))
 }
 
-@test "host: a file that takes the place of stderr gets nothing of ours, whatever the log is" {
+@test "program: a file that takes the place of stderr gets nothing of ours, whatever the log is" {
 	for log in "$LOG" stderr /dev/full /nowhere/log; do
 		for interval in 10 1000; do
 			run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$log" COPOOL_INTERVAL_MS=$interval \
@@ -220,7 +220,7 @@ log_is_whole() {
 	done
 }
 
-@test "host: standard error as the log gets all of it, also when the program closes its own" {
+@test "program: standard error as the log gets all of it, also when the program closes its own" {
 	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=stderr COPOOL_INTERVAL_MS=10 \
 		"$GUESTS/qemu_confined" reuse-stderr "$PWD/own" 2>"$LOG"
 	check_balance
@@ -228,13 +228,13 @@ log_is_whole() {
 	(($(log_records sample .pool | wc -l) >= 5))
 }
 
-@test "host: a descriptor that was closed at the start stays the program's" {
+@test "program: a descriptor that was closed at the start stays the program's" {
 	# The guest opens the file as its descriptor 2, where nothing was.
 	run_pooled COPOOL_INTERVAL_MS=10 bash -c 'exec 2>&-; exec "$0" reuse-stderr own' "$GUESTS/qemu_confined"
 	[[ $(<own) == "this is the program's own line" ]]
 }
 
-@test "host: a reader of its pipe sees the end when the program closes it" {
+@test "program: a reader of its pipe sees the end when the program closes it" {
 	mkfifo pipe
 	exec 7<>pipe
 	exec 8<pipe
@@ -249,7 +249,7 @@ log_is_whole() {
 
 # ---- confinement ----
 
-@test "host: in another root folder it goes on, and so does the log" {
+@test "program: in another root folder it goes on, and so does the log" {
 	[[ $(id -u) -eq 0 ]] || skip "only root can change the root folder"
 	mkdir empty
 	same_twin COPOOL_INTERVAL_MS=50 "$GUESTS/qemu_confined" chroot "$PWD/empty"
@@ -258,7 +258,7 @@ log_is_whole() {
 	(($(log_records sample .pool | wc -l) >= 3))
 }
 
-@test "host: without its rights it goes on, and so does the log" {
+@test "program: without its rights it goes on, and so does the log" {
 	[[ $(id -u) -eq 0 ]] || skip "only root has rights to drop"
 	same_twin COPOOL_INTERVAL_MS=50 "$GUESTS/qemu_confined" drop-rights
 	[[ $status -eq 0 ]]
@@ -266,30 +266,30 @@ log_is_whole() {
 	(($(log_records sample .pool | wc -l) >= 3))
 }
 
-@test "host: when no thread may open, write or clone any more, it goes on" {
+@test "program: when no thread may open, write or clone any more, it goes on" {
 	same_twin COPOOL_INTERVAL_MS=10 COPOOL_DECAY_MS=100 "$GUESTS/qemu_confined" forbid-calls
 	[[ $status -eq 0 ]]
 	log_is_whole
 }
 
-@test "host: when to open a file is death, nothing of ours does, while it looks for a shortage of memory" {
+@test "program: when to open a file is death, nothing of ours does, while it looks for a shortage of memory" {
 	run_shown env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" "$GUESTS/qemu_confined" kill-openers
 	[[ $status -eq 0 ]]
 }
 
-@test "host: when no file may grow it goes on" {
+@test "program: when no file may grow it goes on" {
 	same_twin COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_confined" limit-files
 	[[ $status -eq 0 ]]
 	log_is_whole
 }
 
-@test "host: a file size limit that kills who writes kills nobody" {
+@test "program: a file size limit that kills who writes kills nobody" {
 	# The guest itself writes nothing. The user may be told that there is no log.
 	run_pooled COPOOL_INTERVAL_MS=10 prlimit --fsize=0 "$GUESTS/qemu_confined" plain
 	[[ $status -eq 0 && $(grep -v '^copool: ' <<<"$output") == "" ]]
 }
 
-@test "host: with little address space it goes on" {
+@test "program: with little address space it goes on" {
 	requires prlimit
 	for megabytes in 64 128 512 2048; do
 		rm -f "$LOG" "$truth"
@@ -299,7 +299,7 @@ log_is_whole() {
 	(($(truth made) <= 150 + 32))
 }
 
-@test "host: where no thread can be started it is pooled without statistics" {
+@test "program: where no thread can be started it is pooled without statistics" {
 	requires prlimit setpriv
 	[[ $(id -u) -eq 0 ]] || skip "only root can become another user"
 	mkdir open
@@ -316,7 +316,7 @@ log_is_whole() {
 	[[ ! -e $LOG ]] || check_log
 }
 
-@test "host: it may be started without any descriptor" {
+@test "program: it may be started without any descriptor" {
 	same_twin bash -c 'exec <&- >&- 2>&- ; exec "$0" plain' "$GUESTS/qemu_confined"
 	[[ $status -eq 0 ]]
 	check_log
@@ -324,7 +324,7 @@ log_is_whole() {
 
 # ---- programs that are not what they seem ----
 
-@test "host: a loop that is not that of any QEMU is left alone, and so is all else" {
+@test "program: a loop that is not that of any QEMU is left alone, and so is all else" {
 	same_twin GUEST_TRUTH="$truth" "$GUESTS/qemu_odd_loop" churn
 	[[ $status -eq 0 && $output == fine ]]
 	check_log
@@ -333,7 +333,7 @@ log_is_whole() {
 	(($(truth made) > 2000))
 }
 
-@test "host: where coroutines end out of sight the pool steps back, and the program makes no more than without" {
+@test "program: where coroutines end out of sight the pool steps back, and the program makes no more than without" {
 	run_stock GUEST_TRUTH="$truth" "$GUESTS/qemu_hidden_loop" churn
 	made=$(truth made)
 	same_twin GUEST_TRUTH="$truth" "$GUESTS/qemu_hidden_loop" churn
@@ -349,7 +349,7 @@ log_is_whole() {
 	[[ $output == *"host qemu (none): QEMU's coroutines end where copool has not found it"* ]]
 }
 
-@test "host: very many coroutines at once are no reason to step back" {
+@test "program: very many coroutines at once are no reason to step back" {
 	same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "$GUESTS/qemu_like" hoard
 	[[ $status -eq 0 && $output == fine ]]
 	is_pooled_qemu
@@ -358,7 +358,7 @@ log_is_whole() {
 	[[ $(log_records way) == "" && $(truth made) -eq 10050 ]]
 }
 
-@test "host: a function that cannot be patched is not, nor is anything else, and the log says why" {
+@test "program: a function that cannot be patched is not, nor is anything else, and the log says why" {
 	same_twin GUEST_TRUTH="$truth" "$GUESTS/qemu_unmovable" churn
 	[[ $status -eq 0 && $output == fine ]]
 	check_log
@@ -368,7 +368,7 @@ log_is_whole() {
 	(($(truth made) > 2000))
 }
 
-@test "host: as QEMU from 9.0 on it is pooled, and its lock is not touched before it is there" {
+@test "program: as QEMU from 9.0 on it is pooled, and its lock is not touched before it is there" {
 	guest=qemu_newer
 	for scenario in churn threads hints thread-keys errno; do
 		rm -f "$LOG"
@@ -377,13 +377,13 @@ log_is_whole() {
 	done
 }
 
-@test "host: as QEMU from 9.0 on it may fork while its threads create and destroy" {
+@test "program: as QEMU from 9.0 on it may fork while its threads create and destroy" {
 	same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "$GUESTS/qemu_newer" forks
 	[[ $status -eq 0 && $output == fine ]]
 	check_log
 }
 
-@test "host: under a tracer it does the same" {
+@test "program: under a tracer it does the same" {
 	requires strace
 	run_shown strace -f -o trace -E LD_PRELOAD="$COPOOL_SO" -E COPOOL_LOG="$LOG" "$GUESTS/qemu_like" churn
 	[[ $status -eq 0 && $output == fine ]]

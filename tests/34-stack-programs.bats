@@ -25,22 +25,22 @@ hostile() {
 	(($(log_final create_local) + $(log_final create_depot) > 0))
 }
 
-@test "hostile: children of vfork use stacks in their parent's memory, and become other programs" {
+@test "stack program: children of vfork use stacks in their parent's memory, and become other programs" {
 	hostile vfork
 }
 
-@test "hostile: threads that spawn programs go on with their stacks" {
+@test "stack program: threads that spawn programs go on with their stacks" {
 	hostile spawn
 }
 
-@test "hostile: a program that becomes itself again, threads and all, counts anew each time" {
+@test "stack program: one that executes itself again, threads and all, counts from zero each time" {
 	same_twin COPOOL_INTERVAL_MS=10 "$hostile" exec 1
 	[[ $status -eq 0 && $output == '0 failures' ]]
 	check_balance
 	[[ $(log_final live) -eq 0 && $(log_records open .pid | wc -l) -eq 5 ]]
 }
 
-@test "hostile: stacks outlive the library that made them, which may come back elsewhere" {
+@test "stack program: stacks outlive the library that made them, which may come back elsewhere" {
 	for learn in 0 1; do
 		rm -f "$LOG"
 		COPOOL_LEARN=$learn hostile plugin "$GUESTS/plugin"
@@ -48,13 +48,13 @@ hostile() {
 	log_records final .create_local | awk '{ hits += $1 } END { exit hits < 1000 }'
 }
 
-@test "hostile: settings hold after the program has wiped its environment" {
+@test "stack program: settings hold after the program has wiped its environment" {
 	same_twin COPOOL_INTERVAL_MS=10 "$hostile" clear
 	[[ $status -eq 0 && $(log_open interval_ms) -eq 10 && $(log_final create_new) -eq 40 ]]
 	check_balance
 }
 
-@test "hostile: ten thousand threads have stacks at once, and give them all back" {
+@test "stack program: ten thousand threads have stacks at once, and give them all back" {
 	run_stock "$hostile" threads 10000
 	[[ $status -eq 0 ]] || skip "there cannot be so many threads here"
 	same_twin "$hostile" threads 10000
@@ -63,14 +63,14 @@ hostile() {
 	[[ $(log_final live) -eq 0 ]]
 }
 
-@test "hostile: capabilities that the program gives up are gone from the process" {
+@test "stack program: capabilities that the program gives up are gone from the process" {
 	[[ $EUID -eq 0 ]] || skip "only root has capabilities to give up"
 	hostile rights
 	[[ ${lines[0]} == 'capset 0, 0 threads with capabilities' ]]
 	log_records warning .text | grep -q '^the program gives up capabilities: no more statistics'
 }
 
-@test "hostile: a program that forbids itself all but what its stacks need, on pain of death, lives on" {
+@test "stack program: one with a filter that kills for all but what its stacks need goes on" {
 	local how guard
 	for how in deadly refused; do
 		for guard in auto poison mprotect; do
@@ -85,7 +85,7 @@ hostile() {
 	done
 }
 
-@test "hostile: a service under systemd's filter, whose memory's pages are not to be looked at, is not killed for ours" {
+@test "stack program: a service under systemd's filter, which forbids to look at memory pages, is not killed for our calls" {
 	requires php setpriv
 	requires_guest service
 	[[ $(id -u) -eq 0 ]] || skip "only root can make a program that its user may not read"
@@ -106,7 +106,7 @@ hostile() {
 
 # ---- ends in the middle ----
 
-@test "hostile: a first thread that ends by the system call for threads ends the program, or leaves it to others" {
+@test "stack program: a first thread that ends by the system call for threads ends the program, or leaves it to others" {
 	local how
 	for how in "exit 7" "join 7"; do
 		rm -f "$LOG"
@@ -129,7 +129,7 @@ has_samples_of() { # PID
 	[[ -e $LOG ]] && whole_records sample | grep -qx "$1"
 }
 
-@test "hostile: killed by SIGKILL at any moment it costs a line at most, and the next process none" {
+@test "stack program: killed by SIGKILL at any moment it costs a line at most, and the next process none" {
 	local round
 	for round in {1..6}; do
 		start_pooled COPOOL_INTERVAL_MS=10 "$hostile" churn
@@ -143,7 +143,7 @@ has_samples_of() { # PID
 	[[ $status -eq 0 && $output == *'ended after'* ]]
 }
 
-@test "hostile: a line that a killed process left cut off costs itself alone" {
+@test "stack program: a line that a killed process left cut off costs itself alone" {
 	printf '{"type":"sample","time":1,"pi' >"$LOG"
 	run_pooled "$hostile" clear
 	[[ $status -eq 0 && $(head -n 1 "$LOG") == '{"type":"sample","time":1,"pi' ]]
@@ -154,7 +154,7 @@ has_samples_of() { # PID
 
 # ---- company ----
 
-@test "hostile: with jemalloc in front of it and behind it programs do what they did" {
+@test "stack program: with jemalloc in front of it and behind it programs do what they did" {
 	requires php qemu-img
 	requires_package libjemalloc2
 	local jemalloc preload stock
@@ -177,7 +177,7 @@ has_samples_of() { # PID
 	done
 }
 
-@test "hostile: a program that a sanitizer checks is left alone, and is told nothing new" {
+@test "stack program: a program that a sanitizer checks is left alone, and is told nothing new" {
 	requires gcc
 	local check
 	for check in address thread; do
@@ -192,7 +192,7 @@ has_samples_of() { # PID
 	[[ $status -eq 0 && $output == '0 failures' ]]
 }
 
-@test "hostile: under strace it does what it did" {
+@test "stack program: under strace it does what it did" {
 	requires strace php
 	small_fibers_php
 	export COPOOL_HOST=auto

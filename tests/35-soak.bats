@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Real hosts, real load, and all that may happen to them meanwhile: the short form of `make soak`.
+# Real programs under real load, and all that may happen to them at the same time: the short form of `make soak`.
 # shellcheck disable=SC2154 # run sets stderr
 
 load lib/helper

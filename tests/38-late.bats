@@ -54,7 +54,7 @@ served() {
 	(($(served) >= 280))
 }
 
-@test "late: stacks that were there before are treated and unmapped as ever" {
+@test "late: stacks that were there before are treated and unmapped as without the shim" {
 	late before
 	(($(served) >= 280))
 	[[ $(log_final live) -eq 0 ]]
@@ -99,7 +99,7 @@ served() {
 	[[ $(log_records final .pool) == 'stack 65536 coro' ]]
 }
 
-@test "late: a library that comes to lie where one was is asked anew whether it makes stacks" {
+@test "late: a library that is loaded where another was is asked again whether it makes stacks" {
 	export GUEST_TRUTH=$PWD/truth
 	late reload
 	[[ $output == '0 bytes that are not zero'* ]]

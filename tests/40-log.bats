@@ -404,7 +404,7 @@ reads_fifo() {
 	(($(log_final trimmed) >= 1900))
 }
 
-@test "log: a host's thread list has ours by name, with a table of descriptors that holds only what it reads and writes" {
+@test "log: a program's thread list has ours by name, with a table of descriptors that holds only what it reads and writes" {
 	start_pooled COPOOL_INTERVAL_MS=10 "$steps" use 10 wait go
 	wait_until 10 samples_at_least 1
 	mapfile -t tasks < <(grep -lx copool "/proc/$pid/task"/*/comm)

@@ -168,7 +168,7 @@ is_writable_code() {
 	grep -E '(mmap|mprotect|pkey_mprotect)\(.*PROT_WRITE\|PROT_EXEC'
 }
 
-@test "security: no memory is ever writable and executable, whatever the host" {
+@test "security: no memory is ever writable and executable, whatever the program" {
 	requires strace qemu-img php
 	cat >fibers.php <<-'END'
 		<?php
@@ -193,7 +193,7 @@ is_writable_code() {
 	echo 'mprotect(0x1000, 4096, PROT_READ|PROT_WRITE|PROT_EXEC) = 0' | is_writable_code
 }
 
-@test "security: a running host has no memory that is writable and executable" {
+@test "security: a running program has no memory that is writable and executable" {
 	start_pooled "$steps" use 100 wait go
 	wait_until 20 grep -q 'libcopool' "/proc/$pid/maps"
 	wait_until 20 test -s "$LOG"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Mappings under the host stacks behave as the kernel's do, whatever a program does to them; and a program
+# Mappings under the adapter stacks behave as the kernel's do, whatever a program does to them; and a program
 # under hard conditions goes on as it would without the shim.
 
 load lib/helper
@@ -97,7 +97,7 @@ same_mappings() {
 	(($(log_final create_local) + $(log_final create_depot) >= 200))
 }
 
-@test "stacks: a limit on the address space is reached as gently, and bears nearly as many" {
+@test "stacks: at a limit on the address space mmap fails as without the shim, with nearly as many stacks" {
 	requires_guest stacks
 	local limit=$((2 << 30)) stock
 	run_stock "$GUESTS/stacks" limit $limit
@@ -166,7 +166,7 @@ same_mappings() {
 	(($(log_final create_local "stack 65536") > 0)) # the stacks were learned
 }
 
-@test "stacks: of many threads each has its own, and so have children forked meanwhile" {
+@test "stacks: of many threads each has its own, and so have children forked at the same time" {
 	requires_guest stacks
 	for guard in auto mprotect; do
 		same_twin COPOOL_GUARD=$guard "$GUESTS/stacks" threads 40

@@ -28,7 +28,7 @@ said() {
 	(($(said accounted) < accounted + slack))
 }
 
-@test "count: strict overcommit's share of memory, as RLIMIT_DATA, is reached as gently, and bears nearly as many" {
+@test "count: at strict overcommit's share of memory, as RLIMIT_DATA, mmap fails as without the shim, with nearly as many stacks" {
 	local limit stock
 	for limit in $((64 << 20)) $((8 << 20)); do
 		run_stock "$limits" data $limit

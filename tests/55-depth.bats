@@ -206,7 +206,7 @@ burst_php() {
 	[[ $output == *'of 1 MiB; QEMU has no setting for it'* ]]
 }
 
-@test "depth: show bears records that make no sense" {
+@test "depth: show passes over records that make no sense" {
 	{
 		open_record 10 odd
 		counters final 10 small 1 1 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Real hosts and small ones under a libcopool.so whose every atomic operation may give way to other threads, so that
-# they come in between where they hardly ever do (unit/perturb.h): the same output as ever, and counters that balance.
+# Real programs and small ones under a libcopool.so whose every atomic operation may first yield the processor, so that other threads
+# run where they hardly ever do (unit/perturb.h): the same output as without it, and counters that balance.
 # Each run prints its seed; COPOOL_SEED=N tries it again.
 
 load lib/helper
@@ -40,7 +40,7 @@ does_the_same() {
 	does_the_same COPOOL_HOST=stacks "$GUESTS/mappings" 1 100
 }
 
-@test "perturbed: threads with stacks of their own, and children forked meanwhile" {
+@test "perturbed: threads with stacks of their own, and children forked at the same time" {
 	does_the_same COPOOL_HOST=stacks COPOOL_DECAY_MS=100 "$GUESTS/stacks" threads 20
 }
 

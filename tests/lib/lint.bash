@@ -257,9 +257,13 @@ lint_listed() {
 		done | nothing
 }
 
-# Every test that the tables of tests/README.md name is there.
+# Every test that the tables of tests/README.md name is there, and every file of tests is on its map.
 lint_named_tests() {
 	local where name
+	for where in "$1"/tests/*.bats; do
+		name=$(basename "$where" .bats)
+		grep -q "^| .*\`$name\`.* |$" "$1/tests/README.md" || echo "tests/README.md has no $name"
+	done | nothing || return
 	sed -nE 's/^\|.*\| ([0-9]{2}|unit:) ([^|]*) \|$/\1 \2/p' "$1/tests/README.md" | while read -r where name; do
 		case $where in
 		unit:) [[ -e $1/tests/unit/$name.c ]] || echo "tests/README.md names the unit test $name" ;;
