@@ -15,6 +15,7 @@
 #include "patch/decode.h"
 #include "patch/patch.h"
 #include "patch/symbols.h"
+#include "pool/fast_path.h"
 #include "pool/pool.h"
 #include "system/self.h"
 #include "system/warn.h"
@@ -97,7 +98,6 @@ static bool is_here(const struct config *config)
 
 static int attach(const struct config *config, struct adapter_outcome *outcome)
 {
-	unsigned cap = config->max_batches == CONFIG_DERIVED ? POOL_CAP_AUTO : config->max_batches;
 	int error = -EBUSY; /* another thread may be inside the functions */
 
 	patch_begin(&example.patches);
@@ -106,7 +106,7 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 	else if (program_is_starting())
 		error = plan_all();
 	if (error == 0)
-		error = pool_start(&example.pool, &boxes, NULL, cap) < 0 ? -ENOSPC : 0;
+		error = pool_start(&example.pool, &boxes, NULL, config->max_batches) < 0 ? -ENOSPC : 0;
 	if (error == 0 && (error = patch_commit(&example.patches)) != 0)
 		pool_unstart(&example.pool);
 	if (error != 0) {
@@ -121,10 +121,4 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 	return 0;
 }
 
-static bool holds(uintptr_t address)
-{
-	return patch_holds(&example.patches, address);
-}
-
-const struct adapter adapter_example = {
-        .name = "example", .is_here = is_here, .attach = attach, .holds = holds};
+const struct adapter adapter_example = {.name = "example", .is_here = is_here, .attach = attach};
