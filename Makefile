@@ -93,11 +93,19 @@ POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magaz
 # What is measured and simulated for how it grows.
 SCALING := host.c simulate.c
 
-BATS := 02-count 05-lint 10-run 11-observe 11-ps 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
-	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-example 26-named 27-origins 28-observe 29-vm \
-	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved 37-calls 38-late 39-apache 40-log 41-prometheus 42-probes 43-users 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz 48-security \
-	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-depth 56-memory 57-perturbed 58-versions 59-stacks-treated \
-	60-install 61-boost 61-completions 62-settings 70-baseline 71-model 72-aarch64 90-bootstrap
+BATS := 02-count 05-lint \
+	10-run 11-observe 11-ps 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
+	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-example 26-named \
+	27-origins 28-observe-mode 29-vm \
+	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved \
+	37-libc-functions 38-late-libraries 39-apache \
+	40-log 41-prometheus 42-trace-points 43-user-changes 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz \
+	48-security \
+	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
+	59-stacks-treated \
+	60-install 61-boost 61-completions 62-settings \
+	70-baseline 71-model 72-aarch64 \
+	90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
 READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)
