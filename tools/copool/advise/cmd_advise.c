@@ -11,6 +11,7 @@
 #include "clean.h"
 #include "copool.h"
 #include "judge/demand.h"
+#include "log/held.h"
 #include "log/stack_size.h"
 #include "judge/judge.h"
 #include "log/logs.h"
@@ -113,19 +114,12 @@ static void find_present(struct subject *subject)
 	subject->present.decay_ms = ms < 0 || ms > settings[SETTING_decay_ms].high ? 0 : (unsigned)ms;
 }
 
-/* The memory of a stack: of this pool, or of the pool with the stacks of QEMU's coroutines. */
+/* What an idle object holds; 0 where nobody has looked. */
 static double find_bytes(const struct subject *subject)
 {
-	const struct book_process *process = subject->process;
+	struct held held = held_each(subject->process, subject->demand->pool);
 
-	for (size_t i = 0; i < process->pools; i++) {
-		const json_t *depth = process->depth[i];
-		bool is_qemu =
-		        strcmp(subject->pool, "qemu-coroutine") == 0 && stack_size_is_of(depth, "qemu");
-		if (depth != NULL && (is_qemu || i == subject->demand->pool))
-			return json_number_value(json_object_get(depth, "mean"));
-	}
-	return 0;
+	return held.how == HELD_SEEN ? held.bytes : 0;
 }
 
 static void study(const struct book *book, const struct demand *demand, const struct request *request,

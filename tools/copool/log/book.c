@@ -40,6 +40,7 @@ void book_close(struct book *book)
 			json_decref(book->process[i].depth[j]);
 		}
 		json_decref(book->process[i].open);
+		json_decref(book->process[i].changes);
 	}
 	json_decref(book->idle_open);
 	for (size_t i = 0; i < book->warnings; i++)
@@ -152,6 +153,25 @@ static const char *note_open(struct book *book, const struct place *place, json_
 	return NULL;
 }
 
+/* Keeps what the record says in the process' changes; before the first of them comes what its open record said. */
+static void keep_change(
+        struct book *book, const struct place *place, struct book_process *process, json_t *record)
+{
+	if (!process->open)
+		return;
+	if (process->changes && json_array_size(process->changes) > BOOK_CHANGES) {
+		book->left_out++;
+		return;
+	}
+	if (!has_room(book, 0, place->bytes))
+		return;
+	if (!process->changes) {
+		process->changes = json_array();
+		json_array_append_new(process->changes, json_copy(process->open));
+	}
+	json_array_append(process->changes, record);
+}
+
 /* How the program is served has changed since its open record. */
 static const char *note_way(struct book *book, const struct place *place, json_t *record)
 {
@@ -161,6 +181,8 @@ static const char *note_way(struct book *book, const struct place *place, json_t
 
 	if (process != NULL && mode != NULL && strcmp(mode, "off") == 0)
 		process->was_off = true;
+	if (process != NULL)
+		keep_change(book, place, process, record);
 	for (size_t i = 0; process != NULL && process->open != NULL && i < sizeof keys / sizeof keys[0];
 	        i++) {
 		json_t *text = json_object_get(record, keys[i]);

@@ -18,6 +18,7 @@ enum {
 	BOOK_WARNINGS = 1024,  /* different ones */
 	BOOK_MISTAKES = 10,    /* bad lines described */
 	BOOK_TEXT = 96,        /* bytes of a description */
+	BOOK_CHANGES = 64,     /* a process; how it is served may change so often and be told */
 	BOOK_BYTES =
 	        8 << 20, /* of log in the records kept; in memory a record takes up to 20 times as many */
 };
@@ -29,7 +30,8 @@ struct book_process {
 	json_t *depth[POOL_MAX]; /* the last record of how deep its stacks were used; NULL: none */
 	unsigned short pool_bytes[POOL_MAX], depth_bytes[POOL_MAX];
 	size_t pools;
-	bool was_off; /* `copool off' was used */
+	bool was_off;    /* it was switched off while it ran */
+	json_t *changes; /* how it was served, first and then whenever that changed; NULL: it never did */
 };
 
 struct book_warning {

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A stack holds the pages that it ever touched: the mean depth of those that were looked at. QEMU's coroutines lie in
+ * their pool with their stacks, which another pool has counted and looked at.
+ */
+#include "log/held.h"
+
+#include <string.h>
+
+#include "log/stack_size.h"
+
+enum { GUESSED_BYTES = 2 * 4096 };
+
+static const double bytes_most = 1 << 30;
+
+struct held held_each(const struct book_process *process, size_t pool)
+{
+	const char *name = json_string_value(json_object_get(process->pool[pool], "pool"));
+	bool is_coroutine = strcmp(name, "qemu-coroutine") == 0;
+
+	for (size_t i = 0; i < process->pools; i++) {
+		const json_t *depth = process->depth[i];
+
+		if (!depth || !(i == pool || (is_coroutine && depth_is_of(depth, "qemu"))))
+			continue;
+		double mean = json_number_value(json_object_get(depth, "mean"));
+		if (mean > 0 && mean <= bytes_most)
+			return (struct held){HELD_SEEN, mean};
+	}
+	if (is_coroutine || strncmp(name, "stack ", 6) == 0)
+		return (struct held){HELD_GUESSED, GUESSED_BYTES};
+	return (struct held){HELD_UNKNOWN, 0};
+}
+
+const char *held_word(enum held_how how)
+{
+	return how == HELD_SEEN ? "seen" : how == HELD_GUESSED ? "guessed" : "unknown";
+}
