@@ -29,15 +29,14 @@ SHIM := shim.c exports.c config.c settings.c \
 	pool/pool.c pool/remainder.c pool/retire.c pool/slow_path.c pool/stats.c pool/stock.c pool/tally.c \
 	pool/thread.c pool/trim.c pool/upkeep.c \
 	stack/address.c stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/lifetime.c \
-	stack/locked.c stack/orphans.c stack/poison.c stack/reclaim.c stack/roots.c stack/slot_guard.c \
-	stack/trust.c stack/upper.c \
+	stack/locked.c stack/orphans.c stack/poison.c stack/reclaim.c stack/roots.c stack/slot_guard.c stack/trust.c \
+	stack/upper.c \
 	patch/access.c patch/decode.c patch/elf.c patch/elf_symbols.c patch/extent.c patch/imports.c \
 	patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
 	adapter/adapter.c adapter/ceiling.c adapter/classes.c adapter/contexts.c adapter/label.c adapter/late.c \
-	adapter/mappings.c adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c \
-	adapter/program.c adapter/qemu.c adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c \
-	adapter/qemu_symbols.c adapter/request.c adapter/sites.c adapter/stack_hooks.c adapter/stacks.c \
-	adapter/unload.c \
+	adapter/mappings.c adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c \
+	adapter/qemu.c adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c adapter/qemu_symbols.c \
+	adapter/request.c adapter/sites.c adapter/stack_hooks.c adapter/stacks.c adapter/unload.c \
 	report/bell.c report/conduct.c report/depth_records.c report/fork.c report/journal.c report/line.c \
 	report/log.c report/moment.c report/outside_view.c report/path.c report/pool_records.c report/pressure.c \
 	report/prometheus.c report/quiet.c report/report.c report/statistics_thread.c report/summary.c report/user.c \
@@ -48,7 +47,7 @@ SHIM := shim.c exports.c config.c settings.c \
 
 COPOOL := main.c amount.c clean.c cmd_prune.c verb.c \
 	run/cmd_run.c run/glibc.c run/launch.c run/options.c run/target.c \
-	log/book.c log/book_json.c log/logs.c log/origins.c log/series.c log/stack_size.c \
+	log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/series.c log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
 	show/cmd_origins.c show/cmd_show.c \
 	advise/advice.c advise/cmd_advise.c \

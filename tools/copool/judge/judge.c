@@ -294,6 +294,58 @@ void judge(const struct judge_case *which, struct judgement *said)
 	}
 }
 
+/* ---- two logs ---- */
+
+/* Why two logs do not say whether copool helps; NULL: they do. */
+static const char *why_no_verdict(const struct judge_side *first, const struct judge_side *second)
+{
+	if (first->creates == 0 || second->creates == 0)
+		return first->creates == 0 ? "In the first log nothing was created."
+		                           : "In the second log nothing was created.";
+	if (strcmp(first->mode, "observe") == 0 && strcmp(second->mode, "pool") == 0)
+		return NULL;
+	if (strcmp(first->mode, "pool") == 0 && strcmp(second->mode, "pool") == 0)
+		return "Both were pooled, so this says how two pools differ, and not whether copool helps.";
+	if (strcmp(first->mode, "observe") == 0 && strcmp(second->mode, "observe") == 0)
+		return "Neither was pooled.";
+	if (strcmp(first->mode, "pool") == 0 && strcmp(second->mode, "observe") == 0)
+		return "The first was pooled and the second was not: exchange them for a verdict.";
+	return "Not all of the first was observed and all of the second pooled, as a verdict takes it.";
+}
+
+void judge_sides(const struct judge_side *first, const struct judge_side *second, struct judgement *said)
+{
+	struct trial stock = {.has_host = true}, pooled = {.has_host = true};
+	char text[VERDICT_BYTES], one[AMOUNT_BYTES], other[AMOUNT_BYTES];
+	const char *why = why_no_verdict(first, second);
+
+	memset(said, 0, sizeof(*said));
+	said->grade = "";
+	if (why) {
+		said->word = "No verdict";
+		add(said->text, "%s", why);
+		if (first->creates > 0 && second->creates > 0)
+			add(said->text, " %s of creates missed in the first, %s in the second.",
+			        amount_share(first->misses / first->creates, one),
+			        amount_share(second->misses / second->creates, other));
+		return;
+	}
+	stock.value[TRIAL_CREATES] = first->creates;
+	stock.value[TRIAL_NEW] = first->misses;
+	pooled.value[TRIAL_CREATES] = second->creates;
+	pooled.value[TRIAL_NEW] = second->misses;
+	verdict_rate(&stock, 0);
+	verdict_rate(&pooled, 0);
+	bool helps =
+	        verdict_find(&(struct side){&stock, 1}, &(struct side){&pooled, 1}, text) == VERDICT_HELPS;
+	const char *reason = strstr(text, ": ");
+	said->word = helps ? "Helps" : "Does not help";
+	said->grade = helps ? "good" : "";
+	add(said->text, "%s.", reason ? reason + 2 : text);
+	if (said->text[0] >= 'a' && said->text[0] <= 'z')
+		said->text[0] = (char)(said->text[0] - 'a' + 'A');
+}
+
 /* ---- JSON ---- */
 
 static json_t *as_json(const struct judgement *said, const char *pool)

@@ -47,6 +47,18 @@ bool judge_is_beneath(const struct book_process *process, size_t pool);
  */
 double judge_foreseen(const struct judge_case *which);
 
+/* What one of two logs says of a program; all its processes and pools together. */
+struct judge_side {
+	const char *mode; /* "pool", "observe"; "off": switched off for a time; "mixed"; "": not known */
+	double creates, misses;
+};
+
+/*
+ * Sets two logs of a program side by side. Whether copool helps is said, by the rule of `copool compare', where the first
+ * was only observed and the second pooled; of others the misses are told, and why there is no verdict.
+ */
+void judge_sides(const struct judge_side *first, const struct judge_side *second, struct judgement *said);
+
 /* Adds the judgements to `all`, the book as JSON. `series` and `demands` may be NULL. */
 void judge_add(
         json_t *all, const struct book *book, const struct series_set *series, const struct demands *demands);
