@@ -56,10 +56,11 @@ COPOOL := main.c amount.c clean.c cmd_prune.c verb.c \
 	process/peek.c process/permission.c process/places.c process/probes.c process/recorder.c process/remote.c \
 	top/board.c top/chart.c top/cmd_ps.c top/cmd_top.c top/fleet.c top/follow.c top/overview.c top/screen.c \
 	top/table.c \
-	draw/cmd_plot.c draw/cmd_report.c draw/figure.c draw/output.c draw/page.c
+	draw/baseline.c draw/cmd_plot.c draw/cmd_report.c draw/figure.c draw/output.c draw/page.c
 
 # The parts of the report's page, in the order of its embed.S.
-REPORT := page.html page.css words.js charts.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE
+REPORT := page.html page.css words.js charts.js flame.js sections.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE \
+	d3/d3.min.js d3/LICENSE d3-flame-graph/d3-flamegraph.umd.min.js d3-flame-graph/LICENSE
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
@@ -93,7 +94,7 @@ POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magaz
 SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint \
-	10-run 11-observe 11-ps 12-show 13-top 14-control 15-fast-path 16-compare 17-report 18-plot 19-advise \
+	10-run 11-observe 11-ps 12-show 13-top 14-control 15-fast-path 16-compare 17-report 17-report-parts 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-example 26-named \
 	27-origins 28-observe-mode 29-vm \
 	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved \
@@ -369,12 +370,16 @@ demo: all  ## qemu-img bench with and without copool, in less than a minute
 
 # ---- installing ----
 
+# What the report's page has inside and others have written; each with its licence.
+SHIPPED := uplot d3 d3-flame-graph
+
 INSTALLED := bin/copool lib/copool/libcopool.so \
 	share/man/man1/copool.1 share/man/man5/copool-log.5 share/man/man7/libcopool.7 \
 	share/bash-completion/completions/copool share/zsh/site-functions/_copool \
 	share/fish/vendor_completions.d/copool.fish \
 	share/copool/grafana/copool.json share/copool/grafana/alerts.yml \
-	share/doc/copool/README.md share/doc/copool/LICENSE
+	share/doc/copool/README.md share/doc/copool/LICENSE \
+	$(SHIPPED:%=share/doc/copool/LICENSE.%)
 
 
 install: all  ## below PREFIX (/usr/local), itself below DESTDIR
@@ -389,6 +394,8 @@ install: all  ## below PREFIX (/usr/local), itself below DESTDIR
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' $(BUILD)/completions/copool.fish
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/copool/grafana' tools/grafana/copool.json tools/grafana/alerts.yml
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/copool' README.md LICENSE
+	for s in $(SHIPPED); do install -D -m 644 tools/report/$$s/LICENSE \
+		'$(DESTDIR)$(PREFIX)/share/doc/copool/LICENSE.'$$s || exit 1; done
 
 uninstall:  ## what install put there
 	for f in $(INSTALLED); do rm -f '$(DESTDIR)$(PREFIX)'/$$f; done

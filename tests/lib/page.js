@@ -22,6 +22,17 @@
 		}
 		return number;
 	};
+	/* The flame graph grows for a moment. */
+	const frames = () => [...document.querySelectorAll(".flame g.frame")];
+	const isDrawn = (frame) => {
+		const label = frame.querySelector(".d3-flame-graph-label");
+		return Number(frame.querySelector("rect").getAttribute("width")) > 0 && label && label.textContent !== "" &&
+			Math.abs(frame.querySelector("rect").getAttribute("width") - frame.getAttribute("width")) < 0.01;
+	};
+	while (!frames().every(isDrawn))
+		await new Promise(requestAnimationFrame);
+	const rows = (selector) => [...document.querySelectorAll(selector + " tbody tr")].map((row) =>
+		[...row.cells].map((cell) => cell.textContent).join(" | "));
 	const canvases = [...document.querySelectorAll("canvas")];
 	const pictures = canvases.map((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
 	const blank = pictures.filter((dots) => coloured(dots) < 100).length;
@@ -46,7 +57,7 @@
 		verdict: text("#verdict")[0],
 		figures: Object.fromEntries([...document.querySelectorAll("#figures div")].map((tile) =>
 			[tile.querySelector("dt").textContent, tile.querySelector("dd").textContent])),
-		charts: text("figure h3"),
+		charts: text("#charts h3"),
 		labelled: canvases.filter((canvas) => canvas.getAttribute("aria-label")).length,
 		canvases: canvases.length,
 		blank,
@@ -54,6 +65,45 @@
 		samples: [...document.querySelectorAll("#samples tbody tr")].slice(0, 3).map((row) =>
 			[...row.cells].slice(0, 9).map((cell) => cell.textContent).join(" | ")),
 		rows: document.querySelectorAll("#samples tbody tr").length,
+		titles: text("h2").filter((title, i) => document.querySelectorAll("h2")[i].offsetParent !== null),
+		subtitle: text("#subtitle")[0],
+		zone: text("#zone")[0],
+		held: [...document.querySelectorAll("#samples thead th")].some((cell) => cell.textContent === "idle memory") ?
+			[...document.querySelectorAll("#samples tbody tr")].slice(0, 3).map((row) => row.cells[9].textContent) : null,
+		times: [...document.querySelectorAll("#samples tr")].slice(0, 3).map((row) => row.cells[row.cells.length - 1].textContent),
+		settings: rows("#settings > .scroll"),
+		changes: rows("#settings .changes"),
+		depths: [...document.querySelectorAll("#depths figure")].map((figure) => ({
+			name: figure.querySelector("h3").textContent,
+			said: figure.querySelector("p").textContent,
+			figures: Object.fromEntries([...figure.querySelectorAll("dl div")].map((tile) =>
+				[tile.querySelector("dt").textContent, tile.querySelector("dd").textContent])),
+			bars: [...figure.querySelectorAll(".depths > *")].map((part) => part.textContent).filter((part) => part),
+		})),
+		totals: rows("#totals"),
+		baseline: {
+			which: text("#baseline .which")[0],
+			programs: [...document.querySelectorAll("#baseline article")].map((program) => ({
+				name: program.querySelector("h3").textContent,
+				verdict: program.querySelector(".verdict").textContent,
+				grade: program.querySelector(".verdict").className,
+				rows: [...program.querySelectorAll("tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent).join(" | ")),
+				notes: [...program.querySelectorAll("li")].map((item) => item.textContent),
+			})),
+			alone: text("#baseline .alone li"),
+		},
+		flame: frames().map((frame) => ({
+			name: frame.querySelector(".d3-flame-graph-label").textContent,
+			about: frame.querySelector("title").textContent,
+			share: Math.round((Number(frame.getAttribute("width")) / document.querySelector(".flame").clientWidth) * 1000) / 1000,
+			top: Math.round(frame.getBoundingClientRect().top - document.querySelector(".flame").getBoundingClientRect().top),
+			markup: frame.querySelector(".d3-flame-graph-label").childElementCount,
+			contrast: (() => {
+				const [low, high] = [frame.querySelector("rect"), frame.querySelector(".d3-flame-graph-label")].map((part, i) =>
+					luminance(getComputedStyle(part)[i ? "color" : "fill"])).sort((a, b) => a - b);
+				return (high + 0.05) / (low + 0.05);
+			})(),
+		})),
 		pools: text("#pool option"),
 		chooses: !document.getElementById("choice").hidden,
 		origins: [...document.querySelectorAll("#origins tbody tr")].map((row) => row.cells[1].textContent + " " + row.cells[0].textContent),
@@ -65,7 +115,11 @@
 		dots: pictures.map((dots) => dots.reduce((sum, part, i) => (sum * 31 + part * (i % 7 + 1)) % 1000000007, 7)),
 		markers: [...document.querySelectorAll(".u-marker")].map((marker) =>
 			getComputedStyle(marker).borderTopColor + " on " + getComputedStyle(marker).backgroundColor),
-		contrast: ["h1", ".quiet", "#figures dt", "summary", "#verdict"].filter((selector) =>
+		/* Boxes that stand out of what they are in, without a bar to scroll by. */
+		spilt: [...document.querySelectorAll("dd, dt, figure, article, td, th, p, h1, h2, h3, li")].filter((element) =>
+			element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0 && getComputedStyle(element).display !== "inline")
+			.map((element) => element.tagName + " " + element.textContent.slice(0, 60)),
+		contrast: ["h1", ".quiet", "#figures dt", "summary", "#verdict", ".variable", ".depths span", "#totals td", "button#whole"].filter((selector) =>
 			document.querySelector(selector)).map(contrast).reduce((a, b) => Math.min(a, b)),
 		ran: typeof window.ran,
 	};

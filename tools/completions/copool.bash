@@ -137,7 +137,7 @@ _copool()
 		if [[ $before == --pool || $before == --pid || $before == -[pP] || $before == --for || $before == --interval || $before == -[fi] ]]; then
 			return
 		elif [[ $word == -* && ${COMP_WORDS[1]} == report ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--output --for --interval --help --version" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "--output --baseline --for --interval --help --version" -- "$word")
 		elif [[ $word == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--output --pool --pid --script --help --version" -- "$word")
 		else

@@ -71,6 +71,7 @@ complete -c copool -n $watch -l interval -s i -x -d 'milliseconds from sample to
 
 set -l report '__fish_seen_subcommand_from report'
 complete -c copool -n $report -l output -s o -r -F -d 'where the page goes'
+complete -c copool -n $report -l baseline -s b -r -F -d 'a log of before, to compare with'
 complete -c copool -n $report -F
 
 set -l plot '__fish_seen_subcommand_from plot'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Four charts of one series, drawn by uPlot, with one cursor. */
+/* Five charts of one series, drawn by uPlot, with one cursor. What was between two samples nobody knows: all are steps. */
 "use strict";
 
 function colour(name) {
@@ -27,24 +27,37 @@ function add(a, b) {
 }
 
 /* The columns that the charts and the table are made of; one row more than there are points, the beginning. */
-function columns(series) {
+function columns({ process, pool, series }) {
 	const local = rates(series, "create_local");
 	const depot = rates(series, "create_depot");
 	const missed = rates(series, "create_new");
 	const all = add(add(local, depot), missed);
+	const pooled = states(series, "pooled");
+	const seconds = [series.begin_ms, ...series.uptime_ms].map((ms) => ms / 1000);
 	return {
-		seconds: [series.begin_ms, ...series.uptime_ms].map((ms) => ms / 1000),
+		seconds,
+		/* The range of time for which clock() is as fine as the points are. */
+		fineness: (seconds[seconds.length - 1] - seconds[0]) / (seconds.length - 1) < 1 ? 1 : 10,
 		time: [null, ...series.time],
 		local, depot, missed, all,
 		share: missed.map((value, i) => (all[i] ? (value / all[i]) * 100 : null)),
 		live: states(series, "live"),
-		pooled: states(series, "pooled"),
+		pooled,
+		held: pooled.map((value) => (value === null ? null : heldBytes(pool, value))),
+		isHeldGuessed: !!pool.held && pool.held.how === "guessed",
 		peak: states(series, "peak_objects"),
 		liveMost: states(series, "live_most"),
 		trimmed: rates(series, "trimmed"),
 		deleted: rates(series, "destroy_delete"),
 		thinned: series.stride > 1,
+		changes: changesOf(process, series),
 	};
+}
+
+/* When the way in which the process is served changed, in seconds since it began. */
+function changesOf(process, series) {
+	const start = series.time[0] - series.uptime_ms[0] / 1000;
+	return (process.changes || []).slice(1).map((change) => change.time - start);
 }
 
 /* Each line: label, colour, plotted values, values in the legend, and how it is drawn. */
@@ -70,8 +83,8 @@ function chartsOf(c) {
 		},
 		{
 			id: "objects", title: "Objects that exist",
-			about: "In the program's hands and idle in the pool, on each other; and the most that existed at once so far.",
-			stacked: true,
+			about: "In the program's hands and idle in the pool, on each other, as each sample has them; and the most that existed at once so far.",
+			stacked: true, stepped: true,
 			lines: [
 				{ label: "alive", colour: "live", values: c.live, raw: c.live },
 				{ label: "idle", colour: "pooled", values: add(c.live, c.pooled), raw: c.pooled },
@@ -88,17 +101,28 @@ function chartsOf(c) {
 			],
 		},
 	];
+	if (c.held.some((value) => value !== null))
+		charts.splice(3, 0, {
+			id: "memory", title: "Memory that idle objects hold",
+			about: c.isHeldGuessed ? "Guessed at two pages each, for nobody has looked at these stacks." :
+				"About: as many pages each as stacks were seen to have touched on average.",
+			stepped: true, least: 65536, increments: BYTES, format: (value) => (value === null || value === undefined ? "–" : bytes(value)),
+			tick: bytes,
+			lines: [{ label: "idle", colour: "pooled", values: c.held, raw: c.held, area: true }],
+		});
 	if (c.thinned)
 		charts[2].lines.push({ label: "most alive between points", colour: "live", values: c.liveMost,
 			raw: c.liveMost, dash: [2, 3], line: true });
 	if (c.deleted.some((value) => value))
-		charts[3].lines.push({ label: "destroyed, depot full", colour: "deleted", values: c.deleted,
+		charts[charts.length - 1].lines.push({ label: "destroyed, depot full", colour: "deleted", values: c.deleted,
 			raw: c.deleted, dash: [2, 3] });
 	return charts;
 }
 
 const INCREMENTS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900,
 	1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000, 864000, 2592000, 8640000, 31536000];
+
+const BYTES = Array.from({ length: 40 }, (_, i) => 1024 * 2 ** i);
 
 function lineOptions(chart, line) {
 	const filled = line.area || (chart.stacked && !line.line);
@@ -130,10 +154,29 @@ function axes(chart) {
 			values: (u, splits) => splits.map((s) => clock(s, u.scales.x.max - u.scales.x.min)),
 		},
 		{
-			...common, space: 34, size: 56,
-			values: (u, splits) => splits.map((value) => compact.format(value) + (chart.suffix || "")),
+			...common, space: 34, size: chart.tick ? 66 : 56, ...(chart.increments ? { incrs: chart.increments } : {}),
+			values: (u, splits) => splits.map(chart.tick || ((value) => compact.format(value) + (chart.suffix || ""))),
 		},
 	];
+}
+
+/* A line from top to bottom where the way in which the process is served changed. */
+function markChanges(u, changes) {
+	const { ctx, bbox } = u;
+	ctx.save();
+	ctx.strokeStyle = colour("quiet");
+	ctx.lineWidth = devicePixelRatio;
+	ctx.setLineDash([2 * devicePixelRatio, 4 * devicePixelRatio]);
+	for (const seconds of changes) {
+		const x = Math.round(u.valToPos(seconds, "x", true)) + 0.5;
+		if (x < bbox.left || x > bbox.left + bbox.width)
+			continue;
+		ctx.beginPath();
+		ctx.moveTo(x, bbox.top);
+		ctx.lineTo(x, bbox.top + bbox.height);
+		ctx.stroke();
+	}
+	ctx.restore();
 }
 
 function chartOptions(chart, c, width) {
@@ -150,12 +193,13 @@ function chartOptions(chart, c, width) {
 			y: { range: (u, low, high) => [0, Math.max(high * 1.08, chart.least || 1)] },
 		},
 		axes: axes(chart),
+		hooks: { draw: [(u) => markChanges(u, c.changes)] },
 		series: [
 			{
 				label: "at",
 				value: (u, value, i, at) => at === null || at === undefined ? "–" :
-					clock(value, Math.max(10, u.scales.x.max - u.scales.x.min)) +
-					(c.time[at] ? " (" + moment(c.time[at]).slice(11) + ")" : ""),
+					clock(value, c.fineness < 10 ? c.fineness : Math.max(10, u.scales.x.max - u.scales.x.min)) +
+					(c.time[at] ? " (" + timeOfDay(c.time[at], c.time[1]) + ")" : ""),
 			},
 			...chart.lines.map((line) => lineOptions(chart, line)),
 		],
@@ -173,13 +217,13 @@ function inWords(chart) {
 	return chart.title + ". " + most.join("; ") + ". The table below the charts has all values.";
 }
 
-function drawCharts(root, series) {
+function drawCharts(root, chosen) {
 	drawn.forEach(({ plot }) => plot.destroy());
 	drawn = [];
 	root.replaceChildren();
-	if (!series || !series.uptime_ms.length)
+	if (!chosen.series || !chosen.series.uptime_ms.length)
 		return null;
-	const c = columns(series);
+	const c = columns(chosen);
 	const charts = chartsOf(c).map((chart) => ({ chart, place: node("div", { class: "plot" }) }));
 	/* All places first: how wide each is depends on the others. */
 	root.append(...charts.map(({ chart, place }) => node("figure", { id: "chart-" + chart.id },
@@ -204,8 +248,8 @@ function fitCharts() {
 }
 
 /* Draws the same again, in the colours that are in force by now. */
-function repaintCharts(root, series) {
+function repaintCharts(root, chosen) {
 	const zoom = drawn.map(({ plot }) => ({ min: plot.scales.x.min, max: plot.scales.x.max }));
-	drawCharts(root, series);
+	drawCharts(root, chosen);
 	drawn.forEach(({ plot }, i) => plot.setScale("x", zoom[i]));
 }

@@ -21,8 +21,8 @@ const pools = data.processes.flatMap((process, p) => process.pools.map((pool, i)
 })));
 
 function nameOf(process) {
-	const program = process.open && process.open.program;
-	return (program || "a program") + " [" + process.pid + "]";
+	const { program, label } = process.open || {};
+	return (program || "a program") + (label ? " " + label : "") + " [" + process.pid + "]";
 }
 
 function uptimeOf(process) {
@@ -45,7 +45,7 @@ function showHeader({ process, pool, series }) {
 	words.push(open.host ? "host " + open.host + (open.mode && open.mode !== "pool" ? " (" + open.mode + ")" : "") : "host unknown");
 	words.push((pool.type === "final" ? "ran for " : "seen for ") + span(uptime));
 	if (last)
-		words.push(moment(last - uptime / 1000) + " to " + moment(last).slice(11));
+		words.push(moment(last - uptime / 1000) + " to " + timeOfDay(last, last - uptime / 1000) + " (" + zone(last) + ")");
 	if (open.ppid)
 		words.push("forked by [" + open.ppid + "]");
 	if (series && series.stride > 1)
@@ -59,7 +59,7 @@ function showHeader({ process, pool, series }) {
 function showVerdict({ pool }) {
 	const said = pool.verdict;
 	const root = byId("verdict");
-	root.className = said.grade;
+	root.className = "verdict " + said.grade;
 	root.replaceChildren(node("p", {}, ...(said.word ? [node("strong", {}, said.word + "."), " "] : []), said.text),
 		...said.more.map((text) => node("p", {}, text)));
 }
@@ -74,6 +74,8 @@ function showFigures({ pool }) {
 		["Most at once", count(pool.peak_objects), "objects that existed"],
 		["Alive", count(pool.live), "in the end; at most " + count(pool.peak_live) + " in a sample"],
 		["Idle", count(pool.pooled), "in the end, in the pool"],
+		...(heldBytes(pool, 1) === null ? [] : [["Idle memory", (pool.held.how === "guessed" ? "~ " : "") + bytes(heldBytes(pool, pool.pooled)),
+			"about, in the end: " + bytes(heldBytes(pool, 1)) + " each" + (pool.held.how === "guessed" ? ", guessed" : "")]]),
 		["Given back", count(pool.trimmed), "to the system, unneeded"],
 		["Threads", count(pool.threads), "with a cache, in the end"],
 	];
@@ -82,8 +84,7 @@ function showFigures({ pool }) {
 			pool.pool === "qemu-coroutine" ? "about: QEMU's own pool would have needed them" : ""]);
 	if (pool.maps_saved)
 		figures.push(["Guard pages", count(pool.maps_saved), "that take no memory map, in the end"]);
-	byId("figures").replaceChildren(...figures.map(([name, value, about]) => node("div", {},
-		node("dt", {}, name), node("dd", {}, value), ...(about ? [node("dd", {}, about)] : []))));
+	byId("figures").replaceChildren(...tiles(figures));
 }
 
 function showSamples(c) {
@@ -92,12 +93,13 @@ function showSamples(c) {
 	const fill = () => {
 		if (!details.open || place.firstChild || !c)
 			return;
-		const names = ["after", "cache /s", "depot /s", "missed /s", "missed", "alive", "idle", "most so far", "given back /s", "time"];
+		const names = ["after", "cache /s", "depot /s", "missed /s", "missed", "alive", "idle", "most so far", "given back /s", ...(c.held.some((value) => value !== null) ? ["idle memory"] : []), "time, " + zone()];
 		const share = (value) => (value === null ? "–" : fine.format(value) + " %");
 		const rows = c.seconds.slice(1).map((seconds, row) => {
 			const i = row + 1;
-			return { cells: [clock(seconds, Math.max(10, c.seconds[c.seconds.length - 1])), rate(c.local[i]), rate(c.depot[i]),
-				rate(c.missed[i]), share(c.share[i]), rate(c.live[i]), rate(c.pooled[i]), rate(c.peak[i]), rate(c.trimmed[i]), moment(c.time[i])] };
+			return { cells: [clock(seconds, c.fineness < 10 ? c.fineness : Math.max(10, c.seconds[c.seconds.length - 1])), rate(c.local[i]), rate(c.depot[i]),
+				rate(c.missed[i]), share(c.share[i]), rate(c.live[i]), rate(c.pooled[i]), rate(c.peak[i]), rate(c.trimmed[i]),
+				...(names.length > 10 ? [c.held[i] === null ? "–" : bytes(c.held[i])] : []), moment(c.time[i])] };
 		});
 		place.append(table(names.map((name) => ({ name })), rows));
 	};
@@ -109,12 +111,18 @@ function showSamples(c) {
 
 const ORIGINS_SHOWN = 100;
 
+let flame = null; /* the flame graph that is on the page */
+
 function showOrigins({ process, pool }) {
 	const all = data.origins.filter((origin) => origin.pid === process.pid && origin.pool === pool.pool && origin.count > 0)
 		.sort((a, b) => b.count - a.count);
 	const total = all.reduce((sum, origin) => sum + origin.count, 0);
 	const root = byId("origins");
+	const unit = all.some((origin) => origin.every > 1) ? "misses, estimated" : "misses";
 	root.hidden = !all.length;
+	root.querySelector(".flame").replaceChildren();
+	flame = !all.length ? null : drawFlame(root.querySelector(".flame"), root.querySelector(".pointed"), all, pool.pool,
+		(value, whole) => count(value) + " " + unit + " (" + percent(value, whole) + ")");
 	const rows = all.slice(0, ORIGINS_SHOWN).map((origin) => {
 		const bar = node("span", { class: "bar" });
 		bar.style.width = Math.max(2, (origin.count / all[0].count) * 100) + "%";
@@ -126,14 +134,15 @@ function showOrigins({ process, pool }) {
 	if (all.length > ORIGINS_SHOWN)
 		rows.push({ cells: ["and " + count(all.length - ORIGINS_SHOWN) + " more", "", ""] });
 	root.querySelector(".scroll").replaceChildren(
-		table([{ name: "call stack", text: true }, { name: all.some((origin) => origin.every > 1) ? "misses, estimated" : "misses" }, { name: "share" }], rows));
+		table([{ name: "call stack", text: true }, { name: unit }, { name: "share" }], rows));
 }
+
+const POOLS_SHOWN = 500;
 
 function showPools() {
 	const headings = ["pool", "creates", "hits", "missed", "alive", "idle", "most", "given back", "threads"]
 		.map((name, i) => ({ name, text: i === 0 }));
-	byId("pools").hidden = pools.length < 2;
-	byId("pools").querySelector(".scroll").replaceChildren(table(headings, pools.map((each, i) => {
+	const row = (each, i) => {
 		const { process, pool } = each;
 		const all = creates(pool);
 		const button = node("button", { type: "button" }, nameOf(process) + ": " + pool.pool);
@@ -146,7 +155,14 @@ function showPools() {
 			cells: [button, count(all), pool.verdict.beneath ? "–" : percent(all - pool.create_new, all), ...["create_new", "live", "pooled",
 				"peak_objects", "trimmed", "threads"].map((name) => count(pool[name]))],
 		};
-	})));
+	};
+	byId("pools").hidden = pools.length < 2;
+	if (pools.length < 2)
+		return;
+	const rows = pools.slice(0, POOLS_SHOWN).map(row);
+	if (pools.length > POOLS_SHOWN)
+		rows.push({ cells: ["and " + count(pools.length - POOLS_SHOWN) + " more; all can be chosen above", ...Array(8).fill("")] });
+	byId("pools").querySelector(".scroll").replaceChildren(table(headings, rows));
 }
 
 function notes() {
@@ -179,8 +195,10 @@ function choose(i) {
 	showHeader(chosen);
 	showVerdict(chosen);
 	showFigures(chosen);
-	showSamples(drawCharts(byId("charts"), chosen.series));
+	showSamples(drawCharts(byId("charts"), chosen));
+	showDepths(chosen);
 	showOrigins(chosen);
+	showSettings(chosen);
 	showPools();
 }
 
@@ -206,9 +224,13 @@ function start() {
 	const said = notes();
 	byId("notes").hidden = !said.length;
 	byId("notes").querySelector("ul").append(...said.map((text) => node("li", {}, text)));
-	byId("made").textContent = "Made by copool " + data.version + " on " + moment(data.made) + " from " + data.logs.join(", ") +
-		". Charts by uPlot, MIT licence.";
+	byId("made").textContent = "Made by copool " + data.version + " on " + moment(data.made) + " (" + zone(data.made) + ") from " +
+		data.logs.join(", ") + ". Charts by uPlot, MIT licence" +
+		(data.origins.length ? "; flame graph by d3-flame-graph, Apache License 2.0, and d3, ISC licence." : ".");
+	byId("zone").textContent = zone(data.made);
 	fillChoice();
+	showBaseline();
+	showSums();
 	if (!pools.length) {
 		byId("verdict").append(node("p", {}, "No process in the log has counters yet."));
 		document.querySelectorAll("main > section:has(#figures), main > section:has(#charts)").forEach((section) => { section.hidden = true; });
@@ -217,7 +239,9 @@ function start() {
 	choose(pools.reduce((best, each, i) => (weight(each) > weight(pools[best]) ? i : best), 0));
 	new ResizeObserver(fitCharts).observe(byId("charts"));
 	matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
-		repaintCharts(byId("charts"), chosen.series));
+		repaintCharts(byId("charts"), chosen));
+	new ResizeObserver(() => flame && flame.draw()).observe(byId("origins"));
+	byId("whole").addEventListener("click", () => flame.reset());
 }
 
 start();

@@ -14,16 +14,14 @@ function rate(n) {
 	return n === null || n === undefined ? "–" : n >= 100 || n === 0 ? whole.format(n) : fine.format(n);
 }
 
-/* Never 100 % when something is missing, nor 0 % when something is there. */
+/* Rounded down, as all of copool does: never 100 % when something is missing, nor 0 % when something is there. */
 function percent(part, all) {
 	if (!all)
 		return "–";
-	const share = (part / all) * 100;
-	if (part && share < 0.01)
+	const share = Math.floor((part / all) * 10000 + 1e-6) / 100;
+	if (part > 0 && share <= 0)
 		return "< 0.01 %";
-	if (part < all && share > 99.99)
-		return "> 99.99 %";
-	return share.toFixed(share === 0 || share === 100 ? 0 : 2) + " %";
+	return share.toFixed(share > 0 && share < 100 ? 2 : 0) + " %";
 }
 
 function plural(n, one, many) {
@@ -43,6 +41,11 @@ function span(ms) {
 		return Math.floor(ms / size) + "\u00a0" + name + (rest ? "\u00a0" + rest + "\u00a0" + nextName : "");
 	}
 	return "";
+}
+
+/* "9.3 ms" where it is that short. */
+function milliseconds(ms) {
+	return ms < 1000 ? fine.format(ms) + "\u00a0ms" : span(ms);
 }
 
 /* Time on an axis that runs over `range` seconds: 0:05, 1:02:03, 3d 4h. */
@@ -67,6 +70,31 @@ function moment(time) {
 	const two = (n) => String(n).padStart(2, "0");
 	return date.getFullYear() + "-" + two(date.getMonth() + 1) + "-" + two(date.getDate()) + " " +
 		two(date.getHours()) + ":" + two(date.getMinutes()) + ":" + two(date.getSeconds());
+}
+
+/* As time of day, or with the day where that is another one than `other`'s. */
+function timeOfDay(time, other) {
+	const text = moment(time);
+	return text.slice(0, 10) === moment(other).slice(0, 10) ? text.slice(11) : text;
+}
+
+/* The reader's time zone, which all times are in: "Europe/Berlin, UTC+1"; at `time`, which may be in summer. */
+function zone(time) {
+	const name = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
+	if (time === undefined || name === "UTC")
+		return name;
+	const minutes = -new Date(time * 1000).getTimezoneOffset();
+	const rest = Math.abs(minutes) % 60;
+	return name + ", UTC" + (minutes < 0 ? "−" : "+") + Math.floor(Math.abs(minutes) / 60) + (rest ? ":" + String(rest).padStart(2, "0") : "");
+}
+
+/* 12.5 MiB, with a blank where no line breaks. */
+function bytes(n) {
+	const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+	let unit = 0;
+	for (; n >= 1024 && unit + 1 < units.length; unit++)
+		n /= 1024;
+	return (n >= 100 || Number.isInteger(n) ? whole.format(n) : n.toFixed(1)) + "\u00a0" + units[unit];
 }
 
 function creates(counters) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "draw/baseline.h"
 #include "log/book.h"
 #include "log/book_json.h"
 #include "clean.h"
@@ -23,7 +24,9 @@
 
 struct report {
 	const char *path;
-	char **logs; /* and process ids */
+	char **logs;                       /* and process ids */
+	char *baseline[BASELINE_LOGS + 1]; /* up to NULL */
+	size_t baselines;
 	double seconds;
 	unsigned interval_ms;
 };
@@ -32,20 +35,23 @@ static const struct argp_option options[] = {
         {"output", 'o', "FILE", 0, "Where the page goes; `-' is standard output", 0},
         {"for", 'f', "SECONDS", 0,
                 "How long a process is watched (0.1 to 100000000; 10), unless it ends before", 0},
+        {"baseline", 'b', "LOG", 0,
+                "Set the logs side by side with this one, of before; may be given several times", 0},
         {"interval", 'i', "MS", 0, "Milliseconds from sample to sample of a process (10 to 3600000; 1000)",
                 0},
         {0},
 };
 
-/* Whether the page would take the place of a log. */
-static bool is_log(const struct report *report)
+/* Whether the page would take the place of one of these logs, up to NULL. */
+static bool is_one_of(const char *page, char *const *logs)
 {
-	struct stat page, log;
+	struct stat of_page, of_log;
 
-	if (strcmp(report->path, "-") == 0 || stat(report->path, &page) != 0 || !S_ISREG(page.st_mode))
+	if (strcmp(page, "-") == 0 || stat(page, &of_page) != 0 || !S_ISREG(of_page.st_mode))
 		return false;
-	for (char **path = report->logs; *path; path++) {
-		if (stat(*path, &log) == 0 && log.st_dev == page.st_dev && log.st_ino == page.st_ino)
+	for (; *logs; logs++) {
+		if (stat(*logs, &of_log) == 0 && of_log.st_dev == of_page.st_dev &&
+		        of_log.st_ino == of_page.st_ino)
 			return true;
 	}
 	return false;
@@ -63,6 +69,11 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		if (!recorder_seconds(value, &report->seconds))
 			argp_error(state, "--for=%s: from 0.1 to 100000000 seconds", value);
 		return 0;
+	case 'b':
+		if (report->baselines == BASELINE_LOGS)
+			argp_error(state, "--baseline: at most %d logs", BASELINE_LOGS);
+		report->baseline[report->baselines++] = value;
+		return 0;
 	case 'i':
 		report->interval_ms = verb_setting(state, "interval", value, SETTING_interval_ms);
 		return 0;
@@ -75,7 +86,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!report->path || !*report->path)
 			argp_error(state, "where to? -o FILE says it");
-		if (is_log(report))
+		if (is_one_of(report->path, report->logs) || is_one_of(report->path, report->baseline))
 			argp_error(state, "%s is one of the logs", clean(report->path));
 		return 0;
 	}
@@ -87,10 +98,12 @@ static const struct argp argp = {
         .parser = parse,
         .args_doc = "LOG|PID... -o FILE",
         .doc = "Makes one HTML page of statistics logs: a verdict, key figures and charts over time for each "
-               "pool of each process, where misses come from, and the warnings. The page needs no network. A "
-               "LOG that is named `-' is standard input. A number is a process, unless there is a file of "
-               "that "
-               "name: it needs no log, and is watched for ten seconds.\v"
+               "pool of each process, how deep stacks were used, where misses come from, the settings in "
+               "force, sums over processes, and the warnings. The page needs no network. A LOG that is named "
+               "`-' is standard input. A number is a process, unless there is a file of that name: it needs "
+               "no log, and is watched for ten seconds.\v"
+               "--baseline=OLD sets the logs side by side with another one, program by program: OLD of the "
+               "program observed (copool run --observe), and LOG of it pooled, say whether copool helps.\n\n"
                "FILE is replaced as a whole, or not at all. The exit status is 0; or 1 when a log cannot be "
                "read or none holds a record, or when FILE cannot be written; 2 for a wrong option.",
 };
@@ -136,6 +149,11 @@ static int read_all(struct book *book, const struct report *report, const struct
 	return logs_check(book, "report", status);
 }
 
+static json_t *log_name(const char *log)
+{
+	return json_text(strcmp(log, "-") == 0 ? "standard input" : log);
+}
+
 static int write_page(const struct report *report, const struct page *page)
 {
 	struct output output;
@@ -154,9 +172,29 @@ static int write_page(const struct report *report, const struct page *page)
 	return error ? 1 : 0;
 }
 
+/* 0, or 1 with a message. */
+static int read_baseline(struct book *book, struct report *report, struct page *page)
+{
+	if (report->baselines == 0)
+		return 0;
+	page->baseline = book;
+	for (char **log = report->baseline; *log; log++)
+		json_array_append_new(page->baseline_logs, log_name(*log));
+	int status = logs_read(book, "report", report->baseline, page->unread);
+	logs_tell(book, "report");
+	return status;
+}
+
+static void close_page(struct page *page)
+{
+	json_decref(page->logs);
+	json_decref(page->unread);
+	json_decref(page->baseline_logs);
+}
+
 int cmd_report(int argc, char **argv)
 {
-	static struct book book;
+	static struct book book, before;
 	static struct origins origins;
 	static struct demands demands;
 	struct series_set *series = NULL;
@@ -165,10 +203,11 @@ int cmd_report(int argc, char **argv)
 	        .demands = &demands,
 	        .origins = &origins,
 	        .logs = json_array(),
-	        .unread = json_array()};
+	        .unread = json_array(),
+	        .baseline_logs = json_array()};
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &report) != 0 || book_open(&book) != 0 ||
-	        series_open(&series, &book) != 0) {
+	        book_open(&before) != 0 || series_open(&series, &book) != 0) {
 		fprintf(stderr, "copool report: out of memory\n");
 		return 1;
 	}
@@ -176,16 +215,17 @@ int cmd_report(int argc, char **argv)
 	demands_watch(&demands, &book);
 	page.series = series;
 	for (char **log = report.logs; *log; log++)
-		json_array_append_new(page.logs, json_text(strcmp(*log, "-") == 0 ? "standard input" : *log));
-	int status = read_all(&book, &report, &page);
+		json_array_append_new(page.logs, log_name(*log));
+	int status = read_baseline(&before, &report, &page);
+	status |= read_all(&book, &report, &page);
 	logs_tell(&book, "report");
 	if (book.records > 0)
 		status |= write_page(&report, &page);
-	json_decref(page.logs);
-	json_decref(page.unread);
+	close_page(&page);
 	origins_close(&origins);
 	series_close(series);
 	demands_free(&demands);
+	book_close(&before);
 	book_close(&book);
 	return status;
 }

@@ -8,28 +8,41 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
+#include "draw/baseline.h"
 #include "log/book_json.h"
+#include "log/held.h"
+#include "log/stack_size.h"
 #include "clean.h"
 #include "judge/judge.h"
 
 /* tools/report/embed.S has them. */
 extern const char report_page_html[], report_page_css[], report_words_js[], report_charts_js[],
-        report_page_js[], report_uplot_css[], report_uplot_js[], report_uplot_licence[];
+        report_flame_js[], report_sections_js[], report_page_js[], report_uplot_css[], report_uplot_js[],
+        report_uplot_licence[], report_d3_js[], report_d3_licence[], report_flame_graph_js[],
+        report_flame_graph_licence[];
 
 static const struct {
 	const char *name;
 	const char *text;
+	bool is_flame; /* of no use, and left out, where there are no origins to be drawn */
 } parts[] = {
-        {"uplot-licence", report_uplot_licence},
-        {"uplot.css", report_uplot_css},
-        {"uplot.js", report_uplot_js},
-        {"page.css", report_page_css},
-        {"words.js", report_words_js},
-        {"charts.js", report_charts_js},
-        {"page.js", report_page_js},
+        {"uplot-licence", report_uplot_licence, false},
+        {"uplot.css", report_uplot_css, false},
+        {"uplot.js", report_uplot_js, false},
+        {"page.css", report_page_css, false},
+        {"words.js", report_words_js, false},
+        {"charts.js", report_charts_js, false},
+        {"flame.js", report_flame_js, false},
+        {"sections.js", report_sections_js, false},
+        {"page.js", report_page_js, false},
+        {"d3-licence", report_d3_licence, true},
+        {"d3.js", report_d3_js, true},
+        {"d3-flame-graph-licence", report_flame_graph_licence, true},
+        {"d3-flame-graph.js", report_flame_graph_js, true},
 };
 
 /* The columns of a series that the page draws. */
@@ -124,6 +137,34 @@ static void add_origins(const struct page *page, json_t *all)
 	json_object_set_new(all, "origins", list);
 }
 
+/* How deep stacks were used in words, what idle objects hold, and how the process was served in the course of time. */
+static void add_facts(const struct page *page, json_t *all)
+{
+	char text[DEPTH_TEXT];
+	json_t *process;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "processes"), i, process)
+	{
+		const struct book_process *known = &page->book->process[i];
+		json_t *depths = json_object_get(process, "depths"), *held = json_array();
+		size_t depth = 0;
+
+		for (size_t j = 0; j < known->pools; j++) {
+			struct held each = held_each(known, j);
+			json_array_append_new(held,
+			        json_pack("{s:f, s:s}", "bytes", each.bytes, "how", held_word(each.how)));
+			if (!known->depth[j])
+				continue;
+			depth_say(known->depth[j], text);
+			json_object_set_new(json_array_get(depths, depth++), "said", json_string(text));
+		}
+		json_object_set_new(process, "held", held);
+		if (known->changes)
+			json_object_set(process, "changes", known->changes);
+	}
+}
+
 /* Counters that a record lacks are 0 for the page, and those that it has are numbers. */
 static void complete(json_t *all)
 {
@@ -144,6 +185,7 @@ static void complete(json_t *all)
 			RECORD_COUNTERS(PLAIN)
 			json_object_set(
 			        plain, "verdict", json_array_get(json_object_get(process, "verdicts"), j));
+			json_object_set(plain, "held", json_array_get(json_object_get(process, "held"), j));
 #undef PLAIN
 			json_array_set_new(json_object_get(process, "pools"), j, plain);
 		}
@@ -180,9 +222,15 @@ static json_t *page_as_json(const struct page *page)
 	if (!all)
 		return NULL;
 	judge_add(all, page->book, page->series, page->demands);
+	add_facts(page, all);
 	complete(all);
 	add_series(page, all);
 	add_origins(page, all);
+	if (page->baseline) {
+		json_t *baseline = baseline_as_json(page->baseline, page->book);
+		json_object_set(baseline, "logs", page->baseline_logs);
+		json_object_set_new(all, "baseline", baseline);
+	}
 	json_object_set_new(all, "left_out", json_integer((json_int_t)left_out));
 	json_object_set_new(all, "format_known", json_integer(RECORD_FORMAT));
 	json_object_set_new(all, "version", json_string(COPOOL_VERSION));
@@ -205,13 +253,16 @@ static int write_escaped(const char *buffer, size_t size, void *file)
 
 static void write_part(FILE *file, const char *name, size_t length, json_t *data)
 {
+	bool has_flame = json_array_size(json_object_get(data, "origins")) > 0;
+
 	if (length == strlen("data") && memcmp(name, "data", length) == 0) {
 		json_dump_callback(data, write_escaped, file,
 		        JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(14));
 		return;
 	}
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (strlen(parts[i].name) == length && memcmp(parts[i].name, name, length) == 0)
+		if (strlen(parts[i].name) == length && memcmp(parts[i].name, name, length) == 0 &&
+		        (has_flame || !parts[i].is_flame))
 			fputs(parts[i].text, file);
 	}
 }

@@ -18,6 +18,9 @@ struct page {
 	const struct origins *origins;
 	json_t *logs;   /* their names */
 	json_t *unread; /* sentences on those that could not be read whole */
+
+	const struct book *baseline; /* what they are compared with; NULL: with nothing */
+	json_t *baseline_logs;       /* the names of its logs */
 };
 
 /* Writes it. 0, or -ENOMEM; what the file says of itself is left to its owner. */

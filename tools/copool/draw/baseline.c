@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A log tells of objects, not of a process' memory and processor time. So both are worked out: memory from how deep
+ * stacks were used, time from what a stack costs on this machine. The page calls them "about".
+ */
+#include "draw/baseline.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "amount.h"
+#include "clean.h"
+#include "judge/cost.h"
+#include "log/held.h"
+#include "judge/judge.h"
+#include "report/record.h"
+
+enum { NOTE_BYTES = 256 };
+
+/* Work that differs by more is not the same work. */
+static const double same_work = 0.05;
+
+/* All processes of one program. */
+struct sum {
+	double processes, ended, uptime_ms; /* of the longest */
+	double creates, misses, calls_saved, peak, idle;
+	double most_bytes, idle_bytes; /* held by the most objects at once, and by idle ones in the end */
+	enum held_how how;             /* the least that is known of any pool */
+	const char *mode, *version;
+	bool has_own_pool, has_stacks;
+};
+
+static const char *text_of(const struct book_process *process, const char *key)
+{
+	const char *text = json_string_value(json_object_get(process->open, key));
+
+	return text ? text : "";
+}
+
+static void add_pool(struct sum *sum, const struct book_process *process, size_t pool)
+{
+	const json_t *record = process->pool[pool];
+	struct held held = held_each(process, pool);
+	double peak = (double)book_counter(record, "peak_objects");
+	double idle = (double)book_counter(record, "pooled");
+
+	if (strcmp(json_string_value(json_object_get(record, RECORD_KEY_TYPE)), RECORD_FINAL) == 0)
+		sum->ended += 1 / (double)process->pools;
+	sum->uptime_ms = fmax(sum->uptime_ms, (double)book_counter(record, "uptime_ms"));
+	sum->calls_saved += (double)book_counter(record, "calls_saved");
+	sum->idle_bytes += idle * held.bytes;
+	if (judge_is_beneath(process, pool))
+		return;
+	sum->creates += (double)book_counter(record, "create_local") +
+	                (double)book_counter(record, "create_depot") +
+	                (double)book_counter(record, "create_new");
+	sum->misses += (double)book_counter(record, "create_new");
+	sum->peak += peak;
+	sum->idle += idle;
+	sum->most_bytes += peak * held.bytes;
+	sum->how = held.how < sum->how ? held.how : sum->how;
+	sum->has_stacks |= held.how != HELD_UNKNOWN;
+}
+
+static void add_process(struct sum *sum, const struct book_process *process)
+{
+	const char *mode = process->was_off ? "off" : text_of(process, "mode");
+	const char *version = text_of(process, "version");
+
+	sum->mode = sum->processes == 0 || strcmp(sum->mode, mode) == 0 ? mode : "mixed";
+	sum->version = sum->processes == 0 || strcmp(sum->version, version) == 0 ? version : "several";
+	sum->processes++;
+	sum->has_own_pool |= book_has_own_pool(process);
+	for (size_t i = 0; i < process->pools; i++)
+		add_pool(sum, process, i);
+}
+
+static struct sum sum_of(const struct book *book, const char *program)
+{
+	struct sum sum = {.how = HELD_SEEN, .mode = "", .version = ""};
+
+	for (size_t i = 0; i < book->processes; i++) {
+		if (book->process[i].pools > 0 && strcmp(text_of(&book->process[i], "program"), program) == 0)
+			add_process(&sum, &book->process[i]);
+	}
+	return sum;
+}
+
+static json_t *sum_as_json(const struct sum *sum)
+{
+	double stack_ns = sum->has_stacks ? cost_stack_ns() : 0;
+	json_t *all = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:s, s:b}", "processes",
+	        sum->processes, "uptime_ms", sum->uptime_ms, "creates", sum->creates, "misses", sum->misses,
+	        "calls_saved", sum->calls_saved, "peak_objects", sum->peak, "idle", sum->idle, "ended",
+	        sum->ended, "mode", sum->mode, "held", held_word(sum->how), "calls_about", sum->has_own_pool);
+
+	if (sum->how != HELD_UNKNOWN) {
+		json_object_set_new(all, "most_bytes", json_real(sum->most_bytes));
+		json_object_set_new(all, "idle_bytes", json_real(sum->idle_bytes));
+	}
+	if (stack_ns > 0)
+		json_object_set_new(all, "cpu_ms", json_real(sum->misses * stack_ns / 1e6));
+	return all;
+}
+
+/* ---- what cannot be compared ---- */
+
+/* Where nobody looked at one log's stacks, as where the program was only observed, they are as deep as the other's. */
+static void lend_depth(
+        json_t *notes, struct sum *to, const struct sum *from, const char *which, const char *other)
+{
+	if (to->how != HELD_GUESSED)
+		return;
+	if (from->how != HELD_SEEN || from->peak == 0) {
+		json_array_append_new(notes, json_sprintf("The %s log does not say how deep stacks were "
+		                                          "used: memory is guessed there, at two pages each.",
+		                                     which));
+		return;
+	}
+	to->most_bytes = to->peak * from->most_bytes / from->peak;
+	json_array_append_new(notes, json_sprintf("The %s log does not say how deep stacks were used: they "
+	                                          "are taken to be as deep as in the %s.",
+	                                     which, other));
+}
+
+static void note_work(json_t *notes, const struct sum *first, const struct sum *second)
+{
+	char one[AMOUNT_BYTES], other[AMOUNT_BYTES], text[NOTE_BYTES];
+
+	if (fabs(first->creates - second->creates) > same_work * fmax(first->creates, second->creates)) {
+		snprintf(text, sizeof(text),
+		        "The work was not the same: %s creates in the first log, %s in the second. Shares "
+		        "can be "
+		        "compared, numbers cannot.",
+		        amount_grouped(first->creates, one), amount_grouped(second->creates, other));
+		json_array_append_new(notes, json_string(text));
+	}
+	if (first->processes != second->processes) {
+		snprintf(text, sizeof(text),
+		        "%s in the first log, %s in the second: what adds up over processes differs for that "
+		        "alone.",
+		        first->processes == 1 ? "One process"
+		                              : strcat(amount_grouped(first->processes, one), " processes"),
+		        second->processes == 1 ? "one" : amount_grouped(second->processes, other));
+		json_array_append_new(notes, json_string(text));
+	}
+}
+
+static void note_one(json_t *notes, const struct sum *sum, const char *which)
+{
+	char text[NOTE_BYTES];
+
+	if (sum->ended < sum->processes - 0.5) {
+		snprintf(text, sizeof(text),
+		        "The %s log has no last word of every process: it went on, or was ended by a signal. "
+		        "What is "
+		        "counted here is what its last sample said.",
+		        which);
+		json_array_append_new(notes, json_string(text));
+	}
+	if (strcmp(sum->mode, "off") == 0) {
+		snprintf(text, sizeof(text), "In the %s log copool was switched off for a time.", which);
+		json_array_append_new(notes, json_string(text));
+	}
+}
+
+/* What cannot be compared, in sentences; and makes comparable what can be. */
+static json_t *notes_on(struct sum *first, struct sum *second)
+{
+	json_t *notes = json_array();
+
+	note_work(notes, first, second);
+	lend_depth(notes, first, second, "first", "second");
+	lend_depth(notes, second, first, "second", "first");
+	note_one(notes, first, "first");
+	note_one(notes, second, "second");
+	if (first->has_own_pool && strcmp(first->mode, "observe") == 0 &&
+	        strcmp(second->mode, "observe") != 0)
+		json_array_append_new(notes,
+		        json_string("What lies idle in QEMU's own pool counts as alive where it was only "
+		                    "observed: compare the most that existed, not what was idle."));
+	if (strcmp(first->version, second->version) != 0)
+		json_array_append_new(
+		        notes, json_string("They were written by different versions of copool."));
+	return notes;
+}
+
+/* ---- programs ---- */
+
+static json_t *program_as_json(const char *program, struct sum *first, struct sum *second)
+{
+	json_t *notes = notes_on(first, second);
+	struct judge_side sides[] = {{first->mode, first->creates, first->misses},
+	        {second->mode, second->creates, second->misses}};
+	struct judgement said;
+
+	judge_sides(&sides[0], &sides[1], &said);
+	return json_pack("{s:s, s:o, s:o, s:{s:s, s:s, s:s}, s:o}", "program", program, "first",
+	        sum_as_json(first), "second", sum_as_json(second), "verdict", "grade", said.grade, "word",
+	        said.word, "text", said.text, "notes", notes);
+}
+
+/* Whether an earlier process with pools has the same program as process `end`. */
+static bool is_known(const struct book *book, size_t end)
+{
+	for (size_t i = 0; i < end; i++) {
+		if (book->process[i].pools > 0 && strcmp(text_of(&book->process[i], "program"),
+		                                          text_of(&book->process[end], "program")) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void note_alone(json_t *notes, const char *program, const char *which)
+{
+	char name[64];
+
+	clean_copy(name, sizeof(name), *program ? program : "A program without a name");
+	json_array_append_new(
+	        notes, json_sprintf("%s is in the %s log alone, so there is nothing to compare it with.",
+	                       name, which));
+}
+
+static void add_programs(json_t *all, const struct book *first, const struct book *second)
+{
+	json_t *programs = json_object_get(all, "programs"), *notes = json_object_get(all, "notes");
+	size_t left_out = 0;
+
+	for (size_t i = 0; i < second->processes; i++) {
+		const char *program = text_of(&second->process[i], "program");
+
+		if (second->process[i].pools == 0 || is_known(second, i))
+			continue;
+		if (json_array_size(programs) + json_array_size(notes) >= BASELINE_PROGRAMS) {
+			left_out++;
+			continue;
+		}
+		struct sum old = sum_of(first, program), new = sum_of(second, program);
+		if (old.processes == 0)
+			note_alone(notes, program, "second");
+		else
+			json_array_append_new(programs, program_as_json(program, &old, &new));
+	}
+	for (size_t i = 0; i < first->processes; i++) {
+		const char *program = text_of(&first->process[i], "program");
+
+		if (first->process[i].pools == 0 || is_known(first, i) ||
+		        sum_of(second, program).processes > 0)
+			continue;
+		if (json_array_size(programs) + json_array_size(notes) >= BASELINE_PROGRAMS)
+			left_out++;
+		else
+			note_alone(notes, program, "first");
+	}
+	if (left_out)
+		json_array_append_new(notes, json_sprintf("%zu more programs are not shown.", left_out));
+}
+
+json_t *baseline_as_json(const struct book *first, const struct book *second)
+{
+	json_t *all = json_pack("{s:[], s:[]}", "programs", "notes");
+
+	if (all)
+		add_programs(all, first, second);
+	return all;
+}
