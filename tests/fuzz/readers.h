@@ -103,7 +103,7 @@ static const char *try_log(const struct text *text, struct book *book)
 		wrong = "it was not read";
 	else if (book->records + book->mistakes + book->cut_off != count_lines(text))
 		wrong = "not every line was counted once";
-	struct page page = {book, series, &demands, &origins, json_array(), json_array()};
+	struct page page = {book, series, &demands, &origins, json_array(), json_array(), book, json_array()};
 	if (!wrong && !is_page_whole(&page))
 		wrong = "the page is not whole";
 	for (size_t i = 0; i < book->processes; i++) {
@@ -119,6 +119,7 @@ static const char *try_log(const struct text *text, struct book *book)
 	fclose(nowhere);
 	json_decref(page.logs);
 	json_decref(page.unread);
+	json_decref(page.baseline_logs);
 	origins_close(&origins);
 	series_close(series);
 	demands_free(&demands);

@@ -30,7 +30,8 @@ function uptimeOf(process) {
 }
 
 function table(headings, rows) {
-	const cell = (name, text, i, attributes) => node(name, { ...attributes, ...(headings[i].text ? { class: "text" } : {}) }, text);
+	const cell = (name, text, i, attributes) => node(name, { ...attributes, "data-name": headings[i].name,
+		...(headings[i].text ? { class: "text" } : {}) }, text);
 	return node("table", { class: "numbers" },
 		node("thead", {}, node("tr", {}, ...headings.map((heading, i) => cell("th", heading.name, i, { scope: "col" })))),
 		node("tbody", {}, ...rows.map(({ cells, attributes }) => node("tr", attributes || {},

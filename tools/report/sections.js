@@ -168,7 +168,7 @@ function showSums() {
 		shown.push({ cells: ["and " + count(rows.length - SUMS_SHOWN) + " more", ...Array(9).fill("")] });
 	if (programs.length > 1)
 		shown.push({ attributes: { class: "sum" }, cells: sumCells("all", all) });
-	const names = ["program, label", "processes", "creates", "hits", "missed", "system calls saved", "alive", "idle", "idle memory", "verdicts"];
+	const names = ["program, label", "processes", "creates", "hits", "missed", "calls saved", "alive", "idle", "idle memory", "verdicts"];
 	root.querySelector(".scroll").replaceChildren(table(names.map((name, i) => ({ name, text: i === 0 || i === 9 })), shown));
 }
 

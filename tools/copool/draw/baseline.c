@@ -6,6 +6,7 @@
 #include "draw/baseline.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -201,15 +202,15 @@ static json_t *program_as_json(const char *program, struct sum *first, struct su
 	        said.word, "text", said.text, "notes", notes);
 }
 
-/* Whether an earlier process with pools has the same program as process `end`. */
-static bool is_known(const struct book *book, size_t end)
+/* Whether a process begins a program that was not seen yet; it is seen then. */
+static bool is_new(json_t *seen, const struct book_process *process)
 {
-	for (size_t i = 0; i < end; i++) {
-		if (book->process[i].pools > 0 && strcmp(text_of(&book->process[i], "program"),
-		                                          text_of(&book->process[end], "program")) == 0)
-			return true;
-	}
-	return false;
+	const char *program = text_of(process, "program");
+
+	if (process->pools == 0 || json_object_get(seen, program))
+		return false;
+	json_object_set_new(seen, program, json_true());
+	return true;
 }
 
 static void note_alone(json_t *notes, const char *program, const char *which)
@@ -222,39 +223,35 @@ static void note_alone(json_t *notes, const char *program, const char *which)
 	                       name, which));
 }
 
+static void add_program(json_t *all, const struct book *first, const struct book *second, const char *program)
+{
+	struct sum old = sum_of(first, program), new = sum_of(second, program);
+
+	if (old.processes > 0 && new.processes > 0)
+		json_array_append_new(json_object_get(all, "programs"), program_as_json(program, &old, &new));
+	else
+		note_alone(json_object_get(all, "notes"), program, old.processes > 0 ? "first" : "second");
+}
+
+/* Those of the second come first, as they are what the page is about. */
 static void add_programs(json_t *all, const struct book *first, const struct book *second)
 {
-	json_t *programs = json_object_get(all, "programs"), *notes = json_object_get(all, "notes");
-	size_t left_out = 0;
+	const struct book *books[] = {second, first};
+	json_t *seen = json_object();
 
-	for (size_t i = 0; i < second->processes; i++) {
-		const char *program = text_of(&second->process[i], "program");
+	for (size_t k = 0; k < 2; k++) {
+		for (size_t i = 0; i < books[k]->processes; i++) {
+			const struct book_process *process = &books[k]->process[i];
 
-		if (second->process[i].pools == 0 || is_known(second, i))
-			continue;
-		if (json_array_size(programs) + json_array_size(notes) >= BASELINE_PROGRAMS) {
-			left_out++;
-			continue;
+			if (is_new(seen, process) && json_object_size(seen) <= BASELINE_PROGRAMS)
+				add_program(all, first, second, text_of(process, "program"));
 		}
-		struct sum old = sum_of(first, program), new = sum_of(second, program);
-		if (old.processes == 0)
-			note_alone(notes, program, "second");
-		else
-			json_array_append_new(programs, program_as_json(program, &old, &new));
 	}
-	for (size_t i = 0; i < first->processes; i++) {
-		const char *program = text_of(&first->process[i], "program");
-
-		if (first->process[i].pools == 0 || is_known(first, i) ||
-		        sum_of(second, program).processes > 0)
-			continue;
-		if (json_array_size(programs) + json_array_size(notes) >= BASELINE_PROGRAMS)
-			left_out++;
-		else
-			note_alone(notes, program, "first");
-	}
-	if (left_out)
-		json_array_append_new(notes, json_sprintf("%zu more programs are not shown.", left_out));
+	if (json_object_size(seen) > BASELINE_PROGRAMS)
+		json_array_append_new(
+		        json_object_get(all, "notes"), json_sprintf("%zu more programs are not shown.",
+		                                               json_object_size(seen) - BASELINE_PROGRAMS));
+	json_decref(seen);
 }
 
 json_t *baseline_as_json(const struct book *first, const struct book *second)
