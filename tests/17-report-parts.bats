@@ -42,6 +42,7 @@ origin() {
 	sees '(.depths | length) == 1 and .depths[0].name == "stack 1048576 php"'
 	sees '.depths[0].figures | .Recommended == "128\u00a0KiB" and .Has == "1\u00a0MiB" and .Deepest == "64\u00a0KiB" and .Stacks == "300"'
 	sees '.depths[0].bars == ["up to 8\u00a0KiB", "200 (66.66 %)", "up to 64\u00a0KiB", "100 (33.33 %)"]'
+	sees '.depths[0].said | test("^300 stacks seen: .* fiber.stack_size=128K would do\\.$")'
 	run "$COPOOL" show "$log"
 	[[ $output == *"stack 1048576 php: $(jq -r '.depths[0].said | sub("\\.$"; "")' <<<"$seen")"* ]]
 	[[ $output == *"fiber.stack_size=128K would do"* ]]
