@@ -29,6 +29,9 @@ installed() {
 		opt/copool/share/copool/grafana/alerts.yml
 		opt/copool/share/copool/grafana/copool.json
 		opt/copool/share/doc/copool/LICENSE
+		opt/copool/share/doc/copool/LICENSE.d3
+		opt/copool/share/doc/copool/LICENSE.d3-flame-graph
+		opt/copool/share/doc/copool/LICENSE.uplot
 		opt/copool/share/doc/copool/README.md
 		opt/copool/share/fish/vendor_completions.d/copool.fish
 		opt/copool/share/man/man1/copool.1
@@ -51,7 +54,7 @@ installed() {
 
 @test "install: a folder with blanks is good" {
 	make_target install DESTDIR="$BATS_TEST_TMPDIR/a stage" PREFIX=/usr
-	[[ $(installed "$BATS_TEST_TMPDIR/a stage" | wc -l) -eq 12 ]]
+	[[ $(installed "$BATS_TEST_TMPDIR/a stage" | wc -l) -eq 15 ]]
 	make_target uninstall DESTDIR="$BATS_TEST_TMPDIR/a stage" PREFIX=/usr
 	[[ -z $(installed "$BATS_TEST_TMPDIR/a stage") ]]
 }
