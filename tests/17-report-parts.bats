@@ -48,7 +48,7 @@ origin() {
 	[[ $output == *"fiber.stack_size=128K would do"* ]]
 }
 
-@test "report: idle memory is in bytes: seen, guessed where nobody looked, and not told of what is no stack" {
+@test "report: shows idle memory in bytes, marks a guess, and shows none for objects that are not stacks" {
 	{
 		open_record 10 first
 		at 1000 counters sample 10 "stack 1048576 php" 700 40 300
@@ -63,21 +63,21 @@ origin() {
 	browse
 	is_readable 5
 	sees '.figures["Idle memory"] == "11.7\u00a0MiB" and .held == ["504\u00a0KiB", "11.7\u00a0MiB"]'
-	sees '.charts[3] == "Memory that idle objects hold"'
+	sees '.charts[3] == "Memory of idle objects"'
 	browse_after 'choose(1);'
 	sees '.figures["Idle memory"] == "~ 336\u00a0KiB" and .canvases == 5'
 	browse_after 'choose(2);'
 	sees '(.figures | has("Idle memory") | not) and .canvases == 4 and .held == null'
 }
 
-@test "report: alive and idle are steps: until a sample nobody knows of what comes" {
+@test "report: alive and idle are drawn as steps, not as slopes between samples" {
 	{
 		open_record 10 first
 		at 2000 counters sample 10 small 100 20 30 | sed 's/"live":41,"pooled":42/"live":10,"pooled":0/'
 		at 10000 counters sample 10 small 700 40 60 | sed 's/"live":41,"pooled":42/"live":40,"pooled":0/'
 	} >"$log"
 	report "$log" -o "$page"
-	# How high the area of what is alive stands, at some times.
+	# The height of the blue area, which is what is alive, at some times.
 	cat >"$BATS_TEST_TMPDIR/heights.js" <<-'END'
 		(() => {
 			const { plot } = drawn[2];
@@ -98,7 +98,7 @@ origin() {
 	sees '.[0] > 10 and .[0] == .[1] and .[2] > 3 * .[0] and .[2] == .[3] and .[3] == .[4]'
 }
 
-@test "report: settings in force are told, and how the process was served in the course of time" {
+@test "report: shows the settings in force, and each change in how the process was served" {
 	{
 		open_record 10 first ',"interval_ms":1000,"max_batches":1023,"decay_ms":2500,"label":"blue"'
 		at 5000 counters sample 10 small 700 40 60
@@ -143,7 +143,7 @@ origin() {
 	[[ $(jq -c .dots <<<"$seen") != "$before" ]]
 }
 
-@test "report: of many processes there are sums, by program and by label" {
+@test "report: shows sums of many processes, by program and by label" {
 	local i
 	{
 		for ((i = 10; i < 16; i++)); do
@@ -182,7 +182,7 @@ pooled() {
 	counters final "$1" "stack 65536 php" "$(($3 - $4))" 0 "$4" | sed 's/}$/,"calls_saved":3000}/'
 }
 
-@test "report --baseline: an observed log and a pooled one are set side by side, with compare's verdict" {
+@test "report --baseline: compares an observed log with a pooled one, with compare's verdict" {
 	local old=$BATS_TEST_TMPDIR/old
 	{
 		observed 10 server 1000 1000
@@ -204,12 +204,12 @@ pooled() {
 	# 44 objects at most, as deep as the stacks that somebody looked at.
 	sees '.baseline.programs[0].rows | index("Memory of these, about | 528\u00a0KiB | 528\u00a0KiB | same") != null'
 	sees '.baseline.programs[0].rows | any(startswith("CPU time for stacks, about | "))'
-	sees '.baseline.programs[0].notes | any(test("first log does not say how deep .* as deep as in the second"))'
+	sees '.baseline.programs[0].notes | any(test("first log has no stack depths: those of the second are used"))'
 	sees '.baseline.programs[1] | .name == "<b>x" and (.verdict | test("^Does not help\\. Only 0 % of creates"))'
 	sees '.baseline.which | test("^Before: .*/old. Now: .*/log.$")'
 }
 
-@test "report --baseline: where two logs are not comparable it says so, and judges nothing" {
+@test "report --baseline: says what cannot be compared, and gives no verdict then" {
 	local old=$BATS_TEST_TMPDIR/old
 	{
 		pooled 10 server 1000 500
@@ -231,16 +231,16 @@ pooled() {
 	sees '.baseline.programs | map(.name) == ["server", "less", "late"]'
 	sees '.baseline.programs[0].verdict | test("^No verdict\\. Both were pooled.* 50 % of creates missed in the first, 5 % in the second")'
 	sees '.baseline.programs[0].grade == "verdict "'
-	sees '.baseline.programs[1].notes | any(test("^The work was not the same: 1,000 creates in the first log, 180 in the second")) and
-		any(test("^One process in the first log, 2 in the second"))'
+	sees '.baseline.programs[1].notes | any(test("^The amount of work differs: 1,000 creates in the first log, 180 in the second")) and
+		any(test("^The number of processes differs: 1 in the first log, 2 in the second"))'
 	sees '.baseline.programs[2].verdict | test("^No verdict")'
-	sees '.baseline.programs[2].notes | any(test("^The second log has no last word")) and any(test("switched off for a time")) and
+	sees '.baseline.programs[2].notes | any(test("^In the second log not every process has a final record")) and any(test("switched off for a time")) and
 		any(test("different versions"))'
-	sees '.baseline.alone == ["other is in the second log alone, so there is nothing to compare it with.",
-		"alone is in the first log alone, so there is nothing to compare it with."]'
+	sees '.baseline.alone == ["other is only in the second log, so it cannot be compared.",
+		"alone is only in the first log, so it cannot be compared."]'
 }
 
-@test "report --baseline: what cannot be read is told, several logs are one, and none is replaced" {
+@test "report --baseline: takes several logs, reports unreadable ones, and replaces none" {
 	local old=$BATS_TEST_TMPDIR/old
 	observed 10 server 500 400 >"$old.1"
 	observed 11 server 500 500 >"$old.2"
@@ -261,7 +261,7 @@ pooled() {
 	sees '.baseline.programs == [] and (.baseline.alone | length) == 1 and .figures.Misses == "50"'
 }
 
-@test "report: origins are a flame graph: callers below, as wide as their misses, and what is chosen is enlarged" {
+@test "report: origins are a flame graph: callers below, width by misses, a click enlarges" {
 	{
 		open_record 10 first
 		counters final 10 small 700 40 10
@@ -320,7 +320,7 @@ pooled() {
 	sees '.zone == "UTC" and .times[0] == "time, UTC"'
 }
 
-# every_view: the page is readable at each width, in the light and in the dark.
+# every_view CHARTS: the page is readable at each width, in light and dark.
 every_view() { # CHARTS
 	local width colours
 	for width in 390 1400; do
@@ -361,7 +361,7 @@ every_view() { # CHARTS
 	sees '.settings | any(test("LABEL . site-"))'
 }
 
-@test "report: of thousands of processes the sums are shown, and all can be chosen" {
+@test "report: with thousands of processes it shows sums, and every pool can be chosen" {
 	{
 		open_record 10 first
 		counters final 10 small 700 40 60

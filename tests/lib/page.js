@@ -22,7 +22,7 @@
 		}
 		return number;
 	};
-	/* The flame graph grows for a moment. */
+	/* The flame graph is animated at first: wait until it is complete. */
 	const frames = () => [...document.querySelectorAll(".flame g.frame")];
 	const isDrawn = (frame) => {
 		const label = frame.querySelector(".d3-flame-graph-label");
@@ -115,7 +115,7 @@
 		dots: pictures.map((dots) => dots.reduce((sum, part, i) => (sum * 31 + part * (i % 7 + 1)) % 1000000007, 7)),
 		markers: [...document.querySelectorAll(".u-marker")].map((marker) =>
 			getComputedStyle(marker).borderTopColor + " on " + getComputedStyle(marker).backgroundColor),
-		/* Boxes that stand out of what they are in, without a bar to scroll by. */
+		/* Boxes whose content does not fit, and that cannot be scrolled. */
 		spilt: [...document.querySelectorAll("dd, dt, figure, article, td, th, p, h1, h2, h3, li")].filter((element) =>
 			element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0 && getComputedStyle(element).display !== "inline")
 			.map((element) => element.tagName + " " + element.textContent.slice(0, 60)),

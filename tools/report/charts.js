@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Five charts of one series, drawn by uPlot, with one cursor. What was between two samples nobody knows: all are steps. */
+/* Five charts of one series, drawn by uPlot, with one cursor. A sample's value covers the interval before it: all are steps. */
 "use strict";
 
 function colour(name) {
@@ -54,7 +54,7 @@ function columns({ process, pool, series }) {
 	};
 }
 
-/* When the way in which the process is served changed, in seconds since it began. */
+/* The changes in how the process is served, in seconds since it began. */
 function changesOf(process, series) {
 	const start = series.time[0] - series.uptime_ms[0] / 1000;
 	return (process.changes || []).slice(1).map((change) => change.time - start);
@@ -83,7 +83,7 @@ function chartsOf(c) {
 		},
 		{
 			id: "objects", title: "Objects that exist",
-			about: "In the program's hands and idle in the pool, on each other, as each sample has them; and the most that existed at once so far.",
+			about: "In use by the program, and idle in the pool, stacked; and the most that existed at once so far.",
 			stacked: true, stepped: true,
 			lines: [
 				{ label: "alive", colour: "live", values: c.live, raw: c.live },
@@ -103,9 +103,9 @@ function chartsOf(c) {
 	];
 	if (c.held.some((value) => value !== null))
 		charts.splice(3, 0, {
-			id: "memory", title: "Memory that idle objects hold",
-			about: c.isHeldGuessed ? "Guessed at two pages each, for nobody has looked at these stacks." :
-				"About: as many pages each as stacks were seen to have touched on average.",
+			id: "memory", title: "Memory of idle objects",
+			about: c.isHeldGuessed ? "A guess of two pages for each object: the log has no depths of these stacks." :
+				"About: idle objects times the mean memory that their stacks were seen to use.",
 			stepped: true, least: 65536, increments: BYTES, format: (value) => (value === null || value === undefined ? "–" : bytes(value)),
 			tick: bytes,
 			lines: [{ label: "idle", colour: "pooled", values: c.held, raw: c.held, area: true }],
@@ -160,7 +160,7 @@ function axes(chart) {
 	];
 }
 
-/* A line from top to bottom where the way in which the process is served changed. */
+/* Draws a vertical line at each change in how the process is served. */
 function markChanges(u, changes) {
 	const { ctx, bbox } = u;
 	ctx.save();

@@ -4,13 +4,13 @@
 
 const FLAME_ROW = 20;
 
-/* "php+0x373e81 execute_ex": the function, or the place where it has no name. */
+/* The function in "php+0x373e81 execute_ex", or the address if it has no name. */
 function frameName(frame) {
 	const blank = frame.indexOf(" ");
 	return (blank > 0 && frame.slice(blank + 1)) || frame || "?";
 }
 
-/* A tree of {name, value, children}: stacks that begin alike are one as far as they are alike. */
+/* Merges call stacks into a tree of {name, value, children}, outermost function first. */
 function flameTree(origins, name) {
 	const root = { name, value: 0, inside: new Map() };
 	for (const origin of origins) {
@@ -35,7 +35,7 @@ function flameTree(origins, name) {
 	return { root, depth };
 }
 
-/* A function has the same colour everywhere. All are light enough for black letters. */
+/* The same colour for the same function, light enough for black letters. */
 function flameColour(name) {
 	let hash = 7;
 	for (let i = 0; i < name.length; i++)
@@ -43,7 +43,7 @@ function flameColour(name) {
 	return "hsl(" + (16 + (hash % 37)) + " 90% " + (64 + (hash >>> 8) % 14) + "%)";
 }
 
-/* Draws it into `place`; what is pointed at is told in `details`. Returns what draws it again, as wide as the place is then. */
+/* Draws it into `place`; `details` shows the function under the pointer. Returns functions that draw it again when `place` is resized, and that undo a zoom. */
 function drawFlame(place, details, origins, title, about) {
 	const { root, depth } = flameTree(origins, title);
 	let drawnWidth = 0;
@@ -69,4 +69,4 @@ function drawFlame(place, details, origins, title, about) {
 	return { draw, reset: () => flame && flame.resetZoom() };
 }
 
-const FLAME_HINT = "A function is as wide as the misses that it led to; what it called lies on it. Choose one to enlarge it.";
+const FLAME_HINT = "The width of a function is the number of misses that it led to; the functions that it called are above it. Click one to enlarge it.";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* The parts of the page that are words and numbers: settings, depths of stacks, sums, and two logs side by side. */
+/* The parts of the page without charts: settings, stack depths, sums, and two logs compared. */
 "use strict";
 
-/* What is there, or what was chosen, of [name, value, about]. */
+/* Tiles of [name, value, remark]. */
 function tiles(list) {
 	return list.map(([name, value, about]) => node("div", {},
 		node("dt", {}, name), node("dd", {}, value), ...(about ? [node("dd", {}, about)] : [])));
@@ -52,7 +52,7 @@ function showSettings({ process, pool }) {
 
 /* ---- depths ---- */
 
-/* Bars of how many stacks were used how deep. */
+/* Bars: the number of stacks for each depth. */
 function histogram(depth) {
 	const parts = Object.entries(depth).filter(([key]) => /^to_\d+$/.test(key))
 		.map(([key, stacks]) => ({ bytes: Number(key.slice(3)), stacks })).sort((a, b) => a.bytes - b.bytes);
@@ -77,7 +77,7 @@ function depthCard(depth) {
 			...(depth.recommended_bytes ? [["Recommended", bytes(depth.recommended_bytes), "twice the deepest, or more"]] : []),
 			...figure("Has", "stack_bytes", "each, without its guard page"), ...figure("Deepest", "deepest"), ...figure("99.9 %", "p999", "need no more"),
 			...figure("99 %", "p99", "need no more"), ...figure("Half of them", "p50", "need no more"), ...figure("Mean", "mean"),
-			["Stacks", count(depth.stacks || 0), "that were looked at"],
+			["Stacks", count(depth.stacks || 0), "that were measured"],
 		])),
 		histogram(depth));
 }
@@ -90,7 +90,7 @@ function showDepths({ process }) {
 
 /* ---- sums ---- */
 
-/* What objects of a pool hold, in bytes; null where that is not known. */
+/* The memory of so many objects of a pool, in bytes; null if it is unknown. */
 function heldBytes(pool, objects) {
 	return pool.held && pool.held.how !== "unknown" ? objects * pool.held.bytes : null;
 }
@@ -225,5 +225,5 @@ function showBaseline() {
 			node("ul", {}, ...program.notes.map((text) => node("li", {}, text)))] : []))));
 	root.querySelector(".alone").replaceChildren(...notes.map((text) => node("li", {}, text)));
 	if (!programs.length && !notes.length)
-		root.querySelector(".programs").append(node("p", {}, "There is nothing in these logs to be compared."));
+		root.querySelector(".programs").append(node("p", {}, "These logs have nothing that can be compared."));
 }

@@ -114,7 +114,7 @@ static void find_present(struct subject *subject)
 	subject->present.decay_ms = ms < 0 || ms > settings[SETTING_decay_ms].high ? 0 : (unsigned)ms;
 }
 
-/* What an idle object holds; 0 where nobody has looked. */
+/* The memory of an idle object; 0 if it was not measured. */
 static double find_bytes(const struct subject *subject)
 {
 	struct held held = held_each(subject->process, subject->demand->pool);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A log tells of objects, not of a process' memory and processor time. So both are worked out: memory from how deep
- * stacks were used, time from what a stack costs on this machine. The page calls them "about".
+ * A log contains object counts, not the memory and CPU time of a process. Both are estimated: memory from stack depths,
+ * CPU time from what a stack costs on this machine. The page marks them with "about".
  */
 #include "draw/baseline.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,6 @@
 #include "log/held.h"
 #include "judge/judge.h"
 #include "report/record.h"
-
-enum { NOTE_BYTES = 256 };
 
 /* Work that differs by more is not the same work. */
 static const double same_work = 0.05;
@@ -36,7 +35,7 @@ static const char *text_of(const struct book_process *process, const char *key)
 {
 	const char *text = json_string_value(json_object_get(process->open, key));
 
-	return text ? text : "";
+	return text != NULL ? text : "";
 }
 
 static void add_pool(struct sum *sum, const struct book_process *process, size_t pool)
@@ -107,66 +106,58 @@ static json_t *sum_as_json(const struct sum *sum)
 
 /* ---- what cannot be compared ---- */
 
-/* Where nobody looked at one log's stacks, as where the program was only observed, they are as deep as the other's. */
+__attribute__((format(printf, 2, 3))) static void note(json_t *notes, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	json_array_append_new(notes, json_vsprintf(format, arguments));
+	va_end(arguments);
+}
+
+/* A log of a program that was only observed has no depths: those of the other log are used. */
 static void lend_depth(
         json_t *notes, struct sum *to, const struct sum *from, const char *which, const char *other)
 {
 	if (to->how != HELD_GUESSED)
 		return;
 	if (from->how != HELD_SEEN || from->peak == 0) {
-		json_array_append_new(notes, json_sprintf("The %s log does not say how deep stacks were "
-		                                          "used: memory is guessed there, at two pages each.",
-		                                     which));
+		note(notes, "The %s log has no stack depths: its memory is a guess of two pages per stack.",
+		        which);
 		return;
 	}
 	to->most_bytes = to->peak * from->most_bytes / from->peak;
-	json_array_append_new(notes, json_sprintf("The %s log does not say how deep stacks were used: they "
-	                                          "are taken to be as deep as in the %s.",
-	                                     which, other));
+	note(notes, "The %s log has no stack depths: those of the %s are used for it.", which, other);
 }
 
 static void note_work(json_t *notes, const struct sum *first, const struct sum *second)
 {
-	char one[AMOUNT_BYTES], other[AMOUNT_BYTES], text[NOTE_BYTES];
+	char one[AMOUNT_BYTES], other[AMOUNT_BYTES];
 
-	if (fabs(first->creates - second->creates) > same_work * fmax(first->creates, second->creates)) {
-		snprintf(text, sizeof(text),
-		        "The work was not the same: %s creates in the first log, %s in the second. Shares "
-		        "can be "
-		        "compared, numbers cannot.",
+	if (fabs(first->creates - second->creates) > same_work * fmax(first->creates, second->creates))
+		note(notes,
+		        "The amount of work differs: %s creates in the first log, %s in the second. Compare "
+		        "shares, not absolute numbers.",
 		        amount_grouped(first->creates, one), amount_grouped(second->creates, other));
-		json_array_append_new(notes, json_string(text));
-	}
-	if (first->processes != second->processes) {
-		snprintf(text, sizeof(text),
-		        "%s in the first log, %s in the second: what adds up over processes differs for that "
-		        "alone.",
-		        first->processes == 1 ? "One process"
-		                              : strcat(amount_grouped(first->processes, one), " processes"),
-		        second->processes == 1 ? "one" : amount_grouped(second->processes, other));
-		json_array_append_new(notes, json_string(text));
-	}
+	if (first->processes != second->processes)
+		note(notes,
+		        "The number of processes differs: %s in the first log, %s in the second. Sums differ "
+		        "for that reason alone.",
+		        amount_grouped(first->processes, one), amount_grouped(second->processes, other));
 }
 
 static void note_one(json_t *notes, const struct sum *sum, const char *which)
 {
-	char text[NOTE_BYTES];
-
-	if (sum->ended < sum->processes - 0.5) {
-		snprintf(text, sizeof(text),
-		        "The %s log has no last word of every process: it went on, or was ended by a signal. "
-		        "What is "
-		        "counted here is what its last sample said.",
+	if (sum->ended < sum->processes - 0.5)
+		note(notes,
+		        "In the %s log not every process has a final record: it was still running, or was "
+		        "killed by a signal. Its last sample counts here.",
 		        which);
-		json_array_append_new(notes, json_string(text));
-	}
-	if (strcmp(sum->mode, "off") == 0) {
-		snprintf(text, sizeof(text), "In the %s log copool was switched off for a time.", which);
-		json_array_append_new(notes, json_string(text));
-	}
+	if (strcmp(sum->mode, "off") == 0)
+		note(notes, "In the %s log copool was switched off for a time.", which);
 }
 
-/* What cannot be compared, in sentences; and makes comparable what can be. */
+/* Returns sentences on what cannot be compared. Lends one log's depths to the other if that has none. */
 static json_t *notes_on(struct sum *first, struct sum *second)
 {
 	json_t *notes = json_array();
@@ -178,12 +169,11 @@ static json_t *notes_on(struct sum *first, struct sum *second)
 	note_one(notes, second, "second");
 	if (first->has_own_pool && strcmp(first->mode, "observe") == 0 &&
 	        strcmp(second->mode, "observe") != 0)
-		json_array_append_new(notes,
-		        json_string("What lies idle in QEMU's own pool counts as alive where it was only "
-		                    "observed: compare the most that existed, not what was idle."));
+		note(notes,
+		        "In the observed log, coroutines that are idle in QEMU's own pool count as alive: "
+		        "compare the most at once, not the idle ones.");
 	if (strcmp(first->version, second->version) != 0)
-		json_array_append_new(
-		        notes, json_string("They were written by different versions of copool."));
+		note(notes, "The logs were written by different versions of copool.");
 	return notes;
 }
 
@@ -217,10 +207,8 @@ static void note_alone(json_t *notes, const char *program, const char *which)
 {
 	char name[64];
 
-	clean_copy(name, sizeof(name), *program ? program : "A program without a name");
-	json_array_append_new(
-	        notes, json_sprintf("%s is in the %s log alone, so there is nothing to compare it with.",
-	                       name, which));
+	clean_copy(name, sizeof name, *program != '\0' ? program : "A program without a name");
+	note(notes, "%s is only in the %s log, so it cannot be compared.", name, which);
 }
 
 static void add_program(json_t *all, const struct book *first, const struct book *second, const char *program)
@@ -233,7 +221,7 @@ static void add_program(json_t *all, const struct book *first, const struct book
 		note_alone(json_object_get(all, "notes"), program, old.processes > 0 ? "first" : "second");
 }
 
-/* Those of the second come first, as they are what the page is about. */
+/* The second log's programs come first: the page is about them. */
 static void add_programs(json_t *all, const struct book *first, const struct book *second)
 {
 	const struct book *books[] = {second, first};
@@ -248,9 +236,8 @@ static void add_programs(json_t *all, const struct book *first, const struct boo
 		}
 	}
 	if (json_object_size(seen) > BASELINE_PROGRAMS)
-		json_array_append_new(
-		        json_object_get(all, "notes"), json_sprintf("%zu more programs are not shown.",
-		                                               json_object_size(seen) - BASELINE_PROGRAMS));
+		note(json_object_get(all, "notes"), "%zu more programs are not shown.",
+		        json_object_size(seen) - BASELINE_PROGRAMS);
 	json_decref(seen);
 }
 
@@ -258,7 +245,7 @@ json_t *baseline_as_json(const struct book *first, const struct book *second)
 {
 	json_t *all = json_pack("{s:[], s:[]}", "programs", "notes");
 
-	if (all)
+	if (all != NULL)
 		add_programs(all, first, second);
 	return all;
 }

@@ -35,8 +35,7 @@ static const struct argp_option options[] = {
         {"output", 'o', "FILE", 0, "Where the page goes; `-' is standard output", 0},
         {"for", 'f', "SECONDS", 0,
                 "How long a process is watched (0.1 to 100000000; 10), unless it ends before", 0},
-        {"baseline", 'b', "LOG", 0,
-                "Set the logs side by side with this one, of before; may be given several times", 0},
+        {"baseline", 'b', "LOG", 0, "Compare the logs with this one; may be given several times", 0},
         {"interval", 'i', "MS", 0, "Milliseconds from sample to sample of a process (10 to 3600000; 1000)",
                 0},
         {0},
@@ -102,8 +101,8 @@ static const struct argp argp = {
                "force, sums over processes, and the warnings. The page needs no network. A LOG that is named "
                "`-' is standard input. A number is a process, unless there is a file of that name: it needs "
                "no log, and is watched for ten seconds.\v"
-               "--baseline=OLD sets the logs side by side with another one, program by program: OLD of the "
-               "program observed (copool run --observe), and LOG of it pooled, say whether copool helps.\n\n"
+               "--baseline=OLD compares the logs with OLD, program by program. If OLD is of an observed run "
+               "(copool run --observe) and LOG of a pooled one, the page says whether copool helps.\n\n"
                "FILE is replaced as a whole, or not at all. The exit status is 0; or 1 when a log cannot be "
                "read or none holds a record, or when FILE cannot be written; 2 for a wrong option.",
 };

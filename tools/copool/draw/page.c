@@ -28,7 +28,7 @@ extern const char report_page_html[], report_page_css[], report_words_js[], repo
 static const struct {
 	const char *name;
 	const char *text;
-	bool is_flame; /* of no use, and left out, where there are no origins to be drawn */
+	bool is_flame; /* only in pages that have origins */
 } parts[] = {
         {"uplot-licence", report_uplot_licence, false},
         {"uplot.css", report_uplot_css, false},
@@ -137,7 +137,7 @@ static void add_origins(const struct page *page, json_t *all)
 	json_object_set_new(all, "origins", list);
 }
 
-/* How deep stacks were used in words, what idle objects hold, and how the process was served in the course of time. */
+/* Adds depths in words, the memory of idle objects, and the changes in how each process was served. */
 static void add_facts(const struct page *page, json_t *all)
 {
 	char text[DEPTH_TEXT];
@@ -154,13 +154,13 @@ static void add_facts(const struct page *page, json_t *all)
 			struct held each = held_each(known, j);
 			json_array_append_new(held,
 			        json_pack("{s:f, s:s}", "bytes", each.bytes, "how", held_word(each.how)));
-			if (!known->depth[j])
+			if (known->depth[j] == NULL)
 				continue;
 			depth_say(known->depth[j], text);
 			json_object_set_new(json_array_get(depths, depth++), "said", json_string(text));
 		}
 		json_object_set_new(process, "held", held);
-		if (known->changes)
+		if (known->changes != NULL)
 			json_object_set(process, "changes", known->changes);
 	}
 }
@@ -226,7 +226,7 @@ static json_t *page_as_json(const struct page *page)
 	complete(all);
 	add_series(page, all);
 	add_origins(page, all);
-	if (page->baseline) {
+	if (page->baseline != NULL) {
 		json_t *baseline = baseline_as_json(page->baseline, page->book);
 		json_object_set(baseline, "logs", page->baseline_logs);
 		json_object_set_new(all, "baseline", baseline);

@@ -305,12 +305,12 @@ static const char *why_no_verdict(const struct judge_side *first, const struct j
 	if (strcmp(first->mode, "observe") == 0 && strcmp(second->mode, "pool") == 0)
 		return NULL;
 	if (strcmp(first->mode, "pool") == 0 && strcmp(second->mode, "pool") == 0)
-		return "Both were pooled, so this says how two pools differ, and not whether copool helps.";
+		return "Both were pooled: this compares two pools, and does not say whether copool helps.";
 	if (strcmp(first->mode, "observe") == 0 && strcmp(second->mode, "observe") == 0)
 		return "Neither was pooled.";
 	if (strcmp(first->mode, "pool") == 0 && strcmp(second->mode, "observe") == 0)
-		return "The first was pooled and the second was not: exchange them for a verdict.";
-	return "Not all of the first was observed and all of the second pooled, as a verdict takes it.";
+		return "The first was pooled and the second was not: swap them to get a verdict.";
+	return "A verdict needs a first log that was only observed, and a second one that was pooled.";
 }
 
 void judge_sides(const struct judge_side *first, const struct judge_side *second, struct judgement *said)
@@ -319,9 +319,9 @@ void judge_sides(const struct judge_side *first, const struct judge_side *second
 	char text[VERDICT_BYTES], one[AMOUNT_BYTES], other[AMOUNT_BYTES];
 	const char *why = why_no_verdict(first, second);
 
-	memset(said, 0, sizeof(*said));
+	memset(said, 0, sizeof *said);
 	said->grade = "";
-	if (why) {
+	if (why != NULL) {
 		said->word = "No verdict";
 		add(said->text, "%s", why);
 		if (first->creates > 0 && second->creates > 0)
@@ -341,7 +341,7 @@ void judge_sides(const struct judge_side *first, const struct judge_side *second
 	const char *reason = strstr(text, ": ");
 	said->word = helps ? "Helps" : "Does not help";
 	said->grade = helps ? "good" : "";
-	add(said->text, "%s.", reason ? reason + 2 : text);
+	add(said->text, "%s.", reason != NULL ? reason + 2 : text);
 	if (said->text[0] >= 'a' && said->text[0] <= 'z')
 		said->text[0] = (char)(said->text[0] - 'a' + 'A');
 }

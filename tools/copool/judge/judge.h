@@ -54,8 +54,8 @@ struct judge_side {
 };
 
 /*
- * Sets two logs of a program side by side. Whether copool helps is said, by the rule of `copool compare', where the first
- * was only observed and the second pooled; of others the misses are told, and why there is no verdict.
+ * Compares two logs of a program. If the first was only observed and the second pooled, it says whether copool helps, by
+ * the rule of `copool compare'; otherwise it says why there is no verdict, and how many creates missed in each.
  */
 void judge_sides(const struct judge_side *first, const struct judge_side *second, struct judgement *said);
 

@@ -153,19 +153,19 @@ static const char *note_open(struct book *book, const struct place *place, json_
 	return NULL;
 }
 
-/* Keeps what the record says in the process' changes; before the first of them comes what its open record said. */
+/* Appends the record to the changes of the process; a copy of its open record comes before the first. */
 static void keep_change(
         struct book *book, const struct place *place, struct book_process *process, json_t *record)
 {
-	if (!process->open)
+	if (process->open == NULL)
 		return;
-	if (process->changes && json_array_size(process->changes) > BOOK_CHANGES) {
+	if (process->changes != NULL && json_array_size(process->changes) > BOOK_CHANGES) {
 		book->left_out++;
 		return;
 	}
 	if (!has_room(book, 0, place->bytes))
 		return;
-	if (!process->changes) {
+	if (process->changes == NULL) {
 		process->changes = json_array();
 		json_array_append_new(process->changes, json_copy(process->open));
 	}

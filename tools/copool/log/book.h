@@ -18,7 +18,7 @@ enum {
 	BOOK_WARNINGS = 1024,  /* different ones */
 	BOOK_MISTAKES = 10,    /* bad lines described */
 	BOOK_TEXT = 96,        /* bytes of a description */
-	BOOK_CHANGES = 64,     /* a process; how it is served may change so often and be told */
+	BOOK_CHANGES = 64,     /* in how a process is served; later ones are counted */
 	BOOK_BYTES =
 	        8 << 20, /* of log in the records kept; in memory a record takes up to 20 times as many */
 };
@@ -31,7 +31,7 @@ struct book_process {
 	unsigned short pool_bytes[POOL_MAX], depth_bytes[POOL_MAX];
 	size_t pools;
 	bool was_off;    /* it was switched off while it ran */
-	json_t *changes; /* how it was served, first and then whenever that changed; NULL: it never did */
+	json_t *changes; /* how it was served at the start, then each change of that; NULL: none */
 };
 
 struct book_warning {

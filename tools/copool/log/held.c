@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stack holds the pages that it ever touched: the mean depth of those that were looked at. QEMU's coroutines lie in
- * their pool with their stacks, which another pool has counted and looked at.
+ * An idle stack keeps every page that it touched, so the mean depth of the measured stacks is what one uses. QEMU's idle
+ * coroutines keep their stacks, whose depths are in the records of another pool.
  */
 #include "log/held.h"
 
@@ -21,7 +21,7 @@ struct held held_each(const struct book_process *process, size_t pool)
 	for (size_t i = 0; i < process->pools; i++) {
 		const json_t *depth = process->depth[i];
 
-		if (!depth || !(i == pool || (is_coroutine && depth_is_of(depth, "qemu"))))
+		if (depth == NULL || !(i == pool || (is_coroutine && depth_is_of(depth, "qemu"))))
 			continue;
 		double mean = json_number_value(json_object_get(depth, "mean"));
 		if (mean > 0 && mean <= bytes_most)

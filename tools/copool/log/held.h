@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What an idle object of a pool holds in memory, as far as a log says. */
+/* How much memory an idle object of a pool uses, as far as a log says. */
 #ifndef COPOOL_TOOLS_LOG_HELD_H
 #define COPOOL_TOOLS_LOG_HELD_H
 
 #include "log/book.h"
 
 enum held_how {
-	HELD_UNKNOWN, /* objects of the program's own making */
-	HELD_GUESSED, /* nobody has looked at its stacks: two pages */
-	HELD_SEEN,    /* the mean of the stacks that were looked at */
+	HELD_UNKNOWN, /* objects that are not stacks */
+	HELD_GUESSED, /* the log has no depths of its stacks: two pages each */
+	HELD_SEEN,    /* the mean depth of the stacks that were measured */
 };
 
 struct held {
