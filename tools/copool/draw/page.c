@@ -140,7 +140,7 @@ static void add_origins(const struct page *page, json_t *all)
 /* Adds depths in words, the memory of idle objects, and the changes in how each process was served. */
 static void add_facts(const struct page *page, json_t *all)
 {
-	char text[DEPTH_TEXT];
+	char text[STACK_SIZE_TEXT];
 	json_t *process;
 	size_t i;
 
@@ -156,7 +156,7 @@ static void add_facts(const struct page *page, json_t *all)
 			        json_pack("{s:f, s:s}", "bytes", each.bytes, "how", held_word(each.how)));
 			if (known->depth[j] == NULL)
 				continue;
-			depth_say(known->depth[j], text);
+			stack_size_say(known->depth[j], text);
 			json_object_set_new(json_array_get(depths, depth++), "said", json_string(text));
 		}
 		json_object_set_new(process, "held", held);

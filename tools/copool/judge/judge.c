@@ -315,7 +315,7 @@ static const char *why_no_verdict(const struct judge_side *first, const struct j
 
 void judge_sides(const struct judge_side *first, const struct judge_side *second, struct judgement *said)
 {
-	struct trial stock = {.has_host = true}, pooled = {.has_host = true};
+	struct trial stock = {.has_adapter = true}, pooled = {.has_adapter = true};
 	char text[VERDICT_BYTES], one[AMOUNT_BYTES], other[AMOUNT_BYTES];
 	const char *why = why_no_verdict(first, second);
 

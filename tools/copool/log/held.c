@@ -21,7 +21,7 @@ struct held held_each(const struct book_process *process, size_t pool)
 	for (size_t i = 0; i < process->pools; i++) {
 		const json_t *depth = process->depth[i];
 
-		if (depth == NULL || !(i == pool || (is_coroutine && depth_is_of(depth, "qemu"))))
+		if (depth == NULL || !(i == pool || (is_coroutine && stack_size_is_of(depth, "qemu"))))
 			continue;
 		double mean = json_number_value(json_object_get(depth, "mean"));
 		if (mean > 0 && mean <= bytes_most)
