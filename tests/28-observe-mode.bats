@@ -289,7 +289,7 @@ fibers='for ($i = 0; $i < 3000; $i++) { $f = new Fiber(function ($n) { return $n
 	requires php
 	same_twin COPOOL_MODE=observed php -n -r "$fibers"
 	[[ $(log_open mode) == pool ]]
-	log_records warning .text | grep -F 'COPOOL_MODE=observed' | grep -F 'pool or observe'
+	log_records warning .text | grep -F 'COPOOL_MODE=observed' | grep -F 'pool, observe'
 }
 
 @test "observe: what a log of QEMU foretells is what pooling saves, and it tells who is not helped" {
