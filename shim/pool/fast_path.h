@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Getting and putting objects. Any thread. Its cache serves most calls, here, inlined; slow_path.h has the other cases.
+ * Getting and putting objects, by any thread. The thread's cache serves most calls, here, inlined; slow_path.h has the other
+ * cases.
  * `index` is the pool's; the fast path is shorter where it is a constant.
  *
  * All three end with cache_take() or cache_put() whether or not the depot had to help: so it is always the same
