@@ -208,7 +208,7 @@ without_time() {
 	"${nobody[@]}" ./copool --version || lacks "another user cannot reach the tests' folder"
 	for verb in show top trim; do
 		run "${nobody[@]}" ./copool $verb "$pid"
-		[[ $status -eq 1 && $output == *"it is user 0's and this is user 65534"*"CAP_SYS_PTRACE"* ]]
+		[[ $status -eq 1 && $output == *"it belongs to user 0, and this is user 65534"*"CAP_SYS_PTRACE"* ]]
 	done
 }
 
