@@ -9,7 +9,7 @@
 
 #include "process/peek.h"
 
-enum { GRACE_MS = 1000 };
+enum { GRACE_MS = 5000 };
 
 static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
