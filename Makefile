@@ -47,7 +47,7 @@ SHIM := shim.c exports.c config.c settings.c \
 
 COPOOL := main.c amount.c clean.c cmd_prune.c verb.c \
 	run/cmd_run.c run/glibc.c run/launch.c run/options.c run/target.c \
-	log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/series.c log/stack_size.c \
+	log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
 	show/cmd_origins.c show/cmd_show.c \
 	advise/advice.c advise/cmd_advise.c \

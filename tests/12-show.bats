@@ -62,6 +62,20 @@ show() {
 	grep -qE '^  same +500 ' <<<"$output"
 }
 
+@test "show: a log that does not say whose a pool is, as those before 0.2.0, reads as one that does" {
+	local old=$TESTS/fixtures/qemu.jsonl new=$BATS_TEST_TMPDIR/qemu.jsonl renamed=$BATS_TEST_TMPDIR/renamed.jsonl verb
+	[[ $(grep -c '"owner"\|"part_of"' "$old") -eq 0 ]]
+	jq -c 'if .pool == null then . elif .pool == "qemu-coroutine" then .owner = "qemu"
+		else .owner = "qemu" | .part_of = "qemu-coroutine" end' "$old" >"$new"
+	for verb in show advise 'show --csv'; do
+		# shellcheck disable=SC2086 # two words
+		diff <("$COPOOL" $verb "$old" 2>&1) <("$COPOOL" $verb "$new" 2>&1)
+	done
+	# What is part of another pool is not judged by itself, and names have no part in it.
+	jq -c 'if .part_of then .pool = "a part" else . end' "$new" >"$renamed"
+	diff <("$COPOOL" show "$old" | tr -s ' -') <("$COPOOL" show "$renamed" | sed 's/a part/stack 1052672 qemu/' | tr -s ' -')
+}
+
 @test "show: long names have room, and the numbers stay below each other" {
 	{
 		open_record 10 first

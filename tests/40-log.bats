@@ -172,6 +172,29 @@ names() {
 	[[ $("$COPOOL" compare --json -n 1 -q --host=stacks -- "$GUESTS/several" use | jq -c '[.stock, .pooled | .creates.median]') == '[75,75]' ]]
 }
 
+@test "log: a pool says whose objects it has, and of which pool's they are parts, in the log and from outside" {
+	requires qemu-img
+	requires_guest several
+	unset COPOOL_CREATE COPOOL_DESTROY
+	local whose='[.pool, .owner, .part_of] | @json'
+	run_pooled qemu-img bench -c 20000 -d 128 --image-opts driver=null-aio,size=1G
+	[[ $status -eq 0 ]]
+	[[ $(log_records final "$whose" | sort) == '["qemu-coroutine","qemu",null]
+["stack 1052672 qemu","qemu","qemu-coroutine"]' ]]
+	[[ $(log_records depth "$whose") == '["stack 1052672 qemu","qemu","qemu-coroutine"]' ]]
+	rm "$LOG"
+	run_pooled COPOOL_HOST=stacks qemu-img bench -c 20000 -d 128 --image-opts driver=null-aio,size=1G
+	[[ $(log_records final "$whose") == '["stack 1052672 qemu","qemu",null]' ]]
+	rm "$LOG"
+	run_pooled COPOOL_HOST=stacks "$GUESTS/several" use
+	[[ $(log_records final '.owner' | sort -u) == stacks ]]
+	rm "$LOG"
+	start_pooled COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$steps" use 10 touch used wait go
+	wait_until 20 test -e used
+	[[ $("$COPOOL" show --json "$pid" | jq -c '[.. | objects | select(.pool? and .threads?) | [.owner, .part_of]] | unique') == '[["named",null]]' ]]
+	touch go
+}
+
 @test "log: a fork's child that uses no pool does not write" {
 	run_pooled "$steps" use 100 fork say me
 	[[ $status -eq 0 && $output == me ]]

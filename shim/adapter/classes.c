@@ -194,6 +194,7 @@ static void start_class(struct stack_class *class, unsigned number, const struct
 	        .stacks = class->slots,
 	        .is_part = class->is_pooled_above,
 	};
+	request_own(request, &class->kind);
 }
 
 /* Adds a class for such requests. NULL: there are too many, or another thread is adding one. */

@@ -127,6 +127,7 @@ static struct named_class *start_class(unsigned number, const uintptr_t *argumen
 	name_class(class);
 	class->kind = (struct pool_kind){
 	        .name = class->name,
+	        .owner_name = "named",
 	        .make = make,
 	        .destroy = destroy,
 	        .is_observed = named.is_observing,

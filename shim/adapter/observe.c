@@ -75,6 +75,7 @@ static void *add_class(const void *argument)
 		class->kind = (struct pool_kind){.name = class->name,
 		        .is_observed = true,
 		        .is_part = sites_is_pooled(request->caller, request_site_bytes(request))};
+		request_own(request, &class->kind);
 		if (pool_start(&class->pool, &class->kind, NULL, 0) >= 0)
 			classes++;
 		else

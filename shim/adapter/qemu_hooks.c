@@ -57,6 +57,7 @@ struct stock qemu_stock = {
 
 const struct pool_kind qemu_coroutines = {
         .name = "qemu-coroutine",
+        .owner_name = "qemu",
         .make = make,
         .destroy = destroy,
         .stock = &qemu_stock,
@@ -64,7 +65,7 @@ const struct pool_kind qemu_coroutines = {
         .object_bytes = QEMU_STACK_BYTES,
 };
 
-const struct pool_kind qemu_observed = {.name = "qemu-coroutine", .is_observed = true};
+const struct pool_kind qemu_observed = {.name = "qemu-coroutine", .owner_name = "qemu", .is_observed = true};
 
 /* ---- observe ---- */
 

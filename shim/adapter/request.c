@@ -88,6 +88,15 @@ static bool find_place(const void *caller, char place[PLACE_BYTES])
 	return true;
 }
 
+void request_own(const struct request *request, struct pool_kind *kind)
+{
+	const char *owner = sites_owner(request->caller, request_site_bytes(request));
+	const char *above = sites_part_of(request->caller, request_site_bytes(request));
+
+	kind->owner_name = owner[0] != '\0' ? owner : "stacks";
+	kind->part_of = above != NULL && pool_is_named(above) ? above : NULL;
+}
+
 void request_name(const struct request *request, char *name)
 {
 	const char *owner = sites_owner(request->caller, request_site_bytes(request));

@@ -14,6 +14,8 @@
 
 enum { REQUEST_NAME_BYTES = 96 };
 
+struct pool_kind;
+
 /* Two requests are alike if the first four fields are the same. */
 struct request {
 	size_t bytes; /* whole pages */
@@ -59,5 +61,8 @@ static inline bool request_is_alike(const struct request *a, const struct reques
  * that name is taken, the place of the call as well. One caller at a time.
  */
 void request_name(const struct request *request, char *name);
+
+/* What the log says of such a pool: whose stacks they are, and of which pool's objects they are parts. */
+void request_own(const struct request *request, struct pool_kind *kind);
 
 #endif

@@ -25,17 +25,17 @@ enum { PROOFS_MASK = 0xff, SPOILED = 0x100, LOOKED_AT = 0x200, MAKES_CONTEXTS = 
 static const struct {
 	const char *function;
 	const char *owner;
-	bool is_pooled;     /* if another adapter has a pool above them: see sites_pool_above */
-	bool is_guarded;    /* their code sets up each guard page at once */
-	bool is_guard_kept; /* the guard is opened again only right before the stack is unmapped */
-	bool is_told;       /* its programs are recognized otherwise: see sites_any_known */
+	const char *part_of; /* the pool that another adapter may have above them: see sites_pool_above */
+	bool is_guarded;     /* their code sets up each guard page at once */
+	bool is_guard_kept;  /* the guard is opened again only right before the stack is unmapped */
+	bool is_told;        /* its programs are recognized otherwise: see sites_any_known */
 	/* All that a program with this function reserves, to be opened above a guard, are such stacks. */
 	bool is_reserving;
 } known[] = {
         {"zend_fiber_init_context", "php", .is_guarded = true},
         {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "d", .is_guarded = false},
         {"coro_stack_alloc", "coro", .is_guarded = true},
-        {"qemu_alloc_stack", "qemu", .is_pooled = true, .is_guarded = true},
+        {"qemu_alloc_stack", "qemu", .part_of = "qemu-coroutine", .is_guarded = true},
         {CONTEXTS_ALLOCATE, "boost", .is_guarded = true, .is_told = true},
         {"_ZN7sc_core13sc_cor_pkg_qt6createEmPFvPvES1_", "systemc", .is_guarded = true,
                 .is_guard_kept = true},
@@ -225,7 +225,7 @@ bool sites_is_pooled(const void *caller, size_t bytes)
 {
 	uint32_t owner = owner_of(caller, bytes);
 
-	return owner != 0 && known[owner - 1].is_pooled && sites_are_pooled_above();
+	return owner != 0 && known[owner - 1].part_of != NULL && sites_are_pooled_above();
 }
 
 bool sites_is_guarded(const void *caller, size_t bytes)
@@ -241,6 +241,13 @@ bool sites_is_guard_kept(const void *caller, size_t bytes)
 	uint32_t owner = owner_of(caller, bytes);
 
 	return owner != 0 && known[owner - 1].is_guard_kept;
+}
+
+const char *sites_part_of(const void *caller, size_t bytes)
+{
+	uint32_t owner = owner_of(caller, bytes);
+
+	return owner != 0 ? known[owner - 1].part_of : NULL;
 }
 
 const char *sites_owner(const void *caller, size_t bytes)

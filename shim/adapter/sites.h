@@ -58,6 +58,9 @@ bool sites_any_known(bool (*has)(const char *function));
 /* The owner of the known allocator of the call at `caller`, a short word for the log; "": none. */
 const char *sites_owner(const void *caller, size_t bytes);
 
+/* The name of the pool of whose objects these stacks are parts, if there is such a pool; NULL: of none. */
+const char *sites_part_of(const void *caller, size_t bytes);
+
 /* Whether the stacks of the call at `caller` are pooled above us, so that an unmapped one is gone for good. */
 bool sites_is_pooled(const void *caller, size_t bytes);
 

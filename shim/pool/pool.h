@@ -51,6 +51,8 @@ struct pool_kind {
 	bool is_observed;                   /* the pool only counts: see tally.h */
 	bool is_part;                       /* its objects are parts of another pool's: see tally.h */
 	struct arena_class *stacks; /* if the objects are stacks of ours, for the log; NULL: they are not */
+	const char *owner_name;     /* for the log: whose objects they are; NULL: it is not known … */
+	const char *part_of;        /* … and the pool of whose objects they are parts; NULL: of none */
 };
 
 struct pool {

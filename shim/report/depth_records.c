@@ -4,6 +4,7 @@
 
 #include "libc/real.h"
 #include "pool/pool.h"
+#include "report/pool_records.h"
 #include "stack/depth.h"
 
 #include <linux/seccomp.h>
@@ -63,11 +64,11 @@ static void put_buckets(struct line *line, const struct depth_summary *summary)
 }
 
 static void put_record(
-        struct line *line, const char *pool, uint64_t uptime_ms, const struct depth_summary *summary)
+        struct line *line, const struct pool *pool, uint64_t uptime_ms, const struct depth_summary *summary)
 {
 	line_begin(line, RECORD_DEPTH);
 	line_number(line, "uptime_ms", uptime_ms);
-	line_text(line, "pool", pool);
+	pool_records_name(line, pool);
 #define ADD(name, help) line_number(line, #name, summary->name);
 	RECORD_DEPTHS(ADD)
 #undef ADD
@@ -97,7 +98,7 @@ void depth_records_write(struct line *line, uint64_t uptime_ms, bool is_final, i
 		depth_survey(stacks, is_final ? LAST_LOOKS : LOOKS);
 		if (!depth_summarize(stacks, &summary) || (!is_final && !is_news(i, &summary)))
 			continue;
-		put_record(line, pool_name(pool_at(i)), uptime_ms, &summary);
+		put_record(line, pool_at(i), uptime_ms, &summary);
 		if (write() == 0) {
 			depths.written[i].stacks = summary.stacks;
 			depths.written[i].deepest = summary.deepest;

@@ -54,6 +54,15 @@ void pool_records_open(
 	line_number(line, "decay_ms", config->decay_ms);
 }
 
+void pool_records_name(struct line *line, const struct pool *pool)
+{
+	line_text(line, "pool", pool_name(pool));
+	if (pool->kind->owner_name != NULL)
+		line_text(line, "owner", pool->kind->owner_name);
+	if (pool->kind->part_of != NULL)
+		line_text(line, "part_of", pool->kind->part_of);
+}
+
 void pool_records_counters(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms)
 {
 	struct pool_stats stats;
@@ -61,7 +70,7 @@ void pool_records_counters(struct line *line, const char *type, struct pool *poo
 	pool_read(pool, &stats);
 	line_begin(line, type);
 	line_number(line, "uptime_ms", uptime_ms);
-	line_text(line, "pool", pool_name(pool));
+	pool_records_name(line, pool);
 #define ADD(name, kind, help) line_number(line, #name, stats.name);
 	RECORD_COUNTERS(ADD)
 #undef ADD

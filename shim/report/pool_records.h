@@ -18,6 +18,9 @@ void pool_records_open(
 /* A `way` record: how the program is served now. */
 void pool_records_way(struct line *line, const struct report_service *service);
 
+/* Adds the pool's name, whose objects it has, and of which pool's objects they are parts. */
+void pool_records_name(struct line *line, const struct pool *pool);
+
 /* A `sample` or `final` record with the pool's counters as they are now. */
 void pool_records_counters(struct line *line, const char *type, struct pool *pool, uint64_t uptime_ms);
 

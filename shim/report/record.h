@@ -70,10 +70,15 @@
  *           an unknown stack
  *   cut     1: there were more frames, on the outer side
  *
- * Keys of `sample` and `final`: uptime_ms (since the process began to report), pool (the pool's name, a string), then
- * the counters.
+ * Keys of `sample` and `final`: uptime_ms (since the process began to report), then
+ *   pool     the pool's name, a string
+ *   owner    whose objects it has: "qemu", "php", "d", "coro", "boost", "systemc" or "pdns"; "stacks" for stacks of
+ *            other programs; "named" for what the user named. Absent before 0.2.0
+ *   part_of  the name of the pool of whose objects those of this one are parts, and by which they are counted as well;
+ *            left out when there is none
+ * and the counters.
  *
- * Keys of `depth`: uptime_ms and pool, then what RECORD_DEPTHS lists, then how many stacks were used how deep: to_4096,
+ * Keys of `depth`: uptime_ms, pool, owner and part_of, then what RECORD_DEPTHS lists, then how many stacks were used how deep: to_4096,
  * to_8192 and so on, each twice the one before. Each counts the stacks that were deeper than the one before says, but
  * not deeper than it says itself; beyond counts the rest. Counts of 0 are left out.
  */

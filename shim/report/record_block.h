@@ -103,6 +103,9 @@ struct record_block {
 	 * it has none); in that class, of two uint64_t: how many stacks were looked at, and their pages in total.
 	 */
 	uint32_t kind_stacks, class_slots, class_pages, page_bytes;
+
+	uint32_t kind_owner,
+	        kind_part_of; /* offsets of addresses: of strings as in `sample`; 0 there: left out */
 };
 
 #endif

@@ -31,26 +31,18 @@ static void add(struct pool_stats *sum, const struct pool_stats *more)
 	sum->peak_objects += more->peak_objects;
 }
 
-static bool is_of_stacks(const struct pool *pool)
-{
-	return strncmp(pool_name(pool), "stack ", 6) == 0;
-}
-
-/* Adds the pools up. Returns how many were used. Stacks of coroutines that have a pool are not counted twice. */
+/* What is part of another pool's objects is counted there. Returns how many pools were used. */
 static unsigned sum_up(struct pool_stats *sum)
 {
-	bool has_others = false;
 	unsigned used = 0;
 
 	*sum = (struct pool_stats){0};
-	for (unsigned i = 0; i < pool_count(); i++)
-		has_others |= !is_of_stacks(pool_at(i));
 	for (unsigned i = 0; i < pool_count(); i++) {
 		struct pool_stats stats;
 
 		pool_read(pool_at(i), &stats);
 		sum->calls_saved += stats.calls_saved;
-		if (has_others && is_of_stacks(pool_at(i)))
+		if (pool_at(i)->kind->part_of != NULL)
 			continue;
 		add(sum, &stats);
 		used += stats.create_local + stats.create_depot + stats.create_new > 0;

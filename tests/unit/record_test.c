@@ -171,6 +171,17 @@ static void test_pool(void)
 	        "record: its keys are those of record.h, in that order");
 }
 
+static void test_owner(void)
+{
+	static const struct pool_kind part = {.name = "a part", .owner_name = "wheels", .part_of = "cars"};
+	static struct pool pool = {.kind = &part};
+
+	line_begin(&line, RECORD_DEPTH);
+	pool_records_name(&line, &pool);
+	tap_is_text(ended(), ",\"pool\":\"a part\",\"owner\":\"wheels\",\"part_of\":\"cars\"}\n",
+	        "record: a pool has its owner, and the pool of which it is a part");
+}
+
 static void test_lengths(void)
 {
 	static char endless[2 * RECORD_LINE_BYTES];
@@ -230,6 +241,7 @@ int main(void)
 	test_head();
 	test_open();
 	test_pool();
+	test_owner();
 	test_lengths();
 	test_long_name();
 	test_longest_sample();

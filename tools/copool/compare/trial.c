@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "log/book.h"
+#include "log/owner.h"
 #include "clean.h"
 #include "clock.h"
 #include "copool.h"
@@ -219,13 +220,12 @@ static int await(struct stage *stage, struct child *child, struct trial *trial, 
 
 /* ---- what the log says ---- */
 
-/* If coroutines are pooled, their stacks are the same objects once more: those are not counted. */
+/* If the objects are parts of another pool's objects they are counted there. */
 static bool is_counted(const struct book_process *process, const json_t *pool)
 {
 	const char *host = json_string_value(json_object_get(process->open, "host"));
-	const char *name = json_string_value(json_object_get(pool, "pool"));
 
-	return host == NULL || strcmp(host, "stacks") == 0 || strncmp(name, "stack ", 6) != 0;
+	return host == NULL || strcmp(host, "stacks") == 0 || owner_part_of(pool) == NULL;
 }
 
 /* mmap and mprotect for each that QEMU made, munmap for each that it destroyed. */

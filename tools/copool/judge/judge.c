@@ -10,6 +10,7 @@
 #include "judge/cost.h"
 #include "report/record.h"
 #include "judge/simulate.h"
+#include "log/owner.h"
 #include "settings.h"
 #include "compare/verdict.h"
 
@@ -95,14 +96,11 @@ static struct counts count(const struct judge_case *which)
 
 bool judge_is_beneath(const struct book_process *process, size_t pool)
 {
-	const char *name = json_string_value(json_object_get(process->pool[pool], "pool"));
-	const char *blank = strncmp(name, "stack ", 6) == 0 ? strchr(name + 6, ' ') : NULL;
+	const char *above = owner_part_of(process->pool[pool]);
 
-	if (blank == NULL || strncmp(blank, " qemu", 5) != 0 || (blank[5] != '\0' && blank[5] != ' '))
-		return false;
-	for (size_t i = 0; i < process->pools; i++) {
+	for (size_t i = 0; i < process->pools && above != NULL; i++) {
 		const char *other = json_string_value(json_object_get(process->pool[i], "pool"));
-		if (strcmp(other, "qemu-coroutine") == 0)
+		if (strcmp(other, above) == 0)
 			return true;
 	}
 	return false;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "log/stack_size.h"
+#include "log/owner.h"
 
 enum { GUESSED_BYTES = 2 * 4096 };
 
@@ -21,7 +21,9 @@ struct held held_each(const struct book_process *process, size_t pool)
 	for (size_t i = 0; i < process->pools; i++) {
 		const json_t *depth = process->depth[i];
 
-		if (depth == NULL || !(i == pool || (is_coroutine && stack_size_is_of(depth, "qemu"))))
+		const char *above = owner_part_of(depth);
+
+		if (depth == NULL || !(i == pool || (above != NULL && strcmp(above, name) == 0)))
 			continue;
 		double mean = json_number_value(json_object_get(depth, "mean"));
 		if (mean > 0 && mean <= bytes_most)

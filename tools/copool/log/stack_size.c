@@ -6,7 +6,8 @@
 #include "log/stack_size.h"
 
 #include <stdio.h>
-#include <string.h>
+
+#include "log/owner.h"
 
 #include "amount.h"
 
@@ -20,17 +21,6 @@ static json_int_t number(const json_t *record, const char *name)
 	json_int_t value = json_integer_value(json_object_get(record, name));
 
 	return value > 0 && value < (json_int_t)1 << 50 ? value : 0;
-}
-
-/* The name is "stack BYTES OWNER", and more after a space if several had the same name. */
-bool stack_size_is_of(const json_t *record, const char *owner)
-{
-	const char *name = json_string_value(json_object_get(record, "pool"));
-	const char *word = name != NULL && strncmp(name, "stack ", 6) == 0 ? strchr(name + 6, ' ') : NULL;
-	size_t length = strlen(owner);
-
-	return word != NULL && strncmp(word + 1, owner, length) == 0 &&
-	       (word[1 + length] == '\0' || word[1 + length] == ' ');
 }
 
 /*
@@ -54,13 +44,13 @@ static void say_size(const json_t *record, char *text, size_t room)
 	json_int_t size = recommend(record);
 	char bytes[AMOUNT_BYTES];
 
-	if (stack_size_is_of(record, "qemu"))
+	if (owner_is(record, "qemu"))
 		snprintf(text, room, "; QEMU has no setting for it");
 	else if (number(record, "stacks") < STACKS_MIN)
 		snprintf(text, room, "; too few to recommend a size");
 	else if (size == 0)
 		snprintf(text, room, "; no smaller size would be safe");
-	else if (stack_size_is_of(record, "php"))
+	else if (owner_is(record, "php"))
 		snprintf(text, room, "; fiber.stack_size=%lldK is enough", (long long)size >> 10);
 	else
 		snprintf(text, room, "; stacks of %s are enough", amount_bytes((double)size, bytes));
@@ -81,7 +71,7 @@ void stack_size_say(const json_t *record, char *text)
 json_t *stack_size_as_json(const json_t *record)
 {
 	json_t *copy = json_copy((json_t *)record);
-	json_int_t size = stack_size_is_of(record, "qemu") ? 0 : recommend(record);
+	json_int_t size = owner_is(record, "qemu") ? 0 : recommend(record);
 
 	if (size)
 		json_object_set_new(copy, "recommended_bytes", json_integer(size));

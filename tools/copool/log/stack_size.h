@@ -9,9 +9,6 @@
 
 enum { STACK_SIZE_TEXT = 256 };
 
-/* Whether the pool's name says that `owner` asks for its stacks. */
-bool stack_size_is_of(const json_t *record, const char *owner);
-
 /* Writes what was seen, and which size is enough, to `text` of STACK_SIZE_TEXT bytes. */
 void stack_size_say(const json_t *record, char *text);
 

@@ -220,6 +220,18 @@ static void finish_idle(struct remote *remote, const struct seen_stacks *seen)
 	                                 (remote->block.page_bytes ? remote->block.page_bytes : PAGE));
 }
 
+/* Adds a text whose address lies at an offset of a pool's kind; nothing when there is none, or it cannot be read. */
+static void add_text(
+        struct remote *remote, json_t *record, const char *key, const char *kind, uint32_t offset)
+{
+	uint64_t at = 0;
+
+	if (offset != 0 && offset + sizeof(at) <= remote->block.kind_bytes)
+		memcpy(&at, kind + offset, sizeof(at));
+	if (at != 0)
+		json_object_set_new(record, key, peek_text(remote, at));
+}
+
 /* One pool's record; NULL on failure. */
 static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, struct seen_stacks *stacks)
 {
@@ -262,6 +274,10 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, stru
 	json_object_set_new(record, "uptime_ms",
 	        json_integer(now > block->start_ms ? (json_int_t)(now - block->start_ms) : 0));
 	json_object_set_new(record, "pool", text);
+	if (block->bytes > offsetof(struct record_block, kind_part_of)) {
+		add_text(remote, record, "owner", kind, block->kind_owner);
+		add_text(remote, record, "part_of", kind, block->kind_part_of);
+	}
 	for (size_t i = 0; i < COUNTERS; i++)
 		json_object_set_new(record, counter_names[i], json_integer((json_int_t)(sum[i] & INT64_MAX)));
 	return record;

@@ -17,6 +17,7 @@
 
 #include "top/board.h"
 #include "log/book.h"
+#include "log/owner.h"
 #include "clean.h"
 #include "process/peek.h"
 #include "process/remote.h"
@@ -76,10 +77,8 @@ static void add(struct fleet_counts *sum, const struct fleet_counts *counts)
  */
 static bool is_beneath(const struct fleet_process *process, const json_t *record)
 {
-	const char *pool = json_string_value(json_object_get(record, "pool"));
-
-	return strcmp(process->host, "qemu") == 0 && strcmp(process->way, "stacks") != 0 && pool &&
-	       strncmp(pool, "stack ", 6) == 0;
+	return strcmp(process->host, "qemu") == 0 && strcmp(process->way, "stacks") != 0 &&
+	       owner_part_of(record) != NULL;
 }
 
 static void take_counters(struct look *look)
