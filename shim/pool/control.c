@@ -52,7 +52,7 @@ unsigned control_limit(unsigned max_batches)
 	return limit < DEPOT_MAX_BATCHES ? limit : DEPOT_MAX_BATCHES;
 }
 
-unsigned control_window_ms(void)
+unsigned control_decay_ms(void)
 {
 	unsigned decay_ms = read_word(&control.decay_ms);
 

@@ -36,7 +36,7 @@ bool pool_is_off(void);
 unsigned control_limit(unsigned max_batches);
 
 /* Milliseconds after which unneeded objects are given back, whatever was written; 0: never. */
-unsigned control_window_ms(void);
+unsigned control_decay_ms(void);
 
 /* What is asked for now; when all of it is done, the statistics thread passes it to control_set_done. */
 struct control_request {

@@ -39,9 +39,9 @@ static unsigned end_step(struct trim *trim, unsigned low, unsigned depth)
 	return release;
 }
 
-unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms, uint64_t now_ms)
+unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned decay_ms, uint64_t now_ms)
 {
-	unsigned step_ms = window_ms / TRIM_STEPS, low, depth, release = 0;
+	unsigned step_ms = decay_ms / TRIM_STEPS, low, depth, release = 0;
 	uint64_t ended;
 
 	if (trim->next_ms == 0 || depot_depth(depot) == 0) {

@@ -29,11 +29,11 @@ struct trim {
 };
 
 /*
- * Ends a step if it is over. Returns how many batches to give back now, which the caller must do at once. `window_ms` is
+ * Ends a step if it is over. Returns how many batches to give back now, which the caller must do at once. `decay_ms` is
  * the whole window's length, not 0. Steps end at multiples of their length, so those of all pools end together; a call may
  * be late by up to a step.
  */
-unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned window_ms, uint64_t now_ms);
+unsigned trim_advance(struct trim *trim, struct depot *depot, unsigned decay_ms, uint64_t now_ms);
 
 /*
  * Memory is short. Returns how many batches to give back now: all, or, unless this `is_new`, those that nobody needed since

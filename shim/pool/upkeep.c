@@ -86,18 +86,18 @@ static unsigned wait_for(uint64_t left_ms)
 unsigned pool_trim_tick(void)
 {
 	uint64_t now = clock_now_ms() - start_ms;
-	unsigned wait = UINT_MAX, window = control_window_ms();
+	unsigned wait = UINT_MAX, decay_ms = control_decay_ms();
 
 	if (pool_is_asked())
 		do_asked();
 	for (unsigned i = 0; i < pool_count(); i++) {
 		struct pool *pool = pool_at(i);
-		unsigned release = window > 0 ? trim_advance(&pool->trim, &pool->depot, window, now) : 0;
+		unsigned release = decay_ms > 0 ? trim_advance(&pool->trim, &pool->depot, decay_ms, now) : 0;
 		uint64_t left = POOL_ASK_MS;
 
 		while (release > 0 && release_batch(pool))
 			release--;
-		if (window > 0 && pool->trim.next_ms != 0)
+		if (decay_ms > 0 && pool->trim.next_ms != 0)
 			left = pool->trim.next_ms - now;
 		else if (depot_depth(&pool->depot) == 0)
 			continue;
@@ -109,7 +109,7 @@ unsigned pool_trim_tick(void)
 
 unsigned pool_trim_patience(void)
 {
-	unsigned step = control_window_ms() / TRIM_STEPS;
+	unsigned step = control_decay_ms() / TRIM_STEPS;
 
 	return step > 0 && step < POOL_ASK_MS ? step : POOL_ASK_MS;
 }
@@ -117,7 +117,7 @@ unsigned pool_trim_patience(void)
 bool pool_has_spare(void)
 {
 	for (unsigned i = 0; i < pool_count(); i++) {
-		if (control_window_ms() > 0 && depot_depth(&pool_at(i)->depot) > 0)
+		if (control_decay_ms() > 0 && depot_depth(&pool_at(i)->depot) > 0)
 			return true;
 	}
 	return false;
@@ -125,7 +125,7 @@ bool pool_has_spare(void)
 
 void pool_relieve(bool is_new)
 {
-	for (unsigned i = 0; control_window_ms() > 0 && i < pool_count(); i++) {
+	for (unsigned i = 0; control_decay_ms() > 0 && i < pool_count(); i++) {
 		struct pool *pool = pool_at(i);
 		unsigned release = trim_hurry(&pool->depot, is_new), depth = depot_depth(&pool->depot);
 

@@ -81,9 +81,9 @@ static struct {
 
 static void *object[BATCH_SIZE];
 
-static void tick(unsigned window_ms)
+static void tick(unsigned decay_ms)
 {
-	unsigned release = trim_advance(&real.trim, &real.depot, window_ms, real.now_ms);
+	unsigned release = trim_advance(&real.trim, &real.depot, decay_ms, real.now_ms);
 	_Atomic uint64_t retries = 0;
 
 	for (; release > 0 && depot_pop(&real.depot, object, &retries); release--)

@@ -65,12 +65,12 @@ static double greater(double a, double b)
 }
 
 /* Most objects in use between two samples. */
-static double most_in_use(const struct demand_sample *a, const struct demand_sample *b, double window_ms)
+static double most_in_use(const struct demand_sample *a, const struct demand_sample *b, double decay_ms)
 {
 	double made = b->made - a->made, low = b->low, most = b->objects + (b->deleted - a->deleted) - low;
 
 	/* Misses after a window's trimming were needed before it; otherwise what was trimmed was spare. */
-	if (low == 0 && made > 0 && window_ms > 0 && b->ms - a->ms >= window_ms)
+	if (low == 0 && made > 0 && decay_ms > 0 && b->ms - a->ms >= decay_ms)
 		most += b->trimmed - a->trimmed;
 	if (most > b->peak - low)
 		most = b->peak - low; /* deleted and made several times over */
@@ -90,13 +90,13 @@ static float least_in_use(
 }
 
 static struct demand_step step_between(
-        const struct demand_sample *a, const struct demand_sample *b, double window_ms)
+        const struct demand_sample *a, const struct demand_sample *b, double decay_ms)
 {
 	struct demand_step step = {
 	        .ms = (float)(b->ms - a->ms),
 	        .begin = (float)in_use(a),
 	        .end = (float)in_use(b),
-	        .most = (float)most_in_use(a, b, window_ms),
+	        .most = (float)most_in_use(a, b, decay_ms),
 	        .rise = (float)(b->taken - a->taken + b->made - a->made),
 	};
 
@@ -179,7 +179,7 @@ static void note(void *context, size_t process, size_t pool, bool opened, const 
 	demand->is_counted = now.made > 0 && now.taken + now.kept == 0;
 	if (demand->samples == 0) {
 		const json_t *open = demands->book->process[process].open;
-		demand->window_ms = number(open, "decay_ms");
+		demand->decay_ms = number(open, "decay_ms");
 		/* The counters of a process begin at 0, but a forked child has inherited objects. */
 		demand->first = demand->last =
 		        opened && number(record, "inherited") == 0 ? (struct demand_sample){0} : now;
@@ -193,7 +193,7 @@ static void note(void *context, size_t process, size_t pool, bool opened, const 
 		return;
 	}
 	if (now.ms > demand->last.ms) {
-		struct demand_step step = step_between(&demand->last, &now, demand->window_ms);
+		struct demand_step step = step_between(&demand->last, &now, demand->decay_ms);
 		if (!add_step(demand, &step))
 			demands->left_out++;
 	}

@@ -35,10 +35,10 @@ struct demand {
 	double cached; /* idle objects in threads' caches, the sum over all samples */
 	double idle;   /* all idle objects, likewise */
 	double most_depot;
-	double window_ms; /* of the trimming in force; 0: none, or not known */
-	bool is_old;      /* the log lacks a counter that is needed */
-	bool is_counted;  /* the pool keeps nothing: it only counts */
-	bool has_hole;    /* a record was earlier than the one before */
+	double decay_ms; /* of the trimming in force; 0: none, or not known */
+	bool is_old;     /* the log lacks a counter that is needed */
+	bool is_counted; /* the pool keeps nothing: it only counts */
+	bool has_hole;   /* a record was earlier than the one before */
 };
 
 struct demands {
