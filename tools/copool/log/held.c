@@ -20,7 +20,6 @@ struct held held_each(const struct book_process *process, size_t pool)
 
 	for (size_t i = 0; i < process->pools; i++) {
 		const json_t *depth = process->depth[i];
-
 		const char *above = owner_part_of(depth);
 
 		if (depth == NULL || !(i == pool || (above != NULL && strcmp(above, name) == 0)))
