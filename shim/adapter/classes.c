@@ -16,6 +16,7 @@
 #include "stack/reclaim.h"
 #include "stack/roots.h"
 #include "stack/slot_guard.h"
+#include "stack/spent.h"
 #include "stack/trust.h"
 #include "system/sandbox.h"
 #include "system/warn.h"
@@ -23,7 +24,11 @@
 
 #include <sys/mman.h>
 
-enum { WARM_LINES = 8, LINE_BYTES = 64 };
+enum {
+	WARM_LINES = 8,
+	LINE_BYTES = 64,
+	START_CALLS = 11, /* with the first stack: our thread, with its stack, and tables */
+};
 
 #define GONE UINT64_MAX
 
@@ -76,11 +81,34 @@ static void note_end(const struct arena_place *place)
 	tally_gone(&class->pool, (void *)place->base);
 }
 
+static bool only_counts(const struct stack_class *class)
+{
+	return class->is_pooled_above && sites_are_pooled_above();
+}
+
+/* The pool that the program's objects come from: of those whose stacks only count, the one above. */
+static struct pool *pool_of(const struct arena_class *slots)
+{
+	struct stack_class *class = class_of(slots);
+
+	for (unsigned i = 0; only_counts(class) && i < pool_count(); i++) {
+		if (pool_at(i)->kind->stock != NULL)
+			return pool_at(i);
+	}
+	return &class->pool;
+}
+
+static void note_calls(const struct arena_class *slots, unsigned calls)
+{
+	tally_spent(pool_of(slots), calls);
+}
+
 void classes_init(struct arena *arena, unsigned max_batches)
 {
 	classes.arena = arena;
 	classes.max_batches = max_batches;
 	arena->note_end = note_end;
+	arena->note_calls = note_calls;
 }
 
 /* How many memory maps an idle stack takes. Its addresses are the arena's, which has its own limit. */
@@ -92,11 +120,6 @@ static unsigned object_maps(void)
 unsigned classes_cap_bearable(void)
 {
 	return pool_cap_bearable(object_maps(), 0);
-}
-
-static bool only_counts(const struct stack_class *class)
-{
-	return class->is_pooled_above && sites_are_pooled_above();
 }
 
 static void *make(void *owner)
@@ -125,9 +148,11 @@ static void destroy(void *owner, void *stack)
 /* Not in `destroy`: a program that overflows its pool would pay for it in its own threads. */
 static void given_back(void *owner, void *stack)
 {
+	struct stack_class *class = owner;
 	struct arena_place place;
 
-	(void)owner;
+	/* The program has unmapped it before, or thinks so: that was saved, and destroy has made a call now. */
+	note_calls(class->slots, 1);
 	if (arena_find(classes.arena, stack, &place))
 		arena_reclaim(&place);
 }
@@ -215,8 +240,11 @@ static void *add_class(const void *argument)
 	if (class == NULL && number < POOL_MAX) {
 		start_class(&classes.class[number], number, request);
 		if (pool_start(&classes.class[number].pool, &classes.class[number].kind,
-		            &classes.class[number], classes.max_batches) >= 0)
+		            &classes.class[number], classes.max_batches) >= 0) {
 			class = &classes.class[number++];
+			if (number == 1)
+				note_calls(class->slots, START_CALLS);
+		}
 	}
 	roster_end(&classes.started, number);
 	return class;
@@ -251,6 +279,8 @@ static bool hand_out(struct stack_class *class, void *stack)
 	arena_seal(&place);
 	ready = arena_ready(&place);
 	if (ready && class->request.is_clean && !roots_are_proven(&class->roots)) {
+		if (!idle && !place.slot->is_sealed)
+			spent_note(place.class, place.slot->guard_bytes != 0);
 		ready = (idle ? arena_renew(&place) : place.slot->is_sealed ? 0 : arena_unguard(&place)) == 0;
 	} else if (ready) {
 		if (class->request.is_clean)

@@ -79,6 +79,7 @@ static void restart_cache(struct cache *cache)
 	set(&counters->calls_saved);
 	set(&cache->own.taken);
 	set(&cache->own.put);
+	set(&cache->own.moved);
 	atomic_store_explicit(&counters->left, -(uint64_t)cache_count(cache), memory_order_relaxed);
 }
 

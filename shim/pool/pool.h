@@ -75,7 +75,7 @@ struct pool {
 	_Atomic bool is_withdrawn;
 	_Atomic int64_t inherited;                 /* live at the fork that began this process */
 	_Atomic int64_t create_seen, destroy_seen; /* the most that pool_read has returned of _local */
-	_Atomic uint64_t calls_saved; /* where there is a stock, beside what caches count; mod 2^64 */
+	_Atomic uint64_t calls_saved; /* besides what caches count, less what was spent; mod 2^64 */
 	_Atomic int64_t calls_seen;   /* as create_seen */
 
 	struct trim trim; /* the statistics thread's */

@@ -68,12 +68,12 @@ static uint64_t keep_most(_Atomic int64_t *most, uint64_t value)
 /* System calls that the program has been spared, or 0 where it has been put to more. */
 static uint64_t saved_calls(struct pool *pool, const struct pool_stats *stats)
 {
-	uint64_t calls = stats->calls_saved;
+	uint64_t calls = stats->calls_saved + counter_read(&pool->calls_saved);
 
-	if (pool->kind->stock != NULL)
-		return keep_most(&pool->calls_seen, calls + counter_read(&pool->calls_saved));
-	return calls + pool->kind->make_calls * (stats->create_local + stats->create_depot) +
-	       pool->kind->destroy_calls * (stats->destroy_local + stats->destroy_depot);
+	if (pool->kind->stock == NULL)
+		calls += pool->kind->make_calls * (stats->create_local + stats->create_depot) +
+		         pool->kind->destroy_calls * (stats->destroy_local + stats->destroy_depot);
+	return keep_most(&pool->calls_seen, calls);
 }
 
 static void keep_peak(struct pool *pool, uint64_t live)

@@ -88,14 +88,15 @@ static void play_pairs(struct stock_run *run, uint64_t count)
 	} while (!is_steady);
 }
 
-void stock_play(struct stock_run *run, uint64_t creates, uint64_t destroys, bool is_create_last)
+void stock_play(
+        struct stock_run *run, uint64_t creates, uint64_t destroys, unsigned swing, bool is_create_last)
 {
 	uint64_t fewer = creates < destroys ? creates : destroys;
 
-	if (fewer > CACHE_SLOTS) {
-		play_pairs(run, fewer - CACHE_SLOTS);
-		creates -= fewer - CACHE_SLOTS;
-		destroys -= fewer - CACHE_SLOTS;
+	if (fewer > swing) {
+		play_pairs(run, fewer - swing);
+		creates -= fewer - swing;
+		destroys -= fewer - swing;
 	}
 	if (is_create_last)
 		play_destroys(run, destroys);
@@ -142,6 +143,18 @@ static struct stock_run begin(const struct pool *pool, unsigned idle)
 	};
 }
 
+/* Refills and spills that had something to move. */
+static uint64_t moved(const struct cache *cache)
+{
+	return read_word(&cache->counters.create_depot) + read_word(&cache->counters.destroy_depot);
+}
+
+/* By how much the cache may have swung since it was last played. */
+static unsigned swing(const struct cache *cache)
+{
+	return moved(cache) != read_word(&cache->own.moved) ? CACHE_SLOTS : 0;
+}
+
 static uint64_t calls(const struct stock_run *run)
 {
 	return run->made * run->stock->make_calls + run->destroyed * run->stock->destroy_calls;
@@ -168,11 +181,12 @@ __attribute__((flatten)) void stock_catch_up(struct pool *pool, struct cache *ca
 	struct stock_run run = begin(pool, read_idle(own));
 	unsigned shared = run.shared;
 
-	stock_play(&run, creates, destroys, top == 0);
+	stock_play(&run, creates, destroys, swing(cache), top == 0);
 	set_idle(own, run.idle);
 	change_shared(pool, &run, shared);
 	set_word(&own->taken, taken);
 	set_word(&own->put, put);
+	set_word(&own->moved, moved(cache));
 	counter_add(&counters->calls_saved, (unsigned)calls(&run));
 }
 
@@ -184,7 +198,7 @@ static void play_one(struct pool *pool, bool is_create)
 	struct stock_run run = begin(pool, own != NULL ? read_idle(own) : 0);
 	unsigned shared = run.shared;
 
-	stock_play(&run, is_create, !is_create, false);
+	stock_play(&run, is_create, !is_create, 0, false);
 	if (own != NULL)
 		set_idle(own, run.idle);
 	else
@@ -221,7 +235,7 @@ uint64_t stock_pending(const struct pool *pool, const struct cache *cache, uint6
 	if (creates < 0 || destroys < 0)
 		return 0;
 	/* [stock] relaxed: as above. */
-	stock_play(&run, creates, destroys,
+	stock_play(&run, creates, destroys, swing(cache),
 	        atomic_load_explicit((_Atomic int *)&cache->own.events, memory_order_relaxed) < 0);
 	return calls(&run);
 }

@@ -11,7 +11,8 @@
  *
  * The fast path does nothing for it. When a thread changes from refills to spills or back, and after a few of the same,
  * the slow path sees how many creates and destroys its cache has served since the last time, and plays them. Their order
- * is unknown, except that a cache cannot swing by more than it holds: so the result is an estimate. It is good to a few
+ * is unknown. A cache that got or gave a batch meanwhile may have swung by all that it holds; one that did not was empty, or
+ * full, and could not swing. So the result is an estimate. It is good to a few
  * objects for bursts, which a pool of fixed size serves worst; it may be worse where the program's pool just suffices.
  *
  * cache.h includes this header for struct stock_own, and stock.c includes the pool: the estimate reads the counters of the
@@ -37,6 +38,7 @@ struct stock {
 /* What one thread has of it; written by that thread, read by the statistics thread. */
 struct stock_own {
 	_Atomic uint64_t taken, put; /* creates and destroys of its cache that have been played */
+	_Atomic uint64_t moved;      /* batches that its cache had got and given away by then */
 	_Atomic unsigned idle;       /* objects in its own list, or its batches */
 	_Atomic int events; /* refills since it last spilled; or spills since it last refilled, below 0 */
 };
@@ -52,10 +54,11 @@ struct stock_run {
 };
 
 /*
- * Plays creates and destroys of one thread, whose order is unknown: as pairs, except for as many as a cache can swing by.
- * Of these the creates come last, or else the destroys.
+ * Plays creates and destroys of one thread, whose order is unknown: as pairs, except for `swing` of each. Of
+ * these the creates come last, or else the destroys.
  */
-void stock_play(struct stock_run *run, uint64_t creates, uint64_t destroys, bool is_create_last);
+void stock_play(
+        struct stock_run *run, uint64_t creates, uint64_t destroys, unsigned swing, bool is_create_last);
 
 struct pool;
 struct cache;

@@ -44,13 +44,18 @@ void tally_saved(struct pool *pool, uint64_t calls)
 		atomic_fetch_add_explicit(&pool->calls_saved, calls, memory_order_relaxed);
 }
 
+void tally_spent(struct pool *pool, uint64_t calls)
+{
+	tally_saved(pool, -calls);
+}
+
 /* What is made in spite of us is not saved. */
 static void count_calls(struct pool *pool, bool is_made)
 {
 	const struct stock *stock = pool->kind->stock;
 
 	if (stock != NULL)
-		tally_saved(pool, -(uint64_t)(is_made ? stock->make_calls : stock->destroy_calls));
+		tally_spent(pool, is_made ? stock->make_calls : stock->destroy_calls);
 }
 
 void tally_made(struct pool *pool, void *object)

@@ -46,6 +46,9 @@ void tally_back(struct pool *pool, void *object);
 /* If the program has a pool of its own: it would have made so many system calls. */
 void tally_saved(struct pool *pool, uint64_t calls);
 
+/* So many were made that it would not have made without the pool: less was saved. */
+void tally_spent(struct pool *pool, uint64_t calls);
+
 /*
  * For a pool that only observes: the program was asked for an object. Call it after tally_made, if an object was made
  * for it: a reader that sees this create then sees that object too, and takes none for one that the program had.

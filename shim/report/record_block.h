@@ -5,7 +5,7 @@
  * library, of the name and type below, says where: it holds one int64_t, the block's address minus the address of that
  * int64_t. All addresses in the block are the process's own.
  *
- * A counter is the sum of its terms, or 0 if the sum is negative. Each term is a little-endian word. In addition:
+ * A counter is the sum of its terms, each a little-endian word, and of what follows; or 0 if that is negative:
  *   - in a pool that is only observed, create_local and destroy_local are the creates minus create_new, and create_depot
  *     is 0;
  *   - calls_saved grows by make_calls for each hit, and by destroy_calls for each object kept;

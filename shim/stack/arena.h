@@ -96,6 +96,8 @@ struct arena {
 	struct depth_watch watch;
 	/* Called for a retired stack that is gone: it never returns to a pool. May be NULL. */
 	void (*note_end)(const struct arena_place *place);
+	/* The arena made so many system calls that the program would not have made. NULL, as above. */
+	void (*note_calls)(const struct arena_class *class, unsigned calls);
 	struct arena_class class[POOL_MAX]; /* a pool each */
 };
 

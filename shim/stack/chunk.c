@@ -7,13 +7,19 @@
 
 #include "libc/real.h"
 #include "stack/address.h"
+#include "stack/spent.h"
 #include "system/sandbox.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-enum { SLOT_BITS = 26, RLIMIT_SHARE = 8, FIRST_SLOTS = 16 };
+enum {
+	SLOT_BITS = 26,
+	RLIMIT_SHARE = 8,
+	FIRST_SLOTS = 16,
+	RESERVE_CALLS = 5, /* a map, its end unmapped, advice, and tables */
+};
 
 static const uint64_t GRAIN_BYTES = (uint64_t)1 << ARENA_GRAIN_SHIFT;
 static const uint64_t CHUNK_MAX_BYTES = (uint64_t)128 << 30;
@@ -114,8 +120,9 @@ static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t numbe
  * Reserves addresses, aligned to a grain. 0: there are none. The addresses behind them, up to the end of the grain,
  * are unmapped: no slot uses them.
  */
-static uintptr_t reserve(struct arena *arena, uint64_t bytes)
+static uintptr_t reserve(struct arena_class *class, uint64_t bytes)
 {
+	struct arena *arena = class->arena;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	void *range = real_mmap(NULL, bytes + GRAIN_BYTES, PROT_NONE, flags, -1, 0);
 	uintptr_t low, end, base;
@@ -140,6 +147,7 @@ static uintptr_t reserve(struct arena *arena, uint64_t bytes)
 	real_munmap((void *)(base + bytes), end - base - bytes);
 	/* One touched page of a stack must not cost a huge page. */
 	arena_note_no_huge(arena, real_own_madvise((void *)base, bytes, MADV_NOHUGEPAGE) == 0 ? 0 : errno);
+	spent_note(class, RESERVE_CALLS + (base > low));
 	return base;
 }
 
@@ -194,7 +202,7 @@ static bool add_chunk(struct arena_class *class)
 	if (chunk->slot == NULL)
 		return false;
 	bytes = slots * class->bytes;
-	chunk->base = reserve(arena, bytes) ?: reserve(arena, bytes);
+	chunk->base = reserve(class, bytes) ?: reserve(class, bytes);
 	if (chunk->base == 0) {
 		real_table_free(chunk->slot, slots * sizeof *chunk->slot);
 		return false;

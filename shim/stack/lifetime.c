@@ -7,6 +7,7 @@
 #include "stack/chunk.h"
 #include "stack/holes.h"
 #include "stack/slot_guard.h"
+#include "stack/spent.h"
 #include "stack/upper.h"
 
 #include <errno.h>
@@ -175,11 +176,13 @@ static int clear(const struct arena_place *place)
 int arena_renew(const struct arena_place *place)
 {
 	bool keeps_guard = place->slot->is_sealed && place->slot->guard_means != GUARD_POISON;
+	unsigned calls = !keeps_guard && place->slot->guard_bytes != 0;
 	int saved = errno, error = keeps_guard ? 0 : arena_unguard(place);
 
 	if (error == 0)
 		error = clear(place);
 	errno = saved;
+	spent_note(place->class, calls + place->slot->is_open); /* the last one for what was cleared */
 	return error;
 }
 

@@ -6,6 +6,7 @@
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/slot_guard.h"
+#include "stack/spent.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -37,19 +38,23 @@ static bool unguard(const struct arena *arena, uintptr_t low, uintptr_t end)
 	struct arena_place place;
 
 	for (; low < end && arena_find(arena, (void *)low, &place); low = place.base + place.class->bytes) {
+		spent_note(place.class, place.slot->guard_bytes != 0);
 		if (arena_unguard(&place) != 0)
 			return false;
 	}
 	return true;
 }
 
-static void reclaim_span(const struct arena *arena, uintptr_t low, size_t bytes)
+static void reclaim_span(const struct arena_class *class, uintptr_t low, size_t bytes)
 {
+	const struct arena *arena = class->arena;
 	uintptr_t claimed = claim(arena, low, low + bytes);
 
 	/* The kernel drops a page table only on advice for its whole span. */
-	if (claimed >= low + bytes && unguard(arena, low, claimed))
+	if (claimed >= low + bytes && unguard(arena, low, claimed)) {
 		real_own_madvise((void *)low, bytes, MADV_DONTNEED);
+		spent_note(class, 1);
+	}
 	release(arena, low, claimed);
 }
 
@@ -63,6 +68,6 @@ void arena_reclaim(const struct arena_place *place)
 	if (arena_upper(class) > 0)
 		return; /* the guards at the high ends keep the tables */
 	for (; class->bytes >= span / SPAN_SHARE && low < place->base + class->bytes; low += span)
-		reclaim_span(class->arena, low, span);
+		reclaim_span(class, low, span);
 	errno = saved;
 }

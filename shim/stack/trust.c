@@ -8,6 +8,7 @@
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/slot_guard.h"
+#include "stack/spent.h"
 
 enum { SLOT_SHIFT = 4, THREAD_SHIFT = 44, THREAD_DROP = 6 };
 
@@ -38,8 +39,10 @@ static bool take_away(const struct arena_place *place)
 	if (!slot_move(place->slot, SLOT_LIVE, SLOT_TREATED))
 		return false;
 	is_old = place->slot->guard_bytes != 0 && place->slot->is_guard_old;
-	if (is_old)
+	if (is_old) {
 		arena_unguard(place);
+		spent_note(place->class, 1);
+	}
 	arena_end_treatment(place, SLOT_LIVE);
 	return is_old;
 }
@@ -88,6 +91,7 @@ bool trust_hand_out(struct trust *trust, const struct arena_place *place, const 
 {
 	if (place->slot->guard_bytes == 0 || trust->is_sure || keeps_guard(trust, place, thread))
 		return true;
+	spent_note(place->class, 1);
 	if (arena_unguard(place) != 0)
 		return false;
 	if (atomic_load_explicit(&trust->proofs, memory_order_relaxed) != TRUST_MIXED)

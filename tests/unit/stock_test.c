@@ -151,7 +151,7 @@ static void test_runs(bool has_batches, unsigned most)
 		if (step % 1000 == 999)
 			replay.size = run.size = *stock.size + 64 * random_below(8);
 		run.idle = idle[thread];
-		stock_play(&run, is_create ? count : 0, is_create ? 0 : count, is_create);
+		stock_play(&run, is_create ? count : 0, is_create ? 0 : count, 0, is_create);
 		idle[thread] = run.idle;
 		for (unsigned i = 0; i < count; i++)
 			(is_create ? replay_create : replay_destroy)(&replay, thread);
@@ -174,7 +174,7 @@ static void test_pairs(bool has_batches, unsigned idle, unsigned shared)
 	if (idle > 0 && has_batches)
 		replay.batch[0][replay.batches[0]++] = replay.own[0];
 	replay.own[0] = has_batches ? 0 : idle;
-	stock_play(&run, 1000000, 1000000, true);
+	stock_play(&run, 1000000, 1000000, CACHE_SLOTS, true);
 	for (unsigned i = 0; i < 1000000; i++) {
 		replay_destroy(&replay, 0);
 		replay_create(&replay, 0);

@@ -163,9 +163,12 @@ static void finish(uint64_t *sum, uint32_t make_calls, uint32_t destroy_calls)
 	int64_t live;
 
 	for (size_t i = 0; i < COUNTERS; i++)
-		sum[i] = (int64_t)sum[i] > 0 ? sum[i] : 0;
+		sum[i] = i == COUNTER_calls_saved || (int64_t)sum[i] > 0 ? sum[i] : 0;
+	/* More may have been spent so far than was saved. */
 	sum[COUNTER_calls_saved] += make_calls * (sum[COUNTER_create_local] + sum[COUNTER_create_depot]) +
 	                            destroy_calls * (sum[COUNTER_destroy_local] + sum[COUNTER_destroy_depot]);
+	if ((int64_t)sum[COUNTER_calls_saved] < 0)
+		sum[COUNTER_calls_saved] = 0;
 	live = (int64_t)(sum[COUNTER_inherited] + sum[COUNTER_create_local] + sum[COUNTER_create_depot] +
 	                 sum[COUNTER_create_new] - sum[COUNTER_destroy_local] - sum[COUNTER_destroy_depot] -
 	                 sum[COUNTER_destroy_delete]);
@@ -253,6 +256,9 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, stru
 	add_terms(block, RECORD_IN_POOL, pool, sum);
 	if (kind[block->kind_observed])
 		explain(sum);
+	if (block->pool_withdrawn && pool[block->pool_withdrawn])
+		memset(sum, 0, COUNTERS * sizeof(*sum));
+	finish(sum, make_calls, destroy_calls);
 	if (block->bytes > offsetof(struct record_block, pool_calls_seen) && block->pool_calls_seen) {
 		uint64_t seen;
 
@@ -260,9 +266,6 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, stru
 		if (seen > sum[COUNTER_calls_saved])
 			sum[COUNTER_calls_saved] = seen;
 	}
-	if (block->pool_withdrawn && pool[block->pool_withdrawn])
-		memset(sum, 0, COUNTERS * sizeof(*sum));
-	finish(sum, make_calls, destroy_calls);
 	if (maps && remote_peek(remote, maps, &sum[COUNTER_maps_saved], sizeof(*sum)) != 0)
 		return NULL;
 	add_idle(remote, kind, sum[COUNTER_pooled], stacks);
