@@ -45,7 +45,7 @@ SHIM := shim.c exports.c config.c settings.c \
 	report/origins/unwind.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
 
-COPOOL := main.c amount.c clean.c cmd_prune.c verb.c \
+COPOOL := main.c amount.c clean.c cmd_prune.c progress.c verb.c \
 	run/cmd_run.c run/glibc.c run/launch.c run/options.c run/target.c \
 	log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
@@ -54,8 +54,8 @@ COPOOL := main.c amount.c clean.c cmd_prune.c verb.c \
 	compare/cmd_compare.c compare/print.c compare/sides.c compare/stage.c compare/trial.c compare/verdict.c \
 	process/cmd_observe.c process/cmd_record.c process/cmd_set.c process/counters.c process/ending.c \
 	process/peek.c process/permission.c process/places.c process/probes.c process/recorder.c process/remote.c \
-	top/board.c top/chart.c top/cmd_ps.c top/cmd_top.c top/fleet.c top/follow.c top/overview.c top/screen.c \
-	top/table.c \
+	top/board.c top/chart.c top/cmd_ps.c top/cmd_top.c top/fleet.c top/fleet_json.c top/follow.c top/lines.c \
+	top/overview.c top/screen.c top/table.c \
 	draw/baseline.c draw/cmd_plot.c draw/cmd_report.c draw/figure.c draw/output.c draw/page.c
 
 # The parts of the report's page, in the order of its embed.S.

@@ -63,7 +63,7 @@ _copool()
 		;;
 	show | top)
 		local options="--json --csv --pid --help --version"
-		[[ ${COMP_WORDS[1]} == show ]] || options="--delay --count --pid --plain --help --version"
+		[[ ${COMP_WORDS[1]} == show ]] || options="--delay --count --pid --plain --json --help --version"
 		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
 		[[ $word != "=" ]] || word=
 		if [[ $before == --pid || $before == -p ]]; then
@@ -113,7 +113,7 @@ _copool()
 		;;
 	prune)
 		if [[ $word == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--dry-run --older --help --version" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "--dry-run --older --json --help --version" -- "$word")
 		else
 			mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		fi
@@ -126,7 +126,7 @@ _copool()
 		elif [[ $before == --for || $before == --interval || $before == -[fi] ]]; then
 			return
 		elif [[ $word == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--output --append --for --interval --help --version" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "--output --append --for --interval --json --help --version" -- "$word")
 		else
 			mapfile -t COMPREPLY < <(compgen -W "$(_copool_pids)" -- "$word")
 		fi
@@ -146,7 +146,7 @@ _copool()
 		;;
 	set | trim | off | on)
 		if [[ $word == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--help --version" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "--json --help --version" -- "$word")
 		elif ((COMP_CWORD == 2)); then
 			mapfile -t COMPREPLY < <(compgen -W "$(_copool_pids)" -- "$word")
 		elif [[ ${COMP_WORDS[1]} == set && $before != "=" && $word != "=" ]]; then

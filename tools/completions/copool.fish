@@ -86,6 +86,7 @@ complete -c copool -n $top -l delay -s d -x -d 'look this often, in seconds'
 complete -c copool -n $top -l count -s n -x -d 'end after so many looks'
 complete -c copool -n $top -l pid -s p -x -a '(__fish_complete_pids)' -d 'look into this process'
 complete -c copool -n $top -l plain -s b -d 'write plain lines'
+complete -c copool -n $top -l json -s j -d 'write one JSON object for each look'
 complete -c copool -n $top -F -a '(__fish_complete_pids)'
 
 set -l ps '__fish_seen_subcommand_from ps'
@@ -94,6 +95,7 @@ complete -c copool -n $ps -l sums -s s -d 'one line for each program'
 complete -c copool -n $ps -l delay -s d -x -d 'look twice, so far apart, in seconds'
 complete -c copool -n $ps -l json -s j -d 'write one JSON object'
 
+complete -c copool -n '__fish_seen_subcommand_from set trim off on prune record' -l json -s j -d 'write one JSON object'
 complete -c copool -n '__fish_seen_subcommand_from set trim off on' -a '(__fish_complete_pids)'
 complete -c copool -n '__fish_seen_subcommand_from set' -a "$live off=0 off=1"
 

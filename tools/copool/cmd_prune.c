@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +18,14 @@
 
 #include "clean.h"
 #include "copool.h"
+#include "log/book_json.h"
 #include "verb.h"
 
 enum { KEY_OLDER = 'o', KEY_DRY_RUN = 'n', OLDER_STANDARD = 60, OLDER_MAX = 31536000, INTERVALS = 3 };
 
 struct prune {
 	bool is_dry;
+	json_t *files; /* that were removed, or would be; NULL: a line for each is written */
 	long older_s;
 	char **folders;
 	bool has_failed;
@@ -35,6 +38,7 @@ struct owner {
 };
 
 static const struct argp_option options[] = {
+        {"json", 'j', NULL, 0, "Write one JSON object instead of a line for each file", 0},
         {"dry-run", KEY_DRY_RUN, NULL, 0, "Only say what would be removed", 0},
         {"older", KEY_OLDER, "SECONDS", 0,
                 "Leave files alone that were written in the last SECONDS (0 to 31536000; 60)", 0},
@@ -48,6 +52,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	switch (key) {
 	case KEY_DRY_RUN:
 		prune->is_dry = true;
+		return 0;
+	case 'j':
+		prune->files = prune->files ?: json_array();
 		return 0;
 	case KEY_OLDER:
 		prune->older_s = verb_whole(state, "older", value, 0, OLDER_MAX);
@@ -148,6 +155,27 @@ static bool is_stale(const struct prune *prune, const struct owner *owner, const
 	       !is_alive(owner, status->st_mtime);
 }
 
+static void tell(const struct prune *prune, const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+
+	if (!prune->files) {
+		printf("%s%s/%s\n", prune->is_dry ? "would remove " : "removed ", clean(folder), clean(name));
+		return;
+	}
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	json_array_append_new(prune->files, json_text(path));
+}
+
+static void print_json(const struct prune *prune)
+{
+	json_t *all = json_pack("{s:b, s:O}", "dry_run", prune->is_dry, "files", prune->files);
+
+	clean_json(all, JSON_INDENT(2), stdout);
+	json_decref(all);
+	json_decref(prune->files);
+}
+
 static void look_at(struct prune *prune, int folder_fd, const char *folder, const char *name)
 {
 	int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -166,8 +194,7 @@ static void look_at(struct prune *prune, int folder_fd, const char *folder, cons
 		if (!prune->is_dry && unlinkat(folder_fd, name, 0) != 0 && errno != ENOENT)
 			complain(prune, folder, name, errno);
 		else
-			printf("%s%s/%s\n", prune->is_dry ? "would remove " : "removed ", clean(folder),
-			        clean(name));
+			tell(prune, folder, name);
 	}
 	fclose(file);
 }
@@ -195,5 +222,7 @@ int cmd_prune(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &prune);
 	for (char **folder = prune.folders; *folder != NULL; folder++)
 		prune_folder(&prune, *folder);
+	if (prune.files)
+		print_json(&prune);
 	return verb_end("prune", prune.has_failed, 1);
 }

@@ -9,6 +9,7 @@
 #include "amount.h"
 #include "log/book.h"
 #include "clean.h"
+#include "progress.h"
 #include "copool.h"
 #include "judge/demand.h"
 #include "log/held.h"
@@ -132,7 +133,8 @@ static void study(const struct book *book, const struct demand *demand, const st
 	subject->why = why_not(subject);
 	const char *mode = json_string_value(json_object_get(subject->process->open, "mode"));
 	if (mode != NULL && strcmp(mode, "observe") == 0 && !judge_is_beneath(subject->process, demand->pool))
-		judge(&(struct judge_case){subject->process, demand->pool, NULL, demand}, &subject->foreseen);
+		judge(&(struct judge_case){subject->process, demand->pool, NULL, demand, false},
+		        &subject->foreseen);
 	if (subject->why != NULL)
 		return;
 	find_present(subject);
@@ -286,7 +288,7 @@ static json_t *subject_as_json(const struct subject *subject)
 
 	if (*subject->foreseen.text) {
 		const struct judge_case which = {
-		        subject->process, subject->demand->pool, NULL, subject->demand};
+		        subject->process, subject->demand->pool, NULL, subject->demand, false};
 		json_object_set_new(object, "foreseen_saved", json_real(judge_foreseen(&which)));
 		json_object_set_new(object, "text", json_string(subject->foreseen.text));
 	}
@@ -321,7 +323,9 @@ static size_t print_all(const struct book *book, const struct demands *demands, 
 	size_t studied = 0;
 
 	for (size_t i = 0; i < demands->pools; i++) {
+		progress_begin();
 		study(book, demands->of[i], request, &subject);
+		progress_end();
 		studied += subject.why == NULL || *subject.foreseen.text;
 		if (request->json)
 			json_array_append_new(pools, subject_as_json(&subject));

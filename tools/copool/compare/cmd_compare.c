@@ -14,6 +14,7 @@
 
 #include "amount.h"
 #include "clean.h"
+#include "progress.h"
 #include "copool.h"
 #include "run/launch.h"
 #include "run/options.h"
@@ -87,23 +88,13 @@ static void show_output(const struct comparison *comparison, const char *path, c
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
+	progress_end();
 	if (title != NULL)
 		fprintf(stderr, "%s\n", title);
 	while ((got = read(fd, text, sizeof text)) > 0)
 		fwrite(text, 1, (size_t)got, stderr);
 	close(fd);
-}
-
-static void show_progress(const struct comparison *comparison, unsigned run)
-{
-	if (!comparison->quiet && isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[Krun %u of %u ...\r", run + 1, 2 * comparison->runs);
-}
-
-static void clear_progress(const struct comparison *comparison)
-{
-	if (!comparison->quiet && isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[K");
+	progress_begin();
 }
 
 /* One run; the even ones without the pool, the odd ones with it. 0 or -errno. */
@@ -114,9 +105,9 @@ static int run_once(const struct comparison *comparison, struct stage *stage, un
 	struct side side = {trial, 1};
 	char title[SIDE_STATUS_BYTES + 80], how[SIDE_STATUS_BYTES];
 
-	show_progress(comparison, run);
+	stage->run = run + 1;
+	stage->runs = 2 * comparison->runs;
 	int error = trial_run(stage, pooled ? "pool" : "observe", trial);
-	clear_progress(comparison);
 	if (error)
 		return error;
 	side_status(&side, how);
@@ -140,8 +131,11 @@ static int run_all(const struct comparison *comparison, const struct launch *lau
 		        strerror(-error));
 		return EXIT_OURS;
 	}
+	if (!comparison->quiet)
+		progress_begin();
 	for (unsigned run = 0; error == 0 && run < 2 * comparison->runs; run++)
 		error = run_once(comparison, &stage, run);
+	progress_end();
 	stage_end(&stage);
 	if (stage.stopped_by) {
 		signal(stage.stopped_by, SIG_DFL);

@@ -23,6 +23,7 @@ struct stage {
 	sigset_t before;          /* what was blocked before */
 	sighandler_t broken_pipe; /* what SIGPIPE did before */
 	int stopped_by;           /* the signal that asked copool to end; 0: none */
+	unsigned run, runs;       /* the current one, from 1 on, and how many there will be */
 };
 
 /* Makes the folder, and blocks the signals. Returns 0; or -errno, and stage_end must not be called. */

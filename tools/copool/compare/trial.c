@@ -22,6 +22,7 @@
 #include "clean.h"
 #include "clock.h"
 #include "copool.h"
+#include "progress.h"
 
 enum {
 	MAPS_EVERY_MS = 5,   /* at most */
@@ -211,6 +212,7 @@ static int await(struct stage *stage, struct child *child, struct trial *trial, 
 		if (child->has_ended && (now >= deadline || stage->stopped_by))
 			return -ECHILD;
 		watch_maps(child);
+		progress_say("run %u of %u: %.0f s", stage->run, stage->runs, seconds() - begin);
 		wait_for_news(stage, child);
 	}
 	if (deadline == 0)

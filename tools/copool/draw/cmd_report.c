@@ -12,6 +12,7 @@
 #include "log/book_json.h"
 #include "clean.h"
 #include "copool.h"
+#include "progress.h"
 #include "judge/demand.h"
 #include "process/ending.h"
 #include "log/logs.h"
@@ -119,6 +120,7 @@ static int take_record(void *context, json_t *record)
 
 static void abandon(void)
 {
+	progress_end();
 }
 
 /* Reads logs, and watches processes, one after the other. 0, or 1 with a message. */

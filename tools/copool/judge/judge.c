@@ -203,8 +203,9 @@ static void judge_pooled(const struct judge_case *which, const struct counts *co
 	char before[AMOUNT_BYTES];
 
 	add_counts(said->text, counts, which->series);
+	/* At its best: one that does badly, as its cap is too low, may still be what the program needs. */
 	if (counts->before >= 0 && !verdict_is_worth(counts->creates, counts->before / counts->creates,
-	                                   counts->misses / counts->creates)) {
+	                                   (counts->misses - counts->excess) / counts->creates)) {
 		said->word = "Does not help";
 		if (counts->has_own_pool)
 			add(said->text, " Without copool %s of creates would have missed: leave it off.",
@@ -221,14 +222,19 @@ static void judge_pooled(const struct judge_case *which, const struct counts *co
 	add_reasons(which, counts, said);
 }
 
+static bool has_demand(const struct judge_case *which)
+{
+	return which->demand && which->demand->steps > 0;
+}
+
 double judge_foreseen(const struct judge_case *which)
 {
 	const struct tuning setting = {DEFAULT_BATCHES, settings[SETTING_decay_ms].standard};
 	const struct demand *demand = which->demand;
 	struct outcome outcome;
 
-	if (demand == NULL || demand->steps == 0)
-		return -1;
+	if (!has_demand(which))
+		return count(which).excess;
 	simulate(demand->step, demand->steps, demand->first.objects, &setting, &outcome);
 	double made = demand->last.made - demand->first.made, served = made - outcome.misses;
 	return served > 0 ? served : 0;
@@ -243,9 +249,6 @@ static void judge_observed(
 	add(said->text, "Without copool %s of %s creates (%s) had to be made.",
 	        amount_grouped(counts->misses, misses), amount_grouped(counts->creates, all),
 	        amount_share(counts->misses / counts->creates, share));
-	said->word = "Observed";
-	if (foreseen < 0)
-		return;
 	if (!verdict_is_worth(counts->creates, counts->misses / counts->creates,
 	            (counts->misses - foreseen) / counts->creates)) {
 		said->word = "Would not help";
@@ -253,8 +256,10 @@ static void judge_observed(
 		return;
 	}
 	said->word = "Would help";
-	add(said->text, " copool would have saved %s of these %s", amount_grouped(foreseen, saved), misses);
-	ns = counts->uptime_ms > 0 ? cost_stack_ns() : 0;
+	said->would_help = true;
+	add(said->text, " copool would have saved %s%s of these %s", has_demand(which) ? "" : "up to ",
+	        amount_grouped(foreseen, saved), misses);
+	ns = counts->uptime_ms > 0 && !which->is_quick ? cost_stack_ns() : 0;
 	if (ns > 0)
 		add(said->text, ", about %s of a processor's time at what a stack costs here (%.2g us)",
 		        amount_share(foreseen * ns / 1e6 / counts->uptime_ms, share), ns / 1000);
@@ -269,6 +274,7 @@ void judge(const struct judge_case *which, struct judgement *said)
 	memset(said, 0, sizeof *said);
 	said->grade = said->word = "";
 	said->excess = counts.excess;
+	said->creates = counts.creates;
 	said->is_beneath = judge_is_beneath(which->process, which->pool);
 	if (counts.creates == 0) {
 		add(said->text, "Nothing was created from this pool.");
@@ -370,7 +376,7 @@ void judge_add(
 		for (size_t j = 0; j < book->process[i].pools; j++) {
 			struct judge_case which = {&book->process[i], j,
 			        series != NULL ? series_of(series, i, j) : NULL,
-			        demands != NULL ? demand_of(demands, i, j) : NULL};
+			        demands != NULL ? demand_of(demands, i, j) : NULL, false};
 			judge(&which, &said);
 			json_array_append_new(list,
 			        as_json(&said, json_string_value(

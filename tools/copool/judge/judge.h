@@ -24,14 +24,17 @@ struct judge_case {
 	size_t pool;
 	const struct series *series; /* its counters over time; NULL: not known */
 	const struct demand *demand; /* the demand on it; NULL: not known */
+	bool is_quick;               /* say nothing that has to be measured first */
 };
 
 struct judgement {
-	const char *grade;     /* "good", "fair", "poor"; "": none */
-	const char *word;      /* the same for people, or "Does not help" and the like; "": none */
-	bool is_beneath;       /* its objects are the stacks of coroutines that another pool keeps */
-	double excess;         /* misses beyond what was alive at once */
-	char text[JUDGE_TEXT]; /* sentences */
+	const char *grade; /* "good", "fair", "poor"; "": none */
+	const char *word;  /* the same for people, or "Does not help" and the like; "": none */
+	bool is_beneath;   /* its objects are the stacks of coroutines that another pool keeps */
+	bool would_help;   /* the process was only observed, and should be pooled */
+	double creates;
+	double excess;                     /* misses beyond what was alive at once */
+	char text[JUDGE_TEXT];             /* sentences */
 	char more[JUDGE_MORE][JUDGE_TEXT]; /* possible causes, and what to do */
 	size_t mores;
 };
@@ -43,7 +46,7 @@ bool judge_is_beneath(const struct book_process *process, size_t pool);
 
 /*
  * For a process that was only observed: how many of the creates that made a stack copool would have served, by a replay
- * of the demand; -1: not known.
+ * of the demand; without one, an upper limit.
  */
 double judge_foreseen(const struct judge_case *which);
 

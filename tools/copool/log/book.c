@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The line being read. */
 struct place {
@@ -19,7 +20,8 @@ enum { NUMBER_BITS = 53 }; /* of a counter, which every reader of JSON has exact
 
 struct reader {
 	FILE *file;
-	size_t at, end; /* the unread part of the buffer */
+	uint64_t done, all; /* bytes; all: 0 when that is not known */
+	size_t at, end;     /* the unread part of the buffer */
 	char buffer[1 << 16];
 };
 
@@ -343,6 +345,7 @@ static enum line read_line(struct reader *reader, char *line, size_t *bytes)
 		if (reader->at == reader->end) {
 			reader->end = fread(reader->buffer, 1, sizeof reader->buffer, reader->file);
 			reader->at = 0;
+			reader->done += reader->end;
 		}
 		size_t rest = reader->end - reader->at;
 		const char *from = reader->buffer + reader->at;
@@ -361,18 +364,29 @@ static enum line read_line(struct reader *reader, char *line, size_t *bytes)
 	}
 }
 
+static uint64_t size_of(FILE *file)
+{
+	struct stat status;
+
+	return fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
+}
+
 int book_read(struct book *book, const char *path)
 {
 	char line[RECORD_LINE_BYTES];
 	size_t bytes;
+	uint64_t told = 0;
 	struct place place = {.log = path};
 	struct reader reader = {.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re")};
 
 	if (reader.file == NULL)
 		return -errno;
+	reader.all = size_of(reader.file);
 	errno = 0;
 	for (;;) {
 		enum line kind = read_line(&reader, line, &bytes);
+		if (book->watch.reading && reader.done != told)
+			book->watch.reading(path, told = reader.done, reader.all);
 		if (kind == LINE_NONE)
 			break;
 		place.line++;

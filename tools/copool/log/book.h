@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "report/record.h"
 
@@ -57,6 +58,8 @@ struct book_watch {
 	/* Returns what is wrong with the record, or NULL. */
 	const char *(*origin)(void *context, json_int_t pid, json_t *record);
 	void *origin_context;
+	/* So much of `all` bytes of a log has been read; `all` is 0 when it is not known. */
+	void (*reading)(const char *log, uint64_t done, uint64_t all);
 };
 
 struct book {

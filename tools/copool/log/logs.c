@@ -6,13 +6,17 @@
 
 #include "log/book_json.h"
 #include "clean.h"
+#include "progress.h"
 #include "report/record.h"
 
 int logs_read_one(struct book *book, const char *verb, const char *log, json_t *unread)
 {
-	int error = book_read(book, log);
 	char text[256];
 
+	progress_begin();
+	book->watch.reading = progress_bytes;
+	int error = book_read(book, log);
+	progress_end();
 	if (error == 0)
 		return 0;
 	snprintf(text, sizeof text, "%.128s: %s", log, strerror(-error));

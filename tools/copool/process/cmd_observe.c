@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "progress.h"
 #include "copool.h"
 #include "judge/cost.h"
 #include "run/launch.h"
@@ -294,12 +295,6 @@ static int look(struct observation *mine)
 	return 0;
 }
 
-static void show_progress(const struct observation *mine, double done)
-{
-	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\rcopool observe: %.1f of %.1f s", done, mine->seconds);
-}
-
 /* What the probes have cost the process, in seconds of CPU time. */
 static double probes_seconds(const struct observation *mine)
 {
@@ -320,7 +315,6 @@ static const char *find_early_end(const struct observation *mine, double time, d
 	if (took < COST_MS / 1000.0)
 		return NULL;
 	bool is_dear = (costs - *cost) / took > mine->max_cost;
-	show_progress(mine, mine->outlook.seconds);
 	*from = time;
 	*cost = costs;
 	return is_dear ? "stopped early: the probes cost the process more than --max-cost allows" : NULL;
@@ -333,6 +327,7 @@ static int count(struct observation *mine)
 	double start = now(), cpu = cpu_of(mine->pid), from = start, cost = 0;
 	int error = 0;
 
+	progress_begin();
 	while (error == 0 && !mine->early && now() < start + mine->seconds) {
 		double used = cpu_of(mine->pid);
 
@@ -341,11 +336,12 @@ static int count(struct observation *mine)
 		error = look(mine);
 		mine->outlook.seconds = now() - start;
 		mine->outlook.cpu_seconds = used > cpu ? used - cpu : mine->outlook.cpu_seconds;
+		progress_say("%.1f of %.1f s, %.0f creates", mine->outlook.seconds, mine->seconds,
+		        (double)mine->outlook.creates);
 		if (error == 0 && !mine->early)
 			mine->early = find_early_end(mine, now(), &from, &cost);
 	}
-	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[K");
+	progress_end();
 	if (process.fd >= 0)
 		close(process.fd);
 	return error;

@@ -10,6 +10,8 @@
 
 #include "clean.h"
 #include "copool.h"
+#include "log/book_json.h"
+#include "progress.h"
 #include "process/ending.h"
 #include "process/recorder.h"
 #include "verb.h"
@@ -18,7 +20,7 @@ enum { KEY_FOR = 'f', KEY_APPEND = 'a', LONG_TEXTS = 3 };
 
 struct record {
 	const char *path;
-	bool is_append;
+	bool is_append, is_json;
 	bool has_pid;
 	FILE *file;
 	struct recorder recorder;
@@ -30,6 +32,7 @@ static const struct argp_option options[] = {
         {"append", KEY_APPEND, NULL, 0, "Add to LOG, if it is there", 0},
         {"for", KEY_FOR, "SECONDS", 0, "End after so long (0.1 to 100000000), and not when the process does",
                 0},
+        {"json", 'j', NULL, 0, "Write one JSON object at the end: how many samples there are", 0},
         {"interval", 'i', "MS", 0, "Milliseconds from sample to sample (10 to 3600000; 1000)", 0},
         {0},
 };
@@ -42,6 +45,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	switch (key) {
 	case 'o':
 		record->path = value;
+		return 0;
+	case 'j':
+		record->is_json = true;
 		return 0;
 	case KEY_APPEND:
 		record->is_append = true;
@@ -65,6 +71,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 			argp_error(state, "which process?");
 		if (!record->path || !*record->path)
 			argp_error(state, "where to? -o LOG says it");
+		if (record->is_json && strcmp(record->path, "-") == 0)
+			argp_error(state, "--json and a log on standard output exclude each other");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -123,8 +131,20 @@ static int open_log(struct record *record)
 	return 1;
 }
 
+static int print_json(const struct record *record)
+{
+	json_t *object = json_pack("{s:i, s:o, s:I, s:b}", "pid", (int)record->recorder.pid, "log",
+	        json_text(record->path), "samples", (json_int_t)record->recorder.samples, "ended",
+	        record->recorder.has_ended);
+
+	clean_json(object, JSON_INDENT(2), stdout);
+	json_decref(object);
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+}
+
 static void abandon(void)
 {
+	progress_end();
 }
 
 int cmd_record(int argc, char **argv)
@@ -147,7 +167,9 @@ int cmd_record(int argc, char **argv)
 		return 1;
 	ending_watch(abandon);
 	int status = recorder_run(recorder);
-	if (status == 0 && record.file != stdout)
+	if (status == 0 && record.is_json)
+		status = print_json(&record);
+	else if (status == 0 && record.file != stdout)
 		fprintf(stderr, "%llu samples of process %d%s in %s\n", recorder->samples, (int)recorder->pid,
 		        recorder->has_ended ? ", which has ended," : "", clean(record.path));
 	if (record.file != stdout && fclose(record.file) != 0 && status == 0) {

@@ -14,6 +14,7 @@
 
 #include "clean.h"
 #include "copool.h"
+#include "progress.h"
 #include "process/remote.h"
 #include "settings.h"
 
@@ -22,7 +23,7 @@ enum { WAIT_MS = 5000, LOOK_MS = 20, CACHE_OBJECTS = 2 * RECORD_BATCH_SIZE };
 struct change {
 	const char *verb;
 	pid_t pid;
-	bool has_pid;
+	bool has_pid, is_json;
 	unsigned assignments;
 	struct remote_control *wanted; /* where the values go */
 	struct remote_control *began;  /* what `default' means */
@@ -61,6 +62,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	struct change *change = state->input;
 
 	switch (key) {
+	case 'j':
+		change->is_json = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (!change->has_pid && !remote_pid(value, &change->pid))
 			argp_error(state, "`%s' is not a process id", value);
@@ -81,21 +85,28 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	"The exit status is 0 when it is done; 1 when it cannot be, 2 for a wrong argument, and 3 when it "  \
 	"is asked for and will be done later: the message says when."
 
-static const struct argp argp_set = {.parser = parse,
+static const struct argp_option options[] = {
+        {"json", 'j', NULL, 0, "Write one JSON object instead of words", 0}, {0}};
+
+static const struct argp argp_set = {.options = options,
+        .parser = parse,
         .args_doc = "PID [SETTING...]",
         .doc = "Changes settings of a running process, or, without any, shows them. A SETTING is one "
                "of " KNOWN
                ". They are named as their COPOOL_ variables; the word `default' stands for what the process "
                "began with. off=1 is as `copool off', off=0 as `copool on'.\v" STATUS};
-static const struct argp argp_trim = {.parser = parse,
+static const struct argp argp_trim = {.options = options,
+        .parser = parse,
         .args_doc = "PID",
         .doc = "Has a running process give back now what is idle in its depots. What idle threads hold in "
                "their caches, at most 32 objects each, stays.\v" STATUS};
-static const struct argp argp_off = {.parser = parse,
+static const struct argp argp_off = {.options = options,
+        .parser = parse,
         .args_doc = "PID",
         .doc = "Has a running process pool no more: what is idle is given back, and what it destroys goes to "
                "its own function. Only each thread's cache of at most 32 objects goes on.\v" STATUS};
-static const struct argp argp_on = {.parser = parse,
+static const struct argp argp_on = {.options = options,
+        .parser = parse,
         .args_doc = "PID",
         .doc = "Has a running process pool again that `copool off' has stopped.\v" STATUS};
 
@@ -188,9 +199,18 @@ static int await(struct remote *remote, struct holding *holding)
 		        thread == RECORD_THREAD_AT_NEED || thread == RECORD_THREAD_AT_USE ||
 		        remote_state(remote) == 'T' || remote_state(remote) == 't')
 			return EXIT_ASKED;
+		progress_say("process %d has not done it yet", remote->pid);
 		nanosleep(&(struct timespec){0, LOOK_MS * 1000000}, NULL);
 	} while (now_ns() < end);
 	return EXIT_ASKED;
+}
+
+static int await_done(struct remote *remote, struct holding *holding)
+{
+	progress_begin();
+	int status = await(remote, holding);
+	progress_end();
+	return status;
 }
 
 /* Why what was asked for is not done. */
@@ -213,6 +233,32 @@ static const char *reason(struct remote *remote)
 	default:
 		return "copool's thread there has not got to it yet";
 	}
+}
+
+/* What is in force, or asked for; and what was given back, where something was asked for. `why`: it is not done. */
+static int print_json(struct remote *remote, const struct remote_control *control,
+        const struct holding *before, const struct holding *after, const char *why)
+{
+	struct remote_control on = *control;
+	uint32_t cap;
+
+	on.is_off = 0;
+	if (remote_cap(remote, &on, &cap) != 0)
+		return -1;
+	json_t *object = json_pack("{s:i, s:I, s:o, s:b}", "pid", (int)remote->pid, "decay_ms",
+	        (json_int_t)control->decay_ms, "max_batches",
+	        cap == BATCHES_DERIVED ? json_null() : json_integer(cap), "off", control->is_off != 0);
+	if (after) {
+		json_int_t back = after->trimmed - before->trimmed;
+		json_t *rest = json_pack("{s:b, s:o, s:I, s:I, s:I}", "done", why == NULL, "why_not",
+		        why ? json_string(why) : json_null(), "given_back", back > 0 ? back : 0, "idle",
+		        after->idle, "threads", after->threads);
+		json_object_update(object, rest);
+		json_decref(rest);
+	}
+	clean_json(object, JSON_INDENT(2), stdout);
+	json_decref(object);
+	return 0;
 }
 
 static int print_control(struct remote *remote, const struct remote_control *control)
@@ -285,15 +331,19 @@ static int carry_out(struct remote *remote, struct change *change)
 		return fail(change, remote->why);
 	after = before;
 	if (needs_thread(change, &now))
-		status = await(remote, &after);
+		status = await_done(remote, &after);
 	if (status == 1)
 		return fail(change, remote->why);
-	if (status == EXIT_ASKED) {
-		printf("asked for, and not done yet: %s\n", reason(remote));
-		return status;
-	}
-	print_outcome(remote, change, &before, &after);
-	return 0;
+	const char *why = status == EXIT_ASKED ? reason(remote) : NULL;
+	if (change->is_json)
+		return print_json(remote, change->wanted, &before, &after, why) == 0
+		               ? status
+		               : fail(change, remote->why);
+	if (why)
+		printf("asked for, and not done yet: %s\n", why);
+	else
+		print_outcome(remote, change, &before, &after);
+	return status;
 }
 
 /* Whether the process has anything to pool; else says why not. */
@@ -336,7 +386,9 @@ static int change_process(const char *verb, const struct argp *argp, int argc, c
 		return status;
 	began.decay_ms = remote.block.decay_ms;
 	if (strcmp(verb, "set") == 0 && !*change.words) {
-		return print_control(&remote, &wanted) == 0 ? 0 : fail(&change, remote.why);
+		status = change.is_json ? print_json(&remote, &wanted, NULL, NULL, NULL)
+		                        : print_control(&remote, &wanted);
+		return status == 0 ? 0 : fail(&change, remote.why);
 	}
 	for (char **word = change.words; strcmp(verb, "set") == 0 && *word; word++)
 		assign(&change, *word);

@@ -15,6 +15,7 @@
 
 #include "log/book.h"
 #include "clean.h"
+#include "progress.h"
 #include "process/ending.h"
 #include "process/peek.h"
 #include "report/record.h"
@@ -114,21 +115,13 @@ static json_t *look(struct recorder *recorder, int *status)
 	return *status ? NULL : remote_samples(&recorder->remote);
 }
 
-static void show_progress(const struct recorder *recorder, uint64_t ms, bool is_last)
+static void show_progress(const struct recorder *recorder, uint64_t ms)
 {
-	static bool is_shown;
-
-	if (!isatty(STDERR_FILENO) || (is_last && !is_shown))
-		return;
-	if (is_last)
-		fprintf(stderr, "\r\033[K");
-	else if (recorder->seconds > 0)
-		fprintf(stderr, "\r%.0f of %.0f s, %llu samples ", (double)ms / 1000, recorder->seconds,
+	if (recorder->seconds > 0)
+		progress_say("%.0f of %.0f s, %llu samples", (double)ms / 1000, recorder->seconds,
 		        recorder->samples);
 	else
-		fprintf(stderr, "\r%.0f s, %llu samples; ctrl-c ends it ", (double)ms / 1000,
-		        recorder->samples);
-	is_shown = !is_last;
+		progress_say("%.0f s, %llu samples; ctrl-c ends it", (double)ms / 1000, recorder->samples);
 }
 
 static void nap_until(uint64_t next_ms)
@@ -162,6 +155,7 @@ int recorder_run(struct recorder *recorder)
 	struct extremes seen = {.pools = 0};
 	int status = begin(recorder);
 
+	progress_begin();
 	every = every > LOOK_LEAST_MS ? every : LOOK_LEAST_MS;
 	while (status == 0 && !ending_signal()) {
 		json_t *samples = look(recorder, &status);
@@ -179,12 +173,12 @@ int recorder_run(struct recorder *recorder)
 		}
 		if (is_over || recorder->has_ended)
 			break;
-		show_progress(recorder, now - began, false);
+		show_progress(recorder, now - began);
 		uint64_t next = now + every < sample_ms ? now + every : sample_ms;
 		uint64_t end =
 		        recorder->seconds > 0 ? began + (uint64_t)(recorder->seconds * 1000) : UINT64_MAX;
 		nap_until(next < end ? next : end);
 	}
-	show_progress(recorder, now - began, true);
+	progress_end();
 	return status ? status : take_note(recorder);
 }

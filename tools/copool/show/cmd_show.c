@@ -176,8 +176,8 @@ static void print_verdicts(
 	struct judgement said;
 
 	for (size_t i = 0; i < process->pools; i++) {
-		struct judge_case which = {
-		        process, i, series_of(show->series, index, i), demand_of(&show->demands, index, i)};
+		struct judge_case which = {process, i, series_of(show->series, index, i),
+		        demand_of(&show->demands, index, i), false};
 		judge(&which, &said);
 		if (said.is_beneath || !*said.word)
 			continue;

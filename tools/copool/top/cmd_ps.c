@@ -12,7 +12,9 @@
 
 #include "clean.h"
 #include "copool.h"
+#include "progress.h"
 #include "top/fleet.h"
+#include "top/fleet_json.h"
 #include "top/screen.h"
 
 enum { FIXED = 55, NAME_LEAST = 12, KEY_OVER = 'd' };
@@ -194,47 +196,14 @@ static void print_table(const struct ps *ps)
 
 /* ---- JSON ---- */
 
-static void set_number(json_t *object, const char *key, uint64_t number)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)(number & INT64_MAX)));
-}
-
-static void set_counts(json_t *object, const struct fleet_counts *counts)
-{
-	uint64_t hits = counts->new_creates - counts->new_made;
-
-	set_number(object, "creates", counts->creates);
-	set_number(object, "new", counts->made);
-	json_object_set_new(object, "creates_per_second", json_real(counts->creates_rate));
-	json_object_set_new(object, "new_per_second", json_real(counts->made_rate));
-	json_object_set_new(object, "hit_share",
-	        counts->new_creates ? json_real((double)hits / (double)counts->new_creates) : json_null());
-	set_number(object, "live", counts->live);
-	set_number(object, "pooled", counts->pooled);
-	set_number(object, "peak_objects", counts->peak);
-	set_number(object, "idle_bytes", counts->idle_bytes);
-	json_object_set_new(object, "idle_bytes_guessed", json_boolean(counts->is_idle_guessed));
-}
-
-static json_t *named(const struct fleet_process *process, const char *mode)
-{
-	json_t *object = json_object();
-
-	json_object_set_new(object, "program", json_string(process->program));
-	json_object_set_new(object, "label", process->label[0] ? json_string(process->label) : json_null());
-	json_object_set_new(object, "mode", json_string(mode));
-	return object;
-}
-
 static json_t *as_json(const struct fleet_process *process)
 {
-	json_t *object = named(process, process->mode);
+	json_t *object = fleet_named_as_json(process, process->mode, &process->counts);
 
-	set_number(object, "pid", (uint64_t)process->pid);
+	json_object_set_new(object, "pid", json_integer(process->pid));
 	json_object_set_new(object, "host", json_string(process->host));
 	json_object_set_new(object, "way", json_string(process->way));
-	set_number(object, "uptime_ms", process->uptime_ms);
-	set_counts(object, &process->counts);
+	json_object_set_new(object, "uptime_ms", json_integer((json_int_t)(process->uptime_ms & INT64_MAX)));
 	json_object_set_new(object, "wrong", process->wrong[0] ? json_string(process->wrong) : json_null());
 	return object;
 }
@@ -255,20 +224,39 @@ static void print_json(const struct ps *ps)
 			shown += is_shown(ps, &fleet->process[j]);
 		}
 		if (shown > 0) {
-			json_t *program = named(&fleet->process[i], mode);
-			set_number(program, "processes", shown);
-			set_counts(program, &sum);
-			json_array_append_new(programs, program);
+			json_array_append_new(
+			        programs, fleet_group_as_json(&fleet->process[i], shown, mode, &sum));
 		}
 		i += count;
 	}
 	json_object_set_new(all, "programs", programs);
 	json_object_set_new(all, "processes", processes);
-	set_number(all, "nothing_to_pool", fleet->idle);
-	set_number(all, "not_permitted", fleet->unreadable);
-	set_number(all, "not_in_time", fleet->silent);
+	json_object_set_new(all, "nothing_to_pool", json_integer(fleet->idle));
+	json_object_set_new(all, "not_permitted", json_integer(fleet->unreadable));
+	json_object_set_new(all, "not_in_time", json_integer(fleet->silent));
 	clean_json(all, JSON_INDENT(2), stdout);
 	json_decref(all);
+}
+
+static double now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void wait_for(double seconds)
+{
+	double began = now_s(), rest = seconds;
+
+	progress_begin();
+	for (; rest > 0; rest = began + seconds - now_s()) {
+		double nap = rest < 0.1 ? rest : 0.1;
+		nanosleep(&(struct timespec){0, (long)(nap * 1e9)}, NULL);
+		progress_say("%.0f of %.0f s", now_s() - began, seconds);
+	}
+	progress_end();
 }
 
 int cmd_ps(int argc, char **argv)
@@ -279,9 +267,7 @@ int cmd_ps(int argc, char **argv)
 		return 1;
 	int error = fleet_look(&ps.fleet);
 	if (error == 0 && ps.over > 0) {
-		struct timespec pause = {(time_t)ps.over, (long)((ps.over - (double)(time_t)ps.over) * 1e9)};
-		while (nanosleep(&pause, &pause) != 0)
-			;
+		wait_for(ps.over);
 		error = fleet_look(&ps.fleet);
 	}
 	if (error) {

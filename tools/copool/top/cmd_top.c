@@ -19,6 +19,7 @@
 #include "process/ending.h"
 #include "top/fleet.h"
 #include "top/follow.h"
+#include "top/lines.h"
 #include "top/overview.h"
 #include "process/remote.h"
 #include "top/screen.h"
@@ -31,7 +32,7 @@ struct top {
 	pid_t pid;           /* 0: a log */
 	double delay;        /* seconds */
 	unsigned long count; /* of intervals; 0: no end */
-	bool is_plain;
+	bool is_plain, is_json;
 	char source[128];
 	char note[REMOTE_WHY];
 	bool has_ended; /* the process; its last counters stay */
@@ -47,6 +48,7 @@ static const struct argp_option options[] = {
         {"count", 'n', "COUNT", 0, "End after so many looks", 0},
         {"pid", 'p', "PID", 0, "Look into this process", 0},
         {"plain", 'b', NULL, 0, "Write plain lines, also on a terminal", 0},
+        {"json", 'j', NULL, 0, "Write one JSON object for each look, in a line of its own", 0},
         {0},
 };
 
@@ -67,6 +69,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		if (*value < '0' || *value > '9' || *end || errno || top->count == 0)
 			argp_error(state, "--count=%s: a number from 1 on", value);
 		return 0;
+	case 'j':
+		top->is_json = true;
+		/* fall through */
 	case 'b':
 		top->is_plain = true;
 		return 0;
@@ -190,44 +195,6 @@ static int open_source(struct top *top)
 
 /* ---- plain lines ---- */
 
-static void print_time(void)
-{
-	char now[16];
-	time_t seconds = time(NULL);
-	struct tm local;
-
-	localtime_r(&seconds, &local);
-	strftime(now, sizeof(now), "%H:%M:%S", &local);
-	printf("%s ", now);
-}
-
-static void print_track(const struct track *track)
-{
-	char share[16];
-
-	track_share(share, track->share);
-	print_time();
-	printf("%7lld %-22s %11.1f %8s %10.1f %8lld %8lld %8lld %7lld%s\n", (long long)track->pid,
-	        track->pool, track->creates_rate, share, track->made_rate, (long long)track->live,
-	        (long long)track->pooled, (long long)track->peak, (long long)track->threads,
-	        track->is_ended ? " ended" : "");
-}
-
-/* The pools that go on, and those that have ended since the last time. */
-static int print_board(const struct top *top, size_t *ended)
-{
-	size_t gone = 0;
-
-	for (size_t i = 0; i < top->board.count; i++) {
-		const struct track *track = &top->board.track[i];
-		gone += track->is_ended;
-		if (!track->is_ended || gone > *ended)
-			print_track(track);
-	}
-	*ended = gone;
-	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
-}
-
 static double now_s(void)
 {
 	struct timespec now;
@@ -256,52 +223,19 @@ static bool is_no_log(const struct top *top)
 	return true;
 }
 
-static void print_plain_head(const struct top *top)
-{
-	if (!top->name) {
-		printf("%-8s %9s %-22s %-7s %11s %8s %10s %8s %8s\n", "time", "processes", "program", "mode",
-		        "creates/s", "hits", "new/s", "live", "pooled");
-		return;
-	}
-	printf("%-8s %7s %-22s %11s %8s %10s %8s %8s %8s %7s\n", "time", "pid", "pool", "creates/s", "hits",
-	        "new/s", "live", "pooled", "peak", "threads");
-}
-
-/* A line for each program. */
-static int print_fleet(const struct fleet *fleet)
-{
-	for (size_t i = 0; i < fleet->count;) {
-		const struct fleet_process *process = &fleet->process[i];
-		struct fleet_counts sum;
-		char mode[FLEET_WORD], share[16], name[2 * FLEET_NAME + 2];
-		size_t count = fleet_group(fleet, i, &sum, mode);
-
-		i += count;
-		if (count == 1 && process->is_idle)
-			continue;
-		snprintf(name, sizeof(name), "%s%s%s", process->program, process->label[0] ? " " : "",
-		        process->label);
-		fleet_share(share, &sum);
-		print_time();
-		printf("%9zu %-22s %-7s %11.1f %8s %10.1f %8" PRIu64 " %8" PRIu64 "\n", count, name, mode,
-		        sum.creates_rate, share, sum.made_rate, sum.live, sum.pooled);
-	}
-	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -1;
-}
-
 /* Looks, and prints what is there. 0, or -1 with errno. */
 static int look_and_print(struct top *top, size_t *ended)
 {
 	if (top->name) {
 		look(top);
-		return print_board(top, ended);
+		return lines_board(&top->board, ended, top->is_json);
 	}
 	int error = fleet_look(&top->fleet);
 	if (error && error != -EINTR) {
 		snprintf(top->note, sizeof(top->note), "processes cannot be listed: %s", strerror(-error));
 		top->has_ended = true;
 	}
-	return error ? 0 : print_fleet(&top->fleet);
+	return error ? 0 : lines_fleet(&top->fleet, top->is_json);
 }
 
 static int run_plain(struct top *top)
@@ -309,7 +243,8 @@ static int run_plain(struct top *top)
 	double next = now_s();
 	size_t ended = 0;
 
-	print_plain_head(top);
+	if (!top->is_json)
+		lines_head(!top->name);
 	for (unsigned long i = 0; !ending_signal() && (top->count == 0 || i < top->count); i++) {
 		if (i > 0) {
 			next += top->delay;

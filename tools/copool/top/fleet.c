@@ -19,6 +19,7 @@
 #include "log/book.h"
 #include "log/owner.h"
 #include "clean.h"
+#include "judge/judge.h"
 #include "process/peek.h"
 #include "process/remote.h"
 #include "top/screen.h"
@@ -28,7 +29,7 @@ enum {
 	SHORT_MS = 5,           /* … when others have taken … */
 	SPENT_MS = 400,         /* … so much in vain */
 	SECOND_CHANCE_MS = 250, /* of all that were slow */
-	FEW = 1000,             /* creates that say nothing yet */
+	FEW = 1000,             /* fewer creates say nothing yet */
 };
 
 /* The processes that are to be looked at, and what was found. The thread's, until it is left. */
@@ -120,23 +121,41 @@ __attribute__((format(printf, 2, 3))) static void say(struct fleet_process *proc
 	va_end(arguments);
 }
 
+/* What show says of its pools, where that is no good news: of the one that makes most in vain. */
+static void judge_pools(struct look *look)
+{
+	struct book_process process = {.pid = look->found.pid, .open = look->open};
+	struct judgement said, worst = {.excess = 0};
+	json_t *record;
+	size_t i;
+
+	json_array_foreach(look->samples, i, record)
+	{
+		if (i < BOOK_POOLS)
+			process.pool[process.pools++] = record;
+	}
+	for (i = 0; i < process.pools; i++) {
+		judge(&(struct judge_case){&process, i, NULL, NULL, true}, &said);
+		if (said.creates >= FEW && !said.is_beneath && said.excess > worst.excess &&
+		        (said.would_help || strcmp(said.grade, "poor") == 0))
+			worst = said;
+	}
+	if (worst.excess > 0)
+		say(&look->found, "%.1f %% of creates were made anew%s", 100 * worst.excess / worst.creates,
+		        worst.would_help ? ", which a pool would save" : "");
+}
+
 /* What an administrator should know, the worst first. */
 static void find_wrong(struct look *look, int thread)
 {
 	struct fleet_process *process = &look->found;
-	const struct fleet_counts *counts = &process->counts;
-	/* The first objects have to be made; a pool avoids those that come after the most that there were at once. */
-	uint64_t beyond = counts->made > counts->peak ? counts->made - counts->peak : 0;
 	bool is_observed = strcmp(process->mode, "observe") == 0;
 
 	if (strcmp(process->mode, "off") == 0)
 		say(process, "switched off");
 	if (strcmp(process->host, "qemu") == 0 && strcmp(process->way, "stacks") == 0 && !is_observed)
 		say(process, "only its stacks are pooled");
-	if (counts->creates >= FEW && beyond >= counts->creates / 10)
-		say(process, "%.1f %% of creates were made anew%s",
-		        100 * (double)beyond / (double)counts->creates,
-		        is_observed ? ", which a pool would save" : "");
+	judge_pools(look);
 	if (!is_observed && thread == RECORD_THREAD_FAILED)
 		say(process, "it could not start a thread: nothing is given back");
 	if (!is_observed && thread == RECORD_THREAD_ENDED)
