@@ -94,7 +94,7 @@ POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magaz
 SCALING := host.c simulate.c
 
 BATS := 02-count 05-lint \
-	10-run 11-observe 11-ps 12-show 13-top 14-control 15-fast-path 16-compare 17-report 17-report-parts 18-plot 19-advise \
+	10-run 11-observe 11-ps 12-show 13-top 14-control 14-json 14-progress 15-fast-path 16-compare 17-report 17-report-parts 18-plot 19-advise \
 	20-qemu-img 21-qemu-io 22-qemu-nbd 23-storage-daemon 24-qemu-system 25-qemu-versions 26-example 26-named \
 	27-origins 28-observe-mode 29-vm \
 	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved \

@@ -199,6 +199,9 @@ static void add_pools(void)
 		add("# HELP %s %s\n", metrics[m].name, metrics[m].help);
 		add("# TYPE %s %s\n", metrics[m].name, metrics[m].type);
 		for (unsigned i = 0; i < count; i++) {
+			/* What are parts of another pool's objects is in that pool's series, but for this. */
+			if (pool_at(i)->kind->is_part && metrics[m].value[0].offset != OF(maps_saved))
+				continue;
 			escape(name, pool_name(pool_at(i)));
 			add_metric(&metrics[m], name, &stats[i]);
 		}

@@ -208,8 +208,11 @@ static void judge_pooled(const struct judge_case *which, const struct counts *co
 	                                   (counts->misses - counts->excess) / counts->creates)) {
 		said->word = "Does not help";
 		if (counts->has_own_pool)
-			add(said->text, " Without copool %s of creates would have missed: leave it off.",
-			        amount_share(counts->before / counts->creates, before));
+			add(said->text, " Without copool %s of creates would have missed: %s.",
+			        amount_share(counts->before / counts->creates, before),
+			        counts->before < fair_share * counts->creates
+			                ? "leave it off"
+			                : "so few that it makes no difference");
 		else
 			add(said->text,
 			        " So few objects came back that a pool makes no difference: leave it off.");

@@ -23,9 +23,10 @@
 
 enum {
 	HEADERS_MAX = 64,
+	PAGE_BYTES = 4096, /* an object that is mapped has so much, be it zeroes */
 	NOTES_BYTES = 64 << 10,
 	CHUNK_MAX = 4096,
-	MAPS_BYTES = 16 << 10, /* of /proc/PID/maps at a time */
+	MAPS_BYTES = 64 << 10, /* of /proc/PID/maps at a time */
 };
 
 /* That one look may take: a process that has much to tell takes a tenth of a second. */
@@ -179,14 +180,30 @@ int remote_refresh(struct remote *remote)
 	return read_block(remote);
 }
 
+/* The first page of an object: all that is looked for is usually in there. */
+struct head {
+	uint64_t base;
+	char page[PAGE_BYTES];
+};
+
+/* As remote_peek, but for what is there already. */
+static int peek_at(struct remote *remote, const struct head *head, uint64_t at, void *to, size_t bytes)
+{
+	if (at < head->base || !is_within(at - head->base, bytes, sizeof(head->page)))
+		return remote_peek(remote, at, to, bytes);
+	memcpy(to, head->page + (at - head->base), bytes);
+	return 0;
+}
+
 /* Looks for our note among those at an address; true when there is one, and where it leads. */
-static bool find_note(struct remote *remote, uint64_t at, uint64_t bytes, uint64_t *block)
+static bool find_note(
+        struct remote *remote, const struct head *head, uint64_t at, uint64_t bytes, uint64_t *block)
 {
 	static char notes[NOTES_BYTES];
 	Elf64_Nhdr note;
 	int64_t distance;
 
-	if (bytes > sizeof(notes) || remote_peek(remote, at, notes, bytes) != 0)
+	if (bytes > sizeof(notes) || peek_at(remote, head, at, notes, bytes) != 0)
 		return false;
 	for (uint64_t i = 0; is_within(i, sizeof(note), bytes);) {
 		memcpy(&note, notes + i, sizeof(note));
@@ -208,14 +225,19 @@ static bool find_note(struct remote *remote, uint64_t at, uint64_t bytes, uint64
 /* Whether the object that is mapped from `base` on has our note. */
 static bool find_in_object(struct remote *remote, uint64_t base, uint64_t *block)
 {
+	static struct head head;
 	Elf64_Ehdr header;
 	Elf64_Phdr program[HEADERS_MAX];
 	uint64_t bias = base;
 
-	if (remote_peek(remote, base, &header, sizeof(header)) != 0 ||
-	        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+	head.base = base;
+	if (remote_peek(remote, base, head.page, sizeof(head.page)) != 0)
+		return false;
+	memcpy(&header, head.page, sizeof(header));
+	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
 	        header.e_phentsize != sizeof(*program) || header.e_phnum > HEADERS_MAX ||
-	        remote_peek(remote, base + header.e_phoff, program, header.e_phnum * sizeof(*program)) != 0)
+	        peek_at(remote, &head, base + header.e_phoff, program, header.e_phnum * sizeof(*program)) !=
+	                0)
 		return false;
 	for (size_t i = 0; i < header.e_phnum; i++) {
 		if (program[i].p_type == PT_LOAD && program[i].p_offset == 0)
@@ -223,7 +245,7 @@ static bool find_in_object(struct remote *remote, uint64_t base, uint64_t *block
 	}
 	for (size_t i = 0; i < header.e_phnum; i++) {
 		if (program[i].p_type == PT_NOTE &&
-		        find_note(remote, bias + program[i].p_vaddr, program[i].p_memsz, block))
+		        find_note(remote, &head, bias + program[i].p_vaddr, program[i].p_memsz, block))
 			return true;
 	}
 	return false;
@@ -243,32 +265,57 @@ static bool look_at_line(struct remote *remote, const char *line, int *error)
 	return *error == 0 || *error == -ETIMEDOUT;
 }
 
+/* The lines that have the library's name, or those that have not: it may have another, but that takes longest to find. */
+static bool look_at_lines(struct remote *remote, char *text, size_t bytes, bool is_named, int *error)
+{
+	for (char *line = text, *end; (size_t)(line - text) < bytes; line = end + 1) {
+		end = strchr(line, '\n');
+		*end = '\0';
+		bool is_done =
+		        (strstr(line, "libcopool") != NULL) == is_named && look_at_line(remote, line, error);
+		*end = '\n';
+		if (is_done)
+			return true;
+	}
+	return false;
+}
+
+/* Reads on behind `used` bytes, as far as there is room. How many there are now. */
+static size_t fill(const struct remote *remote, int maps, char *text, size_t used)
+{
+	ssize_t got;
+
+	while (used < MAPS_BYTES && peek_now_ms() < remote->deadline_ms &&
+	        (got = peek_get(maps, text + used, MAPS_BYTES - used)) > 0)
+		used += (size_t)got;
+	text[used] = '\0';
+	return used;
+}
+
 /* Looks at every object of the process, also at files that have been deleted since. */
 static int find_block(struct remote *remote, int maps)
 {
 	static char text[MAPS_BYTES + 1];
 	size_t used = 0;
-	ssize_t got;
 	int error = fail(remote, -ENOENT,
 	        "there is no libcopool.so in process %d: start it with `copool run -- PROGRAM', or with "
 	        "LD_PRELOAD",
 	        remote->pid);
 
-	while ((got = peek_get(maps, text + used, MAPS_BYTES - used)) > 0) {
-		char *line = text, *end;
+	while ((used = fill(remote, maps, text, used)) > 0) {
+		char *end = strrchr(text, '\n');
+		size_t whole = end ? (size_t)(end - text) + 1 : 0;
 
-		used += (size_t)got;
-		text[used] = '\0';
-		for (; (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
-			if (look_at_line(remote, line, &error))
-				return error == -ENOENT ? remote->error : error;
-		}
+		if (look_at_lines(remote, text, whole, true, &error) ||
+		        look_at_lines(remote, text, whole, false, &error))
+			return error == -ENOENT ? remote->error : error;
 		if (peek_now_ms() >= remote->deadline_ms)
 			return fail_system(remote, ETIMEDOUT);
 		/* What is left is the beginning of a line; one that is longer than all that is no path's. */
-		used = line == text && used == MAPS_BYTES ? 0 : strlen(line);
-		memmove(text, line, used);
+		used = whole == 0 && used == MAPS_BYTES ? 0 : used - whole;
+		memmove(text, text + whole, used);
+		if (whole == 0 && used > 0)
+			break; /* nothing follows */
 	}
 	return error;
 }
