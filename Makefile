@@ -45,7 +45,7 @@ SHIM := shim.c exports.c config.c settings.c \
 	report/origins/unwind.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
 
-COPOOL := main.c amount.c clean.c cmd_prune.c progress.c verb.c \
+COPOOL := main.c amount.c clean.c cmd_prune.c fold.c progress.c verb.c \
 	run/cmd_run.c run/glibc.c run/launch.c run/options.c run/target.c \
 	log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \

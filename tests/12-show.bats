@@ -424,3 +424,21 @@ is_clean() {
 	run bash -c '"$0" show --json "$1" | jq ".processes[0].pools[0].create_local"' "$COPOOL" "$LOG"
 	[[ $output -eq $(log_final create_local qemu-coroutine) ]]
 }
+
+@test "show: on a terminal lines break between words and are indented as they began; elsewhere they are whole" {
+	/usr/bin/python3 -c 'import pyte' 2>/dev/null || lacks "there is no pyte for python3"
+	cat >log <<-'END'
+		{"type":"open","time":1,"pid":7,"format":1,"version":"0","program":"p","host":"qemu","mode":"pool","way":"ending","detail":"QEMU's coroutines are pooled, and its own pool is not used; coroutine stacks are pooled"}
+		{"type":"final","time":2,"pid":7,"uptime_ms":1000,"pool":"qemu-coroutine","create_local":1,"create_depot":0,"create_new":1,"peak_objects":1}
+	END
+	TERM=xterm LC_ALL=C.UTF-8 run timeout 300 /usr/bin/python3 "$TESTS/lib/terminal.py" 24 60 \
+		sh -c '"$1" show log; read -r key' sh "$COPOOL" <<-'END'
+			see ^  host qemu by ending: QEMU's coroutines are pooled, and its *$
+			see ^  own pool is not used; coroutine stacks are pooled *$
+			type \n
+			end 0
+		END
+	echo "$output"
+	[[ $status -eq 0 ]]
+	"$COPOOL" show log | grep -q '^  host qemu by ending: .* and its own pool is not used; coroutine stacks are pooled$'
+}

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # --json: every verb that prints figures writes them as JSON, which a strict reader takes, whatever names programs have.
 # shellcheck disable=SC2154 # start sets pid
+# shellcheck disable=SC2016 # what is in single quotes is for eval
 
 load lib/helper
 
@@ -30,9 +31,9 @@ setup() {
 }
 
 # A process of that name that has made boxes; known by $pid.
-start_hostile() { # [VARIABLE=VALUE...]
+start_hostile() {
 	rm -f used
-	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_LABEL="$hostile" "$@" "./$hostile" use 1000 touch used wait go
+	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_LABEL="$hostile" "./$hostile" use 1000 touch used wait go
 	wait_until 10 test -e used
 }
 

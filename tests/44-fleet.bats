@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Many processes on one machine, php-fpm's workers and qemu-img: copool ps sees them all at little cost, and their
 # Prometheus files come through node_exporter whole. A dozen; two hundred in make check-full.
-# shellcheck disable=SC2154 # lib/fpm.bash and helper.bash set what is used here
+# shellcheck disable=SC2034,SC2154 # lib/fpm.bash and helper.bash set what is used here
 
 load lib/helper
 load lib/packages
@@ -62,7 +62,6 @@ has_scraped_all() {
 	done | sort -n | tail -n 1)
 	echo "$((2 * each)) processes of ours: at most $most reads of one"
 	((most <= 45))
-	time "$COPOOL" ps >/dev/null
 	exporter_port=$(free_port)
 	start prometheus-node-exporter --web.listen-address="127.0.0.1:$exporter_port" --collector.disable-defaults \
 		--collector.textfile --collector.textfile.directory="$PWD/prom"
@@ -72,8 +71,10 @@ has_scraped_all() {
 	tail -n 2 series
 	[[ $(tail -n 1 series | awk '{ print $1 }') -le 25 ]]
 	if command -v promtool >/dev/null; then
-		grep -E '^(# (HELP|TYPE) )?copool_' metrics | promtool check metrics >check 2>&1 || { cat check && false; }
-		[[ ! -s check ]]
+		grep -E '^(# (HELP|TYPE) )?copool_' metrics >ours
+		run promtool check metrics <ours
+		echo "$output"
+		[[ $status -eq 0 && -z $output ]]
 	fi
 	fpm_stop
 }

@@ -11,6 +11,7 @@
 #include "clean.h"
 #include "progress.h"
 #include "copool.h"
+#include "fold.h"
 #include "judge/demand.h"
 #include "log/held.h"
 #include "log/stack_size.h"
@@ -353,6 +354,8 @@ int cmd_advise(int argc, char **argv)
 		fprintf(stderr, "copool advise: out of memory\n");
 		return 1;
 	}
+	if (!request.json)
+		fold_stdout();
 	demands_watch(&demands, &book);
 	int status = logs_read(&book, "advise", request.logs, NULL);
 	logs_tell(&book, "advise");

@@ -16,6 +16,7 @@
 #include "clean.h"
 #include "progress.h"
 #include "copool.h"
+#include "fold.h"
 #include "run/launch.h"
 #include "run/options.h"
 #include "compare/print.h"
@@ -196,10 +197,12 @@ static int show(const struct comparison *comparison)
 	}
 	count_saved(comparison);
 	enum verdict found = verdict_find(&stock, &pooled, verdict);
-	if (comparison->json)
+	if (comparison->json) {
 		print_json(comparison->program, &stock, &pooled, found, verdict);
-	else
+	} else {
+		fold_stdout();
 		print_table(&stock, &pooled, verdict);
+	}
 	return exit_status(&pooled);
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "fold.h"
 #include "progress.h"
 #include "copool.h"
 #include "judge/cost.h"
@@ -381,6 +382,7 @@ static void print_text(const struct observation *mine, const char *verdict, bool
 	double seconds = mine->outlook.seconds, cost = probes_seconds(mine);
 	char shim[PATH_MAX];
 
+	fold_stdout();
 	printf("%s [%d]: %s, for %.1f s; %zu thread%s%s%s\n", clean(mine->program), mine->pid,
 	        kinds[mine->kind].text, seconds, mine->threads, mine->threads == 1 ? "" : "s",
 	        mine->early ? "; " : "", mine->early ? mine->early : "");

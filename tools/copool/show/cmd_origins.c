@@ -10,6 +10,7 @@
 #include "log/book.h"
 #include "clean.h"
 #include "copool.h"
+#include "fold.h"
 #include "log/logs.h"
 #include "log/origins.h"
 #include "verb.h"
@@ -321,6 +322,8 @@ int cmd_origins(int argc, char **argv)
 		fprintf(stderr, "copool origins: out of memory\n");
 		return 1;
 	}
+	if (!wish.json && !wish.folded)
+		fold_stdout();
 	origins_open(&origins, &book);
 	int status = logs_read(&book, "origins", wish.logs, NULL);
 	logs_tell(&book, "origins");

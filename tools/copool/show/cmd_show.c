@@ -10,6 +10,7 @@
 #include "log/book_json.h"
 #include "clean.h"
 #include "copool.h"
+#include "fold.h"
 #include "judge/demand.h"
 #include "log/stack_size.h"
 #include "judge/judge.h"
@@ -163,10 +164,14 @@ static void print_savings(const struct book_process *process)
 		calls += book_counter(process->pool[i], "calls_saved");
 		maps += book_counter(process->pool[i], "maps_saved");
 	}
+	if (calls)
+		printf("  saved %s%" JSON_INTEGER_FORMAT " system calls",
+		        book_has_own_pool(process) ? "about " : "", calls);
+	if (maps)
+		printf("%s%" JSON_INTEGER_FORMAT " guard pages take no memory map", calls ? "; " : "  ",
+		        maps);
 	if (calls || maps)
-		printf("  saved %s%" JSON_INTEGER_FORMAT " system calls; %" JSON_INTEGER_FORMAT
-		       " guard pages take no memory map\n",
-		        book_has_own_pool(process) ? "about " : "", calls, maps);
+		putchar('\n');
 }
 
 static void print_verdicts(
@@ -383,6 +388,8 @@ int cmd_show(int argc, char **argv)
 		fprintf(stderr, "copool show: out of memory\n");
 		return 1;
 	}
+	if (!show.json && !show.csv)
+		fold_stdout();
 	demands_watch(&show.demands, &book);
 	for (size_t i = 0; i < show.pids; i++)
 		status |= read_process(&book, &show, show.pid[i]);

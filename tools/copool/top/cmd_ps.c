@@ -12,6 +12,7 @@
 
 #include "clean.h"
 #include "copool.h"
+#include "fold.h"
 #include "progress.h"
 #include "top/fleet.h"
 #include "top/fleet_json.h"
@@ -185,8 +186,8 @@ static void print_table(const struct ps *ps)
 		printf("%u with the library %s nothing to pool (--all shows them)\n", fleet->idle,
 		        fleet->idle == 1 ? "has" : "have");
 	if (fleet->unreadable)
-		printf("%u other processes may not be looked into: that takes CAP_SYS_PTRACE (root)\n",
-		        fleet->unreadable);
+		printf("%u other %s may not be looked into: that takes CAP_SYS_PTRACE (root)\n",
+		        fleet->unreadable, fleet->unreadable == 1 ? "process" : "processes");
 	if (fleet->silent)
 		printf("%u did not let %s be read in time\n", fleet->silent,
 		        fleet->silent == 1 ? "itself" : "themselves");
@@ -274,10 +275,12 @@ int cmd_ps(int argc, char **argv)
 		fprintf(stderr, "copool ps: processes cannot be listed: %s\n", strerror(-error));
 		return 1;
 	}
-	if (ps.is_json)
+	if (ps.is_json) {
 		print_json(&ps);
-	else
+	} else {
+		fold_stdout();
 		print_table(&ps);
+	}
 	fleet_close(&ps.fleet);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "copool ps: cannot write: %s\n", strerror(errno));

@@ -131,7 +131,7 @@ static void judge_pools(struct look *look)
 
 	json_array_foreach(look->samples, i, record)
 	{
-		if (i < BOOK_POOLS)
+		if (i < POOL_MAX)
 			process.pool[process.pools++] = record;
 	}
 	for (i = 0; i < process.pools; i++) {

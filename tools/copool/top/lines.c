@@ -5,10 +5,15 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "clean.h"
 #include "top/fleet_json.h"
+#include "top/screen.h"
+
+enum { WIDE = 98 };
 
 static double now_s(void)
 {
@@ -43,14 +48,42 @@ static void print_time(void)
 	printf("%s ", now);
 }
 
+/* A terminal on which a line with all columns would break in two. */
+static bool is_narrow(void)
+{
+	struct winsize size;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_col < WIDE;
+}
+
 void lines_head(bool is_fleet)
 {
-	if (is_fleet)
+	if (is_fleet && is_narrow())
+		printf("%-8s %5s %-16s %-7s %9s %7s %7s %6s %6s\n", "time", "procs", "program", "mode",
+		        "creates/s", "hits", "new/s", "live", "pooled");
+	else if (is_fleet)
 		printf("%-8s %9s %-22s %-7s %11s %8s %10s %8s %8s\n", "time", "processes", "program", "mode",
 		        "creates/s", "hits", "new/s", "live", "pooled");
+	else if (is_narrow())
+		printf("%-8s %7s %-21s %9s %7s %7s %6s %6s\n", "time", "pid", "pool", "creates/s", "hits",
+		        "new/s", "live", "pooled");
 	else
 		printf("%-8s %7s %-22s %11s %8s %10s %8s %8s %8s %7s\n", "time", "pid", "pool", "creates/s",
 		        "hits", "new/s", "live", "pooled", "peak", "threads");
+}
+
+static void print_track_short(const struct track *track, const char *share)
+{
+	char name[TRACK_NAME], rate[16], made[16], live[16], pooled[16];
+
+	screen_fit(name, sizeof(name), track->pool, 21);
+	screen_number(rate, track->creates_rate);
+	screen_number(made, track->made_rate);
+	screen_number(live, (double)track->live);
+	screen_number(pooled, (double)track->pooled);
+	printf("%7lld %s%*s %9s %7s %7s %6s %6s%s\n", (long long)track->pid, name,
+	        21 - (int)clean_width(name), "", rate, share, made, live, pooled,
+	        track->is_ended ? " ended" : "");
 }
 
 static void print_track(const struct track *track)
@@ -59,6 +92,10 @@ static void print_track(const struct track *track)
 
 	track_share(share, track->share);
 	print_time();
+	if (is_narrow()) {
+		print_track_short(track, share);
+		return;
+	}
 	printf("%7lld %-22s %11.1f %8s %10.1f %8lld %8lld %8lld %7lld%s\n", (long long)track->pid,
 	        track->pool, track->creates_rate, share, track->made_rate, (long long)track->live,
 	        (long long)track->pooled, (long long)track->peak, (long long)track->threads,
@@ -103,6 +140,18 @@ static void print_program(
 	        name, sizeof(name), "%s%s%s", process->program, process->label[0] ? " " : "", process->label);
 	fleet_share(share, sum);
 	print_time();
+	if (is_narrow()) {
+		char fit[sizeof(name)], rate[16], made[16], live[16], pooled[16];
+
+		screen_fit(fit, sizeof(fit), name, 16);
+		screen_number(rate, sum->creates_rate);
+		screen_number(made, sum->made_rate);
+		screen_number(live, (double)sum->live);
+		screen_number(pooled, (double)sum->pooled);
+		printf("%5zu %s%*s %-7s %9s %7s %7s %6s %6s\n", count, fit, 16 - (int)clean_width(fit), "",
+		        mode, rate, share, made, live, pooled);
+		return;
+	}
 	printf("%9zu %-22s %-7s %11.1f %8s %10.1f %8" PRIu64 " %8" PRIu64 "\n", count, name, mode,
 	        sum->creates_rate, share, sum->made_rate, sum->live, sum->pooled);
 }

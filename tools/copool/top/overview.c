@@ -15,7 +15,7 @@
 
 #include "clean.h"
 
-enum { HEAD_ROWS = 3, FOOT_ROWS = 2, NUMBERS = 55, NAME_LEAST = 20, WRONG_LEAST = 24 };
+enum { HEAD_ROWS = 3, FOOT_ROWS = 3, NUMBERS = 55, NAME_LEAST = 20, WRONG_LEAST = 24 };
 
 struct row {
 	size_t first, count; /* in the fleet; count 0: the process `first` of the program that is open */
@@ -151,6 +151,25 @@ static void put_title(const struct drawing *drawing, size_t rows)
 		screen_put(1, drawing->screen->note);
 }
 
+/* Each thing that is wrong has a line above the last one, the worst at the top, as far as there is room. */
+static void put_wrong(const char *wrong)
+{
+	char line[FLEET_WRONG + 4];
+	int lines = 1;
+
+	for (const char *at = wrong; (at = strstr(at, "; ")); at += 2)
+		lines++;
+	lines = COLS > (int)strlen(wrong) + 2 ? 1 : lines < FOOT_ROWS ? lines : FOOT_ROWS - 1;
+	for (int i = lines; i > 0; i--) {
+		const char *end = i > 1 ? strstr(wrong, "; ") : NULL;
+		size_t bytes = end ? (size_t)(end - wrong) : strlen(wrong);
+
+		snprintf(line, sizeof(line), "! %.*s", (int)bytes, wrong);
+		screen_put(LINES - 1 - i, line);
+		wrong += end ? bytes + 2 : bytes;
+	}
+}
+
 static void widen(void *context, size_t number, const struct row *row)
 {
 	struct drawing *drawing = context;
@@ -190,8 +209,7 @@ void overview_draw(struct overview *overview, struct screen *screen, const struc
 	if (rows == 0)
 		screen_put(HEAD_ROWS, "no process that can be looked into has libcopool.so in it");
 	if (overview->pid && overview->first < fleet->count && fleet->process[overview->first].wrong[0]) {
-		snprintf(head, sizeof(head), "! %s", fleet->process[overview->first].wrong);
-		screen_put(LINES - 2, head);
+		put_wrong(fleet->process[overview->first].wrong);
 	}
 	screen_put(LINES - 1, "q quit   ? help   p pause   arrows: choose   enter: into it");
 	refresh();
