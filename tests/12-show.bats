@@ -431,6 +431,7 @@ is_clean() {
 		{"type":"open","time":1,"pid":7,"format":1,"version":"0","program":"p","host":"qemu","mode":"pool","way":"ending","detail":"QEMU's coroutines are pooled, and its own pool is not used; coroutine stacks are pooled"}
 		{"type":"final","time":2,"pid":7,"uptime_ms":1000,"pool":"qemu-coroutine","create_local":1,"create_depot":0,"create_new":1,"peak_objects":1}
 	END
+	# shellcheck disable=SC2016 # for another shell
 	TERM=xterm LC_ALL=C.UTF-8 run timeout 300 /usr/bin/python3 "$TESTS/lib/terminal.py" 24 60 \
 		sh -c '"$1" show log; read -r key' sh "$COPOOL" <<-'END'
 			see ^  host qemu by ending: QEMU's coroutines are pooled, and its *$
