@@ -122,7 +122,7 @@ lint_tool_stairs() {
 		from=$(room "${file#tools/copool/}")
 		for include in $(included "$1/$file"); do
 			to=$(room "$include")
-			[[ $from == "$to" || $to =~ ^(report|settings|copool|clean|clock|amount|verb)$ || $from:$to =~ ^compare:(run|log)$ ||
+			[[ $from == "$to" || $to =~ ^(report|settings|copool|clean|clock|amount|verb|progress|fold)$ || $from:$to =~ ^compare:(run|log)$ ||
 				$from:$to =~ ^judge:(log|compare)$ || $from:$to =~ ^process:(run|log|judge)$ ||
 				$from:$to =~ ^(advise|draw|show|top):(log|judge|process)$ ]] || echo "$file includes $include"
 		done

@@ -18,7 +18,6 @@
 
 #include "clean.h"
 #include "copool.h"
-#include "log/book_json.h"
 #include "verb.h"
 
 enum { KEY_OLDER = 'o', KEY_DRY_RUN = 'n', OLDER_STANDARD = 60, OLDER_MAX = 31536000, INTERVALS = 3 };
@@ -164,7 +163,8 @@ static void tell(const struct prune *prune, const char *folder, const char *name
 		return;
 	}
 	snprintf(path, sizeof path, "%s/%s", folder, name);
-	json_array_append_new(prune->files, json_text(path));
+	json_t *text = json_string(path); /* NULL: it is no UTF-8 */
+	json_array_append_new(prune->files, text ? text : json_string(clean(path)));
 }
 
 static void print_json(const struct prune *prune)
