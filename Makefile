@@ -99,7 +99,7 @@ BATS := 02-count 05-lint \
 	27-origins 28-observe-mode 29-vm \
 	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved \
 	37-libc-functions 38-late-libraries 39-apache \
-	40-log 41-prometheus 42-trace-points 43-user-changes 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz \
+	40-log 41-prometheus 42-trace-points 43-user-changes 44-fleet 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz \
 	48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \

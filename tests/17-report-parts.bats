@@ -29,7 +29,7 @@ origin() {
 	printf '{"type":"origin","time":1,"pid":%d,"pool":"%s","kind":"miss","count":%d,"frames":[%s],"cut":0}\n' "$@"
 }
 
-@test "report: how deep stacks were used, and the size that would do, are what show says" {
+@test "report: how deep stacks were used, and the size that is enough, are what show says" {
 	{
 		open_record 10 first
 		counters final 10 "stack 1048576 php" 700 40 300
@@ -42,10 +42,10 @@ origin() {
 	sees '(.depths | length) == 1 and .depths[0].name == "stack 1048576 php"'
 	sees '.depths[0].figures | .Recommended == "128\u00a0KiB" and .Has == "1\u00a0MiB" and .Deepest == "64\u00a0KiB" and .Stacks == "300"'
 	sees '.depths[0].bars == ["up to 8\u00a0KiB", "200 (66.66 %)", "up to 64\u00a0KiB", "100 (33.33 %)"]'
-	sees '.depths[0].said | test("^300 stacks seen: .* fiber.stack_size=128K would do\\.$")'
+	sees '.depths[0].said | test("^300 stacks seen: .* fiber.stack_size=128K is enough\\.$")'
 	run "$COPOOL" show "$log"
 	[[ $output == *"stack 1048576 php: $(jq -r '.depths[0].said | sub("\\.$"; "")' <<<"$seen")"* ]]
-	[[ $output == *"fiber.stack_size=128K would do"* ]]
+	[[ $output == *"fiber.stack_size=128K is enough"* ]]
 }
 
 @test "report: shows idle memory in bytes, marks a guess, and shows none for objects that are not stacks" {

@@ -141,7 +141,7 @@ static void judge_pools(struct look *look)
 			worst = said;
 	}
 	if (worst.excess > 0)
-		say(&look->found, "%.1f %% of creates were made anew%s", 100 * worst.excess / worst.creates,
+		say(&look->found, "%.1f %% of creates were new%s", 100 * worst.excess / worst.creates,
 		        worst.would_help ? ", which a pool would save" : "");
 }
 
