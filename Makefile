@@ -167,7 +167,7 @@ endif
 BASE      := -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDEN) $(SANITIZE) -D_GNU_SOURCE -DCOPOOL_VERSION='"$(VERSION)"'
 DEPS      := -MMD -MP
 SHIM_ONLY := -fPIC -fvisibility=hidden -ftls-model=initial-exec -Ishim
-SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=shim/exports.map -Wl,-z,defs -Wl,-z,nodelete $(HARDEN_LINK)
+SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=$(BUILD)/exports.map -Wl,-z,defs -Wl,-z,nodelete $(HARDEN_LINK)
 COPOOL_LIBS := -ljansson -lelf -lncursesw -ltinfo -lm
 
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
@@ -211,7 +211,11 @@ $(BUILD)/tools/report/embed.o: tools/report/embed.S $(REPORT:%=tools/report/%) $
 	$(call say,EMBED)
 	$(Q)$(CC) $(CFLAGS) -Wa,-Itools -c -o $@ $<
 
-$(BUILD)/libcopool.so: $(SHIM_OBJECTS) shim/exports.map Makefile
+$(BUILD)/exports.map: shim/exports.map shim/libc/hooked.h $(BUILD)/flags
+	$(call say,LIST)
+	$(Q)$(CC) -E -P -x c -Ishim -o $@ $<
+
+$(BUILD)/libcopool.so: $(SHIM_OBJECTS) $(BUILD)/exports.map Makefile
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(SHIM_LINK) $(LDFLAGS) -o $@ $(SHIM_OBJECTS)
 

@@ -30,7 +30,7 @@ static void read_setting(const struct setting *setting, void *field)
 		warn("%s=%.200s: %s; it should be %s; the default is used", setting->variable, value, why,
 		        setting->range);
 	} else if (setting->kind == SETTING_TEXT) {
-		strcpy(field, value);
+		memcpy(field, value, strlen(value) + 1);
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names that we take from libc. One line each: the exported function, then hook_… in adapter/stack_hooks.c, then
- * real_… in libc/real.c, so that nothing recurses by accident.
+ * The functions that replace libc's; libc/hooked.h has the table. An exported function calls hook_…, which calls real_…
+ * in libc/real.c: nothing calls an exported name, so that nothing recurses.
  */
 #include "adapter/stack_hooks.h"
 #include "adapter/unload.h"
@@ -36,42 +36,19 @@ EXPORT void *mmap64(void *address, size_t bytes, int protection, int flags, int 
 	return hook_mmap(address, bytes, protection, flags, fd, offset, __builtin_return_address(0));
 }
 
-EXPORT int munmap(void *address, size_t bytes)
-{
-	return hook_munmap(address, bytes);
-}
+/* Under another name here, for what <sys/ioctl.h> declares with `...`. */
+#define EXPORT_PASS(result, name, parameters, arguments)                                                     \
+	EXPORT result export_##name parameters __asm__(#name);                                               \
+	EXPORT result export_##name parameters                                                               \
+	{                                                                                                    \
+		return hook_##name arguments;                                                                \
+	}
+#define EXPORT_OWN(...)
+#define EXPORT_ONE(real, exported, result, name, type, parameters, arguments)                                \
+	EXPORT_##exported(result, name, parameters, arguments)
+HOOKED(EXPORT_ONE)
 
-EXPORT int mprotect(void *address, size_t bytes, int protection)
-{
-	return hook_mprotect(address, bytes, protection);
-}
-
-EXPORT int pkey_mprotect(void *address, size_t bytes, int protection, int key)
-{
-	return hook_pkey_mprotect(address, bytes, protection, key);
-}
-
-EXPORT int madvise(void *address, size_t bytes, int advice)
-{
-	return hook_madvise(address, bytes, advice);
-}
-
-EXPORT int mlock(const void *address, size_t bytes)
-{
-	return hook_mlock(address, bytes);
-}
-
-EXPORT int mlock2(const void *address, size_t bytes, unsigned flags)
-{
-	return hook_mlock2(address, bytes, flags);
-}
-
-EXPORT int dlclose(void *library)
-{
-	return hook_dlclose(library);
-}
-
-/* The filter can be looked at when the kernel has been able to. */
+/* sandbox_know() reads the filter only after the kernel has accepted it. */
 static int confine(unsigned long mode, unsigned long filter, unsigned long c, unsigned long d)
 {
 	int result;
@@ -85,8 +62,8 @@ static int confine(unsigned long mode, unsigned long filter, unsigned long c, un
 }
 
 /*
- * As <sys/prctl.h> has it, but that it takes whatever lies where four more arguments would: what a va_list
- * yields as well. Each life of a PHP fiber pays for one.
+ * Like the function in <sys/prctl.h>, but it takes whatever lies where four more arguments would, as a va_list would.
+ * PHP calls it in each fiber's life.
  */
 EXPORT int export_prctl(
         int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) __asm__("prctl");
@@ -103,13 +80,13 @@ EXPORT int export_prctl(int option, unsigned long a, unsigned long b, unsigned l
 	if (option == PR_SET_SECCOMP)
 		return confine(a, b, c, d);
 	result = real_prctl(option, a, b, c, d);
-	/* A filter follows, most often by the system call itself: who starts a thread then may be killed for it. */
+	/* A filter follows, most often by a bare system call. It may kill for starting a thread. */
 	if (option == PR_SET_NO_NEW_PRIVS && result == 0)
 		report_expect_filter();
 	return result;
 }
 
-/* What the calling thread may have, as far as it can be known. */
+/* Reads the calling thread's permitted capabilities; none if that fails. */
 static void permitted(uint64_t *rights)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -122,7 +99,7 @@ static void permitted(uint64_t *rights)
 	errno = saved;
 }
 
-/* A thread's capabilities are its own: ours must not keep what the program gives up. */
+/* Each thread has its own capabilities: our thread must not keep what the program gives up. */
 EXPORT int capset(void *header, const void *data)
 {
 	uint64_t before, after;
@@ -136,7 +113,7 @@ EXPORT int capset(void *header, const void *data)
 	return result;
 }
 
-/* A service's worker becomes somebody who may not open what its master may. */
+/* A service's worker may become a user that cannot open the log. */
 EXPORT int setuid(uid_t user)
 {
 	report_leave_root(user);
@@ -162,8 +139,8 @@ EXPORT int setresuid(uid_t real, uid_t effective, uid_t saved)
 }
 
 /*
- * Whether a call failed that only a process of one thread may make, perhaps because of ours; then ours is gone, until
- * report_come_back(). errno stays the call's.
+ * Whether the call failed in a way that our thread may have caused: only a process of one thread may make it. If so, our
+ * thread has ended, until report_come_back(). errno does not change.
  */
 static bool is_to_be_tried_alone(int result)
 {
@@ -183,7 +160,7 @@ EXPORT int unshare(int flags)
 	return result;
 }
 
-/* `type` may be 0, and `fd` say which namespaces it is about. */
+/* `type` may be 0: `fd` then says which namespaces are meant. */
 EXPORT int setns(int fd, int type)
 {
 	int saved = errno, result = real_setns(fd, type);
@@ -194,25 +171,6 @@ EXPORT int setns(int fd, int type)
 		report_come_back();
 	}
 	return result;
-}
-
-/* As <sys/ioctl.h> has it, but for a third argument that is always there; see prctl above. */
-EXPORT int export_ioctl(int fd, unsigned long request, void *argument) __asm__("ioctl");
-
-EXPORT int export_ioctl(int fd, unsigned long request, void *argument)
-{
-	return hook_ioctl(fd, request, argument);
-}
-
-EXPORT ssize_t process_madvise(
-        int process, const struct iovec *range, size_t ranges, int advice, unsigned flags)
-{
-	return hook_process_madvise(process, range, ranges, advice, flags);
-}
-
-EXPORT int mlockall(int flags)
-{
-	return hook_mlockall(flags);
 }
 
 EXPORT void *mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, ...)

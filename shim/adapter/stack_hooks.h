@@ -13,6 +13,8 @@
 #ifndef COPOOL_ADAPTER_STACK_HOOKS_H
 #define COPOOL_ADAPTER_STACK_HOOKS_H
 
+#include "libc/real.h" /* declares those hooks that an exported function only passes on to */
+
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -30,17 +32,7 @@ void stack_hooks_set(enum stack_hooks state);
 /* `caller` is the return address of the program's call. */
 void *hook_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);
-int hook_munmap(void *address, size_t bytes);
-int hook_mprotect(void *address, size_t bytes, int protection);
-int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key);
-int hook_madvise(void *address, size_t bytes, int advice);
 void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address);
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
-int hook_mlock(const void *address, size_t bytes);
-int hook_mlock2(const void *address, size_t bytes, unsigned flags);
-int hook_mlockall(int flags);
-int hook_ioctl(int fd, unsigned long request, void *argument);
-ssize_t hook_process_madvise(
-        int process, const struct iovec *range, size_t ranges, int advice, unsigned flags);
 
 #endif

@@ -33,7 +33,4 @@ static inline bool unload_is_settled(uint64_t now)
 	return (uint32_t)now == 0;
 }
 
-/* dlclose(3). */
-int hook_dlclose(void *library);
-
 #endif

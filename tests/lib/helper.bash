@@ -14,6 +14,11 @@ GUESTS=$COPOOL_BUILD/guests
 LOG=${BATS_TEST_TMPDIR-}/log.jsonl
 export LC_ALL=C
 
+# exported [MAP]: the names that the library exports, by its version script.
+exported() {
+	sed -n '/global:/,/local:/p' "${1:-$COPOOL_BUILD/exports.map}" | tr -s '; \t{}' '\n' | grep -vE '^(global:|local:|)$' | sort
+}
+
 # ---- what a test needs ----
 
 # lacks REASON: this test is skipped aloud; with COPOOL_TEST_STRICT=1 it fails, since a machine could have that.

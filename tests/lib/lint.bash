@@ -316,10 +316,10 @@ lint_needed() {
 	readelf --dynamic --wide "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vxF libc.so.6 | nothing
 }
 
-# lint_exports LIBRARY MAP: what the library defines for others is the map's global list.
+# lint_exports LIBRARY MAP: what the library defines for others is the global list of its version script.
 lint_exports() {
 	is_built "$1" || return
-	diff <(sed -n '/global:/,/local:/p' "$2" | tr -s '; \t{}' '\n' | grep -vE '^(global:|local:|)$' | sort) \
+	diff <(exported "$2") \
 		<(nm --dynamic --defined-only "$1" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort)
 }
 
