@@ -211,7 +211,7 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	requires_probes
 	start_pooled sleep 300
 	wait_until 10 grep -q libcopool "/proc/$pid/maps"
-	refuses 1 "has libcopool.so in it: copool show $pid says more" "$pid"
+	refuses 1 "already has libcopool.so: see copool show $pid" "$pid"
 }
 
 @test "observe: a user who may not set probes is told what he needs" {

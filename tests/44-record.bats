@@ -78,7 +78,7 @@ start_fibers() {
 	start_fibers
 	echo precious >log.jsonl
 	run "$COPOOL" record "$pid" -o log.jsonl --for 0.1
-	[[ $status -eq 1 && $output == *"log.jsonl is there already; --append adds to it" && $(<log.jsonl) == precious ]]
+	[[ $status -eq 1 && $output == *"log.jsonl exists already; --append adds to it" && $(<log.jsonl) == precious ]]
 	run "$COPOOL" record "$pid" --append -o log.jsonl --for 0.1
 	[[ $status -eq 0 && $(head -n 1 log.jsonl) == precious && $(grep -c '"type":"open"' log.jsonl) -eq 1 ]]
 	"$COPOOL" record "$pid" -o - --for 0.1 2>/dev/null | jq -es '.[0].type == "open" and .[1].type == "sample"'

@@ -158,7 +158,7 @@ static void tell(const struct prune *prune, const char *folder, const char *name
 {
 	char path[PATH_MAX];
 
-	if (!prune->files) {
+	if (prune->files == NULL) {
 		printf("%s%s/%s\n", prune->is_dry ? "would remove " : "removed ", clean(folder), clean(name));
 		return;
 	}
@@ -222,7 +222,7 @@ int cmd_prune(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &prune);
 	for (char **folder = prune.folders; *folder != NULL; folder++)
 		prune_folder(&prune, *folder);
-	if (prune.files)
+	if (prune.files != NULL)
 		print_json(&prune);
 	return verb_end("prune", prune.has_failed, 1);
 }

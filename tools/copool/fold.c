@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream in front of the terminal: it keeps what has no end of line yet. */
+/* A stream before the terminal, which keeps the last line until it ends. */
 #include "fold.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static bool put(const char *text, size_t bytes)
 	return true;
 }
 
-/* How many bytes of the text fit in so many columns, up to a blank if there is one. */
+/* How many bytes of the text fit into so many columns, up to a blank if there is one. */
 static size_t fitting(const char *text, size_t bytes, size_t columns)
 {
 	size_t width = 0, last = 0, i = 0;
@@ -46,7 +46,7 @@ static size_t fitting(const char *text, size_t bytes, size_t columns)
 	return bytes;
 }
 
-/* A line of `bytes`, without its end. */
+/* Writes a line of `bytes`, without its newline. */
 static bool put_line(const char *line, size_t bytes)
 {
 	size_t indent = strspn(line, " "), room = mine.columns;
@@ -56,7 +56,7 @@ static bool put_line(const char *line, size_t bytes)
 	for (size_t lines = 0; is_good; lines++) {
 		size_t fit = fitting(line, bytes, room);
 
-		/* One word that is too long is the terminal's to break. */
+		/* The terminal breaks a word that is too long. */
 		if (fit <= (lines == 0 ? indent : 0))
 			fit = bytes;
 		is_good = (lines == 0 || put("                              ", indent)) && put(line, fit) &&
@@ -99,7 +99,7 @@ void fold_stdout(void)
 	        size.ws_col < COLUMNS_LEAST)
 		return;
 	FILE *folding = fopencookie(NULL, "w", functions);
-	if (!folding)
+	if (folding == NULL)
 		return;
 	mine.columns = size.ws_col;
 	setvbuf(folding, NULL, _IOLBF, 0);

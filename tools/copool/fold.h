@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Long lines on a terminal break between words, and go on as far in as they began; elsewhere a line stays one, for
- * programs that read it.
+ * Breaks long lines between words on a terminal, and indents the rest as the line began. Elsewhere a line stays one line,
+ * for programs that read it.
  */
 #ifndef COPOOL_TOOLS_FOLD_H
 #define COPOOL_TOOLS_FOLD_H
 
-/* From now on standard output does so, if it is a terminal; before anything was written to it. */
+/* Makes standard output do so, if it is a terminal. Must be called before anything is written to it. */
 void fold_stdout(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The line is written a few times a second at most. */
+/* The line is written at most a few times a second. */
 #include "progress.h"
 
 #include <signal.h>
@@ -13,13 +13,14 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "clock.h"
 
 enum { QUIET_MS = 300, EVERY_MS = 200, LINE = 160, COLUMNS_LEAST = 20 };
 
 #define ERASE "\r\033[K"
 
 static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-enum { NUMBERS = sizeof(numbers) / sizeof(numbers[0]) };
+enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
 
 static struct {
 	bool is_terminal, is_running;
@@ -30,22 +31,14 @@ static struct {
 
 static volatile sig_atomic_t is_shown; /* also read in the handler */
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void erase(void)
 {
-	if (is_shown && write(STDERR_FILENO, ERASE, sizeof(ERASE) - 1) < 0)
-		return; /* a terminal that is gone needs nothing erased */
+	if (is_shown && write(STDERR_FILENO, ERASE, sizeof ERASE - 1) < 0)
+		return; /* the terminal is gone */
 	is_shown = 0;
 }
 
-/* As if we had not been here, but for the line. */
+/* Erases the line, then lets the signal do what it did before. */
 static void end_by(int number)
 {
 	erase();
@@ -53,7 +46,7 @@ static void end_by(int number)
 	raise(number);
 }
 
-/* Signals that the verb itself waits for, ignores or blocks are the verb's. */
+/* Leaves alone the signals that the verb itself waits for, ignores or blocks. */
 static void catch_signals(void)
 {
 	struct sigaction ending = {.sa_handler = end_by};
@@ -82,9 +75,9 @@ void progress_begin(void)
 	const char *term = getenv("TERM");
 
 	progress_end();
-	mine.is_terminal = isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+	mine.is_terminal = isatty(STDERR_FILENO) && term != NULL && *term && strcmp(term, "dumb") != 0;
 	mine.is_running = true;
-	mine.next_ms = now_ms() + QUIET_MS;
+	mine.next_ms = clock_now_ms() + QUIET_MS;
 }
 
 /* A line that wraps could not be erased. */
@@ -104,13 +97,13 @@ void progress_say(const char *format, ...)
 	char text[LINE], line[LINE];
 	va_list arguments;
 
-	if (!mine.is_running || !mine.is_terminal || now_ms() < mine.next_ms)
+	if (!mine.is_running || !mine.is_terminal || clock_now_ms() < mine.next_ms)
 		return;
-	mine.next_ms = now_ms() + EVERY_MS;
+	mine.next_ms = clock_now_ms() + EVERY_MS;
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	clean_copy(line, sizeof(line), text);
+	clean_copy(line, sizeof line, text);
 	fit(line);
 	if (!is_shown)
 		catch_signals();

@@ -227,7 +227,7 @@ static void judge_pooled(const struct judge_case *which, const struct counts *co
 
 static bool has_demand(const struct judge_case *which)
 {
-	return which->demand && which->demand->steps > 0;
+	return which->demand != NULL && which->demand->steps > 0;
 }
 
 double judge_foreseen(const struct judge_case *which)

@@ -385,7 +385,7 @@ int book_read(struct book *book, const char *path)
 	errno = 0;
 	for (;;) {
 		enum line kind = read_line(&reader, line, &bytes);
-		if (book->watch.reading && reader.done != told)
+		if (book->watch.reading != NULL && reader.done != told)
 			book->watch.reading(path, told = reader.done, reader.all);
 		if (kind == LINE_NONE)
 			break;

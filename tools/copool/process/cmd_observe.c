@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * copool observe: what copool would do for a program that runs without it, found out from outside: nothing is loaded
- * into the process, which is not stopped or started again either.
+ * into the process, and it is neither stopped nor restarted.
  */
 #include <argp.h>
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "clock.h"
 #include "fold.h"
 #include "progress.h"
 #include "copool.h"
@@ -27,10 +28,11 @@
 #include "process/places.h"
 #include "process/probes.h"
 #include "process/remote.h"
+#include "verb.h"
 
 enum { LOOK_MS = 10, COST_MS = 100, QEMU_STACK = 1 << 20, NAME = 64 };
 
-/* Kinds of programs, in the order in which one is taken for what it is. */
+/* Kinds of programs; the first that fits counts. */
 enum kind { QEMU, PHP, D, CORO, BOOST, MAPPINGS, KINDS };
 enum role { CREATE, MADE, ENDED, ROLES };
 
@@ -46,7 +48,7 @@ static const struct {
         [MAPPINGS] = {"mappings", "mappings"},
 };
 
-/* The functions that tell; of those for one kind and role the first that is found. */
+/* The functions to probe: for each kind and role the first that is found. */
 static const struct {
 	enum kind kind;
 	enum role role;
@@ -70,12 +72,12 @@ static const struct {
         {MAPPINGS, ENDED, "munmap", "libc."},
 };
 
-enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+enum { KNOWN = sizeof known / sizeof known[0] };
 
 struct observation {
 	pid_t pid;
 	bool has_pid, json;
-	double seconds;  /* to look for */
+	double seconds;  /* to count for */
 	double max_cost; /* of the probes, as a share of one processor */
 	char program[NAME];
 	enum kind kind;
@@ -84,19 +86,18 @@ struct observation {
 	size_t places;
 	uint64_t entries[ROLES]; /* of each place, since the start */
 	struct probes probes;
-	size_t threads; /* of the process, at the most */
+	size_t threads; /* of the process, at most */
 	struct outlook outlook;
 	double space;           /* address space at the start, in bytes */
-	double probe_ns[ROLES]; /* what an entry costs, of each place */
-	const char *early;      /* why it ended before its time; NULL: it did not */
+	double probe_ns[ROLES]; /* what an entry of each place costs */
+	const char *early;      /* why it ended early; NULL: it did not */
 };
 
 static const struct argp_option options[] = {
-        {"for", 's', "SECONDS", 0, "Look for so long, from 0.1 to 3600; the default is 5", 0},
+        {"for", 's', "SECONDS", 0, "Count for this long (0.1 to 3600; 5)", 0},
         {"max-cost", 'c', "PERCENT", 0,
-                "Stop early when the probes cost the process more than so much of a processor, from 1 to "
-                "1000; the "
-                "default is 50",
+                "Stop early if the probes cost the process more than this share of a processor (1 to 1000; "
+                "50)",
                 0},
         {"json", 'j', NULL, 0, "Write one JSON object", 0},
         {0},
@@ -105,18 +106,13 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct observation *mine = state->input;
-	char *end;
 
 	switch (key) {
 	case 's':
-		mine->seconds = strtod(value, &end);
-		if (*end || end == value || !(mine->seconds >= 0.1 && mine->seconds <= 3600))
-			argp_error(state, "--for=%s: from 0.1 to 3600", value);
+		mine->seconds = verb_number(state, "for", value, 0.1, 3600);
 		return 0;
 	case 'c':
-		mine->max_cost = strtod(value, &end) / 100;
-		if (*end || end == value || !(mine->max_cost >= 0.01 && mine->max_cost <= 10))
-			argp_error(state, "--max-cost=%s: from 1 to 1000", value);
+		mine->max_cost = verb_number(state, "max-cost", value, 1, 1000) / 100;
 		return 0;
 	case 'j':
 		mine->json = true;
@@ -139,16 +135,12 @@ static const struct argp argp = {.options = options,
         .parser = parse,
         .args_doc = "PID",
         .doc = "Says what copool would do for a running program that was started without it: counts for some "
-               "seconds "
-               "how often the functions that create coroutines are entered, and what of that a pool would "
-               "have "
-               "served.\vThe counting is done by the kernel (uprobes), so nothing is loaded into the "
-               "process, and it "
-               "is not stopped. While it lasts, each entry of such a function costs the process a trap, of "
-               "about a "
-               "microsecond; what it was is said. CAP_PERFMON is needed, or root. The exit status is 0; 1 "
-               "when the "
-               "process cannot be observed, 2 for a wrong option."};
+               "seconds how often the functions that create coroutines are called, and how many of these "
+               "calls a pool would have served.\v"
+               "The kernel does the counting (uprobes), so nothing is loaded into the process, and it is not "
+               "stopped. While it runs, each call of such a function costs the process a trap of about a "
+               "microsecond; the total is shown. You need CAP_PERFMON or root. The exit status is 0; 1 if "
+               "the process cannot be observed; 2 for a wrong option."};
 
 static volatile sig_atomic_t is_stopped;
 
@@ -160,26 +152,20 @@ static void stop(int signal)
 
 static double now(void)
 {
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+	return (double)clock_now_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
-/* CPU time that a process has used, in seconds; 0 when it cannot be told. */
+/* CPU time that a process has used, in seconds; 0: not known. */
 static double cpu_of(pid_t pid)
 {
-	struct timespec time;
 	clockid_t clock;
 
-	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0)
-		return 0;
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+	return clock_getcpuclockid(pid, &clock) == 0 ? (double)clock_now_ns(clock) / 1e9 : 0;
 }
 
 /* ---- what is to be counted ---- */
 
-/* Chooses the kind of program, and which of the functions are probed. False: none can be. */
+/* Chooses the kind of program, and which functions are probed. Returns false if none can be. */
 static bool choose(struct observation *mine, const struct place *found)
 {
 	for (enum kind kind = QEMU; kind < KINDS; kind++) {
@@ -200,7 +186,7 @@ static bool choose(struct observation *mine, const struct place *found)
 	return false;
 }
 
-/* Fills in what is observed. 0; or 1, and what is in the way was said. */
+/* Fills in what is observed. Returns 0, or 1 after a message. */
 static int find(struct observation *mine)
 {
 	struct place place[KNOWN] = {0};
@@ -208,12 +194,12 @@ static int find(struct observation *mine)
 	struct remote remote;
 	int error;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", mine->pid);
+	snprintf(path, sizeof path, "/proc/%d/comm", mine->pid);
 	FILE *file = fopen(path, "re");
-	if (!file || !fgets(mine->program, sizeof(mine->program), file))
-		snprintf(mine->program, sizeof(mine->program), "process");
+	if (file == NULL || fgets(mine->program, sizeof mine->program, file) == NULL)
+		snprintf(mine->program, sizeof mine->program, "process");
 	mine->program[strcspn(mine->program, "\n")] = '\0';
-	if (file)
+	if (file != NULL)
 		fclose(file);
 	for (size_t i = 0; i < KNOWN; i++) {
 		place[i].function = known[i].function;
@@ -221,14 +207,13 @@ static int find(struct observation *mine)
 	}
 	error = places_find(mine->pid, place, KNOWN);
 	if (error == -EACCES || error == -EPERM) {
-		permission_explain(mine->pid, why, sizeof(why));
+		permission_explain(mine->pid, why, sizeof why);
 		fprintf(stderr, "copool observe: %s\n", why);
 	} else if (error) {
 		fprintf(stderr, "copool observe: process %d: %s\n", mine->pid,
 		        error == -ESRCH ? "there is no such process" : strerror(-error));
 	} else if (remote_open(&remote, mine->pid) == 0) {
-		fprintf(stderr,
-		        "copool observe: process %d has libcopool.so in it: copool show %d says more\n",
+		fprintf(stderr, "copool observe: process %d already has libcopool.so: see copool show %d\n",
 		        mine->pid, mine->pid);
 	} else if (!choose(mine, place)) {
 		fprintf(stderr,
@@ -252,24 +237,24 @@ static uint64_t count_of(const struct observation *mine, enum role role)
 	return 0;
 }
 
-/* How much address space the process has, in bytes; 0 when that cannot be told. */
+/* How much address space the process has, in bytes; 0: not known. */
 static double space_of(pid_t pid)
 {
 	unsigned long pages = 0;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	snprintf(path, sizeof path, "/proc/%d/statm", pid);
 	FILE *file = fopen(path, "re");
-	if (file && fscanf(file, "%lu", &pages) != 1)
+	if (file != NULL && fscanf(file, "%lu", &pages) != 1)
 		pages = 0;
-	if (file)
+	if (file != NULL)
 		fclose(file);
 	return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
 /*
- * How many have ended. Where QEMU's delete is inlined, those that have not are seen by the address space that the process
- * has got since the start; other memory that it got makes them more, never fewer.
+ * How many have ended. If QEMU's delete is inlined, the live ones are estimated from the address space that the
+ * process has gained since the start. Other memory that it gained makes them more, never fewer.
  */
 static uint64_t count_ended(struct observation *mine, uint64_t made)
 {
@@ -306,7 +291,7 @@ static double probes_seconds(const struct observation *mine)
 	return ns / 1e9;
 }
 
-/* Why it ends before its time; NULL: it goes on. `from` and `cost`: since when, and what the probes had cost by then. */
+/* Why to end early; NULL: go on. `from`, `cost`: the beginning of an interval, and what the probes had cost then. */
 static const char *find_early_end(const struct observation *mine, double time, double *from, double *cost)
 {
 	double took = time - *from, costs = probes_seconds(mine);
@@ -321,7 +306,7 @@ static const char *find_early_end(const struct observation *mine, double time, d
 	return is_dear ? "stopped early: the probes cost the process more than --max-cost allows" : NULL;
 }
 
-/* Counts for as long as it is to. 0, or -errno. */
+/* Counts until the time is over. Returns 0, or -errno. */
 static int count(struct observation *mine)
 {
 	struct pollfd process = {.fd = (int)syscall(SYS_pidfd_open, mine->pid, 0), .events = POLLIN};
@@ -329,7 +314,7 @@ static int count(struct observation *mine)
 	int error = 0;
 
 	progress_begin();
-	while (error == 0 && !mine->early && now() < start + mine->seconds) {
+	while (error == 0 && mine->early == NULL && now() < start + mine->seconds) {
 		double used = cpu_of(mine->pid);
 
 		if (poll(&process, 1, LOOK_MS) > 0)
@@ -339,7 +324,7 @@ static int count(struct observation *mine)
 		mine->outlook.cpu_seconds = used > cpu ? used - cpu : mine->outlook.cpu_seconds;
 		progress_say("%.1f of %.1f s, %.0f creates", mine->outlook.seconds, mine->seconds,
 		        (double)mine->outlook.creates);
-		if (error == 0 && !mine->early)
+		if (error == 0 && mine->early == NULL)
 			mine->early = find_early_end(mine, now(), &from, &cost);
 	}
 	progress_end();
@@ -350,7 +335,7 @@ static int count(struct observation *mine)
 
 /* ---- the answer ---- */
 
-/* Whether it helps, 1, or not, 0; -1: that cannot be told. */
+/* Returns 1 if copool helps, 0 if not, -1 if that cannot be told. */
 static int judge(const struct observation *mine, char text[OUTLOOK_TEXT])
 {
 	const struct outlook *outlook = &mine->outlook;
@@ -358,8 +343,8 @@ static int judge(const struct observation *mine, char text[OUTLOOK_TEXT])
 	if (mine->kind == BOOST && outlook->creates > 0 && outlook->made == 0) {
 		snprintf(text, OUTLOOK_TEXT,
 		        "does not help: its %" PRIu64
-		        " coroutines got no guard page, so their stacks come from malloc, "
-		        "where copool cannot reach them, or from a pool of its own",
+		        " coroutines got no guard page, so their stacks come from malloc, where copool "
+		        "cannot reach them, or from the program's own pool",
 		        outlook->creates);
 		return 0;
 	}
@@ -368,12 +353,13 @@ static int judge(const struct observation *mine, char text[OUTLOOK_TEXT])
 		return outlook->creates == 0 ? -1 : helps;
 	}
 	snprintf(text, OUTLOOK_TEXT,
-	        "it has no function that copool knows to create coroutines; its C library mapped memory "
-	        "%" PRIu64 " times%s",
+	        "it has no function that copool knows to create coroutines; its C library mapped memory %" PRIu64
+	        " times%s",
 	        outlook->made,
-	        outlook_saved(outlook) > 0 ? ". If those are stacks, COPOOL_LEARN=1 pools them: copool run "
-	                                     "--observe --learn tells"
-	                                   : "");
+	        outlook_saved(outlook) > 0
+	                ? ". If those are stacks, COPOOL_LEARN=1 pools them: copool run --observe --learn "
+	                  "shows it"
+	                : "");
 	return -1;
 }
 
@@ -385,7 +371,7 @@ static void print_text(const struct observation *mine, const char *verdict, bool
 	fold_stdout();
 	printf("%s [%d]: %s, for %.1f s; %zu thread%s%s%s\n", clean(mine->program), mine->pid,
 	        kinds[mine->kind].text, seconds, mine->threads, mine->threads == 1 ? "" : "s",
-	        mine->early ? "; " : "", mine->early ? mine->early : "");
+	        mine->early != NULL ? "; " : "", mine->early != NULL ? mine->early : "");
 	for (size_t i = 0; i < mine->places; i++) {
 		printf("  %-28s %12" PRIu64 " entries %12.0f a second\n", mine->place[i].function,
 		        mine->entries[i], seconds > 0 ? (double)mine->entries[i] / seconds : 0);
@@ -419,9 +405,9 @@ static int print_json(const struct observation *mine, const char *verdict, int h
 	        (json_int_t)outlook->made, "saved", (json_int_t)outlook_saved(outlook), "saved_seconds",
 	        outlook_saved_seconds(outlook), "stack_ns", outlook->stack_ns, "probes_seconds",
 	        probes_seconds(mine), "helps", helps < 0 ? json_null() : json_boolean(helps), "verdict",
-	        verdict, "stopped", mine->early ? json_string(mine->early) : json_null());
-	if (!object) {
-		fprintf(stderr, "copool observe: there is no memory\n");
+	        verdict, "stopped", mine->early != NULL ? json_string(mine->early) : json_null());
+	if (object == NULL) {
+		fprintf(stderr, "copool observe: out of memory\n");
 		return 1;
 	}
 	clean_json(object, JSON_INDENT(2), stdout);
@@ -460,5 +446,5 @@ int cmd_observe(int argc, char **argv)
 		status = print_json(&mine, verdict, helps);
 	else
 		print_text(&mine, verdict, helps > 0);
-	return fflush(stdout) == 0 ? status : 1;
+	return verb_end("observe", status, 1);
 }

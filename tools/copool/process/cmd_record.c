@@ -15,6 +15,7 @@
 #include "process/ending.h"
 #include "process/recorder.h"
 #include "verb.h"
+#include "verb.h"
 
 enum { KEY_FOR = 'f', KEY_APPEND = 'a', LONG_TEXTS = 3 };
 
@@ -28,9 +29,9 @@ struct record {
 
 static const struct argp_option options[] = {
         {"output", 'o', "LOG", 0,
-                "Where the log goes; `-' is standard output. A file that is there is refused", 0},
-        {"append", KEY_APPEND, NULL, 0, "Add to LOG, if it is there", 0},
-        {"for", KEY_FOR, "SECONDS", 0, "End after so long (0.1 to 100000000), and not when the process does",
+                "Where to write the log; `-' is standard output. An existing file is refused", 0},
+        {"append", KEY_APPEND, NULL, 0, "Append to LOG if it exists", 0},
+        {"for", KEY_FOR, "SECONDS", 0, "End after this time (0.1 to 100000000), if the process has not ended",
                 0},
         {"json", 'j', NULL, 0, "Write one JSON object at the end: how many samples there are", 0},
         {"interval", 'i', "MS", 0, "Milliseconds from sample to sample (10 to 3600000; 1000)", 0},
@@ -69,8 +70,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!record->has_pid)
 			argp_error(state, "which process?");
-		if (!record->path || !*record->path)
-			argp_error(state, "where to? -o LOG says it");
+		if (record->path == NULL || !*record->path)
+			argp_error(state, "where to? Add -o LOG");
 		if (record->is_json && strcmp(record->path, "-") == 0)
 			argp_error(state, "--json and a log on standard output exclude each other");
 		return 0;
@@ -81,27 +82,25 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {.options = options,
         .parser = parse,
         .args_doc = "PID -o LOG",
-        .doc = "Samples a running process that has libcopool.so in it and writes no log, so that report, "
-               "plot and "
-               "advise can read one. Until the process ends, ctrl-c, or --for is over.\vWhat only the "
-               "process can say is "
-               "not in there: its last counters, warnings, origins and how deep stacks are used. The exit "
-               "status is 0; "
-               "1 when the process cannot be looked into or LOG cannot be written, 2 for a wrong option."};
+        .doc = "Samples a running process that has libcopool.so loaded and writes no log, so that report, "
+               "plot and advise can read one. It ends with the process, on ctrl-c, or when --for is over.\v"
+               "The log lacks what only the process knows: its last counters, warnings, origins and how deep "
+               "stacks are used. The exit status is 0; 1 if the process cannot be examined or LOG cannot be "
+               "written; 2 for a wrong option."};
 
-/* A line as the library would write it. Of texts that make it too long, which only a process that lies has, none stays. */
+/* Writes a line as the library would. Texts that make it too long, which only a lying process has, are removed. */
 static int write_record(void *context, json_t *record)
 {
 	static const char *const long_texts[LONG_TEXTS] = {"detail", "label", "version"};
 	struct record *own = context;
 	char *line = json_dumps(record, JSON_COMPACT);
 
-	for (size_t i = 0; line && strlen(line) + 2 > RECORD_LINE_BYTES && i < LONG_TEXTS; i++) {
+	for (size_t i = 0; line != NULL && strlen(line) + 2 > RECORD_LINE_BYTES && i < LONG_TEXTS; i++) {
 		free(line);
 		json_object_del(record, long_texts[i]);
 		line = json_dumps(record, JSON_COMPACT);
 	}
-	if (!line)
+	if (line == NULL)
 		return -ENOMEM;
 	bool is_good = strlen(line) + 2 <= RECORD_LINE_BYTES;
 	if (is_good)
@@ -110,7 +109,7 @@ static int write_record(void *context, json_t *record)
 	return fflush(own->file) == 0 && !ferror(own->file) ? 0 : -errno;
 }
 
-/* 0, or 1 with a message. */
+/* Returns 0, or 1 after a message. */
 static int open_log(struct record *record)
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | (record->is_append ? 0 : O_EXCL);
@@ -121,10 +120,10 @@ static int open_log(struct record *record)
 	}
 	int fd = open(record->path, flags, 0640);
 	record->file = fd >= 0 ? fdopen(fd, "a") : NULL;
-	if (record->file)
+	if (record->file != NULL)
 		return 0;
 	if (errno == EEXIST)
-		fprintf(stderr, "copool record: %s is there already; --append adds to it\n",
+		fprintf(stderr, "copool record: %s exists already; --append adds to it\n",
 		        clean(record->path));
 	else
 		fprintf(stderr, "copool record: cannot write %s: %s\n", clean(record->path), strerror(errno));
@@ -139,7 +138,7 @@ static int print_json(const struct record *record)
 
 	clean_json(object, JSON_INDENT(2), stdout);
 	json_decref(object);
-	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+	return verb_end("record", 0, 1);
 }
 
 static void abandon(void)
@@ -158,7 +157,7 @@ int cmd_record(int argc, char **argv)
 	        .context = &record};
 	if (argp_parse(&argp, argc, argv, 0, NULL, &record) != 0)
 		return 1;
-	/* Before there is a file that says nothing. */
+	/* Before a file is created that would remain empty. */
 	if (remote_open(&recorder->remote, recorder->pid) != 0) {
 		fprintf(stderr, "copool record: %s\n", recorder->remote.why);
 		return 1;

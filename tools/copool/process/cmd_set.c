@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copool set, trim, off, on: changes in a running process. They are written into words that its shim reads;
- * what takes work is done by the shim's thread, for which this waits, but not for ever.
+ * copool set, trim, off, on: change settings of a running process. They are written to words that its shim reads. The
+ * shim's thread does the work, and this waits for it some seconds.
  */
 #include <argp.h>
 #include <errno.h>
@@ -13,9 +13,11 @@
 #include <time.h>
 
 #include "clean.h"
+#include "clock.h"
 #include "copool.h"
 #include "progress.h"
 #include "process/remote.h"
+#include "verb.h"
 #include "settings.h"
 
 enum { WAIT_MS = 5000, LOOK_MS = 20, CACHE_OBJECTS = 2 * RECORD_BATCH_SIZE };
@@ -82,8 +84,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 }
 
 #define STATUS                                                                                               \
-	"The exit status is 0 when it is done; 1 when it cannot be, 2 for a wrong argument, and 3 when it "  \
-	"is asked for and will be done later: the message says when."
+	"The exit status is 0 if it is done; 1 if it cannot be, 2 for a wrong argument, and 3 if it is "     \
+	"requested but not done yet: the message says when it will be."
 
 static const struct argp_option options[] = {
         {"json", 'j', NULL, 0, "Write one JSON object instead of words", 0}, {0}};
@@ -91,26 +93,25 @@ static const struct argp_option options[] = {
 static const struct argp argp_set = {.options = options,
         .parser = parse,
         .args_doc = "PID [SETTING...]",
-        .doc = "Changes settings of a running process, or, without any, shows them. A SETTING is one "
-               "of " KNOWN
+        .doc = "Changes settings of a running process, or, without any, shows them. A SETTING is one of " KNOWN
                ". They are named as their COPOOL_ variables; the word `default' stands for what the process "
                "began with. off=1 is as `copool off', off=0 as `copool on'.\v" STATUS};
 static const struct argp argp_trim = {.options = options,
         .parser = parse,
         .args_doc = "PID",
-        .doc = "Has a running process give back now what is idle in its depots. What idle threads hold in "
-               "their caches, at most 32 objects each, stays.\v" STATUS};
+        .doc = "Makes a running process give back now what is idle in its depots. Objects in the caches of "
+               "its threads stay, at most 32 each.\v" STATUS};
 static const struct argp argp_off = {.options = options,
         .parser = parse,
         .args_doc = "PID",
-        .doc = "Has a running process pool no more: what is idle is given back, and what it destroys goes to "
-               "its own function. Only each thread's cache of at most 32 objects goes on.\v" STATUS};
+        .doc = "Stops a running process from pooling: what is idle is given back, and destroyed objects go "
+               "to the program's own function. Only each thread's cache of at most 32 objects continues.\v" STATUS};
 static const struct argp argp_on = {.options = options,
         .parser = parse,
         .args_doc = "PID",
-        .doc = "Has a running process pool again that `copool off' has stopped.\v" STATUS};
+        .doc = "Makes a running process pool again after `copool off'.\v" STATUS};
 
-/* 0, or EXIT_USAGE with a message. */
+/* Returns 0, or EXIT_USAGE after a message. */
 static int assign(const struct change *change, const char *word)
 {
 	size_t length = strcspn(word, "=");
@@ -150,7 +151,7 @@ static int look(struct remote *remote, struct holding *holding)
 	size_t i;
 
 	*holding = (struct holding){0};
-	if (!samples)
+	if (samples == NULL)
 		return -1;
 	json_array_foreach(samples, i, sample)
 	{
@@ -168,25 +169,17 @@ static int look(struct remote *remote, struct holding *holding)
 
 /* ---- asking, and waiting ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* Whether there is nothing that the shim's thread would have to do; `thread` is what it does. */
+/* Whether the shim's thread, which does `thread`, has nothing to do. */
 static bool is_in_force(const struct holding *holding, int thread)
 {
 	return holding->batches == 0 && (thread == RECORD_THREAD_SLEEPS || thread == RECORD_THREAD_AT_USE ||
 	                                        thread == RECORD_THREAD_AT_NEED);
 }
 
-/* Waits until all is done: 0, or 1 when the process cannot be seen any more, or EXIT_ASKED. */
+/* Waits until all is done. Returns 0, 1 if the process cannot be seen any more, or EXIT_ASKED. */
 static int await(struct remote *remote, struct holding *holding)
 {
-	uint64_t end = now_ns() + (uint64_t)WAIT_MS * 1000000;
+	uint64_t end = clock_now_ns(CLOCK_MONOTONIC) + (uint64_t)WAIT_MS * 1000000;
 	struct remote_control control;
 
 	do {
@@ -201,7 +194,7 @@ static int await(struct remote *remote, struct holding *holding)
 			return EXIT_ASKED;
 		progress_say("process %d has not done it yet", remote->pid);
 		nanosleep(&(struct timespec){0, LOOK_MS * 1000000}, NULL);
-	} while (now_ns() < end);
+	} while (clock_now_ns(CLOCK_MONOTONIC) < end);
 	return EXIT_ASKED;
 }
 
@@ -213,25 +206,25 @@ static int await_done(struct remote *remote, struct holding *holding)
 	return status;
 }
 
-/* Why what was asked for is not done. */
+/* Why the request is not done. */
 static const char *reason(struct remote *remote)
 {
 	char state = remote_state(remote);
 
 	if (state == 'T' || state == 't')
-		return "the process is stopped; it will be done when it goes on";
+		return "the process is stopped; it will be done when it continues";
 	switch (remote_thread(remote)) {
 	case RECORD_THREAD_AT_USE:
 	case RECORD_THREAD_AT_NEED:
 		return "copool has no thread there yet; it starts, and gives back what is idle, when the "
 		       "program next gives a batch to the pool";
 	case RECORD_THREAD_FAILED:
-		return "copool could not start its thread there, so nothing that is idle will be given back";
+		return "copool could not start its thread there, so nothing idle will be given back";
 	case RECORD_THREAD_ENDED:
-		return "copool's thread there has ended, as the process is ending, or its first thread has; "
-		       "nothing that is idle will be given back";
+		return "copool's thread there has ended, because the process or its first thread is ending; "
+		       "nothing idle will be given back";
 	default:
-		return "copool's thread there has not got to it yet";
+		return "copool's thread there has not done it yet";
 	}
 }
 
@@ -248,11 +241,11 @@ static int print_json(struct remote *remote, const struct remote_control *contro
 	json_t *object = json_pack("{s:i, s:I, s:o, s:b}", "pid", (int)remote->pid, "decay_ms",
 	        (json_int_t)control->decay_ms, "max_batches",
 	        cap == BATCHES_DERIVED ? json_null() : json_integer(cap), "off", control->is_off != 0);
-	if (after) {
+	if (after != NULL) {
 		json_int_t back = after->trimmed - before->trimmed;
 		json_t *rest = json_pack("{s:b, s:o, s:I, s:I, s:I}", "done", why == NULL, "why_not",
-		        why ? json_string(why) : json_null(), "given_back", back > 0 ? back : 0, "idle",
-		        after->idle, "threads", after->threads);
+		        why != NULL ? json_string(why) : json_null(), "given_back", back > 0 ? back : 0,
+		        "idle", after->idle, "threads", after->threads);
 		json_object_update(object, rest);
 		json_decref(rest);
 	}
@@ -293,8 +286,8 @@ static void print_outcome(struct remote *remote, const struct change *change, co
 		        back > 0 ? back : 0, after->idle - after->batches * RECORD_BATCH_SIZE, after->threads,
 		        after->threads == 1 ? "thread" : "threads");
 	if (change->wanted->is_off && strcmp(change->verb, "trim") != 0)
-		printf("off: the depots of process %d keep nothing more; what stays, and goes on being used, "
-		       "are the caches of its threads, at most %d objects of a kind each\n",
+		printf("off: the depots of process %d keep nothing more; the caches of its threads continue, "
+		       "at most %d objects of a kind each\n",
 		        remote->pid, CACHE_OBJECTS);
 }
 
@@ -304,7 +297,7 @@ static int fail(const struct change *change, const char *why)
 	return 1;
 }
 
-/* Whether there may be something to be given back; the rest holds as soon as it is written. */
+/* Whether something may have to be given back; all else takes effect when it is written. */
 static bool needs_thread(const struct change *change, const struct remote_control *now)
 {
 	const struct remote_control *wanted = change->wanted;
@@ -314,7 +307,7 @@ static bool needs_thread(const struct change *change, const struct remote_contro
 	       (wanted->max_batches != now->max_batches && wanted->max_batches != BATCHES_DERIVED);
 }
 
-/* Writes what is wanted, waits for it, and says how it went. */
+/* Writes what is wanted, waits for it, and reports the outcome. */
 static int carry_out(struct remote *remote, struct change *change)
 {
 	struct remote_control now;
@@ -324,7 +317,7 @@ static int carry_out(struct remote *remote, struct change *change)
 	if (look(remote, &before) != 0 || remote_read_control(remote, &now) != 0)
 		return fail(change, remote->why);
 	if (needs_thread(change, &now))
-		change->wanted->asked = (uint32_t)now_ns() | 1;
+		change->wanted->asked = (uint32_t)clock_now_ns(CLOCK_MONOTONIC) | 1;
 	if (strcmp(change->verb, "trim") == 0)
 		change->wanted->emptied = change->wanted->asked;
 	if (remote_ask(remote, change->wanted) != 0)
@@ -339,25 +332,25 @@ static int carry_out(struct remote *remote, struct change *change)
 		return print_json(remote, change->wanted, &before, &after, why) == 0
 		               ? status
 		               : fail(change, remote->why);
-	if (why)
-		printf("asked for, and not done yet: %s\n", why);
+	if (why != NULL)
+		printf("requested, but not done yet: %s\n", why);
 	else
 		print_outcome(remote, change, &before, &after);
 	return status;
 }
 
-/* Whether the process has anything to pool; else says why not. */
-static int check_host(struct remote *remote, const struct change *change)
+/* Whether the process pools anything. Returns 0, or 1 after a message. */
+static int check_pooled(struct remote *remote, const struct change *change)
 {
 	json_t *open = remote_open_record(remote);
 	char why[1024];
 	int status = 0;
 
-	if (!open)
+	if (open == NULL)
 		return fail(change, remote->why);
 	const char *mode = json_string_value(json_object_get(open, "mode"));
 	if (strcmp(mode, "none") == 0 || strcmp(mode, "observe") == 0) {
-		snprintf(why, sizeof(why), "nothing is pooled in process %d: %s", remote->pid,
+		snprintf(why, sizeof why, "nothing is pooled in process %d: %s", remote->pid,
 		        clean(json_string_value(json_object_get(open, "detail"))));
 		status = fail(change, why);
 	}
@@ -374,30 +367,27 @@ static int change_process(const char *verb, const struct argp *argp, int argc, c
 
 	if (argp_parse(argp, argc, argv, 0, NULL, &change) != 0)
 		return fail(&change, "out of memory");
-	/* A wrong word is a wrong word, whatever becomes of the process. */
-	for (char **word = change.words; strcmp(verb, "set") == 0 && *word && status == 0; word++)
+	/* A wrong word is an error even if the process cannot be changed. */
+	for (char **word = change.words; strcmp(verb, "set") == 0 && *word != NULL && status == 0; word++)
 		status = assign(&change, *word);
 	if (status)
 		return status;
 	if (remote_open(&remote, change.pid) != 0 || remote_read_control(&remote, &wanted) != 0)
 		return fail(&change, remote.why);
-	status = check_host(&remote, &change);
+	status = check_pooled(&remote, &change);
 	if (status)
 		return status;
 	began.decay_ms = remote.block.decay_ms;
-	if (strcmp(verb, "set") == 0 && !*change.words) {
+	if (strcmp(verb, "set") == 0 && *change.words == NULL) {
 		status = change.is_json ? print_json(&remote, &wanted, NULL, NULL, NULL)
 		                        : print_control(&remote, &wanted);
 		return status == 0 ? 0 : fail(&change, remote.why);
 	}
-	for (char **word = change.words; strcmp(verb, "set") == 0 && *word; word++)
+	for (char **word = change.words; strcmp(verb, "set") == 0 && *word != NULL; word++)
 		assign(&change, *word);
 	if (strcmp(verb, "off") == 0 || strcmp(verb, "on") == 0)
 		wanted.is_off = strcmp(verb, "off") == 0;
-	status = carry_out(&remote, &change);
-	if (fflush(stdout) != 0)
-		return fail(&change, strerror(errno));
-	return status;
+	return verb_end(verb, carry_out(&remote, &change), 1);
 }
 
 int cmd_set(int argc, char **argv)

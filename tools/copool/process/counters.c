@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Adding the counters up from outside, as pool_read() does within, and making records of them. */
+/* Adds up the counters from outside, as pool_read() does inside, and makes records of them. */
 #include "process/remote.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log/book_json.h"
 
 enum { TEXT_BYTES = 512, PAGE = 4096, GUESSED_PAGES = 2, STACK_PAGES = 1 << 20 };
@@ -22,7 +23,7 @@ static const char *const counter_names[] = {
 #undef COUNTER
 };
 
-/* A string, cut if it is longer, as JSON. NULL on failure. */
+/* A string, cut if it is too long, as JSON. NULL on failure. */
 static json_t *peek_text(struct remote *remote, uint64_t at)
 {
 	char text[TEXT_BYTES + 1] = "";
@@ -41,25 +42,17 @@ static json_t *peek_text(struct remote *remote, uint64_t at)
 	return json_text(text);
 }
 
-static uint64_t now_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static json_t *common(const struct remote *remote, const char *type)
 {
 	return json_pack("{s:s, s:f, s:i}", RECORD_KEY_TYPE, type, RECORD_KEY_TIME,
-	        (double)now_ms(CLOCK_REALTIME) / 1000, RECORD_KEY_PID, (int)remote->pid);
+	        (double)(clock_now_ns(CLOCK_REALTIME) / 1000000) / 1000, RECORD_KEY_PID, (int)remote->pid);
 }
 
 int remote_cap(struct remote *remote, const struct remote_control *control, uint32_t *cap)
 {
 	uint32_t pools;
 	uint64_t first;
-	int error = remote_peek(remote, remote->block.pool_count, &pools, sizeof(pools));
+	int error = remote_peek(remote, remote->block.pool_count, &pools, sizeof pools);
 
 	*cap = control->is_off ? 0 : control->max_batches;
 	if (error || *cap != BATCHES_DERIVED)
@@ -67,8 +60,8 @@ int remote_cap(struct remote *remote, const struct remote_control *control, uint
 	*cap = remote->block.max_batches;
 	if (pools == 0)
 		return 0;
-	error = remote_peek(remote, remote->block.pools, &first, sizeof(first));
-	return error ? error : remote_peek(remote, first + remote->block.pool_cap, cap, sizeof(*cap));
+	error = remote_peek(remote, remote->block.pools, &first, sizeof first);
+	return error ? error : remote_peek(remote, first + remote->block.pool_cap, cap, sizeof *cap);
 }
 
 json_t *remote_open_record(struct remote *remote)
@@ -87,9 +80,9 @@ json_t *remote_open_record(struct remote *remote)
 	} texts[] = {{"version", block->version}, {"program", block->program}, {"host", block->host},
 	        {"mode", block->mode}, {"detail", block->detail}};
 	json_object_set_new(record, "format", json_integer(RECORD_FORMAT));
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		json_t *text = peek_text(remote, texts[i].at);
-		if (!text) {
+		if (text == NULL) {
 			json_decref(record);
 			return NULL;
 		}
@@ -99,7 +92,7 @@ json_t *remote_open_record(struct remote *remote)
 		json_object_set_new(record, "way", peek_text(remote, block->way));
 	if (block->bytes > offsetof(struct record_block, label) && block->label) {
 		json_t *label = peek_text(remote, block->label);
-		if (label && json_string_length(label))
+		if (label != NULL && json_string_length(label))
 			json_object_set(record, "label", label);
 		json_decref(label);
 	}
@@ -113,7 +106,7 @@ json_t *remote_open_record(struct remote *remote)
 	return record;
 }
 
-/* Adds the terms of one place, whose bytes are at hand, to the sums. */
+/* Adds the terms of one place, from its bytes, to the sums. */
 static void add_terms(
         const struct record_block *block, enum record_place place, const char *bytes, uint64_t *sum)
 {
@@ -128,7 +121,7 @@ static void add_terms(
 	}
 }
 
-/* What all threads have counted of all pools. */
+/* Adds what all threads have counted of all pools. */
 static int read_threads(struct remote *remote, uint32_t pools, uint64_t (*sum)[COUNTERS])
 {
 	const struct record_block *block = &remote->block;
@@ -136,13 +129,13 @@ static int read_threads(struct remote *remote, uint32_t pools, uint64_t (*sum)[C
 	static uint64_t chunk[RECORD_THREADS + 1];
 	uint64_t bytes = block->thread_caches + (uint64_t)pools * block->cache_bytes;
 	uint32_t count;
-	int error = remote_peek(remote, block->thread_count, &count, sizeof(count));
+	int error = remote_peek(remote, block->thread_count, &count, sizeof count);
 
 	if (error)
 		return error;
 	if (count > RECORD_THREADS || bytes > block->thread_bytes)
 		return remote_nonsense(remote);
-	error = remote_peek(remote, block->chunks, chunk, (count / block->in_chunk + 1) * sizeof(*chunk));
+	error = remote_peek(remote, block->chunks, chunk, (count / block->in_chunk + 1) * sizeof *chunk);
 	for (uint32_t i = 1; i <= count && error == 0; i++) {
 		uint64_t at =
 		        chunk[i / block->in_chunk] + (uint64_t)(i % block->in_chunk) * block->thread_bytes;
@@ -157,7 +150,7 @@ static int read_threads(struct remote *remote, uint32_t pools, uint64_t (*sum)[C
 	return error;
 }
 
-/* The rest of a pool's counters, once all its terms have been added up. */
+/* Derives the rest of a pool's counters, after all its terms have been added up. */
 static void finish(uint64_t *sum, uint32_t make_calls, uint32_t destroy_calls)
 {
 	int64_t live;
@@ -177,7 +170,7 @@ static void finish(uint64_t *sum, uint32_t make_calls, uint32_t destroy_calls)
 		sum[COUNTER_peak_live] = sum[COUNTER_live];
 }
 
-/* Of a pool that is only observed: what the program's own pool handed out. */
+/* For a pool that is only observed: derives what the program's own pool handed out. */
 static void explain(uint64_t *sum)
 {
 	uint64_t creates = sum[COUNTER_create_local] + sum[COUNTER_create_depot];
@@ -187,22 +180,22 @@ static void explain(uint64_t *sum)
 	sum[COUNTER_destroy_local] = sum[COUNTER_create_local];
 }
 
-/* Stacks that the process has looked at, and their pages. */
+/* Stacks that the process has examined, and their pages. */
 struct seen_stacks {
-	uint64_t stacks, pages, idle; /* idle: those of pools whose own stacks nobody has looked at */
+	uint64_t stacks, pages, idle; /* idle: objects of pools whose stacks were not examined */
 };
 
-/* What a pool's idle objects hold. Guesses nothing of what cannot be read. */
+/* Adds the memory of a pool's idle objects, if it can be read. */
 static void add_idle(struct remote *remote, const char *kind, uint64_t pooled, struct seen_stacks *seen)
 {
 	const struct record_block *block = &remote->block;
 	uint64_t class = 0, stacks = 0, pages = 0;
 
 	if (block->bytes > offsetof(struct record_block, page_bytes) && block->kind_stacks &&
-	        block->kind_stacks + sizeof(class) <= block->kind_bytes)
-		memcpy(&class, kind + block->kind_stacks, sizeof(class));
-	if (class && (remote_peek(remote, class + block->class_slots, &stacks, sizeof(stacks)) != 0 ||
-	                     remote_peek(remote, class + block->class_pages, &pages, sizeof(pages)) != 0))
+	        block->kind_stacks + sizeof class <= block->kind_bytes)
+		memcpy(&class, kind + block->kind_stacks, sizeof class);
+	if (class && (remote_peek(remote, class + block->class_slots, &stacks, sizeof stacks) != 0 ||
+	                     remote_peek(remote, class + block->class_pages, &pages, sizeof pages) != 0))
 		stacks = 0;
 	if (stacks == 0 || pages / stacks > STACK_PAGES) {
 		seen->idle += pooled;
@@ -213,7 +206,7 @@ static void add_idle(struct remote *remote, const char *kind, uint64_t pooled, s
 	remote->idle_bytes += (uint64_t)((double)pooled * (double)pages / (double)stacks * block->page_bytes);
 }
 
-/* Of the others each holds what the process' stacks do that were looked at, as QEMU's coroutines have stacks. */
+/* The other idle objects hold as much each as the stacks that were examined: QEMU's coroutines have those. */
 static void finish_idle(struct remote *remote, const struct seen_stacks *seen)
 {
 	double pages = seen->stacks ? (double)seen->pages / (double)seen->stacks : GUESSED_PAGES;
@@ -223,19 +216,19 @@ static void finish_idle(struct remote *remote, const struct seen_stacks *seen)
 	                                 (remote->block.page_bytes ? remote->block.page_bytes : PAGE));
 }
 
-/* Adds a text whose address lies at an offset of a pool's kind; nothing when there is none, or it cannot be read. */
+/* Adds the text whose address is at `offset` of a pool's kind; nothing if there is none, or if it cannot be read. */
 static void add_text(
         struct remote *remote, json_t *record, const char *key, const char *kind, uint32_t offset)
 {
 	uint64_t at = 0;
 
-	if (offset != 0 && offset + sizeof(at) <= remote->block.kind_bytes)
-		memcpy(&at, kind + offset, sizeof(at));
+	if (offset != 0 && offset + sizeof at <= remote->block.kind_bytes)
+		memcpy(&at, kind + offset, sizeof at);
 	if (at != 0)
 		json_object_set_new(record, key, peek_text(remote, at));
 }
 
-/* One pool's record; NULL on failure. */
+/* Returns one pool's record; NULL on failure. */
 static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, struct seen_stacks *stacks)
 {
 	const struct record_block *block = &remote->block;
@@ -246,33 +239,33 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, stru
 
 	if (remote_peek(remote, at, pool, block->pool_bytes) != 0)
 		return NULL;
-	memcpy(&kind_at, pool + block->pool_kind, sizeof(kind_at));
+	memcpy(&kind_at, pool + block->pool_kind, sizeof kind_at);
 	if (remote_peek(remote, kind_at, kind, block->kind_bytes) != 0)
 		return NULL;
-	memcpy(&name, kind + block->kind_name, sizeof(name));
-	memcpy(&maps, kind + block->kind_maps, sizeof(maps));
-	memcpy(&make_calls, kind + block->kind_make, sizeof(make_calls));
-	memcpy(&destroy_calls, kind + block->kind_destroy, sizeof(destroy_calls));
+	memcpy(&name, kind + block->kind_name, sizeof name);
+	memcpy(&maps, kind + block->kind_maps, sizeof maps);
+	memcpy(&make_calls, kind + block->kind_make, sizeof make_calls);
+	memcpy(&destroy_calls, kind + block->kind_destroy, sizeof destroy_calls);
 	add_terms(block, RECORD_IN_POOL, pool, sum);
 	if (kind[block->kind_observed])
 		explain(sum);
 	if (block->pool_withdrawn && pool[block->pool_withdrawn])
-		memset(sum, 0, COUNTERS * sizeof(*sum));
+		memset(sum, 0, COUNTERS * sizeof *sum);
 	finish(sum, make_calls, destroy_calls);
 	if (block->bytes > offsetof(struct record_block, pool_calls_seen) && block->pool_calls_seen) {
 		uint64_t seen;
 
-		memcpy(&seen, pool + block->pool_calls_seen, sizeof(seen));
+		memcpy(&seen, pool + block->pool_calls_seen, sizeof seen);
 		if (seen > sum[COUNTER_calls_saved])
 			sum[COUNTER_calls_saved] = seen;
 	}
-	if (maps && remote_peek(remote, maps, &sum[COUNTER_maps_saved], sizeof(*sum)) != 0)
+	if (maps && remote_peek(remote, maps, &sum[COUNTER_maps_saved], sizeof *sum) != 0)
 		return NULL;
 	add_idle(remote, kind, sum[COUNTER_pooled], stacks);
 	json_t *text = peek_text(remote, name);
-	if (!text)
+	if (text == NULL)
 		return NULL;
-	uint64_t now = now_ms(CLOCK_MONOTONIC);
+	uint64_t now = clock_now_ms();
 	json_t *record = common(remote, RECORD_SAMPLE);
 	json_object_set_new(record, "uptime_ms",
 	        json_integer(now > block->start_ms ? (json_int_t)(now - block->start_ms) : 0));
@@ -287,8 +280,8 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, stru
 }
 
 /*
- * Makes the name of the last sample one that no other has: what is shown, or added up, is one pool's. A copool of today
- * sees to that itself.
+ * Makes the name of the last sample unique, so that what is shown or added up is one pool's. Current versions of
+ * copool do so themselves.
  */
 static void make_unique(const json_t *samples, json_t *record)
 {
@@ -297,13 +290,13 @@ static void make_unique(const json_t *samples, json_t *record)
 	size_t i = 0;
 	char name[TEXT_BYTES + 16];
 
-	snprintf(name, sizeof(name), "%s", json_string_value(json_object_get(record, "pool")));
+	snprintf(name, sizeof name, "%s", json_string_value(json_object_get(record, "pool")));
 	size_t length = strlen(name);
 	while (i < json_array_size(samples)) {
 		before = json_array_get(samples, i++);
 		if (strcmp(name, json_string_value(json_object_get(before, "pool"))) != 0)
 			continue;
-		snprintf(name + length, sizeof(name) - length, " #%u", ++number);
+		snprintf(name + length, sizeof name - length, " #%u", ++number);
 		i = 0;
 	}
 	if (number > 1)
@@ -317,14 +310,14 @@ json_t *remote_samples(struct remote *remote)
 	uint32_t pools;
 
 	if (remote_refresh(remote) != 0 ||
-	        remote_peek(remote, remote->block.pool_count, &pools, sizeof(pools)) != 0)
+	        remote_peek(remote, remote->block.pool_count, &pools, sizeof pools) != 0)
 		return NULL;
 	if (pools > POOL_MAX) {
 		remote_nonsense(remote);
 		return NULL;
 	}
-	memset(sum, 0, sizeof(sum));
-	if (remote_peek(remote, remote->block.pools, pool, pools * sizeof(*pool)) != 0 ||
+	memset(sum, 0, sizeof sum);
+	if (remote_peek(remote, remote->block.pools, pool, pools * sizeof *pool) != 0 ||
 	        read_threads(remote, pools, sum) != 0)
 		return NULL;
 	json_t *samples = json_array();
@@ -332,7 +325,7 @@ json_t *remote_samples(struct remote *remote)
 	remote->idle_bytes = 0;
 	for (uint32_t i = 0; i < pools; i++) {
 		json_t *record = read_pool(remote, pool[i], sum[i], &seen);
-		if (!record) {
+		if (record == NULL) {
 			json_decref(samples);
 			return NULL;
 		}

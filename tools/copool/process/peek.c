@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 enum {
 	SLICE_MS = 100,     /* how late an interruption may be noticed */
 	LOOK_SLICE_MS = 10, /* and that a look has set another deadline */

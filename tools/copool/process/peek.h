@@ -11,8 +11,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "clock.h"
-
 enum { PEEK_BYTES = 64 << 10 }; /* at most, at once */
 
 /*
@@ -36,11 +34,6 @@ void peek_until(uint64_t deadline_ms);
 /* open(path, O_RDONLY) and read(fd), for files in /proc, which may wait for the process as well. Or -errno. */
 int peek_open(const char *path);
 ssize_t peek_get(int fd, void *to, size_t bytes);
-
-static inline uint64_t peek_now_ms(void)
-{
-	return clock_now_ms();
-}
 
 /* From now on, waits for nothing. Any thread may call it. */
 void peek_interrupt(void);

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "process/peek.h"
 
 enum { PLACES_MAX = 8, LIST_MS = 50, SPARE_DESCRIPTORS = 64, COST_ENTRIES = 2000 };
@@ -185,7 +186,7 @@ static int follow_threads(struct probes *probes)
 			error = add_thread(probes, id);
 	}
 	closedir(folder);
-	probes->listed_ms = peek_now_ms();
+	probes->listed_ms = clock_now_ms();
 	return error;
 }
 
@@ -223,7 +224,7 @@ int probes_open(struct probes *probes, pid_t pid, const struct place *place, siz
 
 int probes_read(struct probes *probes, uint64_t *entries)
 {
-	if (peek_now_ms() >= probes->listed_ms + LIST_MS) {
+	if (clock_now_ms() >= probes->listed_ms + LIST_MS) {
 		int error = follow_threads(probes);
 
 		if (error == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between two samples the depot is looked at some times more, for the fewest and the most batches in it: what the
- * process keeps of these for its own log is reset by that log alone, and this one begins when it pleases.
+ * Between two samples the depot is read some times more, for the fewest and the most batches in it. The process's own
+ * extremes cannot be used: its own log resets them.
  */
 #include "process/recorder.h"
 
@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log/book.h"
 #include "clean.h"
 #include "progress.h"
@@ -23,7 +24,7 @@
 
 enum { LOOKS = 8, LOOK_LEAST_MS = 10, NAP_MS = 100 };
 
-/* The depots since the sample before, in the order of the pools. */
+/* The depots since the previous sample, in the order of the pools. */
 struct extremes {
 	json_int_t low[POOL_MAX], high[POOL_MAX];
 	size_t pools;
@@ -81,7 +82,7 @@ static int take_samples(struct recorder *recorder, json_t *samples, struct extre
 	return status;
 }
 
-/* 0; or 1 with a message: the process cannot be looked into, or the record not be written. */
+/* Returns 0; or 1 after a message: the process cannot be looked into, or the record cannot be written. */
 static int begin(struct recorder *recorder)
 {
 	json_t *open = remote_open(&recorder->remote, recorder->pid) == 0
@@ -89,7 +90,7 @@ static int begin(struct recorder *recorder)
 	                       : NULL;
 	int status;
 
-	if (!open) {
+	if (open == NULL) {
 		fprintf(stderr, "copool %s: %s\n", recorder->verb, recorder->remote.why);
 		return 1;
 	}
@@ -99,12 +100,12 @@ static int begin(struct recorder *recorder)
 	return status;
 }
 
-/* The pools as they are now. NULL: the process has ended, or says nothing more, as `remote.why` has it. */
+/* The pools as they are now. NULL: the process has ended or cannot be read, see `remote.why`. */
 static json_t *look(struct recorder *recorder, int *status)
 {
 	json_t *samples = remote_samples(&recorder->remote);
 
-	if (samples)
+	if (samples != NULL)
 		return samples;
 	/* Perhaps it has become another program, by exec. */
 	if (ending_signal() || remote_open(&recorder->remote, recorder->pid) != 0) {
@@ -126,20 +127,20 @@ static void show_progress(const struct recorder *recorder, uint64_t ms)
 
 static void nap_until(uint64_t next_ms)
 {
-	for (uint64_t now; !ending_signal() && (now = peek_now_ms()) < next_ms;)
+	for (uint64_t now; !ending_signal() && (now = clock_now_ms()) < next_ms;)
 		poll(NULL, 0, next_ms - now < NAP_MS ? (int)(next_ms - now) : NAP_MS);
 }
 
-/* One line for whoever reads the log later: it is not the process's own. */
+/* Notes in the log that the process did not write it. */
 static int take_note(struct recorder *recorder)
 {
 	char text[REMOTE_WHY + 128];
 	const char *end = recorder->has_ended ? "until the process ended, whose last counters are unknown"
 	                                      : "and the process went on";
 
-	snprintf(text, sizeof(text), "recorded from outside by copool %s, %s", recorder->verb, end);
+	snprintf(text, sizeof text, "recorded from outside by copool %s, %s", recorder->verb, end);
 	if (recorder->has_ended && recorder->remote.error != -ESRCH)
-		snprintf(text, sizeof(text), "recorded from outside by copool %s, until %s", recorder->verb,
+		snprintf(text, sizeof text, "recorded from outside by copool %s, until %s", recorder->verb,
 		        recorder->remote.why);
 	json_t *note = json_pack("{s:s, s:f, s:i, s:s}", RECORD_KEY_TYPE, RECORD_WARNING, RECORD_KEY_TIME,
 	        (double)time(NULL), RECORD_KEY_PID, (int)recorder->pid, "text", text);
@@ -151,7 +152,7 @@ static int take_note(struct recorder *recorder)
 int recorder_run(struct recorder *recorder)
 {
 	unsigned every = recorder->interval_ms / LOOKS;
-	uint64_t began = peek_now_ms(), sample_ms = began, now = began;
+	uint64_t began = clock_now_ms(), sample_ms = began, now = began;
 	struct extremes seen = {.pools = 0};
 	int status = begin(recorder);
 
@@ -159,9 +160,9 @@ int recorder_run(struct recorder *recorder)
 	every = every > LOOK_LEAST_MS ? every : LOOK_LEAST_MS;
 	while (status == 0 && !ending_signal()) {
 		json_t *samples = look(recorder, &status);
-		now = peek_now_ms();
+		now = clock_now_ms();
 		bool is_over = recorder->seconds > 0 && (double)(now - began) >= recorder->seconds * 1000;
-		if (samples) {
+		if (samples != NULL) {
 			look_at_depots(samples, &seen);
 			if (now >= sample_ms || is_over) {
 				status = take_samples(recorder, samples, &seen);

@@ -4,7 +4,7 @@
  *
  *	/proc/PID/maps --> an object's ELF header --> its notes --> the block
  *
- * Every address is the process's and may be anything; every size and number is checked before it is used.
+ * The addresses are the process's and may be anything; sizes and numbers are checked before use.
  */
 #include "process/remote.h"
 
@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "process/peek.h"
 #include "process/permission.h"
 
@@ -29,7 +30,7 @@ enum {
 	MAPS_BYTES = 64 << 10, /* of /proc/PID/maps at a time */
 };
 
-/* That one look may take: a process that has much to tell takes a tenth of a second. */
+/* That one look may take; even a large process takes only a tenth of a second. */
 static unsigned patience_ms = REMOTE_PATIENCE_MS;
 
 void remote_set_patience(unsigned ms)
@@ -47,7 +48,7 @@ __attribute__((format(printf, 3, 4))) static int fail(
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(remote->why, sizeof(remote->why), format, arguments);
+	vsnprintf(remote->why, sizeof remote->why, format, arguments);
 	va_end(arguments);
 	remote->error = error;
 	return error;
@@ -55,14 +56,14 @@ __attribute__((format(printf, 3, 4))) static int fail(
 
 int remote_nonsense(struct remote *remote)
 {
-	return fail(remote, -EBADMSG, "what process %d says of its counters makes no sense", remote->pid);
+	return fail(remote, -EBADMSG, "the counters of process %d make no sense", remote->pid);
 }
 
-/* Why the process cannot be read or written, from what the system said. */
+/* Explains why the process cannot be read or written. */
 static int fail_system(struct remote *remote, int error)
 {
 	if (error == EPERM || error == EACCES) {
-		permission_explain(remote->pid, remote->why, sizeof(remote->why));
+		permission_explain(remote->pid, remote->why, sizeof remote->why);
 		return -EPERM;
 	}
 	if (error == ESRCH || error == ENOENT)
@@ -80,7 +81,7 @@ int remote_peek(struct remote *remote, uint64_t at, void *to, size_t bytes)
 {
 	for (size_t done = 0; done < bytes;) {
 		size_t part = bytes - done < PEEK_BYTES ? bytes - done : PEEK_BYTES;
-		ssize_t got = peek_now_ms() >= remote->deadline_ms
+		ssize_t got = clock_now_ms() >= remote->deadline_ms
 		                      ? -ETIMEDOUT
 		                      : peek_read(remote->pid, at + done, (char *)to + done, part,
 		                                remote->deadline_ms);
@@ -96,11 +97,11 @@ int remote_peek(struct remote *remote, uint64_t at, void *to, size_t bytes)
 
 static int poke(struct remote *remote, uint64_t at, uint32_t word)
 {
-	ssize_t put = peek_write(remote->pid, at, &word, sizeof(word), remote->deadline_ms);
+	ssize_t put = peek_write(remote->pid, at, &word, sizeof word, remote->deadline_ms);
 
 	if (put < 0)
 		return fail_system(remote, (int)-put);
-	return put == sizeof(word) ? 0 : remote_nonsense(remote);
+	return put == sizeof word ? 0 : remote_nonsense(remote);
 }
 
 bool remote_pid(const char *text, pid_t *pid)
@@ -159,7 +160,7 @@ static int read_block(struct remote *remote)
 	if (error)
 		return error;
 	if (block->magic != RECORD_BLOCK_MAGIC)
-		return fail(remote, -EAGAIN, "process %d has only just begun, or is another program by now",
+		return fail(remote, -EAGAIN, "process %d has only just begun, or has become another program",
 		        remote->pid);
 	if (block->format > RECORD_BLOCK_FORMAT)
 		return fail(remote, -EPROTO,
@@ -168,7 +169,7 @@ static int read_block(struct remote *remote)
 		        remote->pid, block->format, RECORD_BLOCK_FORMAT);
 	if (block->format == 0 || block->bytes < offsetof(struct record_block, way))
 		return remote_nonsense(remote);
-	error = remote_peek(remote, remote->at, block, sizeof(*block));
+	error = remote_peek(remote, remote->at, block, sizeof *block);
 	if (error)
 		return error;
 	return is_sensible(block) ? 0 : remote_nonsense(remote);
@@ -176,7 +177,7 @@ static int read_block(struct remote *remote)
 
 int remote_refresh(struct remote *remote)
 {
-	remote->deadline_ms = peek_now_ms() + patience_ms;
+	remote->deadline_ms = clock_now_ms() + patience_ms;
 	return read_block(remote);
 }
 
@@ -189,13 +190,13 @@ struct head {
 /* As remote_peek, but for what is there already. */
 static int peek_at(struct remote *remote, const struct head *head, uint64_t at, void *to, size_t bytes)
 {
-	if (at < head->base || !is_within(at - head->base, bytes, sizeof(head->page)))
+	if (at < head->base || !is_within(at - head->base, bytes, sizeof head->page))
 		return remote_peek(remote, at, to, bytes);
 	memcpy(to, head->page + (at - head->base), bytes);
 	return 0;
 }
 
-/* Looks for our note among those at an address; true when there is one, and where it leads. */
+/* Looks for our note among those at an address. Returns true if it is there, with where it leads. */
 static bool find_note(
         struct remote *remote, const struct head *head, uint64_t at, uint64_t bytes, uint64_t *block)
 {
@@ -203,17 +204,17 @@ static bool find_note(
 	Elf64_Nhdr note;
 	int64_t distance;
 
-	if (bytes > sizeof(notes) || peek_at(remote, head, at, notes, bytes) != 0)
+	if (bytes > sizeof notes || peek_at(remote, head, at, notes, bytes) != 0)
 		return false;
-	for (uint64_t i = 0; is_within(i, sizeof(note), bytes);) {
-		memcpy(&note, notes + i, sizeof(note));
-		uint64_t name = i + sizeof(note), what = name + (((uint64_t)note.n_namesz + 3) & ~3ULL);
+	for (uint64_t i = 0; is_within(i, sizeof note, bytes);) {
+		memcpy(&note, notes + i, sizeof note);
+		uint64_t name = i + sizeof note, what = name + (((uint64_t)note.n_namesz + 3) & ~3ULL);
 		if (!is_within(what, note.n_descsz, bytes))
 			return false;
-		memcpy(&distance, notes + what, note.n_descsz == sizeof(distance) ? sizeof(distance) : 0);
-		if (note.n_type == RECORD_NOTE_TYPE && note.n_namesz == sizeof(RECORD_NOTE_NAME) &&
-		        note.n_descsz == sizeof(distance) &&
-		        memcmp(notes + name, RECORD_NOTE_NAME, sizeof(RECORD_NOTE_NAME)) == 0) {
+		memcpy(&distance, notes + what, note.n_descsz == sizeof distance ? sizeof distance : 0);
+		if (note.n_type == RECORD_NOTE_TYPE && note.n_namesz == sizeof RECORD_NOTE_NAME &&
+		        note.n_descsz == sizeof distance &&
+		        memcmp(notes + name, RECORD_NOTE_NAME, sizeof RECORD_NOTE_NAME) == 0) {
 			*block = at + what + (uint64_t)distance;
 			return true;
 		}
@@ -222,7 +223,7 @@ static bool find_note(
 	return false;
 }
 
-/* Whether the object that is mapped from `base` on has our note. */
+/* Whether the object mapped at `base` has our note. */
 static bool find_in_object(struct remote *remote, uint64_t base, uint64_t *block)
 {
 	static struct head head;
@@ -231,13 +232,12 @@ static bool find_in_object(struct remote *remote, uint64_t base, uint64_t *block
 	uint64_t bias = base;
 
 	head.base = base;
-	if (remote_peek(remote, base, head.page, sizeof(head.page)) != 0)
+	if (remote_peek(remote, base, head.page, sizeof head.page) != 0)
 		return false;
-	memcpy(&header, head.page, sizeof(header));
+	memcpy(&header, head.page, sizeof header);
 	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	        header.e_phentsize != sizeof(*program) || header.e_phnum > HEADERS_MAX ||
-	        peek_at(remote, &head, base + header.e_phoff, program, header.e_phnum * sizeof(*program)) !=
-	                0)
+	        header.e_phentsize != sizeof *program || header.e_phnum > HEADERS_MAX ||
+	        peek_at(remote, &head, base + header.e_phoff, program, header.e_phnum * sizeof *program) != 0)
 		return false;
 	for (size_t i = 0; i < header.e_phnum; i++) {
 		if (program[i].p_type == PT_LOAD && program[i].p_offset == 0)
@@ -251,7 +251,7 @@ static bool find_in_object(struct remote *remote, uint64_t base, uint64_t *block
 	return false;
 }
 
-/* A line of /proc/PID/maps. Looks at the object that it begins, if it does; true when our block was read, or never will be. */
+/* Looks at the object that a line of maps begins, if it does. Returns true if our block was read, or never will be. */
 static bool look_at_line(struct remote *remote, const char *line, int *error)
 {
 	uint64_t base, offset, inode;
@@ -261,7 +261,7 @@ static bool look_at_line(struct remote *remote, const char *line, int *error)
 	        mode[0] != 'r' || offset != 0 || inode == 0 || !find_in_object(remote, base, &remote->at))
 		return remote->error == -ETIMEDOUT;
 	*error = read_block(remote);
-	remote->is_replaced = *error == 0 && strstr(line, " (deleted)");
+	remote->is_replaced = *error == 0 && strstr(line, " (deleted)") != NULL;
 	return *error == 0 || *error == -ETIMEDOUT;
 }
 
@@ -285,14 +285,14 @@ static size_t fill(const struct remote *remote, int maps, char *text, size_t use
 {
 	ssize_t got;
 
-	while (used < MAPS_BYTES && peek_now_ms() < remote->deadline_ms &&
+	while (used < MAPS_BYTES && clock_now_ms() < remote->deadline_ms &&
 	        (got = peek_get(maps, text + used, MAPS_BYTES - used)) > 0)
 		used += (size_t)got;
 	text[used] = '\0';
 	return used;
 }
 
-/* Looks at every object of the process, also at files that have been deleted since. */
+/* Looks at every object of the process, also at deleted files. */
 static int find_block(struct remote *remote, int maps)
 {
 	static char text[MAPS_BYTES + 1];
@@ -304,14 +304,14 @@ static int find_block(struct remote *remote, int maps)
 
 	while ((used = fill(remote, maps, text, used)) > 0) {
 		char *end = strrchr(text, '\n');
-		size_t whole = end ? (size_t)(end - text) + 1 : 0;
+		size_t whole = end != NULL ? (size_t)(end - text) + 1 : 0;
 
 		if (look_at_lines(remote, text, whole, true, &error) ||
 		        look_at_lines(remote, text, whole, false, &error))
 			return error == -ENOENT ? remote->error : error;
-		if (peek_now_ms() >= remote->deadline_ms)
+		if (clock_now_ms() >= remote->deadline_ms)
 			return fail_system(remote, ETIMEDOUT);
-		/* What is left is the beginning of a line; one that is longer than all that is no path's. */
+		/* The rest is the beginning of a line; a longer line has no path. */
 		used = whole == 0 && used == MAPS_BYTES ? 0 : used - whole;
 		memmove(text, text + whole, used);
 		if (whole == 0 && used > 0)
@@ -325,13 +325,13 @@ int remote_open(struct remote *remote, pid_t pid)
 	char path[64];
 	uint64_t byte;
 
-	*remote = (struct remote){.pid = pid, .deadline_ms = peek_now_ms() + patience_ms};
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	*remote = (struct remote){.pid = pid, .deadline_ms = clock_now_ms() + patience_ms};
+	snprintf(path, sizeof path, "/proc/%d/maps", pid);
 	int maps = peek_open(path);
 	if (maps < 0)
 		return fail_system(remote, -maps);
-	/* Nothing is at address 0: what matters is whether we may ask. */
-	ssize_t got = peek_read(pid, 0, &byte, sizeof(byte), remote->deadline_ms);
+	/* Nothing is at address 0: this tests the permission. */
+	ssize_t got = peek_read(pid, 0, &byte, sizeof byte, remote->deadline_ms);
 	int error = got < 0 && got != -EFAULT ? fail_system(remote, (int)-got) : find_block(remote, maps);
 	close(maps);
 	return error;
@@ -345,7 +345,7 @@ char remote_state(const struct remote *remote)
 int remote_thread(struct remote *remote)
 {
 	uint32_t state;
-	int error = remote_peek(remote, remote->block.thread, &state, sizeof(state));
+	int error = remote_peek(remote, remote->block.thread, &state, sizeof state);
 
 	return error ? error : (int)(state & 0xff);
 }
@@ -363,14 +363,14 @@ int remote_read_control(struct remote *remote, struct remote_control *control)
 	        {at->is_off, &control->is_off}, {at->emptied, &control->emptied}};
 	int error = 0;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]) && error == 0; i++)
+	for (size_t i = 0; i < sizeof words / sizeof words[0] && error == 0; i++)
 		error = remote_peek(remote, words[i].at, words[i].to, sizeof(uint32_t));
 	return error;
 }
 
 int remote_ask(struct remote *remote, const struct remote_control *wanted)
 {
-	/* Now, lest the process has become another program since: its memory would be another's. */
+	/* The process may have become another program: find the block again first. */
 	int error = remote_refresh(remote);
 	const struct record_controls *at = &remote->block.control;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* copool ps: all processes that have the library, and what they come to for each program. */
+/* copool ps: all processes that have the library, with sums for each program. */
 #include <argp.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "clock.h"
 #include "copool.h"
 #include "fold.h"
 #include "progress.h"
 #include "top/fleet.h"
 #include "top/fleet_json.h"
 #include "top/screen.h"
+#include "verb.h"
 
 enum { FIXED = 55, NAME_LEAST = 12, KEY_OVER = 'd' };
 
@@ -27,12 +29,11 @@ struct ps {
 };
 
 static const struct argp_option options[] = {
-        {"all", 'a', NULL, 0, "Show also processes that have nothing to pool", 0},
+        {"all", 'a', NULL, 0, "Also show processes that have nothing to pool", 0},
         {"sums", 's', NULL, 0, "Show one line for each program, and none for each of its processes", 0},
         {"delay", KEY_OVER, "SECONDS", 0,
-                "Look twice, so far apart (0.1 to 3600), and show what happened in between; without it, "
-                "rates and "
-                "hits are those since each process began",
+                "Look twice, this far apart (0.1 to 3600), and show what happened in between; otherwise "
+                "rates and hits are those since each process began",
                 0},
         {"json", 'j', NULL, 0, "Write one JSON object instead of the table", 0},
         {0},
@@ -41,7 +42,6 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct ps *ps = state->input;
-	char *end;
 
 	switch (key) {
 	case 'a':
@@ -54,12 +54,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		ps->is_json = true;
 		return 0;
 	case KEY_OVER:
-		ps->over = strtod(value, &end);
-		if (*end || end == value || !(ps->over >= 0.1 && ps->over <= 3600))
-			argp_error(state, "--delay=%s: from 0.1 to 3600", value);
+		ps->over = verb_number(state, "delay", value, 0.1, 3600);
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "all processes are shown; for one there is `copool show %s'", value);
+		argp_error(state, "all processes are shown; for one use `copool show %s'", value);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -67,17 +65,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 static const struct argp argp = {.options = options,
         .parser = parse,
-        .doc = "Shows all processes of this machine that have libcopool.so in them: by program and label, "
-               "with a "
-               "line of sums for a program that has several.\vA line that begins with `!' says what is wrong "
-               "with the "
-               "process above it. Idle memory that begins with `~' is guessed, at two pages an object: only "
-               "a process "
-               "that has a log looks how deep its stacks are used. Other users' processes take "
-               "CAP_SYS_PTRACE (root); "
-               "those that cannot be looked into are counted below. The exit status is 0, also when there is "
-               "no such "
-               "process; 1 when /proc cannot be read, 2 for a wrong option."};
+        .doc = "Shows all processes of this machine that have libcopool.so loaded, by program and label, "
+               "with a line of sums for a program with several processes.\v"
+               "A line that begins with `!' says what is wrong with the process above it. Idle memory that "
+               "begins with `~' is guessed, at two pages per object: only a process with a log looks how "
+               "deep its stacks are used. For other users' processes you need CAP_SYS_PTRACE (root); those "
+               "that cannot be examined are counted below. The exit status is 0, also if there is no such "
+               "process; 1 if /proc cannot be read; 2 for a wrong option."};
 
 /* ---- the table ---- */
 
@@ -86,7 +80,7 @@ static bool is_shown(const struct ps *ps, const struct fleet_process *process)
 	return ps->is_all || !process->is_idle;
 }
 
-/* The columns that a name may take: on a terminal what the numbers leave. */
+/* The columns for a name: on a terminal, what the numbers leave. */
 static int name_room(void)
 {
 	struct winsize size;
@@ -100,7 +94,7 @@ static const char *name_of(const struct fleet_process *process, bool is_worker)
 {
 	static char name[2 * FLEET_NAME + 4];
 
-	snprintf(name, sizeof(name), "%s%s%s%s", is_worker ? "  " : "", process->program,
+	snprintf(name, sizeof name, "%s%s%s%s", is_worker ? "  " : "", process->program,
 	        process->label[0] ? " " : "", process->label);
 	return name;
 }
@@ -127,7 +121,7 @@ static void print_line(
 	screen_number(live, (double)counts->live);
 	screen_number(pooled, (double)counts->pooled);
 	fleet_bytes(bytes, counts);
-	screen_fit(cut, sizeof(cut), name, width);
+	screen_fit(cut, sizeof cut, name, width);
 	printf("%7s %s%*s %-7.7s %9s %7s %6s %6s %6s\n", pid, cut, width - (int)clean_width(cut), "", mode,
 	        rate, share, live, pooled, bytes);
 }
@@ -140,13 +134,13 @@ static void print_group(const struct ps *ps, size_t first, size_t count, int wid
 
 	if (count > 1) {
 		fleet_group(&ps->fleet, first, &sum, mode);
-		snprintf(pid, sizeof(pid), "%zu of", count);
+		snprintf(pid, sizeof pid, "%zu of", count);
 		print_line(pid, name_of(process, false), width, mode, &sum);
 	}
 	for (size_t i = 0; i < count; i++, process++) {
 		if (count > 1 && ps->is_sums && !process->wrong[0])
 			continue;
-		snprintf(pid, sizeof(pid), "%d", (int)process->pid);
+		snprintf(pid, sizeof pid, "%d", (int)process->pid);
 		if (count == 1 || !ps->is_sums)
 			print_line(pid, name_of(process, count > 1), width, process->mode, &process->counts);
 		if (process->wrong[0] && (count == 1 || !ps->is_sums))
@@ -171,7 +165,7 @@ static void print_table(const struct ps *ps)
 		size_t shown = 0;
 		while (shown < count && is_shown(ps, &fleet->process[i + shown]))
 			shown++;
-		/* Processes of a program that have nothing to pool are all alike. */
+		/* The processes of a program that have nothing to pool are alike. */
 		if (shown == count)
 			print_group(ps, i, count, width);
 		else
@@ -181,7 +175,7 @@ static void print_table(const struct ps *ps)
 		i += count;
 	}
 	if (fleet->count == 0)
-		printf("no process that can be looked into has libcopool.so in it\n");
+		printf("no process that can be looked into has libcopool.so\n");
 	if (fleet->idle && !ps->is_all)
 		printf("%u with the library %s nothing to pool (--all shows them)\n", fleet->idle,
 		        fleet->idle == 1 ? "has" : "have");
@@ -241,10 +235,7 @@ static void print_json(const struct ps *ps)
 
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return (double)clock_now_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
 static void wait_for(double seconds)
@@ -282,9 +273,5 @@ int cmd_ps(int argc, char **argv)
 		print_table(&ps);
 	}
 	fleet_close(&ps.fleet);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "copool ps: cannot write: %s\n", strerror(errno));
-		return 1;
-	}
-	return 0;
+	return verb_end("ps", 0, 1);
 }

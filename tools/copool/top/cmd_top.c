@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copool top: what a log says, or a process has counted, as it happens; on a terminal in full, elsewhere a
- * line for each pool in each interval.
+ * copool top: what a log says, or a process has counted, as it happens; in full on a terminal, otherwise one line for
+ * each pool in each interval.
  */
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "clock.h"
 #include "copool.h"
 #include "process/ending.h"
 #include "top/fleet.h"
@@ -24,6 +26,7 @@
 #include "process/remote.h"
 #include "top/screen.h"
 #include "top/board.h"
+#include "verb.h"
 
 enum { NAP_MS = 300 };
 
@@ -39,13 +42,13 @@ struct top {
 	struct remote remote;
 	struct follow follow;
 	struct board board;
-	struct fleet fleet; /* where neither LOG nor PID is given */
+	struct fleet fleet; /* if neither LOG nor PID is given */
 	struct overview overview;
 };
 
 static const struct argp_option options[] = {
-        {"delay", 'd', "SECONDS", 0, "Look this often, from 0.1 to 3600; the default is 1", 0},
-        {"count", 'n', "COUNT", 0, "End after so many looks", 0},
+        {"delay", 'd', "SECONDS", 0, "The time between two looks (0.1 to 3600; 1)", 0},
+        {"count", 'n', "COUNT", 0, "End after this number of looks", 0},
         {"pid", 'p', "PID", 0, "Look into this process", 0},
         {"plain", 'b', NULL, 0, "Write plain lines, also on a terminal", 0},
         {"json", 'j', NULL, 0, "Write one JSON object for each look, in a line of its own", 0},
@@ -55,19 +58,13 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct top *top = state->input;
-	char *end;
 
 	switch (key) {
 	case 'd':
-		top->delay = strtod(value, &end);
-		if (*end || end == value || !(top->delay >= 0.1 && top->delay <= 3600))
-			argp_error(state, "--delay=%s: from 0.1 to 3600", value);
+		top->delay = verb_number(state, "delay", value, 0.1, 3600);
 		return 0;
 	case 'n':
-		errno = 0;
-		top->count = strtoul(value, &end, 10);
-		if (*value < '0' || *value > '9' || *end || errno || top->count == 0)
-			argp_error(state, "--count=%s: a number from 1 on", value);
+		top->count = (unsigned long)verb_whole(state, "count", value, 1, LONG_MAX);
 		return 0;
 	case 'j':
 		top->is_json = true;
@@ -81,8 +78,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		top->name = value;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (top->name)
-			argp_error(state, "one log or process is enough");
+		if (top->name != NULL)
+			argp_error(state, "only one log or process can be shown");
 		top->name = value;
 		return 0;
 	case ARGP_KEY_END:
@@ -95,35 +92,32 @@ static const struct argp argp = {.options = options,
         .parser = parse,
         .args_doc = "[LOG|PID]",
         .doc = "Shows the pools of a running process, or of those that write a log, as it happens; without "
-               "either, all "
-               "processes that have the library, of which enter shows one. A process "
-               "needs no log. A LOG that is named `-' is standard input; a number is a process, unless "
-               "there is a file of that name.\vKeys: q quits, ? helps, p pauses, arrows and tab choose, c "
-               "changes the chart, enter goes into a process, esc back. Where standard output is not a "
-               "terminal, or one "
-               "that cannot move its cursor, or with --plain, each look is "
-               "a line for each pool, or for each program. The exit status is 0; 1 when the log or the "
-               "process cannot be read, "
-               "2 for a wrong option."};
+               "either, all processes that have the library, of which enter shows one. A process needs no "
+               "log. A LOG named `-' is standard input; a number is a process, unless there is a file of "
+               "that name.\v"
+               "Keys: q quits, ? helps, p pauses, arrows and tab choose, c changes the chart, enter opens a "
+               "process, esc goes back. If standard output is not a terminal, or one that cannot move its "
+               "cursor, or with --plain, each look is a line for each pool, or for each program. The exit "
+               "status is 0; 1 if the log or the process cannot be read; 2 for a wrong option."};
 
 /* ---- where the numbers come from ---- */
 
-/* The process as it is now; false, with remote.why, when it cannot be seen any more. */
+/* Takes the process as it is now. Returns false, with remote.why, if it cannot be read any more. */
 static bool look_into(struct top *top)
 {
 	json_t *samples = remote_samples(&top->remote), *sample;
 	size_t i;
 
-	if (!samples) {
+	if (samples == NULL) {
 		/* Perhaps it has become another program, by exec. */
 		json_t *open =
 		        remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
-		if (!open)
+		if (open == NULL)
 			return false;
 		board_take(&top->board, open);
 		json_decref(open);
 		samples = remote_samples(&top->remote);
-		if (!samples)
+		if (samples == NULL)
 			return false;
 	}
 	json_array_foreach(samples, i, sample) board_take(&top->board, sample);
@@ -131,7 +125,7 @@ static bool look_into(struct top *top)
 	return true;
 }
 
-/* Takes what is new. Sets the note when there will be nothing more. */
+/* Takes what is new. Sets the note if there will be nothing more. */
 static void look(struct top *top)
 {
 	if (top->has_ended)
@@ -141,39 +135,39 @@ static void look(struct top *top)
 			return;
 		board_end(&top->board, top->pid);
 		if (top->remote.error == -ESRCH)
-			snprintf(top->note, sizeof(top->note), "process %d has ended", top->pid);
+			snprintf(top->note, sizeof top->note, "process %d has ended", top->pid);
 		else
-			snprintf(top->note, sizeof(top->note), "%s", top->remote.why);
+			snprintf(top->note, sizeof top->note, "%s", top->remote.why);
 		top->has_ended = true;
 		return;
 	}
 	int error = follow_read(&top->follow, &top->board);
 	if (error) {
-		snprintf(top->note, sizeof(top->note), "%s: %s", clean(top->name), strerror(-error));
+		snprintf(top->note, sizeof top->note, "%s: %s", clean(top->name), strerror(-error));
 		top->has_ended = true;
 	}
 }
 
-/* Looks into the process top->pid from now on. 0; or -1, with remote.why. */
+/* Begins to look into the process top->pid. Returns 0; or -1, with remote.why. */
 static int open_process(struct top *top)
 {
 	json_t *open = remote_open(&top->remote, top->pid) == 0 ? remote_open_record(&top->remote) : NULL;
 
-	if (!open)
+	if (open == NULL)
 		return -1;
-	memset(&top->board, 0, sizeof(top->board));
+	memset(&top->board, 0, sizeof top->board);
 	top->has_ended = false;
 	top->note[0] = '\0';
 	board_take(&top->board, open);
-	snprintf(top->source, sizeof(top->source), "%s [%d]", top->board.program[0].name, top->pid);
+	snprintf(top->source, sizeof top->source, "%s [%d]", top->board.program[0].name, top->pid);
 	json_decref(open);
 	return 0;
 }
 
-/* 0, or -1 with a message. */
+/* Returns 0, or -1 after a message. */
 static int open_source(struct top *top)
 {
-	if (!top->name)
+	if (top->name == NULL)
 		return 0;
 	if (!top->pid && remote_pid(top->name, &top->pid) && access(top->name, F_OK) == 0)
 		top->pid = 0;
@@ -188,7 +182,7 @@ static int open_source(struct top *top)
 		fprintf(stderr, "copool top: %s: %s\n", clean(top->name), strerror(-error));
 		return -1;
 	}
-	snprintf(top->source, sizeof(top->source), "%s",
+	snprintf(top->source, sizeof top->source, "%s",
 	        strcmp(top->name, "-") == 0 ? "standard input" : clean(top->name));
 	return 0;
 }
@@ -197,13 +191,10 @@ static int open_source(struct top *top)
 
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return (double)clock_now_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
-/* How long to wait for `next` at a time: a signal may come just before the waiting begins. */
+/* How long to wait for `next` at once; not long, since a signal may arrive just before the wait. */
 static int nap_ms(double next)
 {
 	double wait_ms = (next - now_s()) * 1000 + 1;
@@ -211,28 +202,28 @@ static int nap_ms(double next)
 	return wait_ms < 1 ? 0 : wait_ms > NAP_MS ? NAP_MS : (int)wait_ms;
 }
 
-/* Whether what was looked at so far is no log. Says so. */
+/* Whether what was read so far is no log; prints that. */
 static bool is_no_log(const struct top *top)
 {
-	if (top->pid || !top->name || top->board.records > 0 || top->board.programs > 0)
+	if (top->pid || top->name == NULL || top->board.records > 0 || top->board.programs > 0)
 		return false;
 	fprintf(stderr, "copool top: %s: %s\n",
 	        strcmp(top->name, "-") == 0 ? "standard input" : clean(top->name),
-	        top->board.bad > 0 ? "this is no log of copool: none of its lines is a record"
-	                           : "there is no record in it");
+	        top->board.bad > 0 ? "this is no log of copool: it has no line that is a record"
+	                           : "it has no record");
 	return true;
 }
 
-/* Looks, and prints what is there. 0, or -1 with errno. */
+/* Looks and prints. Returns 0, or -1 with errno. */
 static int look_and_print(struct top *top, size_t *ended)
 {
-	if (top->name) {
+	if (top->name != NULL) {
 		look(top);
 		return lines_board(&top->board, ended, top->is_json);
 	}
 	int error = fleet_look(&top->fleet);
 	if (error && error != -EINTR) {
-		snprintf(top->note, sizeof(top->note), "processes cannot be listed: %s", strerror(-error));
+		snprintf(top->note, sizeof top->note, "processes cannot be listed: %s", strerror(-error));
 		top->has_ended = true;
 	}
 	return error ? 0 : lines_fleet(&top->fleet, top->is_json);
@@ -244,7 +235,7 @@ static int run_plain(struct top *top)
 	size_t ended = 0;
 
 	if (!top->is_json)
-		lines_head(!top->name);
+		lines_head(top->name == NULL);
 	for (unsigned long i = 0; !ending_signal() && (top->count == 0 || i < top->count); i++) {
 		if (i > 0) {
 			next += top->delay;
@@ -269,22 +260,21 @@ static int run_plain(struct top *top)
 
 /* ---- the terminal ---- */
 
-/* What the system says of the process' memory; 0: nothing. */
+/* The process' resident memory; 0: not known. */
 static uint64_t resident_bytes(pid_t pid)
 {
 	char path[64];
 	unsigned long long pages = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
 	FILE *file = fopen(path, "re");
-	if (file && fscanf(file, "%*u %llu", &pages) != 1)
+	if (file != NULL && fscanf(file, "%*u %llu", &pages) != 1)
 		pages = 0;
-	if (file)
+	if (file != NULL)
 		fclose(file);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* One more look at what is shown. */
 static void look_for_screen(struct top *top, struct screen *screen)
 {
 	look(top);
@@ -295,7 +285,7 @@ static void look_for_screen(struct top *top, struct screen *screen)
 	}
 }
 
-/* A process or a log. Returns an exit status, or -1 to go back to where it was chosen. */
+/* Shows a process or a log. Returns an exit status, or -1 to go back to the choice. */
 static int run_screen(struct top *top, struct screen *screen)
 {
 	double next = now_s();
@@ -315,7 +305,7 @@ static int run_screen(struct top *top, struct screen *screen)
 		screen_draw(screen, &top->board);
 		enum screen_key key = screen_key(screen, nap_ms(next));
 		if (key == SCREEN_GONE)
-			return 128 + SIGHUP; /* which may be on its way */
+			return 128 + SIGHUP; /* the signal may not have arrived yet */
 		if (key == SCREEN_QUIT)
 			break;
 		if (key == SCREEN_BACK)
@@ -324,7 +314,7 @@ static int run_screen(struct top *top, struct screen *screen)
 	return 0;
 }
 
-/* Into the process that is chosen, and back. Returns an exit status, or -1 when it is to go on. */
+/* Shows the chosen process. Returns an exit status, or -1 to go back. */
 static int run_process(struct top *top, const struct screen *fleet_screen)
 {
 	struct screen screen = {.source = top->source,
@@ -336,13 +326,13 @@ static int run_process(struct top *top, const struct screen *fleet_screen)
 	if (!top->pid)
 		return -1;
 	if (open_process(top) != 0) {
-		snprintf(top->note, sizeof(top->note), "%s", top->remote.why);
+		snprintf(top->note, sizeof top->note, "%s", top->remote.why);
 		return -1;
 	}
 	return run_screen(top, &screen);
 }
 
-/* All processes. */
+/* Shows all processes. Returns an exit status. */
 static int run_fleet(struct top *top, struct screen *screen)
 {
 	double next = now_s();
@@ -355,7 +345,7 @@ static int run_fleet(struct top *top, struct screen *screen)
 			if (!screen->is_paused) {
 				int error = fleet_look(&top->fleet);
 				if (error && error != -EINTR)
-					snprintf(top->note, sizeof(top->note),
+					snprintf(top->note, sizeof top->note,
 					        "processes cannot be listed: %s", strerror(-error));
 				looks++;
 			}
@@ -395,13 +385,13 @@ int cmd_top(int argc, char **argv)
 	screen.source = top.source;
 	screen.delay = top.delay;
 	if (!top.is_plain && isatty(STDOUT_FILENO) && screen_open(&screen)) {
-		screen.has_back = !top.name;
-		status = top.name ? run_screen(&top, &screen) : run_fleet(&top, &screen);
+		screen.has_back = top.name == NULL;
+		status = top.name != NULL ? run_screen(&top, &screen) : run_fleet(&top, &screen);
 		screen_close();
 	} else {
 		status = run_plain(&top);
 	}
-	if (top.name && !top.pid)
+	if (top.name != NULL && !top.pid)
 		follow_close(&top.follow);
 	fleet_close(&top.fleet);
 	return status == 0 ? ending_status() : status;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread of peek.c looks at one process after the other. One that keeps it for too long is left, thread and all, and
- * another thread goes on with the next; then those that were left have a second chance, and a quarter of a second all
- * together: they may have been slow, on a busy machine, and not hostile.
+ * The thread of peek.c looks at one process after the other. If one takes too long, it is left with its thread, and
+ * another thread continues with the next. Then those that were left have a second chance, a quarter of a second for
+ * all together: they may have been slow, on a busy machine, and not hostile.
  */
 #include "top/fleet.h"
 
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "top/board.h"
 #include "log/book.h"
 #include "log/owner.h"
@@ -25,23 +26,23 @@
 #include "top/screen.h"
 
 enum {
-	PATIENCE_MS = 40,       /* that one process may take … */
-	SHORT_MS = 5,           /* … when others have taken … */
-	SPENT_MS = 400,         /* … so much in vain */
-	SECOND_CHANCE_MS = 250, /* of all that were slow */
+	PATIENCE_MS = 40,       /* for one process; */
+	SHORT_MS = 5,           /* or, after others have wasted */
+	SPENT_MS = 400,         /* so much time, this */
+	SECOND_CHANCE_MS = 250, /* for all that were slow */
 	FEW = 1000,             /* fewer creates say nothing yet */
 };
 
-/* The processes that are to be looked at, and what was found. The thread's, until it is left. */
+/* The processes to look at, and what was found. The thread's, until it is left. */
 struct scan {
 	const struct fleet *before;
 	struct fleet *fleet;
 	pid_t *pid;
-	size_t count, next; /* the one that is looked at is before `next` */
+	size_t count, next; /* `next`: after the current one */
 	unsigned patience_ms;
 };
 
-/* Of the process at hand. */
+/* Of the current process. */
 struct look {
 	struct fleet_process found;
 	int error;
@@ -49,12 +50,12 @@ struct look {
 	json_t *open, *samples;
 };
 
-/* A word, or name, that can be shown anywhere. */
+/* Copies a word or name without control characters. */
 static void keep(char *to, size_t room, const json_t *record, const char *key)
 {
 	const char *text = json_string_value(json_object_get(record, key));
 
-	clean_copy(to, room, text ? text : "");
+	clean_copy(to, room, text != NULL ? text : "");
 }
 
 static void add(struct fleet_counts *sum, const struct fleet_counts *counts)
@@ -73,8 +74,8 @@ static void add(struct fleet_counts *sum, const struct fleet_counts *counts)
 }
 
 /*
- * QEMU's stacks are served to its coroutines: a stack that is asked for is a coroutine that was missed, and counted
- * there. So are those of its pools that only hold what another pool has.
+ * In QEMU a stack that is asked for is a coroutine that was missed, and is counted there. So pools that only hold the
+ * stacks of another pool's objects are not counted.
  */
 static bool is_beneath(const struct fleet_process *process, const json_t *record)
 {
@@ -141,7 +142,8 @@ static void judge_pools(struct look *look)
 			worst = said;
 	}
 	if (worst.excess > 0)
-		say(&look->found, "%.1f %% of creates were new%s", 100 * worst.excess / worst.creates,
+		say(&look->found, "%.1f %% of creates were avoidable misses%s",
+		        100 * worst.excess / worst.creates,
 		        worst.would_help ? ", which a pool would save" : "");
 }
 
@@ -167,7 +169,7 @@ static void find_wrong(struct look *look, int thread)
 		say(process, "stopped");
 }
 
-/* Fills in what the process says; zombies and the like end here as well: nothing can be read of them. */
+/* Fills in what the process says. Zombies and the like end here as well: nothing of them can be read. */
 static void look_at(struct look *look)
 {
 	struct fleet_process *process = &look->found;
@@ -176,16 +178,16 @@ static void look_at(struct look *look)
 	if (look->error)
 		return;
 	look->open = remote_open_record(&look->remote);
-	if (look->open)
+	if (look->open != NULL)
 		look->samples = remote_samples(&look->remote);
-	look->error = look->samples ? 0 : look->remote.error;
-	if (!look->open)
+	look->error = look->samples != NULL ? 0 : look->remote.error;
+	if (look->open == NULL)
 		return;
-	keep(process->program, sizeof(process->program), look->open, "program");
-	keep(process->label, sizeof(process->label), look->open, "label");
-	keep(process->host, sizeof(process->host), look->open, "host");
-	keep(process->mode, sizeof(process->mode), look->open, "mode");
-	keep(process->way, sizeof(process->way), look->open, "way");
+	keep(process->program, sizeof process->program, look->open, "program");
+	keep(process->label, sizeof process->label, look->open, "label");
+	keep(process->host, sizeof process->host, look->open, "host");
+	keep(process->mode, sizeof process->mode, look->open, "mode");
+	keep(process->way, sizeof process->way, look->open, "way");
 	process->start_ms = look->remote.block.start_ms;
 	process->is_idle = strcmp(process->mode, "none") == 0 && strcmp(process->host, "none") == 0;
 	if (look->error)
@@ -194,32 +196,34 @@ static void look_at(struct look *look)
 	find_wrong(look, remote_thread(&look->remote));
 }
 
-/* A thread of the kernel's, in which nobody could have anything. */
+/* Whether it is a thread of the kernel, which cannot have the library. */
 static bool is_kernel(pid_t pid)
 {
 	enum { FLAGS = 6, KERNEL_THREAD = 0x00200000 };
 	char path[64], text[512];
 	unsigned flags = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return true; /* it is gone */
-	ssize_t got = read(fd, text, sizeof(text) - 1);
+	ssize_t got = read(fd, text, sizeof text - 1);
 	close(fd);
 	text[got > 0 ? got : 0] = '\0';
 	const char *end = strrchr(text, ')');
-	return !end || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1 || flags & KERNEL_THREAD;
+	return end == NULL || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1 ||
+	       flags & KERNEL_THREAD;
 }
 
-/* What happened since the look before, or since the process began. */
+/* Computes what happened since the previous look, or since the process began. */
 static void find_rates(struct fleet_process *now, const struct fleet_process *before)
 {
 	struct fleet_counts *counts = &now->counts;
-	uint64_t creates = before ? before->counts.creates : 0, made = before ? before->counts.made : 0;
-	uint64_t ms = now->uptime_ms - (before ? before->uptime_ms : 0);
+	uint64_t creates = before != NULL ? before->counts.creates : 0,
+	         made = before != NULL ? before->counts.made : 0;
+	uint64_t ms = now->uptime_ms - (before != NULL ? before->uptime_ms : 0);
 
-	/* What was read while it changed may be behind what was read before. */
+	/* A counter that was read while it changed may be behind an earlier reading. */
 	counts->new_creates = counts->creates > creates ? counts->creates - creates : 0;
 	counts->new_made = counts->made > made ? counts->made - made : 0;
 	if (counts->new_made > counts->new_creates)
@@ -244,19 +248,20 @@ static int by_name(const void *left, const void *right)
 	return order ? order : by_pid(left, right);
 }
 
-/* The same process at the look before; these are in the order of their numbers. */
+/* The same process at the previous look, which is sorted by process ID. */
 static const struct fleet_process *find_before(
         const struct fleet *before, const struct fleet_process *process)
 {
 	const struct fleet_process *found =
-	        before->count ? bsearch(process, before->process, before->count, sizeof(*process), by_pid)
+	        before->count ? bsearch(process, before->process, before->count, sizeof *process, by_pid)
 	                      : NULL;
 
-	return found && found->start_ms == process->start_ms && found->uptime_ms <= process->uptime_ms ? found
-	                                                                                               : NULL;
+	return found != NULL && found->start_ms == process->start_ms && found->uptime_ms <= process->uptime_ms
+	               ? found
+	               : NULL;
 }
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 static int keep_process(struct fleet *fleet, const struct fleet *before, struct fleet_process *process)
 {
 	if (fleet->count == FLEET_PROCESSES) {
@@ -265,9 +270,9 @@ static int keep_process(struct fleet *fleet, const struct fleet *before, struct 
 	}
 	if (fleet->count == fleet->room) {
 		size_t room = fleet->room ? 2 * fleet->room : 64;
-		struct fleet_process *more = realloc(fleet->process, room * sizeof(*more));
+		struct fleet_process *more = realloc(fleet->process, room * sizeof *more);
 
-		if (!more)
+		if (more == NULL)
 			return -ENOMEM;
 		fleet->process = more;
 		fleet->room = room;
@@ -278,22 +283,21 @@ static int keep_process(struct fleet *fleet, const struct fleet *before, struct 
 	return 0;
 }
 
-/* What is known of a process that cannot be read as it should. */
+/* Keeps what is known of a process that cannot be read completely. */
 static int keep_odd(struct scan *scan, struct look *look)
 {
 	struct fleet_process *process = &look->found;
 
 	if (!process->program[0])
-		snprintf(process->program, sizeof(process->program), "?");
+		snprintf(process->program, sizeof process->program, "?");
 	if (!process->mode[0])
-		snprintf(process->mode, sizeof(process->mode), "?");
+		snprintf(process->mode, sizeof process->mode, "?");
 	say(process, "%s",
-	        look->error == -EPROTO ? "its copool is newer than this one"
-	                               : "what it says of its counters makes no sense");
+	        look->error == -EPROTO ? "its copool is newer than this one" : "its counters make no sense");
 	return keep_process(scan->fleet, scan->before, process);
 }
 
-/* Runs in the thread of peek.c. 0; -ENOMEM, or what ends a look. */
+/* Runs in the thread of peek.c. Returns 0, -ENOMEM, or what ended a look. */
 static int scan_on(void *context)
 {
 	struct scan *scan = context;
@@ -302,7 +306,7 @@ static int scan_on(void *context)
 	while (error == 0 && scan->next < scan->count) {
 		struct look look = {.found.pid = scan->pid[scan->next++]};
 
-		peek_until(peek_now_ms() + scan->patience_ms);
+		peek_until(clock_now_ms() + scan->patience_ms);
 		look_at(&look);
 		if (look.error == 0)
 			error = keep_process(scan->fleet, scan->before, &look.found);
@@ -318,7 +322,7 @@ static int scan_on(void *context)
 	return error;
 }
 
-/* Looks at all of `scan`; those that were too slow come to its beginning. 0, -ENOMEM or -EINTR. */
+/* Looks at all of `scan`, and moves those that were too slow to its beginning. Returns 0, -ENOMEM or -EINTR. */
 static int scan_all(struct scan *scan)
 {
 	uint64_t spent = 0;
@@ -327,12 +331,12 @@ static int scan_all(struct scan *scan)
 
 	do {
 		remote_set_patience(scan->patience_ms);
-		uint64_t began = peek_now_ms();
+		uint64_t began = clock_now_ms();
 		error = peek_look(scan_on, scan);
 		if (error != -ETIMEDOUT)
 			break;
 		scan->pid[slow++] = scan->pid[scan->next - 1];
-		uint64_t took = peek_now_ms() - began;
+		uint64_t took = clock_now_ms() - began;
 		spent += took < 2 * scan->patience_ms ? took : 2 * scan->patience_ms;
 		if (spent > SPENT_MS)
 			scan->patience_ms = SHORT_MS;
@@ -342,7 +346,7 @@ static int scan_all(struct scan *scan)
 	return error;
 }
 
-/* The numbers of all processes but our own. 0 or -errno. */
+/* Lists all processes except this one. Returns 0 or -errno. */
 static int list(struct scan *scan)
 {
 	DIR *processes = opendir("/proc");
@@ -350,15 +354,15 @@ static int list(struct scan *scan)
 	size_t room = 0;
 	pid_t pid;
 
-	if (!processes)
+	if (processes == NULL)
 		return -errno;
 	while ((entry = readdir(processes))) {
 		if (!remote_pid(entry->d_name, &pid) || pid == getpid())
 			continue;
 		if (scan->count == room) {
 			room = room ? 2 * room : 1024;
-			pid_t *more = realloc(scan->pid, room * sizeof(*more));
-			if (!more) {
+			pid_t *more = realloc(scan->pid, room * sizeof *more);
+			if (more == NULL) {
 				closedir(processes);
 				return -ENOMEM;
 			}
@@ -378,7 +382,7 @@ int fleet_look(struct fleet *fleet)
 
 	*fleet = (struct fleet){0};
 	if (before.count)
-		qsort(before.process, before.count, sizeof(*before.process), by_pid);
+		qsort(before.process, before.count, sizeof *before.process, by_pid);
 	if (error == 0)
 		error = scan_all(&scan);
 	if (error == 0 && scan.count > 0) {
@@ -391,7 +395,7 @@ int fleet_look(struct fleet *fleet)
 	free(before.process);
 	free(scan.pid);
 	if (fleet->count)
-		qsort(fleet->process, fleet->count, sizeof(*fleet->process), by_name);
+		qsort(fleet->process, fleet->count, sizeof *fleet->process, by_name);
 	return error;
 }
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* One look after the other, each written out at once. */
 #include "top/lines.h"
 
 #include <inttypes.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "clean.h"
+#include "clock.h"
 #include "top/fleet_json.h"
 #include "top/screen.h"
 
@@ -17,10 +17,7 @@ enum { WIDE = 98 };
 
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1000;
+	return (double)(clock_now_ns(CLOCK_REALTIME) / 1000000) / 1000;
 }
 
 static int flush(void)
@@ -44,11 +41,11 @@ static void print_time(void)
 	struct tm local;
 
 	localtime_r(&seconds, &local);
-	strftime(now, sizeof(now), "%H:%M:%S", &local);
+	strftime(now, sizeof now, "%H:%M:%S", &local);
 	printf("%s ", now);
 }
 
-/* A terminal on which a line with all columns would break in two. */
+/* Whether a line with all columns is too wide for the terminal. */
 static bool is_narrow(void)
 {
 	struct winsize size;
@@ -76,7 +73,7 @@ static void print_track_short(const struct track *track, const char *share)
 {
 	char name[TRACK_NAME], rate[16], made[16], live[16], pooled[16];
 
-	screen_fit(name, sizeof(name), track->pool, 21);
+	screen_fit(name, sizeof name, track->pool, 21);
 	screen_number(rate, track->creates_rate);
 	screen_number(made, track->made_rate);
 	screen_number(live, (double)track->live);
@@ -136,14 +133,13 @@ static void print_program(
 {
 	char share[16], name[2 * FLEET_NAME + 2];
 
-	snprintf(
-	        name, sizeof(name), "%s%s%s", process->program, process->label[0] ? " " : "", process->label);
+	snprintf(name, sizeof name, "%s%s%s", process->program, process->label[0] ? " " : "", process->label);
 	fleet_share(share, sum);
 	print_time();
 	if (is_narrow()) {
-		char fit[sizeof(name)], rate[16], made[16], live[16], pooled[16];
+		char fit[sizeof name], rate[16], made[16], live[16], pooled[16];
 
-		screen_fit(fit, sizeof(fit), name, 16);
+		screen_fit(fit, sizeof fit, name, 16);
 		screen_number(rate, sum->creates_rate);
 		screen_number(made, sum->made_rate);
 		screen_number(live, (double)sum->live);

@@ -25,7 +25,7 @@ static const char *name_of(const struct fleet_process *process, bool is_worker)
 {
 	static char name[2 * FLEET_NAME + 4];
 
-	snprintf(name, sizeof(name), "%s%s%s%s", is_worker ? "  " : "", process->program,
+	snprintf(name, sizeof name, "%s%s%s%s", is_worker ? "  " : "", process->program,
 	        process->label[0] ? " " : "", process->label);
 	return name;
 }
@@ -47,7 +47,7 @@ static size_t for_rows(const struct overview *overview, const struct fleet *flee
 		char mode[FLEET_WORD];
 		size_t count = fleet_group(fleet, i, &sum, mode);
 
-		/* What has nothing to pool has nothing to be watched. */
+		/* A process with nothing to pool has nothing to watch. */
 		if (fleet->process[i].is_idle && count == 1) {
 			i++;
 			continue;
@@ -85,24 +85,24 @@ static void put_row(void *context, size_t number, const struct row *row)
 	}
 	if (number < drawing->top || number >= drawing->top + (size_t)drawing->rows)
 		return;
-	snprintf(mode, sizeof(mode), "%s", process->mode);
-	snprintf(pid, sizeof(pid), "%d", (int)process->pid);
+	snprintf(mode, sizeof mode, "%s", process->mode);
+	snprintf(pid, sizeof pid, "%d", (int)process->pid);
 	if (row->count > 1) {
 		fleet_group(drawing->fleet, row->first, &counts, mode);
-		snprintf(pid, sizeof(pid), "%zu of", row->count);
+		snprintf(pid, sizeof pid, "%zu of", row->count);
 	} else if (process->wrong[0]) {
-		snprintf(wrong, sizeof(wrong), "! %s", process->wrong);
+		snprintf(wrong, sizeof wrong, "! %s", process->wrong);
 	}
 	screen_number(rate, counts.creates_rate);
 	fleet_share(share, &counts);
 	screen_number(live, (double)counts.live);
 	screen_number(idle, (double)counts.pooled);
 	fleet_bytes(bytes, &counts);
-	screen_fit(name, sizeof(name), name_of(process, row->count == 0), drawing->width);
-	/* Where there is no room for what is wrong, the last line has it for what is chosen. */
+	screen_fit(name, sizeof name, name_of(process, row->count == 0), drawing->width);
+	/* If there is no room for what is wrong, the last line has it for the chosen row. */
 	if (COLS < NUMBERS + drawing->width + WRONG_LEAST)
 		wrong[wrong[0] != '\0'] = '\0';
-	snprintf(line, sizeof(line), "%7s %s%*s %-7.7s %9s %7s %6s %6s %6s %s", pid, name,
+	snprintf(line, sizeof line, "%7s %s%*s %-7.7s %9s %7s %6s %6s %6s %s", pid, name,
 	        drawing->width - (int)clean_width(name), "", mode, rate, share, live, idle, bytes, wrong);
 	attrset(is_chosen ? A_REVERSE : A_NORMAL);
 	screen_put(HEAD_ROWS + (int)(number - drawing->top), line);
@@ -114,19 +114,19 @@ static void put_help(void)
 	static const char *const text[] = {
 	        "q                      quit",
 	        "?                      this page; any key leaves it",
-	        "p                      pause: what is shown stays, until p is pressed again",
+	        "p                      pause, until p is pressed again",
 	        "up, down, tab, j, k    choose a program or a process",
-	        "enter                  into it: a program opens, a process shows its pools",
+	        "enter                  open a program, or show the pools of a process",
 	        "esc, backspace         back",
 	        "",
-	        "CREATES/s  coroutines or stacks asked for, a second, of all pools",
+	        "CREATES/s  coroutines or stacks requested per second, of all pools",
 	        "HITS       how many of these the pool served, rounded down: 100.00% is all",
-	        "LIVE       objects in the program's hands     IDLE    in the pool",
-	        "MEMORY     what the idle ones hold; ~ means guessed, at two pages each",
+	        "LIVE       objects held by the program       IDLE    in the pool",
+	        "MEMORY     of the idle ones; ~ means guessed, at two pages each",
 	        "!          something is wrong: see the last line, or copool ps",
 	};
 
-	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++)
+	for (size_t i = 0; i < sizeof text / sizeof text[0]; i++)
 		screen_put(2 + (int)i, text[i]);
 }
 
@@ -136,18 +136,18 @@ static void put_title(const struct drawing *drawing, size_t rows)
 	char line[256], right[64];
 
 	(void)rows;
-	snprintf(line, sizeof(line), "copool top: %zu processes", fleet->count - fleet->idle);
+	snprintf(line, sizeof line, "copool top: %zu processes", fleet->count - fleet->idle);
 	if (fleet->unreadable + fleet->silent > 0)
-		snprintf(line + strlen(line), sizeof(line) - strlen(line), "; %u cannot be looked into",
+		snprintf(line + strlen(line), sizeof line - strlen(line), "; %u cannot be looked into",
 		        fleet->unreadable + fleet->silent);
 	if (drawing->screen->is_paused)
-		snprintf(right, sizeof(right), "paused");
+		snprintf(right, sizeof right, "paused");
 	else
-		snprintf(right, sizeof(right), "every %g s", drawing->screen->delay);
+		snprintf(right, sizeof right, "every %g s", drawing->screen->delay);
 	screen_put(0, line);
 	if ((int)(strlen(line) + strlen(right)) < COLS)
 		mvaddstr(0, COLS - (int)strlen(right), right);
-	if (drawing->screen->note)
+	if (drawing->screen->note != NULL)
 		screen_put(1, drawing->screen->note);
 }
 
@@ -162,11 +162,11 @@ static void put_wrong(const char *wrong)
 	lines = COLS > (int)strlen(wrong) + 2 ? 1 : lines < FOOT_ROWS ? lines : FOOT_ROWS - 1;
 	for (int i = lines; i > 0; i--) {
 		const char *end = i > 1 ? strstr(wrong, "; ") : NULL;
-		size_t bytes = end ? (size_t)(end - wrong) : strlen(wrong);
+		size_t bytes = end != NULL ? (size_t)(end - wrong) : strlen(wrong);
 
-		snprintf(line, sizeof(line), "! %.*s", (int)bytes, wrong);
+		snprintf(line, sizeof line, "! %.*s", (int)bytes, wrong);
 		screen_put(LINES - 1 - i, line);
-		wrong += end ? bytes + 2 : bytes;
+		wrong += end != NULL ? bytes + 2 : bytes;
 	}
 }
 
@@ -198,7 +198,7 @@ void overview_draw(struct overview *overview, struct screen *screen, const struc
 		refresh();
 		return;
 	}
-	snprintf(head, sizeof(head), "%7s %-*s %-7s %9s %7s %6s %6s %6s", "PID", drawing.width, "PROGRAM",
+	snprintf(head, sizeof head, "%7s %-*s %-7s %9s %7s %6s %6s %6s", "PID", drawing.width, "PROGRAM",
 	        "MODE", "CREATES/s", "HITS", "LIVE", "IDLE", "MEMORY");
 	attrset(A_BOLD);
 	screen_put(2, head);
@@ -207,11 +207,11 @@ void overview_draw(struct overview *overview, struct screen *screen, const struc
 	overview->first = fleet->count;
 	for_rows(overview, fleet, put_row, &drawing);
 	if (rows == 0)
-		screen_put(HEAD_ROWS, "no process that can be looked into has libcopool.so in it");
+		screen_put(HEAD_ROWS, "no process that can be looked into has libcopool.so");
 	if (overview->pid && overview->first < fleet->count && fleet->process[overview->first].wrong[0]) {
 		put_wrong(fleet->process[overview->first].wrong);
 	}
-	screen_put(LINES - 1, "q quit   ? help   p pause   arrows: choose   enter: into it");
+	screen_put(LINES - 1, "q quit   ? help   p pause   arrows: choose   enter: open");
 	refresh();
 }
 
@@ -221,7 +221,7 @@ pid_t overview_enter(struct overview *overview, const struct fleet *fleet)
 		return overview->pid;
 	const struct fleet_process *process = &fleet->process[overview->first];
 	overview->has_open = !is_open(overview, process);
-	snprintf(overview->program, sizeof(overview->program), "%s", process->program);
-	snprintf(overview->label, sizeof(overview->label), "%s", process->label);
+	snprintf(overview->program, sizeof overview->program, "%s", process->program);
+	snprintf(overview->label, sizeof overview->label, "%s", process->label);
 	return 0;
 }
