@@ -94,7 +94,7 @@ ps_json() { # FILTER [OPTION...]
 	rm -f used
 	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_MAX_BATCHES=0 "$steps" use 1000 use 1000 use 1000 touch used wait go
 	wait_until 10 test -e used
-	[[ $("$COPOOL" ps) =~ $pid\ +$name\ [^!]*!\ [0-9.]+\ %\ of\ creates\ were\ made\ anew ]]
+	[[ $("$COPOOL" ps) =~ $pid\ +$name\ [^!]*!\ [0-9.]+\ %\ of\ creates\ were\ avoidable\ misses ]]
 	# The library's file has been replaced since.
 	cp "$COPOOL_SO" own.so
 	rm used

@@ -416,7 +416,7 @@ has_threads() { # PID NUMBER
 	run "$COPOOL" top -n 1 1.jsonl
 	[[ $status -eq 0 && ${lines[1]} == *" 9 small "* ]]
 	run "$COPOOL" top -d 0 log
-	[[ $status -eq 2 && $output == *"--delay=0: from 0.1 to 3600"* ]]
+	[[ $status -eq 2 && $output == *"--delay=0: must be a number from 0.1 to 3600"* ]]
 	run "$COPOOL" top -n 0 log
 	[[ $status -eq 2 ]]
 	run bash -c '"$0" top -n 1 log >/dev/full' "$COPOOL"
