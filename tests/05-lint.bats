@@ -36,6 +36,11 @@ sees() {
 	sees lint_comment_ends shim/config.h '/* a comment\n */'
 }
 
+@test "lint: a string literal that goes on in the next line fills its own" {
+	lint_literals "$root"
+	sees lint_literals shim/config.h 'static const char text[] = "one "\n\t"two";'
+}
+
 @test "lint: every shell script passes shellcheck" {
 	requires shellcheck
 	lint_shell "$root"

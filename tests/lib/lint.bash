@@ -62,6 +62,22 @@ lint_comment_ends() {
 	) | nothing
 }
 
+# A literal goes on in the next line only where that line's first word has no room. Lines that end or begin with an escape
+# are breaks of the text itself.
+lint_literals() {
+	lint_sources "$1" shim tools tests | (
+		# shellcheck disable=SC2016 # perl's
+		cd "$1" && xargs perl -ne '
+			chomp;
+			1 while s/\t/" " x (8 - length($`) % 8)/e;
+			print "$ARGV:$.: could begin in the line before\n"
+				if $line =~ /"$/ && $line !~ /\\([nvt]|x[0-9a-f]{2})"$/ &&
+				/^ *"([^" \\][^" ]*.)/ && length($line) + length($1) <= 110;
+			$line = $_;
+			if (eof) { $line = ""; close ARGV }'
+	) | nothing
+}
+
 lint_shell() {
 	(
 		cd "$1" || exit
@@ -124,7 +140,7 @@ lint_tool_stairs() {
 			to=$(room "$include")
 			[[ $from == "$to" || $to =~ ^(report|settings|copool|clean|clock|amount|verb|progress|fold)$ || $from:$to =~ ^compare:(run|log)$ ||
 				$from:$to =~ ^judge:(log|compare)$ || $from:$to =~ ^process:(run|log|judge)$ ||
-				$from:$to =~ ^(advise|draw|show|top):(log|judge|process)$ ]] || echo "$file includes $include"
+				$from:$to =~ ^(advise|draw|show|top|cmd_prune):(log|judge|process)$ ]] || echo "$file includes $include"
 		done
 	done | nothing
 }
