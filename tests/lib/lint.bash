@@ -140,7 +140,7 @@ lint_tool_stairs() {
 			to=$(room "$include")
 			[[ $from == "$to" || $to =~ ^(report|settings|copool|clean|clock|amount|verb|progress|fold)$ || $from:$to =~ ^compare:(run|log)$ ||
 				$from:$to =~ ^judge:(log|compare)$ || $from:$to =~ ^process:(run|log|judge)$ ||
-				$from:$to =~ ^(advise|draw|show|top|cmd_prune):(log|judge|process)$ ]] || echo "$file includes $include"
+				$from:$to =~ ^(advise|draw|show|top):(log|judge|process)$ ]] || echo "$file includes $include"
 		done
 	done | nothing
 }

@@ -163,8 +163,8 @@ static void tell(const struct prune *prune, const char *folder, const char *name
 		return;
 	}
 	snprintf(path, sizeof path, "%s/%s", folder, name);
-	json_t *text = json_string(path); /* NULL: it is no UTF-8 */
-	json_array_append_new(prune->files, text ? text : json_string(clean(path)));
+	json_t *text = json_string(path); /* NULL: it is not UTF-8 */
+	json_array_append_new(prune->files, text != NULL ? text : json_string(clean(path)));
 }
 
 static void print_json(const struct prune *prune)
