@@ -235,7 +235,7 @@ lint_lengths() {
 	local file
 	for file in $(lint_sources "$1" shim tools tests); do
 		awk -v file="$file" '
-			FNR == 1 { limit = file ~ /\.h$/ && file !~ /^tests/ ? 300 : file ~ /^tests/ ? 700 : 500 }
+			FNR == 1 { limit = file ~ /\.h$/ && file !~ /^tests/ ? 150 : file ~ /^tests/ ? 700 : 500 }
 			FNR == 1 { licence = /SPDX/ }
 			/^{/ { begin = FNR }
 			/^}/ { if (begin && FNR - begin > 61) print file ":" begin ": a function of " FNR - begin - 1 " lines"; begin = 0 }
