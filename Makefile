@@ -81,8 +81,8 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
 # What is linked to a target beside the shim.
 FUZZ_PARTS := sandbox
 
-# Small hosts for the tests; a name that ends in .cc is C++.
-GUESTS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
+# Small programs for the tests; a name that ends in .cc is C++.
+PROGRAMS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
 	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
@@ -121,24 +121,24 @@ UNIT_FLAGS_outlook_test     = -Itools/copool $(BUILD)/tools/copool/judge/outlook
 UNIT_FLAGS_verdict_test     = -Itools/copool $(VERDICT) -lm
 FUZZ_FLAGS_decode_fuzz      = $(BUILD)/sandbox.o -lZydis
 FUZZ_FLAGS_readers_fuzz     = $(READERS)
-GUEST_FLAGS_calls          := -Wl,-z,now
-GUEST_FLAGS_count_contexts := -shared -fPIC
-GUEST_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
-GUEST_FLAGS_late_known     := -shared -fPIC
-GUEST_FLAGS_late_other     := -shared -fPIC
-GUEST_FLAGS_liar           := -shared -fPIC
+PROGRAM_FLAGS_calls          := -Wl,-z,now
+PROGRAM_FLAGS_count_contexts := -shared -fPIC
+PROGRAM_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,initfirst
+PROGRAM_FLAGS_late_known     := -shared -fPIC
+PROGRAM_FLAGS_late_other     := -shared -fPIC
+PROGRAM_FLAGS_liar           := -shared -fPIC
 # Of functions that call no others, callers shall not know which registers survive them.
-GUEST_FLAGS_named          := -fno-ipa-ra
-GUEST_FLAGS_nonsense       := -Ishim
-GUEST_FLAGS_outside        := -rdynamic
-GUEST_FLAGS_plugin         := -shared -fPIC
-GUEST_FLAGS_qemu_confined  := -rdynamic
-GUEST_FLAGS_qemu_hidden_loop := -rdynamic
-GUEST_FLAGS_qemu_like      := -rdynamic
-GUEST_FLAGS_qemu_newer     := -rdynamic
-GUEST_FLAGS_qemu_odd_loop  := -rdynamic
-GUEST_FLAGS_qemu_unmovable := -rdynamic
-GUEST_FLAGS_slow_ends      := -shared -fPIC
+PROGRAM_FLAGS_named          := -fno-ipa-ra
+PROGRAM_FLAGS_nonsense       := -Ishim
+PROGRAM_FLAGS_outside        := -rdynamic
+PROGRAM_FLAGS_plugin         := -shared -fPIC
+PROGRAM_FLAGS_qemu_confined  := -rdynamic
+PROGRAM_FLAGS_qemu_hidden_loop := -rdynamic
+PROGRAM_FLAGS_qemu_like      := -rdynamic
+PROGRAM_FLAGS_qemu_newer     := -rdynamic
+PROGRAM_FLAGS_qemu_odd_loop  := -rdynamic
+PROGRAM_FLAGS_qemu_unmovable := -rdynamic
+PROGRAM_FLAGS_slow_ends      := -shared -fPIC
 
 # ---- how it is made ----
 
@@ -174,7 +174,7 @@ SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
 COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o $(BUILD)/shim/settings.o
 UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
 FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/%)
-GUEST_PROGRAMS := $(foreach g,$(GUESTS),$(BUILD)/guests/$(basename $(g)))
+PROGRAM_FILES := $(foreach g,$(PROGRAMS),$(BUILD)/programs/$(basename $(g)))
 POOLS_OBJECTS  := $(POOLS:%.c=$(BUILD)/bench/%.o)
 POOLS_COUNTING := $(POOLS:%.c=$(BUILD)/bench/count/%.o)
 SCALING_PROGRAMS := $(SCALING:%.c=$(BUILD)/bench/scaling-%)
@@ -259,21 +259,21 @@ $(FUZZ_PROGRAMS): $(BUILD)/%: tests/fuzz/%.c $(BUILD)/libshim.a $(COPOOL_OBJECTS
 	$(Q)$(CC) $(BASE) -fsanitize=fuzzer -Ishim $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< $(FUZZ_FLAGS_$*) \
 		$(BUILD)/libshim.a -pthread
 
-$(BUILD)/guests/%: tests/guests/%.c $(BUILD)/flags
+$(BUILD)/programs/%: tests/programs/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,GUEST)
-	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< $(GUEST_FLAGS_$*) -pthread
+	$(call say,PROG)
+	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< $(PROGRAM_FLAGS_$*) -pthread
 
-$(BUILD)/guests/%: tests/guests/%.cc $(BUILD)/flags
+$(BUILD)/programs/%: tests/programs/%.cc $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call say,GUEST)
+	$(call say,PROG)
 	$(Q)$(CXX) -std=gnu++17 $(CFLAGS) $(SANITIZE) -Wall -Wextra $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< \
-		$(GUEST_FLAGS_$*) -pthread
+		$(PROGRAM_FLAGS_$*) -pthread
 
 # The contenders' libraries are there or not; what is not is left out aloud when the bench runs.
 has_header  = $(shell $(CC) $(CPPFLAGS) -include $1 -xc -E /dev/null >/dev/null 2>&1 && echo yes)
 POOLS_LIBS  = $(if $(call has_header,urcu/lfstack.h),-lurcu-cds -lurcu-common) -ljansson -ldl -lm
-# As the hosts are compiled: Debian's have no endbr64.
+# As QEMU is compiled: Debian's have no endbr64.
 POOLS_BUILD = $(CC) $(BASE) $(if $(HARDEN),-fcf-protection=none) -DPOOLS_FLAGS='"$(CFLAGS)"' -Ishim $(CPPFLAGS) $(DEPS)
 
 $(BUILD)/bench/libraries: FORCE
@@ -299,7 +299,7 @@ $(BUILD)/bench/pools-count: $(POOLS_COUNTING) $(BUILD)/libshim.a Makefile
 
 pools: $(BUILD)/bench/pools $(BUILD)/bench/pools-count $(SCALING_PROGRAMS)
 
-# As small hosts are: it has functions that are patched.
+# As small programs are: it has functions that are patched.
 $(BUILD)/bench/scaling-%: tests/bench/scaling/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,BENCH)
@@ -319,13 +319,13 @@ fuzz:  ## the fuzzers (clang's libFuzzer), into build/fuzz/; tests/fuzz/README.m
 	$(if $(HAS_FUZZER),$(MAKE) --no-print-directory SAN=fuzzer CC=$(CLANG) BUILD=$(BUILD)/fuzz fuzz)
 endif
 
-guests: $(GUEST_PROGRAMS)  ## the tests' small hosts, into build/guests/
+programs: $(PROGRAM_FILES)  ## the tests' small programs, into build/programs/
 
 # ---- tests ----
 
 ifeq ($(SAN),)
-check: all unit guests pools fuzz  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
-	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit guests pools
+check: all unit programs pools fuzz  ## every test: -Werror builds by gcc and clang, sanitizers, unit tests, bats (SAN=: only that)
+	$(MAKE) --no-print-directory WERROR=1 CC=gcc BUILD=$(BUILD)/gcc all unit programs pools
 	$(MAKE) --no-print-directory WERROR=1 CC=clang BUILD=$(BUILD)/clang all unit pools
 	$(MAKE) --no-print-directory SAN=thread BUILD=$(BUILD)/san-thread unit
 	$(MAKE) --no-print-directory SAN=address BUILD=$(BUILD)/san-address unit
@@ -414,8 +414,8 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz guests pools bench-pools bench-vm bench-scaling baseline effect check check-full soak versions lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz programs pools bench-pools bench-vm bench-scaling baseline effect check check-full soak versions lint bench demo install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
--include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(GUEST_PROGRAMS:=.d) \
+-include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(PROGRAM_FILES:=.d) \
 	$(POOLS_OBJECTS:.o=.d) $(POOLS_COUNTING:.o=.d) $(SCALING_PROGRAMS:=.d)

@@ -71,9 +71,9 @@ bursts=(bench -w -c 100000000 -d 1024 --flush-interval=1024 --image-opts driver=
 plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 
 @test "observe: each entry is counted, also of threads that start at that time, and none fails to start" {
-	requires_guest outside
+	requires_program outside
 	requires_probes
-	starts "$GUESTS/outside" 10000 late go
+	starts "$PROGRAMS/outside" 10000 late go
 	wait_until 10 has_threads 3
 	watch answer 9 # three threads, three functions
 	touch late
@@ -89,9 +89,9 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 }
 
 @test "observe: a program whose file was deleted since is observed all the same" {
-	requires_guest outside
+	requires_program outside
 	requires_probes
-	cp "$GUESTS/outside" mine
+	cp "$PROGRAMS/outside" mine
 	starts ./mine 10 late go
 	wait_until 10 has_threads 3
 	rm mine

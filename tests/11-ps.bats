@@ -10,12 +10,12 @@ load lib/qemu
 
 setup() {
 	requires jq
-	requires_guest steps nonsense
+	requires_program steps nonsense
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
 	# A program that no other test runs.
 	steps=$PWD/steps-$BATS_TEST_NUMBER-$$
-	ln -s "$GUESTS/steps" "$steps"
+	ln -s "$PROGRAMS/steps" "$steps"
 	name=${steps##*/}
 }
 
@@ -129,10 +129,10 @@ ps_json() { # FILTER [OPTION...]
 	start_steps 10
 	local good=$pid way process
 	for way in unserved endless; do
-		start env -u COPOOL_LOG "$GUESTS/nonsense" "$way"
+		start env -u COPOOL_LOG "$PROGRAMS/nonsense" "$way"
 		wait_until 10 test -s "$BATS_TEST_TMPDIR/output.$pid"
 	done
-	coproc NONSENSE { exec "$GUESTS/nonsense" 2>&1; }
+	coproc NONSENSE { exec "$PROGRAMS/nonsense" 2>&1; }
 	# shellcheck disable=SC2153 # made by coproc
 	watch_over "$NONSENSE_PID"
 	read -rt 60 -u "${NONSENSE[0]}" process

@@ -11,10 +11,10 @@ load lib/qemu
 
 setup() {
 	requires jq
-	requires_guest steps
+	requires_program steps
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
-	steps=$GUESTS/steps
+	steps=$PROGRAMS/steps
 }
 
 # start_unlogged [VARIABLE=VALUE...] COMMAND...: as start_pooled, with no log.
@@ -234,8 +234,8 @@ without_time() {
 }
 
 @test "show PID: whatever a process says of itself, it is shown or refused" {
-	requires_guest nonsense
-	coproc NONSENSE { exec "$GUESTS/nonsense" 2>&1; }
+	requires_program nonsense
+	coproc NONSENSE { exec "$PROGRAMS/nonsense" 2>&1; }
 	# shellcheck disable=SC2153 # made by coproc
 	watch_over "$NONSENSE_PID"
 	read -rt 60 -u "${NONSENSE[0]}" process
@@ -268,10 +268,10 @@ without_time() {
 
 # hostile MODE: a process that says of itself what a reader must not believe; its id in $pid.
 hostile() {
-	requires_guest nonsense
+	requires_program nonsense
 	rm -f said
 	mkfifo said
-	start "$GUESTS/nonsense" "$1" >/dev/null
+	start "$PROGRAMS/nonsense" "$1" >/dev/null
 	wait_until 10 test -s "$BATS_TEST_TMPDIR/output.$pid"
 }
 

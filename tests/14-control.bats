@@ -10,10 +10,10 @@ load lib/qemu
 
 setup() {
 	requires jq
-	requires_guest steps
+	requires_program steps
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
-	steps=$GUESTS/steps
+	steps=$PROGRAMS/steps
 }
 
 # start_unlogged [VARIABLE=VALUE...] COMMAND...: as start_pooled, with no log.
@@ -226,7 +226,7 @@ refuses() { # STATUS TEXT VERB ARGUMENT...
 	chmod 777 . && chmod 755 "$BATS_RUN_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR"
 	# A user of his own, who may have one thread.
 	start_unlogged prlimit --nproc=1 setpriv --reuid=64321 --regid=64321 --clear-groups "$steps" use 1000 touch used wait go
-	wait_until 10 test -e used || lacks "another user cannot reach the guests"
+	wait_until 10 test -e used || lacks "another user cannot reach the programs"
 	[[ $(ls "/proc/$pid/task") == "$pid" ]] || skip "the limit does not hold here"
 	refuses 3 "could not start its thread" trim "$pid"
 }

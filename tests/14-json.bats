@@ -8,12 +8,12 @@ load lib/helper
 
 setup() {
 	requires jq python3
-	requires_guest steps
+	requires_program steps
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
 	# A name with a quote, a backslash, an escape sequence, what turns the direction of text, and a byte that is no UTF-8.
 	hostile=$'a"b\\c\e]0;title\a\u202e\xff'
-	ln -s "$GUESTS/steps" "$hostile"
+	ln -s "$PROGRAMS/steps" "$hostile"
 	cat >strict.py <<-'END'
 		# Standard input is one JSON value (or, with "lines", one a line), in printable ASCII.
 		import json, sys

@@ -9,7 +9,7 @@ load lib/helper
 
 setup() {
 	/usr/bin/python3 -c 'import pyte' 2>/dev/null || lacks "there is no pyte for python3"
-	requires_guest steps
+	requires_program steps
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
 	# A log that does not end before there is the file `enough`.
@@ -67,7 +67,7 @@ reads_endless() {
 		end -2
 		not reading
 	END
-	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" "$GUESTS/steps" use 1000 touch used wait go
+	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" "$PROGRAMS/steps" use 1000 touch used wait go
 	wait_until 10 test -e used
 	TERM=xterm terminal 24 80 "$COPOOL" record -i 50 -o log "$pid" <<-END
 		see ^[0-9]+ s, [0-9]+ samples; ctrl-c ends it
@@ -86,7 +86,7 @@ reads_endless() {
 		type \\n
 		end 0
 	END
-	TERM=xterm terminal 24 80 sh -c '"$1" compare -n 1 -- "$2" touch began wait enough; read -r key' sh "$COPOOL" "$GUESTS/steps" <<-END
+	TERM=xterm terminal 24 80 sh -c '"$1" compare -n 1 -- "$2" touch began wait enough; read -r key' sh "$COPOOL" "$PROGRAMS/steps" <<-END
 		see ^run 1 of 2: [0-9]+ s
 		do touch enough
 		see exit status

@@ -118,8 +118,8 @@ tells() {
 }
 
 @test "compare: why nothing is pooled is said where there is a reason" {
-	requires_guest qemu_unmovable
-	compares 0 -n 1 -- "$GUESTS/qemu_unmovable" churn
+	requires_program qemu_unmovable
+	compares 0 -n 1 -- "$PROGRAMS/qemu_unmovable" churn
 	[[ $(verdict) == "does not help: QEMU's coroutines are left to its own pool: "*", leave it off" ]]
 	requires qemu-img
 	compares 0 -n 1 --host=off -- "${bursts[@]}"
@@ -138,8 +138,8 @@ tells() {
 }
 
 @test "compare: named functions and the options of run are served" {
-	requires_guest named
-	compares 0 -n 1 --create=box_make/0 --destroy=box_drop --max-batches=100 -- "$GUESTS/named" plain 100
+	requires_program named
+	compares 0 -n 1 --create=box_make/0 --destroy=box_drop --max-batches=100 -- "$PROGRAMS/named" plain 100
 	[[ $(row creates) == "10000 10000" && $(row new) == "10000 100" ]]
 	[[ $(verdict) == "helps: 100 % of creates were misses, now 1 %" ]]
 }
@@ -217,9 +217,9 @@ tells() {
 	[[ $(verdict) == "no verdict: the program ends with 7; only runs that end with 0 can be compared" ]]
 	compares 7 -n 1 --json -- php -n -r 'for ($i = 0; $i < 2000; $i++) { $f = new Fiber(fn() => 1); $f->start(); } exit(7);'
 	jq -e '.helps == null and (.verdict | startswith("no verdict: "))' <<<"$output"
-	requires_guest named
+	requires_program named
 	compares 6 -n 2 --create=box_make/0 --destroy=box_drop -- sh -c '"$0" plain 100 || exit
-		[ $COPOOL_MODE = pool ] || exit 6; echo >>again; [ $(wc -l <again) -ne 1 ] || exit 6' "$GUESTS/named"
+		[ $COPOOL_MODE = pool ] || exit 6; echo >>again; [ $(wc -l <again) -ne 1 ] || exit 6' "$PROGRAMS/named"
 	[[ $(verdict) == "no verdict: the program ends with 6 without copool, with 6 in 1 of 2 runs with it; only runs that end with 0 can be compared" ]]
 }
 

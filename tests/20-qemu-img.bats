@@ -53,11 +53,11 @@ null_aio=(--image-opts driver=null-aio,size=1G)
 }
 
 @test "qemu-img bench: create_new is what an observer outside of the shim counts" {
-	requires_guest count_contexts
+	requires_program count_contexts
 	for bench in "-c 5000 -d 64" "-w -c 5000 -d 256 --flush-interval=256"; do
 		rm -f "$LOG"
 		# shellcheck disable=SC2086 # several words
-		run_pooled LD_PRELOAD="$COPOOL_SO $GUESTS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" \
+		run_pooled LD_PRELOAD="$COPOOL_SO $PROGRAMS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" \
 			qemu-img bench $bench "${null_aio[@]}"
 		[[ $status -eq 0 ]]
 		[[ $(<contexts) -gt 64 && $(pool_final create_new) -eq $(<contexts) ]]
@@ -65,9 +65,9 @@ null_aio=(--image-opts driver=null-aio,size=1G)
 }
 
 @test "qemu-img bench: the observer sees a coroutine made for most creates when the pool may keep none" {
-	requires_guest count_contexts
+	requires_program count_contexts
 	requires_sized_pool qemu-img
-	run_pooled LD_PRELOAD="$COPOOL_SO $GUESTS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" COPOOL_MAX_BATCHES=0 \
+	run_pooled LD_PRELOAD="$COPOOL_SO $PROGRAMS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" COPOOL_MAX_BATCHES=0 \
 		qemu-img bench -w -c 5120 -d 512 --flush-interval=512 "${null_aio[@]}"
 	[[ $status -eq 0 && $(pool_final create_new) -eq $(<contexts) ]]
 	# A thread's cache holds 32 of a burst of 512.

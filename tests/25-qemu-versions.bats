@@ -95,23 +95,23 @@ programs_are_taken_over() { # FOLDER
 
 @test "QEMU 10.0: drained bursts come to our pool alone, and none takes the lock of its own" {
 	requires_version 10.0 bookworm-backports
-	requires_guest count_contexts
+	requires_program count_contexts
 	drained_bursts
 	creates=$(($(pool_final create_local) + $(pool_final create_depot) + $(pool_final create_new)))
 	((creates >= 30000 && $(pool_final create_new) <= 1025 && $(pool_final live) == 0))
 	mapfile -t img < <(program qemu-img)
 	bench=("${img[@]}" bench -w -c 30000 -d 1024 --flush-interval=1024 "${null_aio[@]}")
-	run_shown env LD_PRELOAD="$GUESTS/count_contexts" COUNT_POOL_LOCKS="$PWD/stock" "${bench[@]}"
-	run_pooled LD_PRELOAD="$COPOOL_SO $GUESTS/count_contexts" COUNT_POOL_LOCKS="$PWD/pooled" "${bench[@]}"
+	run_shown env LD_PRELOAD="$PROGRAMS/count_contexts" COUNT_POOL_LOCKS="$PWD/stock" "${bench[@]}"
+	run_pooled LD_PRELOAD="$COPOOL_SO $PROGRAMS/count_contexts" COUNT_POOL_LOCKS="$PWD/pooled" "${bench[@]}"
 	echo "locks of its own pool: $(<stock), pooled $(<pooled)"
 	(($(<stock) > 10000 && $(<pooled) == 0))
 }
 
 @test "QEMU 10.0: create_new is what an observer outside of the shim counts" {
 	requires_version 10.0 bookworm-backports
-	requires_guest count_contexts
+	requires_program count_contexts
 	mapfile -t img < <(program qemu-img)
-	run_pooled LD_PRELOAD="$COPOOL_SO $GUESTS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" \
+	run_pooled LD_PRELOAD="$COPOOL_SO $PROGRAMS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" \
 		"${img[@]}" bench -w -c 5000 -d 512 --flush-interval=512 "${null_aio[@]}"
 	[[ $status -eq 0 && $(<contexts) -ge 512 && $(pool_final create_new) -eq $(<contexts) ]]
 }

@@ -9,7 +9,7 @@ FILTER='s/^boxes .*//' # how often its own functions ran: what pooling changes
 
 setup() {
 	requires make cc
-	requires_guest named
+	requires_program named
 	copy=$BATS_TEST_TMPDIR/copy
 	mkdir -p "$copy/build"
 	cp -a "$TESTS"/../{shim,Makefile} "$copy"
@@ -33,7 +33,7 @@ build_copy() {
 
 @test "example: the adapter of CONTRIBUTING.md pools what its program creates, and its output stays the same" {
 	build_copy
-	same_twin "$GUESTS/named" plain 1000
+	same_twin "$PROGRAMS/named" plain 1000
 	[[ $(log_open host) == example && $(log_open mode) == pool ]]
 	[[ $output == *"boxes 100 "* ]]
 	[[ $(log_final create_new box) -eq 100 && $(log_final create_local box) -gt 90000 ]]
@@ -42,7 +42,7 @@ build_copy() {
 
 @test "example: it leaves other programs to the other adapters" {
 	build_copy
-	cp "$GUESTS/named" "$BATS_TEST_TMPDIR/boxes"
+	cp "$PROGRAMS/named" "$BATS_TEST_TMPDIR/boxes"
 	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$BATS_TEST_TMPDIR/boxes" plain 10
 	[[ $(log_open host) == named ]]
 }

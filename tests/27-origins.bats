@@ -90,12 +90,12 @@ check_misses() {
 }
 
 @test "origins: threads, handlers, forks and late destructors behave and are told of" {
-	requires_guest qemu_like
+	requires_program qemu_like
 	local scenario
 	for scenario in threads short-threads hand-over signals signal-waits forks fork-exit errno thread-keys; do
 		echo "--- $scenario"
 		rm -f "$LOG"
-		same_twin COPOOL_ORIGINS=1 "$GUESTS/qemu_like" $scenario
+		same_twin COPOOL_ORIGINS=1 "$PROGRAMS/qemu_like" $scenario
 		check_balance
 		check_misses
 		frames miss | grep -qE '^qemu_like\+0x[0-9a-f]+'
@@ -103,8 +103,8 @@ check_misses() {
 }
 
 @test "origins: a fork's child tells of its own misses, and not of its parent's" {
-	requires_guest qemu_like
-	run_pooled COPOOL_ORIGINS=1 "$GUESTS/qemu_like" fork-exit
+	requires_program qemu_like
+	run_pooled COPOOL_ORIGINS=1 "$PROGRAMS/qemu_like" fork-exit
 	[[ $status -eq 0 ]]
 	check_misses
 	[[ $(log_records origin .pid | sort -u | wc -l) -eq 2 ]]
@@ -112,8 +112,8 @@ check_misses() {
 }
 
 @test "origins: every seventh miss stands for seven" {
-	requires_guest qemu_like
-	run_pooled COPOOL_ORIGINS=7 "$GUESTS/qemu_like" errno
+	requires_program qemu_like
+	run_pooled COPOOL_ORIGINS=7 "$PROGRAMS/qemu_like" errno
 	[[ $status -eq 0 ]]
 	local told new
 	told=$(counted miss qemu-coroutine) new=$(log_final create_new qemu-coroutine)
@@ -127,9 +127,9 @@ check_misses() {
 }
 
 @test "origins: a program that is killed has told of them before, and once is enough for each" {
-	requires_guest steps
+	requires_program steps
 	start_pooled COPOOL_ORIGINS=1 COPOOL_LEAKS=1 COPOOL_INTERVAL_MS=20 COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop \
-		"$GUESTS/steps" use 100 touch used wait again use 4000 touch "done" wait go
+		"$PROGRAMS/steps" use 100 touch used wait again use 4000 touch "done" wait go
 	wait_until 10 test -e used
 	told() { [[ $(log_records origin .kind) == *miss* ]]; }
 	wait_until 10 told
@@ -145,13 +145,13 @@ check_misses() {
 }
 
 @test "origins: a C++ program that throws keeps its own unwinder" {
-	requires_guest throws
-	same_twin COPOOL_HOST=stacks COPOOL_ORIGINS=1 "$GUESTS/throws" stacks
+	requires_program throws
+	same_twin COPOOL_HOST=stacks COPOOL_ORIGINS=1 "$PROGRAMS/throws" stacks
 	[[ $status -eq 0 && $output == *"unwinder libgcc_s.so.1"* ]]
 	check_misses
 	frames miss | grep -qE '^throws\+0x[0-9a-f]+ .*use_stack'
-	same_twin COPOOL_HOST=stacks COPOOL_ORIGINS=1 COPOOL_LEAKS=1 "$GUESTS/throws" stacks
-	same_twin COPOOL_HOST=stacks COPOOL_ORIGINS=1 "$GUESTS/throws" uncaught
+	same_twin COPOOL_HOST=stacks COPOOL_ORIGINS=1 COPOOL_LEAKS=1 "$PROGRAMS/throws" stacks
+	same_twin COPOOL_HOST=stacks COPOOL_ORIGINS=1 "$PROGRAMS/throws" uncaught
 	[[ $status -eq 134 ]]
 }
 
@@ -168,10 +168,10 @@ check_misses() {
 }
 
 @test "origins: without libunwind there is a warning, and the pool works" {
-	requires_guest qemu_like
+	requires_program qemu_like
 	mkdir hidden
 	: >hidden/libunwind-x86_64.so.8
-	same_twin LD_LIBRARY_PATH="$PWD/hidden" COPOOL_ORIGINS=1 "$GUESTS/qemu_like" churn
+	same_twin LD_LIBRARY_PATH="$PWD/hidden" COPOOL_ORIGINS=1 "$PROGRAMS/qemu_like" churn
 	[[ $status -eq 0 ]]
 	check_balance
 	[[ $(log_records warning .text) == *"origins"*"libunwind-x86_64.so.8"* ]]
@@ -179,8 +179,8 @@ check_misses() {
 }
 
 @test "origins: threads that fork at the same time leave them to be written at the end" {
-	requires_guest qemu_like
-	same_twin COPOOL_ORIGINS=1 "$GUESTS/qemu_like" forks-at-once
+	requires_program qemu_like
+	same_twin COPOOL_ORIGINS=1 "$PROGRAMS/qemu_like" forks-at-once
 	[[ $status -eq 0 && $output == fine ]]
 	check_balance
 	(($(log_final create_new "$COROUTINES") > 0 && $(log_records origin .count | wc -l) > 0))
@@ -188,8 +188,8 @@ check_misses() {
 }
 
 @test "origins: without a log there is one warning" {
-	requires_guest qemu_like
-	run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_ORIGINS=1 "$GUESTS/qemu_like" churn
+	requires_program qemu_like
+	run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_ORIGINS=1 "$PROGRAMS/qemu_like" churn
 	[[ $status -eq 0 && $output == *"COPOOL_ORIGINS: origins need COPOOL_LOG"* ]]
 	[[ $(grep -c copool <<<"$output") -eq 1 ]]
 }
@@ -202,9 +202,9 @@ check_misses() {
 }
 
 @test "leaks: what nobody destroyed is told of with who created it" {
-	requires_guest steps
+	requires_program steps
 	run_pooled COPOOL_HOST=named COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop COPOOL_LEAKS=1 \
-		"$GUESTS/steps" use 500 keep 37 use 100
+		"$PROGRAMS/steps" use 500 keep 37 use 100
 	[[ $status -eq 0 ]]
 	check_balance
 	[[ $(log_final live) -eq 37 && $(log_final create_local) -eq 0 ]]
@@ -227,21 +227,21 @@ check_misses() {
 }
 
 @test "leaks: what a fork's child inherits and keeps is its leak as well" {
-	requires_guest steps
+	requires_program steps
 	run_pooled COPOOL_HOST=named COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop COPOOL_LEAKS=1 \
-		"$GUESTS/steps" keep 5 fork keep 3
+		"$PROGRAMS/steps" keep 5 fork keep 3
 	[[ $status -eq 0 ]]
 	check_balance
 	[[ $(log_records origin .count | sort -n | tr '\n' ' ') == "5 8 " ]]
 }
 
 @test "leaks: threads without caches behave" {
-	requires_guest qemu_like
+	requires_program qemu_like
 	local scenario
 	for scenario in churn signal-waits fork-exit errno; do
 		echo "--- $scenario"
 		rm -f "$LOG"
-		same_twin COPOOL_LEAKS=1 "$GUESTS/qemu_like" $scenario
+		same_twin COPOOL_LEAKS=1 "$PROGRAMS/qemu_like" $scenario
 		check_balance
 	done
 }
@@ -317,12 +317,12 @@ some_log() {
 }
 
 @test "copool run: --origins and --leaks ask for them" {
-	requires_guest qemu_like
-	run "$COPOOL" run --log="$LOG" --origins -- "$GUESTS/qemu_like" errno
+	requires_program qemu_like
+	run "$COPOOL" run --log="$LOG" --origins -- "$PROGRAMS/qemu_like" errno
 	[[ $status -eq 0 ]]
 	check_misses
 	rm "$LOG"
-	run "$COPOOL" run --log="$LOG" --origins=10 --leaks -- "$GUESTS/qemu_like" errno
+	run "$COPOOL" run --log="$LOG" --origins=10 --leaks -- "$PROGRAMS/qemu_like" errno
 	[[ $status -eq 0 && $(log_final create_local qemu-coroutine) -eq 0 ]]
 	(($(counted miss qemu-coroutine) % 10 == 0))
 	run "$COPOOL" run --log="$LOG" --origins=many -- true

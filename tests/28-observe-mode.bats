@@ -40,9 +40,9 @@ nothing_is_pooled() {
 	done
 }
 
-# tells_truth POOL SIZE: the guest counted the same, and the size of its own pool is what it was.
+# tells_truth POOL SIZE: the program counted the same, and the size of its own pool is what it was.
 tells_truth() {
-	echo "the guest says: $(<"$truth")"
+	echo "the program says: $(<"$truth")"
 	[[ $(log_final create_new "$1") -eq $(jq .made "$truth") ]]
 	[[ $(log_final destroy_delete "$1") -eq $(jq .deleted "$truth") ]]
 	[[ $(log_final peak_objects "$1") -eq $(jq .most "$truth") ]]
@@ -50,8 +50,8 @@ tells_truth() {
 }
 
 @test "observe: a QEMU's own pool serves it as without the shim, and every create and miss is counted" {
-	requires_guest qemu_like qemu_newer
-	same_twin GUEST_TRUTH="$truth" "$GUESTS/qemu_like" churn
+	requires_program qemu_like qemu_newer
+	same_twin PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_like" churn
 	[[ $status -eq 0 && $output == fine ]]
 	is_observed qemu
 	nothing_is_pooled
@@ -59,28 +59,28 @@ tells_truth() {
 	[[ $(log_final live) -eq $(($(jq .made "$truth") - $(jq .deleted "$truth"))) ]]
 	(($(log_final create_local) > 0 && $(log_final create_new) > 64))
 	rm "$LOG"
-	same_twin GUEST_TRUTH="$truth" "$GUESTS/qemu_newer" churn
+	same_twin PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_newer" churn
 	[[ $status -eq 0 ]]
 	is_observed qemu
 	tells_truth "$COROUTINES" 128
 }
 
-@test "observe: what a guest's own pool serves is the same number as without the shim" {
-	requires_guest qemu_like
-	run_stock GUEST_TRUTH="$truth" "$GUESTS/qemu_like" churn
+@test "observe: what a program's own pool serves is the same number as without the shim" {
+	requires_program qemu_like
+	run_stock PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_like" churn
 	stock=$(jq -c . "$truth")
-	run_pooled GUEST_TRUTH="$truth" "$GUESTS/qemu_like" churn
+	run_pooled PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_like" churn
 	[[ $(jq -c . "$truth") == "$stock" ]]
 	# All creates are those that the pool sees when it is the only one.
 	mine=$(creates "$COROUTINES")
 	rm "$LOG"
-	run_pooled COPOOL_MODE=pool "$GUESTS/qemu_like" churn
+	run_pooled COPOOL_MODE=pool "$PROGRAMS/qemu_like" churn
 	[[ $(log_open mode) == pool && $(creates "$COROUTINES") -eq $mine && $mine -gt 1000 ]]
 }
 
 @test "observe: no counter falls while threads are at work, and what was made is never taken for what was idle" {
-	requires_guest several
-	run_pooled COPOOL_HOST=stacks COPOOL_INTERVAL_MS=10 "$GUESTS/several" threads 4000
+	requires_program several
+	run_pooled COPOOL_HOST=stacks COPOOL_INTERVAL_MS=10 "$PROGRAMS/several" threads 4000
 	[[ $status -eq 0 ]]
 	is_observed stacks
 	[[ $(log_records sample | wc -l) -ge 5 ]]
@@ -92,10 +92,10 @@ tells_truth() {
 }
 
 @test "observe: threads, signals, forks, hints and errno are as without the shim" {
-	requires_guest qemu_like
+	requires_program qemu_like
 	for scenario in threads short-threads hand-over signals forks errno thread-keys hints; do
 		rm -f "$LOG"
-		same_twin "$GUESTS/qemu_like" $scenario
+		same_twin "$PROGRAMS/qemu_like" $scenario
 		[[ $status -eq 0 && $output == fine ]]
 		[[ $(log_records open .mode | sort -u) == observe ]]
 		check_balance
@@ -103,8 +103,8 @@ tells_truth() {
 }
 
 @test "observe: a fork's child counts for itself, and says what it inherited" {
-	requires_guest qemu_like
-	same_twin "$GUESTS/qemu_like" fork-exit
+	requires_program qemu_like
+	same_twin "$PROGRAMS/qemu_like" fork-exit
 	[[ $status -eq 0 ]]
 	check_balance
 	child=$(log_records open 'select(.ppid != 0 and .mode == "observe") | .pid')
@@ -131,8 +131,8 @@ tells_truth() {
 
 @test "observe: create_new of qemu-img is what an observer outside of the shim counts" {
 	requires_qemu qemu-img
-	requires_guest count_contexts
-	run_pooled LD_PRELOAD="$COPOOL_SO $GUESTS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" qemu-img "${bursts[@]}"
+	requires_program count_contexts
+	run_pooled LD_PRELOAD="$COPOOL_SO $PROGRAMS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" qemu-img "${bursts[@]}"
 	[[ $status -eq 0 && $(<contexts) -gt 1000 ]]
 	[[ $(log_final create_new "$COROUTINES") -eq $(<contexts) ]]
 }
@@ -193,24 +193,24 @@ fibers='for ($i = 0; $i < 3000; $i++) { $f = new Fiber(function ($n) { return $n
 }
 
 @test "observe: learned stacks are counted from when they are learned, until one has no guard page" {
-	requires_guest lives
+	requires_program lives
 	export COPOOL_HOST=stacks COPOOL_LEARN=1
-	same_twin "$GUESTS/lives" learned 100
+	same_twin "$PROGRAMS/lives" learned 100
 	[[ $status -eq 0 && $output == "wrong 0" && $(log_open detail) == *learned* ]]
 	is_observed stacks
 	[[ $(log_final create_new) -eq 84 && $(log_final destroy_delete) -eq 84 && $(log_final peak_objects) -eq 1 ]]
 	rm "$LOG"
-	same_twin "$GUESTS/lives" spoiled 100
+	same_twin "$PROGRAMS/lives" spoiled 100
 	[[ $(log_final create_new) -eq 34 && $(log_final destroy_delete) -eq 34 ]]
 	rm "$LOG"
 	# As many as a pool would be asked for.
-	run_pooled COPOOL_MODE=pool "$GUESTS/lives" spoiled 100
+	run_pooled COPOOL_MODE=pool "$PROGRAMS/lives" spoiled 100
 	[[ $(($(log_final create_new) + $(log_final create_local))) -eq 34 ]]
 }
 
 @test "observe: a stack is gone in whatever way it goes" {
-	requires_guest lives
-	same_twin COPOOL_HOST=stacks "$GUESTS/lives" ends
+	requires_program lives
+	same_twin COPOOL_HOST=stacks "$PROGRAMS/lives" ends
 	[[ $status -eq 0 && $output == "wrong 0" ]]
 	is_observed stacks
 	[[ $(log_final create_new) -eq 6 && $(log_final destroy_delete) -eq 6 && $(log_final live) -eq 0 ]]
@@ -219,11 +219,11 @@ fibers='for ($i = 0; $i < 3000; $i++) { $f = new Fiber(function ($n) { return $n
 }
 
 @test "observe: random programs that do all that can be done to mappings see the same" {
-	requires_guest mappings
+	requires_program mappings
 	for first in 1 9001; do
 		rm -f "$LOG"
-		"$GUESTS/mappings" $first 100 >stock
-		COPOOL_HOST=stacks LD_PRELOAD=$COPOOL_SO COPOOL_LOG=$LOG "$GUESTS/mappings" $first 100 >observed
+		"$PROGRAMS/mappings" $first 100 >stock
+		COPOOL_HOST=stacks LD_PRELOAD=$COPOOL_SO COPOOL_LOG=$LOG "$PROGRAMS/mappings" $first 100 >observed
 		[[ -s stock ]]
 		cmp stock observed
 		is_observed stacks
@@ -232,19 +232,19 @@ fibers='for ($i = 0; $i < 3000; $i++) { $f = new Fiber(function ($n) { return $n
 }
 
 @test "observe: a stack that overflows still kills, and threads and forks go on" {
-	requires_guest stacks
+	requires_program stacks
 	export COPOOL_HOST=stacks
-	same_twin "$GUESTS/stacks" reach 100
-	same_twin "$GUESTS/stacks" overflow 100
+	same_twin "$PROGRAMS/stacks" reach 100
+	same_twin "$PROGRAMS/stacks" overflow 100
 	rm -f "$LOG"
-	same_twin "$GUESTS/stacks" threads 20
+	same_twin "$PROGRAMS/stacks" threads 20
 	[[ $status -eq 0 ]]
 	check_balance
 }
 
 @test "observe: named functions run each time, with what they were called with" {
-	requires_guest named
-	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$GUESTS/named" plain 100
+	requires_program named
+	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$PROGRAMS/named" plain 100
 	[[ $output == *"boxes 10000 10000 "* ]]
 	is_observed named
 	nothing_is_pooled
@@ -252,11 +252,11 @@ fibers='for ($i = 0; $i < 3000; $i++) { $f = new Fiber(function ($n) { return $n
 	[[ $(log_final peak_objects) -eq 100 && $(log_final live) -eq 0 ]]
 	rm "$LOG"
 	# Fewer arguments named than there are: they reach the function all the same.
-	same_twin COPOOL_CREATE=block_make/1 COPOOL_DESTROY=block_drop "$GUESTS/named" sized 1000
+	same_twin COPOOL_CREATE=block_make/1 COPOOL_DESTROY=block_drop "$PROGRAMS/named" sized 1000
 	[[ $status -eq 0 && $output == *"wrong 0"* ]]
 	[[ $(log_final create_new "block_make(0x10)") -eq 143 ]]
 	rm "$LOG"
-	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$GUESTS/named" foreign 500
+	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$PROGRAMS/named" foreign 500
 	[[ $(log_final create_new) -eq 500 && $(log_final destroy_delete) -eq 500 ]]
 }
 
@@ -264,8 +264,8 @@ fibers='for ($i = 0; $i < 3000; $i++) { $f = new Fiber(function ($n) { return $n
 	same_twin cat /dev/null
 	[[ $(log_open host) == none && $(log_open mode) == none && $(wc -l <"$LOG") -eq 1 ]]
 	rm "$LOG"
-	requires_guest qemu_unmovable
-	same_twin "$GUESTS/qemu_unmovable" churn
+	requires_program qemu_unmovable
+	same_twin "$PROGRAMS/qemu_unmovable" churn
 	[[ $status -eq 0 && $(log_open mode) == none && $(log_open detail) == *"left to its own pool"* ]]
 }
 

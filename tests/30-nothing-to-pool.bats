@@ -80,32 +80,32 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 }
 
 @test "nothing to pool: C++ exceptions are caught, also those that come from afar and from threads" {
-	requires_guest throws
-	same_twin "$GUESTS/throws"
+	requires_program throws
+	same_twin "$PROGRAMS/throws"
 	[[ $status -eq 0 && ${lines[-1]} == "1001 caught, 51051 destroyed" ]]
 	is_inert
 }
 
 @test "nothing to pool: a C++ exception that nobody catches ends the program as always" {
-	requires_guest throws
-	same_twin bash -c 'ulimit -c 0; exec "$0" uncaught' "$GUESTS/throws"
+	requires_program throws
+	same_twin bash -c 'ulimit -c 0; exec "$0" uncaught' "$PROGRAMS/throws"
 	[[ $status -eq 134 && $output == *"the ground"* ]]
 }
 
 @test "nothing to pool: from inside a process finds no thread, descriptor, code or signal of ours" {
-	requires_guest looks_inside
-	same_twin "$GUESTS/looks_inside"
+	requires_program looks_inside
+	same_twin "$PROGRAMS/looks_inside"
 	[[ $status -eq 0 && $output == "threads 1"* && $output != *code* ]]
 	is_inert
 	# The same where there is no log.
 	stock=$output
-	run env LD_PRELOAD="$COPOOL_SO" "$GUESTS/looks_inside"
+	run env LD_PRELOAD="$COPOOL_SO" "$PROGRAMS/looks_inside"
 	[[ $output == "$stock" ]]
 }
 
 @test "nothing to pool: descriptors that were open stay open, and closed ones closed" {
-	requires_guest looks_inside
-	same_twin bash -c 'exec 5</dev/null 9>/dev/zero <&- 2>&-; exec "$0"' "$GUESTS/looks_inside"
+	requires_program looks_inside
+	same_twin bash -c 'exec 5</dev/null 9>/dev/zero <&- 2>&-; exec "$0"' "$PROGRAMS/looks_inside"
 	[[ $status -eq 0 && $output == *"descriptor 9 /dev/zero"* && $output != *"descriptor 0"* ]]
 }
 
@@ -155,8 +155,8 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 }
 
 @test "nothing to pool: switched off, even a program with coroutines is left alone" {
-	requires_guest qemu_like
-	same_twin COPOOL_HOST=off "$GUESTS/qemu_like" churn
+	requires_program qemu_like
+	same_twin COPOOL_HOST=off "$PROGRAMS/qemu_like" churn
 	[[ $status -eq 0 ]]
 	is_inert
 	[[ $(log_open detail) == *COPOOL_HOST=off* ]]
@@ -192,11 +192,11 @@ print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))'
 
 @test "nothing to pool: a program that runs with another's rights ignores our settings" {
 	[[ $(id -u) -eq 0 ]] || lacks "only root can make a set-user-id program"
-	requires_guest looks_inside
+	requires_program looks_inside
 	requires setpriv
 	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR"
 	# Secure mode takes a preload by its name only, from the system's folders, and only a set-user-id one.
-	cp "$GUESTS/looks_inside" inside
+	cp "$PROGRAMS/looks_inside" inside
 	chmod 4755 inside
 	mkdir open
 	chmod 777 open

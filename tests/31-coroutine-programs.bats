@@ -10,28 +10,28 @@ load lib/qemu
 
 setup() {
 	requires jq
-	requires_guest qemu_like qemu_newer qemu_odd_loop qemu_hidden_loop qemu_unmovable qemu_confined
+	requires_program qemu_like qemu_newer qemu_odd_loop qemu_hidden_loop qemu_unmovable qemu_confined
 	cd "$BATS_TEST_TMPDIR" || return
 	truth=$PWD/truth.json
 }
 
-# bites SCENARIO [VARIABLE=VALUE...]: the guest does the same with and without the shim, ends well, and what the
+# bites SCENARIO [VARIABLE=VALUE...]: the program does the same with and without the shim, ends well, and what the
 # log says is true.
 bites() {
-	same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "${@:2}" "$GUESTS/${guest-qemu_like}" "$1"
+	same_twin PROGRAM_TRUTH="$truth" COPOOL_DECAY_MS=0 "${@:2}" "$PROGRAMS/${program-qemu_like}" "$1"
 	[[ $status -eq 0 && $output == fine ]]
 	is_pooled_qemu
 	check_balance
 	tells_truth
 }
 
-# What the guest counted itself.
+# What the program counted itself.
 truth() {
 	jq ".$1" "$truth"
 }
 
 tells_truth() {
-	echo "the guest says: $(<"$truth")"
+	echo "the program says: $(<"$truth")"
 	[[ $(pool_final live) -eq 0 ]]
 	[[ $(pool_final create_new) -eq $(truth made) ]]
 	[[ $(($(pool_final destroy_delete) + $(pool_final trimmed))) -eq $(truth deleted) ]]
@@ -84,7 +84,7 @@ log_is_whole() {
 }
 
 @test "program: constructors may create, and destructors destroy" {
-	# Every run of this guest does both; here with two batches and the least interval.
+	# Every run of this program does both; here with two batches and the least interval.
 	bites churn COPOOL_MAX_BATCHES=2 COPOOL_INTERVAL_MS=10
 	[[ $(truth deleted) -gt 0 && $(pool_final depot_batches) -le 2 ]]
 }
@@ -108,18 +108,18 @@ log_is_whole() {
 @test "program: trimming deletes each idle coroutine once, while others come and go" {
 	for scenario in threads short-threads; do
 		rm -f "$LOG"
-		same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=100 COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_like" $scenario
+		same_twin PROGRAM_TRUTH="$truth" COPOOL_DECAY_MS=100 COPOOL_INTERVAL_MS=10 "$PROGRAMS/qemu_like" $scenario
 		[[ $status -eq 0 && $output == fine ]]
 		check_balance
 	done
-	same_twin COPOOL_DECAY_MS=100 "$GUESTS/qemu_confined" plain
+	same_twin COPOOL_DECAY_MS=100 "$PROGRAMS/qemu_confined" plain
 	[[ $status -eq 0 ]]
 }
 
 @test "program: ours is the only thread that is added, it has a name and takes no signal" {
 	start_pooled COPOOL_INTERVAL_MS=50 qemu-storage-daemon --chardev "socket,id=qmp,path=$PWD/qmp,server=on,wait=off" \
 		--monitor chardev=qmp
-	guest_pid=$pid
+	stock_pid=$pid
 	start_stock qemu-storage-daemon --chardev "socket,id=qmp,path=$PWD/qmp.stock,server=on,wait=off" \
 		--monitor chardev=qmp
 	wait_until 10 test -S qmp
@@ -127,16 +127,16 @@ log_is_whole() {
 	tasks() {
 		sort "/proc/$1"/task/*/comm
 	}
-	added=$(comm -23 <(tasks "$guest_pid") <(tasks "$pid"))
+	added=$(comm -23 <(tasks "$stock_pid") <(tasks "$pid"))
 	echo "added: $added"
 	[[ $added == *copool* && $(wc -l <<<"$added") -eq 1 ]]
-	task=$(dirname "$(grep -lx "$added" "/proc/$guest_pid"/task/*/comm)")
+	task=$(dirname "$(grep -lx "$added" "/proc/$stock_pid"/task/*/comm)")
 	# All signals but those that cannot be blocked and the C library's own (32, 33).
 	blocked=$(sed -n 's/^SigBlk:\t//p' "$task/status")
 	echo "blocked: $blocked"
 	((0x$blocked == 0xfffffffe7ffbfeff || 0x$blocked == 0xfffffffc7ffbfeff))
-	[[ $(ls "/proc/$guest_pid/fd") == $(ls "/proc/$pid/fd") ]]
-	stop "$guest_pid"
+	[[ $(ls "/proc/$stock_pid/fd") == $(ls "/proc/$pid/fd") ]]
+	stop "$stock_pid"
 }
 
 # ---- forks and ends ----
@@ -144,7 +144,7 @@ log_is_whole() {
 @test "program: it may fork while its threads create and destroy" {
 	for _ in 1 2 3; do
 		rm -f "$LOG"
-		same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "$GUESTS/qemu_like" forks
+		same_twin PROGRAM_TRUTH="$truth" COPOOL_DECAY_MS=0 "$PROGRAMS/qemu_like" forks
 		[[ $status -eq 0 && $output == fine ]]
 		check_log
 		parent=$(log_records final .pid | tail -n 1)
@@ -154,7 +154,7 @@ log_is_whole() {
 }
 
 @test "program: a fork's child takes over what was idle and what lives, and counts for itself" {
-	same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "$GUESTS/qemu_like" fork-exit
+	same_twin PROGRAM_TRUTH="$truth" COPOOL_DECAY_MS=0 "$PROGRAMS/qemu_like" fork-exit
 	[[ $status -eq 0 ]]
 	check_balance
 	parent=$(log_records open 'select(.ppid == 0) | .pid')
@@ -168,7 +168,7 @@ log_is_whole() {
 }
 
 @test "program: as a daemon it goes on without descriptors, folder and parent, and so does the log" {
-	same_twin COPOOL_INTERVAL_MS=50 "$GUESTS/qemu_confined" daemon "$PWD/pid"
+	same_twin COPOOL_INTERVAL_MS=50 "$PROGRAMS/qemu_confined" daemon "$PWD/pid"
 	[[ $status -eq 0 ]]
 	wait_until 10 test -s pid
 	child=$(<pid)
@@ -182,7 +182,7 @@ log_is_whole() {
 @test "program: it may end by _exit, SIGKILL and abort, and its log is whole" {
 	for scenario in leave:3 kill:137 abort:134; do
 		rm -f "$LOG"
-		same_twin COPOOL_INTERVAL_MS=10 bash -c 'ulimit -c 0; exec "$0" "$1"' "$GUESTS/qemu_like" ${scenario%:*}
+		same_twin COPOOL_INTERVAL_MS=10 bash -c 'ulimit -c 0; exec "$0" "$1"' "$PROGRAMS/qemu_like" ${scenario%:*}
 		[[ $status -eq ${scenario#*:} ]]
 		check_log
 		[[ $(log_records open .host) == *qemu ]]
@@ -192,7 +192,7 @@ log_is_whole() {
 @test "program: it may end while its threads create and destroy" {
 	for _ in 1 2 3 4 5; do
 		rm -f "$LOG"
-		same_twin "$GUESTS/qemu_like" exit-amid
+		same_twin "$PROGRAMS/qemu_like" exit-amid
 		[[ $status -eq 0 ]]
 		log_is_whole
 	done
@@ -201,7 +201,7 @@ log_is_whole() {
 # ---- descriptors ----
 
 @test "program: files on descriptors that it closed and opened again get nothing of ours" {
-	same_twin COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_confined" reuse-descriptors "$PWD/own"
+	same_twin COPOOL_INTERVAL_MS=10 "$PROGRAMS/qemu_confined" reuse-descriptors "$PWD/own"
 	[[ $status -eq 0 && $(find . -name 'own.*' | wc -l) -eq 64 ]]
 	# Thirty rounds, stock and pooled.
 	[[ $(cat own.* | sort | uniq -c) == *"3840 this is the program's own line" ]]
@@ -214,7 +214,7 @@ log_is_whole() {
 	for log in "$LOG" stderr /dev/full /nowhere/log; do
 		for interval in 10 1000; do
 			run_shown env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$log" COPOOL_INTERVAL_MS=$interval \
-				"$GUESTS/qemu_confined" reuse-stderr "$PWD/own"
+				"$PROGRAMS/qemu_confined" reuse-stderr "$PWD/own"
 			[[ $status -eq 0 && $(<own) == "this is the program's own line" ]]
 		done
 	done
@@ -222,15 +222,15 @@ log_is_whole() {
 
 @test "program: standard error as the log gets all of it, also when the program closes its own" {
 	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=stderr COPOOL_INTERVAL_MS=10 \
-		"$GUESTS/qemu_confined" reuse-stderr "$PWD/own" 2>"$LOG"
+		"$PROGRAMS/qemu_confined" reuse-stderr "$PWD/own" 2>"$LOG"
 	check_balance
 	log_is_whole
 	(($(log_records sample .pool | wc -l) >= 5))
 }
 
 @test "program: a descriptor that was closed at the start stays the program's" {
-	# The guest opens the file as its descriptor 2, where nothing was.
-	run_pooled COPOOL_INTERVAL_MS=10 bash -c 'exec 2>&-; exec "$0" reuse-stderr own' "$GUESTS/qemu_confined"
+	# The program opens the file as its descriptor 2, where nothing was.
+	run_pooled COPOOL_INTERVAL_MS=10 bash -c 'exec 2>&-; exec "$0" reuse-stderr own' "$PROGRAMS/qemu_confined"
 	[[ $(<own) == "this is the program's own line" ]]
 }
 
@@ -238,7 +238,7 @@ log_is_whole() {
 	mkfifo pipe
 	exec 7<>pipe
 	exec 8<pipe
-	start_pooled "$GUESTS/qemu_confined" close-and-stay
+	start_pooled "$PROGRAMS/qemu_confined" close-and-stay
 	exec 7>&-
 	run_shown timeout 60 cat <&8
 	[[ $status -eq 0 && $output == "" ]]
@@ -252,7 +252,7 @@ log_is_whole() {
 @test "program: in another root folder it goes on, and so does the log" {
 	[[ $(id -u) -eq 0 ]] || skip "only root can change the root folder"
 	mkdir empty
-	same_twin COPOOL_INTERVAL_MS=50 "$GUESTS/qemu_confined" chroot "$PWD/empty"
+	same_twin COPOOL_INTERVAL_MS=50 "$PROGRAMS/qemu_confined" chroot "$PWD/empty"
 	[[ $status -eq 0 && $(ls -A empty) == "" ]]
 	check_balance
 	(($(log_records sample .pool | wc -l) >= 3))
@@ -260,32 +260,32 @@ log_is_whole() {
 
 @test "program: without its rights it goes on, and so does the log" {
 	[[ $(id -u) -eq 0 ]] || skip "only root has rights to drop"
-	same_twin COPOOL_INTERVAL_MS=50 "$GUESTS/qemu_confined" drop-rights
+	same_twin COPOOL_INTERVAL_MS=50 "$PROGRAMS/qemu_confined" drop-rights
 	[[ $status -eq 0 ]]
 	check_balance
 	(($(log_records sample .pool | wc -l) >= 3))
 }
 
 @test "program: when no thread may open, write or clone any more, it goes on" {
-	same_twin COPOOL_INTERVAL_MS=10 COPOOL_DECAY_MS=100 "$GUESTS/qemu_confined" forbid-calls
+	same_twin COPOOL_INTERVAL_MS=10 COPOOL_DECAY_MS=100 "$PROGRAMS/qemu_confined" forbid-calls
 	[[ $status -eq 0 ]]
 	log_is_whole
 }
 
 @test "program: when to open a file is death, nothing of ours does, while it looks for a shortage of memory" {
-	run_shown env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" "$GUESTS/qemu_confined" kill-openers
+	run_shown env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" "$PROGRAMS/qemu_confined" kill-openers
 	[[ $status -eq 0 ]]
 }
 
 @test "program: when no file may grow it goes on" {
-	same_twin COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_confined" limit-files
+	same_twin COPOOL_INTERVAL_MS=10 "$PROGRAMS/qemu_confined" limit-files
 	[[ $status -eq 0 ]]
 	log_is_whole
 }
 
 @test "program: a file size limit that kills who writes kills nobody" {
-	# The guest itself writes nothing. The user may be told that there is no log.
-	run_pooled COPOOL_INTERVAL_MS=10 prlimit --fsize=0 "$GUESTS/qemu_confined" plain
+	# The program itself writes nothing. The user may be told that there is no log.
+	run_pooled COPOOL_INTERVAL_MS=10 prlimit --fsize=0 "$PROGRAMS/qemu_confined" plain
 	[[ $status -eq 0 && $(grep -v '^copool: ' <<<"$output") == "" ]]
 }
 
@@ -293,7 +293,7 @@ log_is_whole() {
 	requires prlimit
 	for megabytes in 64 128 512 2048; do
 		rm -f "$LOG" "$truth"
-		same_twin GUEST_TRUTH="$truth" prlimit --as=$((megabytes * 1048576)) "$GUESTS/qemu_like" churn
+		same_twin PROGRAM_TRUTH="$truth" prlimit --as=$((megabytes * 1048576)) "$PROGRAMS/qemu_like" churn
 		[[ $status -eq 0 && $output == fine ]]
 	done
 	(($(truth made) <= 150 + 32))
@@ -307,17 +307,17 @@ log_is_whole() {
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/.."
 	LOG=$PWD/open/log.jsonl truth=$PWD/open/truth.json
 	nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-	"${nobody[@]}" test -x "$GUESTS/qemu_like" || lacks "another user cannot reach the guests"
-	# The limit is for the guest alone: nothing before it may be short of threads.
+	"${nobody[@]}" test -x "$PROGRAMS/qemu_like" || lacks "another user cannot reach the programs"
+	# The limit is for the program alone: nothing before it may be short of threads.
 	run_shown "${nobody[@]}" prlimit --nproc=1 env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" \
-		GUEST_TRUTH="$truth" "$GUESTS/qemu_like" churn
+		PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_like" churn
 	[[ $status -eq 0 && $output == fine ]]
 	(($(truth made) <= 150 + 32))
 	[[ ! -e $LOG ]] || check_log
 }
 
 @test "program: it may be started without any descriptor" {
-	same_twin bash -c 'exec <&- >&- 2>&- ; exec "$0" plain' "$GUESTS/qemu_confined"
+	same_twin bash -c 'exec <&- >&- 2>&- ; exec "$0" plain' "$PROGRAMS/qemu_confined"
 	[[ $status -eq 0 ]]
 	check_log
 }
@@ -325,7 +325,7 @@ log_is_whole() {
 # ---- programs that are not what they seem ----
 
 @test "program: a loop that is not that of any QEMU is left alone, and so is all else" {
-	same_twin GUEST_TRUTH="$truth" "$GUESTS/qemu_odd_loop" churn
+	same_twin PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_odd_loop" churn
 	[[ $status -eq 0 && $output == fine ]]
 	check_log
 	[[ $(log_open host) == none && $(log_open mode) == none && $(log_open way) == none ]]
@@ -334,9 +334,9 @@ log_is_whole() {
 }
 
 @test "program: where coroutines end out of sight the pool steps back, and the program makes no more than without" {
-	run_stock GUEST_TRUTH="$truth" "$GUESTS/qemu_hidden_loop" churn
+	run_stock PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_hidden_loop" churn
 	made=$(truth made)
-	same_twin GUEST_TRUTH="$truth" "$GUESTS/qemu_hidden_loop" churn
+	same_twin PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_hidden_loop" churn
 	[[ $status -eq 0 && $output == fine ]]
 	check_log
 	[[ $(log_open way) == ending && $(log_records way .way) == none ]]
@@ -350,7 +350,7 @@ log_is_whole() {
 }
 
 @test "program: very many coroutines at once are no reason to step back" {
-	same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "$GUESTS/qemu_like" hoard
+	same_twin PROGRAM_TRUTH="$truth" COPOOL_DECAY_MS=0 "$PROGRAMS/qemu_like" hoard
 	[[ $status -eq 0 && $output == fine ]]
 	is_pooled_qemu
 	check_balance
@@ -359,7 +359,7 @@ log_is_whole() {
 }
 
 @test "program: a function that cannot be patched is not, nor is anything else, and the log says why" {
-	same_twin GUEST_TRUTH="$truth" "$GUESTS/qemu_unmovable" churn
+	same_twin PROGRAM_TRUTH="$truth" "$PROGRAMS/qemu_unmovable" churn
 	[[ $status -eq 0 && $output == fine ]]
 	check_log
 	[[ $(log_open host) == none && $(log_open mode) == none && $(log_open way) == none ]]
@@ -369,7 +369,7 @@ log_is_whole() {
 }
 
 @test "program: as QEMU from 9.0 on it is pooled, and its lock is not touched before it is there" {
-	guest=qemu_newer
+	program=qemu_newer
 	for scenario in churn threads hints thread-keys errno; do
 		rm -f "$LOG"
 		bites $scenario
@@ -378,14 +378,14 @@ log_is_whole() {
 }
 
 @test "program: as QEMU from 9.0 on it may fork while its threads create and destroy" {
-	same_twin GUEST_TRUTH="$truth" COPOOL_DECAY_MS=0 "$GUESTS/qemu_newer" forks
+	same_twin PROGRAM_TRUTH="$truth" COPOOL_DECAY_MS=0 "$PROGRAMS/qemu_newer" forks
 	[[ $status -eq 0 && $output == fine ]]
 	check_log
 }
 
 @test "program: under a tracer it does the same" {
 	requires strace
-	run_shown strace -f -o trace -E LD_PRELOAD="$COPOOL_SO" -E COPOOL_LOG="$LOG" "$GUESTS/qemu_like" churn
+	run_shown strace -f -o trace -E LD_PRELOAD="$COPOOL_SO" -E COPOOL_LOG="$LOG" "$PROGRAMS/qemu_like" churn
 	[[ $status -eq 0 && $output == fine ]]
 	check_balance
 }

@@ -92,7 +92,7 @@ way() {
 # check_way WAY: ./$program does what it does without the shim, is helped in that way, and the counters are true.
 check_way() {
 	local cause
-	twin GUEST_TRUTH="$truth" "./$program"
+	twin PROGRAM_TRUTH="$truth" "./$program"
 	[[ $status -eq 0 ]]
 	echo "way: $(way) ($(log_records open .detail)); counted: $(<"$truth")"
 	[[ $(way) == "$1" ]]
@@ -102,7 +102,7 @@ check_way() {
 	stacks) stacks_are_exact "$learned" ;;
 	esac
 	[[ $1 == none ]] || check_balance
-	twin GUEST_TRUTH="$truth" "./$program" traced
+	twin PROGRAM_TRUTH="$truth" "./$program" traced
 	[[ $status -eq 0 ]]
 	[[ $1 != ending ]] || counts_are_exact
 	# What ends goes to QEMU's own pool then, and comes back from there.
@@ -302,9 +302,9 @@ check_tools() { # VERSION COMPILER
 	loaded 32
 	loaded 380
 	loaded 1024
-	requires_guest count_contexts
+	requires_program count_contexts
 	rm "$LOG"
-	run_pooled LD_PRELOAD="$COPOOL_SO $GUESTS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" \
+	run_pooled LD_PRELOAD="$COPOOL_SO $PROGRAMS/count_contexts" COUNT_CONTEXTS="$PWD/contexts" \
 		"$tools/qemu-img" bench -w -c 5000 -d 512 --flush-interval=512 "${null_aio[@]}"
 	[[ $status -eq 0 && $(<contexts) -ge 512 && $(pool_final create_new) -eq $(<contexts) ]]
 	random_file raw 16

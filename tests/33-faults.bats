@@ -88,8 +88,8 @@ all_faults() {
 }
 
 @test "faults: a program that writes for Prometheus all the time does what it did, whatever fails" {
-	requires_guest qemu_confined
-	each_fault "fchmod rename unlink" "$GUESTS/qemu_confined" plain
+	requires_program qemu_confined
+	each_fault "fchmod rename unlink" "$PROGRAMS/qemu_confined" plain
 	check_fault_logs
 }
 
@@ -102,20 +102,20 @@ all_faults() {
 }
 
 @test "faults: a program whose call stacks are recorded does what it did, whatever fails" {
-	requires_guest qemu_like
+	requires_program qemu_like
 	requires_package libunwind8
 	export COPOOL_ORIGINS=3 COPOOL_LEAKS=1
-	each_fault "close_range dlopen dlsym getcontext malloc mmap pthread_create read" "$GUESTS/qemu_like" fork-exit
+	each_fault "close_range dlopen dlsym getcontext malloc mmap pthread_create read" "$PROGRAMS/qemu_like" fork-exit
 	check_fault_logs
 	check_faults_told
 }
 
 @test "faults: parent and child of a fork do what they did, whatever fails" {
-	requires_guest qemu_like handler
-	each_fault "$(all_faults)" "$GUESTS/qemu_like" fork-exit
+	requires_program qemu_like handler
+	each_fault "$(all_faults)" "$PROGRAMS/qemu_like" fork-exit
 	check_fault_logs
 	export COPOOL_HOST=stacks
-	each_fault "pthread_create pthread_attr_init pthread_setspecific" "$GUESTS/handler"
+	each_fault "pthread_create pthread_attr_init pthread_setspecific" "$PROGRAMS/handler"
 	check_fault_logs
 }
 
@@ -125,14 +125,14 @@ all_faults() {
 }
 
 @test "faults: a program whose coroutines come with a library does what it did, whatever fails" {
-	requires_guest late late_known
-	each_fault "$(all_faults)" "$GUESTS/late" fork "$GUESTS/late_known"
+	requires_program late late_known
+	each_fault "$(all_faults)" "$PROGRAMS/late" fork "$PROGRAMS/late_known"
 	check_fault_logs
 }
 
 @test "faults: what fails from some time on, and for good, is done without" {
 	requires php qemu-img
-	requires_guest qemu_like
+	requires_program qemu_like
 	export FAULT_ON=1
 	FAULT_ERRORS["write"]=28 # as each_fault reads it
 	small_fibers_php
@@ -142,7 +142,7 @@ all_faults() {
 	each_fault "close_range madvise mmap open pthread_create write" qemu-img bench -w -c 1000 -d 50 \
 		--flush-interval=50 --image-opts driver=null-aio,size=1G
 	check_fault_logs
-	each_fault "mmap open pthread_create write" "$GUESTS/qemu_like" fork-exit
+	each_fault "mmap open pthread_create write" "$PROGRAMS/qemu_like" fork-exit
 	check_fault_logs
 }
 

@@ -9,11 +9,11 @@ load lib/php
 
 setup() {
 	requires jq
-	requires_guest hostile plugin
+	requires_program hostile plugin
 	cd "$BATS_TEST_TMPDIR" || return
 	unset LD_PRELOAD
 	export COPOOL_HOST=stacks
-	hostile=$GUESTS/hostile
+	hostile=$PROGRAMS/hostile
 }
 
 # hostile SCENARIO [ARGUMENT]: the same with and without the shim, and at rest nothing is left in use.
@@ -43,7 +43,7 @@ hostile() {
 @test "stack program: stacks outlive the library that made them, which may come back elsewhere" {
 	for learn in 0 1; do
 		rm -f "$LOG"
-		COPOOL_LEARN=$learn hostile plugin "$GUESTS/plugin"
+		COPOOL_LEARN=$learn hostile plugin "$PROGRAMS/plugin"
 	done
 	log_records final .create_local | awk '{ hits += $1 } END { exit hits < 1000 }'
 }
@@ -87,17 +87,17 @@ hostile() {
 
 @test "stack program: a service under systemd's filter, which forbids to look at memory pages, is not killed for our calls" {
 	requires php setpriv
-	requires_guest service
+	requires_program service
 	[[ $(id -u) -eq 0 ]] || skip "only root can make a program that its user may not read"
 	small_fibers_php
 	install -m 0711 "$(realpath "$(command -v php)")" php-unread
 	chmod go+rwx .
 	chmod go+x .. ../.. # bats' own
 	local user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-	run_stock "${user[@]}" "$GUESTS/service" ./php-unread -n fibers.php
+	run_stock "${user[@]}" "$PROGRAMS/service" ./php-unread -n fibers.php
 	stock=$output
 	[[ $status -eq 0 ]]
-	run_shown "${user[@]}" "$GUESTS/service" env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_INTERVAL_MS=10 \
+	run_shown "${user[@]}" "$PROGRAMS/service" env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" COPOOL_INTERVAL_MS=10 \
 		COPOOL_DECAY_MS=100 COPOOL_PROMETHEUS="$PWD/it.prom" ./php-unread -n -r 'include "./fibers.php"; usleep(300000);'
 	[[ $status -eq 0 && $output == "$stock" ]]
 	[[ $(log_open mode) == pool ]]
@@ -182,7 +182,7 @@ has_samples_of() { # PID
 	local check
 	for check in address thread; do
 		rm -f "$LOG"
-		gcc -O1 -g -fsanitize=$check -o checked "$TESTS/guests/hostile.c" -pthread || lacks "gcc has no -fsanitize=$check"
+		gcc -O1 -g -fsanitize=$check -o checked "$TESTS/programs/hostile.c" -pthread || lacks "gcc has no -fsanitize=$check"
 		# AddressSanitizer wants to be first, or not to care.
 		same_twin ASAN_OPTIONS=verify_asan_link_order=0 ./checked clear
 		[[ $status -eq 0 && $output == '0 failures' ]]

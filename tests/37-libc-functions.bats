@@ -11,18 +11,18 @@ STACK_LIMIT=1024 # bytes that a hook may take of a coroutine's
 
 setup() {
 	requires jq
-	requires_guest aside calls liar steps unloads
+	requires_program aside calls liar steps unloads
 	cd "$BATS_TEST_TMPDIR" || return
 	unset LD_PRELOAD
 	export COPOOL_HOST=stacks
-	calls=$GUESTS/calls
+	calls=$PROGRAMS/calls
 }
 
 # Every way in which the calls may go another way through the library.
 WAYS=("COPOOL_GUARD=auto" "COPOOL_GUARD=mprotect" "COPOOL_GUARD=poison COPOOL_ZERO=1" "COPOOL_MODE=observe"
 	"COPOOL_LEARN=1 COPOOL_ORIGINS=1" "COPOOL_LEAKS=1" "COPOOL_MAX_LIVE=70" "COPOOL_MAX_BATCHES=0 COPOOL_DECAY_MS=0")
 
-# all_of WHAT [VARIABLE=VALUE...]: what the guest says of each call, a line each.
+# all_of WHAT [VARIABLE=VALUE...]: what the program says of each call, a line each.
 all_of() {
 	local number count
 	count=$("$calls" list | wc -l)
@@ -81,13 +81,13 @@ all_of() {
 }
 
 @test "calls: the thread comes with the first stack" {
-	run_stock "$GUESTS/aside" alone
+	run_stock "$PROGRAMS/aside" alone
 	[[ $output == $'1\n1' ]]
-	run_pooled "$GUESTS/aside" alone
+	run_pooled "$PROGRAMS/aside" alone
 	[[ $output == $'1\n2' ]]
 	check_balance
 	# Without a file to open nobody waits for it.
-	run_shown env LD_PRELOAD="$COPOOL_SO" "$GUESTS/aside" alone
+	run_shown env LD_PRELOAD="$COPOOL_SO" "$PROGRAMS/aside" alone
 	[[ $output == $'1\n2' ]]
 }
 
@@ -107,7 +107,7 @@ os.waitpid(os.fork() or os._exit(0), 0)'
 
 @test "calls: namespaces of users and of time can be joined after the thread has started, and it comes back" {
 	[[ $(id -u) -eq 0 ]] || skip "only root may join them"
-	same_twin COPOOL_INTERVAL_MS=10 "$GUESTS/aside" join
+	same_twin COPOOL_INTERVAL_MS=10 "$PROGRAMS/aside" join
 	[[ $status -eq 0 && $output == *"users: done"*"time: done" ]]
 	check_balance
 	[[ $(log_records final 'select(.create_new > 0)' | wc -l) -eq 1 && $(log_records warning | wc -l) -eq 0 ]]
@@ -115,17 +115,17 @@ os.waitpid(os.fork() or os._exit(0), 0)'
 }
 
 @test "calls: a user namespace of its own is to be had as often as without the shim, and what is refused is refused" {
-	same_twin "$GUESTS/aside" own
+	same_twin "$PROGRAMS/aside" own
 	[[ $status -eq 0 && $output == *"own users: done"* ]]
 	check_balance
 	rm "$LOG"
-	same_twin "$GUESTS/aside" refused
+	same_twin "$PROGRAMS/aside" refused
 	[[ $status -eq 0 && $output == *"Bad file descriptor"*"Invalid argument"* ]]
 	check_balance
 }
 
 @test "calls: a thread that stepped aside goes on with samples, and with giving memory back" {
-	start_pooled COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 "$GUESTS/aside" back end
+	start_pooled COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 "$PROGRAMS/aside" back end
 	wait_until 10 trimmed
 	touch end
 	ended "$pid"
@@ -136,7 +136,7 @@ os.waitpid(os.fork() or os._exit(0), 0)'
 @test "calls: a clock that is set back, as a time namespace may do, holds up neither samples nor giving memory back" {
 	[[ $(id -u) -eq 0 ]] || skip "only root may join one"
 	[[ $(cut -d . -f 1 /proc/uptime) -gt 300 ]] || skip "the machine's clock cannot be set back by much"
-	start_pooled COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 "$GUESTS/aside" earlier end
+	start_pooled COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 "$PROGRAMS/aside" earlier end
 	wait_until 10 trimmed
 	touch end
 	ended "$pid"
@@ -150,17 +150,17 @@ trimmed() {
 }
 
 @test "calls: a program that forbids itself threads and files before its first stack lives on, and its log says what is lost" {
-	same_twin "$GUESTS/aside" confined
+	same_twin "$PROGRAMS/aside" confined
 	[[ $status -eq 0 && $output == *"a filter: done" ]]
 	check_log
 	[[ $(log_records warning .text) == *"confined itself"* && $(log_records final | wc -l) -eq 0 ]]
-	run_shown env LD_PRELOAD="$COPOOL_SO" "$GUESTS/aside" confined
+	run_shown env LD_PRELOAD="$COPOOL_SO" "$PROGRAMS/aside" confined
 	[[ $status -eq 0 ]]
 }
 
 @test "calls: a child of vfork that has the first stack keeps nothing from its parent" {
 	local start=$SECONDS
-	same_twin "$GUESTS/aside" vfork
+	same_twin "$PROGRAMS/aside" vfork
 	[[ $status -eq 0 ]]
 	((SECONDS - start < 2))
 	check_balance
@@ -169,8 +169,8 @@ trimmed() {
 @test "calls: without a log nothing is said on standard error once the program runs" {
 	local i
 	for i in keep keep-first confined; do
-		same_twin "$GUESTS/aside" $i
-		run_shown env LD_PRELOAD="$COPOOL_SO" "$GUESTS/aside" $i
+		same_twin "$PROGRAMS/aside" $i
+		run_shown env LD_PRELOAD="$COPOOL_SO" "$PROGRAMS/aside" $i
 		[[ $status -eq 0 && $output != *copool* ]]
 	done
 }
@@ -179,10 +179,10 @@ trimmed() {
 
 @test "calls: where another preload changes the time, the process and dlsym, samples come and memory goes back" {
 	local preload
-	for preload in "$GUESTS/liar:$COPOOL_SO" "$COPOOL_SO:$GUESTS/liar"; do
+	for preload in "$PROGRAMS/liar:$COPOOL_SO" "$COPOOL_SO:$PROGRAMS/liar"; do
 		rm -f "$LOG" used end
 		start_pooled LD_PRELOAD="$preload" COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 COPOOL_HOST=named \
-			COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$GUESTS/steps" use 2000 touch used wait end
+			COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$PROGRAMS/steps" use 2000 touch used wait end
 		wait_until 10 test -e used
 		wait_until 10 trimmed
 		touch end
@@ -200,7 +200,7 @@ trimmed() {
 	for moment in -1d +10d '2020-01-01 00:00:00'; do
 		rm -f "$LOG" used end
 		start_pooled LD_PRELOAD="$library:$COPOOL_SO" FAKETIME="$moment" COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 \
-			COPOOL_HOST=named COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$GUESTS/steps" use 2000 touch used wait end
+			COPOOL_HOST=named COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$PROGRAMS/steps" use 2000 touch used wait end
 		wait_until 10 test -e used
 		wait_until 10 trimmed
 		touch end
@@ -210,6 +210,6 @@ trimmed() {
 }
 
 @test "calls: who unloads the library that it loaded while it ran goes on, through threads that end and forks" {
-	run_shown env COPOOL_LOG="$LOG" "$GUESTS/unloads" "$COPOOL_SO"
+	run_shown env COPOOL_LOG="$LOG" "$PROGRAMS/unloads" "$COPOOL_SO"
 	[[ $status -eq 0 && $output == fine ]]
 }

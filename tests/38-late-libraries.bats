@@ -8,14 +8,14 @@ load lib/helper
 
 setup() {
 	requires jq
-	requires_guest late late_known late_other looks_inside
+	requires_program late late_known late_other looks_inside
 	cd "$BATS_TEST_TMPDIR" || return
 	unset LD_PRELOAD
 }
 
-# late HOW [VARIABLE=VALUE...]: the guest does what it does without the shim, and its counters balance.
+# late HOW [VARIABLE=VALUE...]: the program does what it does without the shim, and its counters balance.
 late() {
-	same_twin "${@:2}" "$GUESTS/late" "$1" "$GUESTS/late_known" "$GUESTS/late_other"
+	same_twin "${@:2}" "$PROGRAMS/late" "$1" "$PROGRAMS/late_known" "$PROGRAMS/late_other"
 	[[ $status -eq 0 && $output == *'0 failures' ]]
 	check_log
 	[[ $(log_records warning) == '' ]]
@@ -100,7 +100,7 @@ served() {
 }
 
 @test "late: a library that is loaded where another was is asked again whether it makes stacks" {
-	export GUEST_TRUTH=$PWD/truth
+	export PROGRAM_TRUTH=$PWD/truth
 	late reload
 	[[ $output == '0 bytes that are not zero'* ]]
 	[[ $(<truth) == 'same place' ]] || skip "the other library has come to lie elsewhere"
@@ -108,7 +108,7 @@ served() {
 }
 
 @test "late: what has not come costs no thread, descriptor, code or signal" {
-	same_twin "$GUESTS/looks_inside"
+	same_twin "$PROGRAMS/looks_inside"
 	[[ $status -eq 0 && $output == "threads 1"* ]]
 	[[ $(log_records - .type) == open ]]
 }
@@ -116,7 +116,7 @@ served() {
 @test "late: switched off, or meant for another kind of program, it is not waited for" {
 	for setting in COPOOL_HOST=off COPOOL_HOST=qemu COPOOL_HOST=named; do
 		rm -f "$LOG"
-		same_twin "$setting" "$GUESTS/late" plain "$GUESTS/late_known"
+		same_twin "$setting" "$PROGRAMS/late" plain "$PROGRAMS/late_known"
 		[[ $status -eq 0 && $(log_records open .host | sort -u) == none && $(log_records final) == '' ]]
 	done
 }
@@ -134,12 +134,12 @@ served() {
 }
 
 @test "late: a program that has PHP's library within it, loaded as it runs, has its fibers pooled" {
-	requires_guest embeds
+	requires_program embeds
 	libraries=(/usr/lib/libphp[0-9]*.so)
 	library=${libraries[-1]}
 	[[ -e $library ]] || lacks "there is no PHP library (libphp-embed)"
 	# shellcheck disable=SC2016 # PHP's own
-	same_twin "$GUESTS/embeds" "$library" 'for ($i = 0; $i < 1000; $i++) { $fiber = new Fiber(fn($x) => Fiber::suspend($x));
+	same_twin "$PROGRAMS/embeds" "$library" 'for ($i = 0; $i < 1000; $i++) { $fiber = new Fiber(fn($x) => Fiber::suspend($x));
 		if ($fiber->start($i) !== $i) exit(1); $fiber->resume(); } echo "fine\n";'
 	[[ $status -eq 0 && $output == $'fine\nfine' ]]
 	check_balance

@@ -10,10 +10,10 @@ load lib/qemu
 
 setup() {
 	requires jq
-	requires_guest steps
+	requires_program steps
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
-	steps=$GUESTS/steps
+	steps=$PROGRAMS/steps
 }
 
 # samples_at_least N: so many samples are in the log by now. Its last line may still be on its way.
@@ -109,18 +109,18 @@ samples_at_least() {
 }
 
 @test "log: a title that a program shows changes neither its name nor where its log and its child's are" {
-	requires_guest several
+	requires_program several
 	unset COPOOL_CREATE COPOOL_DESTROY
 	mkdir -p logs "logs/worker: GET " escaped
 	title=$'worker: GET /../../escaped/\e[31m'
-	LOG=$PWD/logs/%n.%p same_twin COPOOL_HOST=stacks "$GUESTS/several" title "$title" use fork use
+	LOG=$PWD/logs/%n.%p same_twin COPOOL_HOST=stacks "$PROGRAMS/several" title "$title" use fork use
 	[[ $status -eq 0 && $output == fine ]]
 	[[ $(find . -type f | sed 's/[0-9]*$//' | sort | uniq -c) =~ ^\ +2\ ./logs/several.$ ]]
 	cat logs/several.* >"$LOG"
 	[[ $(log_records open .program) == several$'\n'several ]]
 	# And who looks into it sees that name.
 	rm -r logs
-	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_HOST=stacks "$GUESTS/several" title "$title" use touch used wait go
+	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_HOST=stacks "$PROGRAMS/several" title "$title" use touch used wait go
 	wait_until 10 test -e used
 	[[ $("$COPOOL" show "$pid") == "several [$pid]"* ]]
 	touch go
@@ -148,11 +148,11 @@ names() {
 }
 
 @test "log: pools of one size that are asked for at several places have a name each, in each run the same" {
-	requires_guest several
+	requires_program several
 	unset COPOOL_CREATE COPOOL_DESTROY
 	for mode in pool observe; do
 		rm -f "$LOG"
-		run_pooled COPOOL_HOST=stacks COPOOL_MODE=$mode "$GUESTS/several" use
+		run_pooled COPOOL_HOST=stacks COPOOL_MODE=$mode "$PROGRAMS/several" use
 		[[ $status -eq 0 ]]
 		first=$(names)
 		echo "$first"
@@ -162,19 +162,19 @@ names() {
 		[[ $(log_records final '.create_local + .create_depot + .create_new' | xargs) == "50 20 5" ]]
 		for _ in 1 2 3; do
 			rm "$LOG"
-			run_pooled COPOOL_HOST=stacks COPOOL_MODE=$mode "$GUESTS/several" use
+			run_pooled COPOOL_HOST=stacks COPOOL_MODE=$mode "$PROGRAMS/several" use
 			[[ $(names) == "$first" ]]
 		done
 		# Nothing is lost by who reads.
 		run "$COPOOL" show "$LOG"
 		[[ $(awk '$1 == "stack" && !/: / { for (i = 3; $i !~ /^[0-9]+$/; i++); sum += $i } END { print sum }' <<<"$output") -eq 75 ]]
 	done
-	[[ $("$COPOOL" compare --json -n 1 -q --host=stacks -- "$GUESTS/several" use | jq -c '[.stock, .pooled | .creates.median]') == '[75,75]' ]]
+	[[ $("$COPOOL" compare --json -n 1 -q --host=stacks -- "$PROGRAMS/several" use | jq -c '[.stock, .pooled | .creates.median]') == '[75,75]' ]]
 }
 
 @test "log: a pool says whose objects it has, and of which pool's they are parts, in the log and from outside" {
 	requires qemu-img
-	requires_guest several
+	requires_program several
 	unset COPOOL_CREATE COPOOL_DESTROY
 	local whose='[.pool, .owner, .part_of] | @json'
 	run_pooled qemu-img bench -c 20000 -d 128 --image-opts driver=null-aio,size=1G
@@ -186,7 +186,7 @@ names() {
 	run_pooled COPOOL_HOST=stacks qemu-img bench -c 20000 -d 128 --image-opts driver=null-aio,size=1G
 	[[ $(log_records final "$whose") == '["stack 1052672 qemu","qemu",null]' ]]
 	rm "$LOG"
-	run_pooled COPOOL_HOST=stacks "$GUESTS/several" use
+	run_pooled COPOOL_HOST=stacks "$PROGRAMS/several" use
 	[[ $(log_records final '.owner' | sort -u) == stacks ]]
 	rm "$LOG"
 	start_pooled COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$steps" use 10 touch used wait go
@@ -316,13 +316,13 @@ reads_fifo() {
 @test "log: a reader of a FIFO who goes away does no harm" {
 	reads_fifo head -n 1 >first
 	env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG=fifo COPOOL_INTERVAL_MS=10 "$steps" use 100 wait gone use 100 say fine {held}>&- &>said 3>&- &
-	local guest=$!
-	watch_over "$guest"
+	local program=$!
+	watch_over "$program"
 	wait_until 10 test -s first
 	wait "$reader"
 	exec {held}>&-
 	touch gone
-	wait "$guest"
+	wait "$program"
 	[[ $(<said) == fine && $(jq -r .type first) == open ]]
 }
 

@@ -91,9 +91,9 @@ has_creates() { # FILE
 }
 
 @test "prometheus: pools of one size that are asked for at several places are a series each" {
-	requires_guest several
+	requires_program several
 	start_pooled COPOOL_PROMETHEUS="$PWD/series/a.prom" COPOOL_INTERVAL_MS=50 COPOOL_HOST=stacks \
-		"$GUESTS/several" use touch used wait stop
+		"$PROGRAMS/several" use touch used wait stop
 	wait_until 20 test -e used
 	is_counted() { [[ $(grep -c '^copool_create_total.*kind="new"} [1-9]' series/a.prom) -eq 3 ]]; }
 	wait_until 20 is_counted

@@ -36,9 +36,9 @@ setup() {
 		}
 	END
 	start_pooled COPOOL_DECAY_MS=0 php -n fibers.php
-	local guest=$pid
+	local program=$pid
 	wait_until 20 test -e ready
-	start_stock bpftrace -p "$guest" -e "
+	start_stock bpftrace -p "$program" -e "
 		BEGIN { printf(\"traces\\n\"); }
 		usdt:$COPOOL_SO:copool:refill /str(arg0) == \"stack 2101248 php\"/ { @refill = count(); }
 		usdt:$COPOOL_SO:copool:spill { @spill = count(); }
@@ -48,7 +48,7 @@ setup() {
 	wait_until 30 traces
 	! is_gone "$tracer" || skip "bpftrace may not trace here: $(tail -n 1 "output.$tracer")"
 	touch go
-	ended "$guest"
+	ended "$program"
 	stop "$tracer" INT
 	local pair
 	for pair in refill:create_depot spill:destroy_depot new:create_new; do

@@ -9,7 +9,7 @@ load lib/helper
 setup() {
 	[[ $(id -u) -eq 0 ]] || skip "only root can become another user"
 	requires jq
-	requires_guest becomes
+	requires_program becomes
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR"
 	cd "$BATS_TEST_TMPDIR" || return
 	unset LD_PRELOAD
@@ -33,7 +33,7 @@ lost() {
 	local way
 	for way in setuid seteuid setreuid setresuid; do
 		rm -f "$LOG"
-		same_twin "$GUESTS/becomes" $way $way
+		same_twin "$PROGRAMS/becomes" $way $way
 		[[ $status -eq 0 && $output == "$way: 0"$'\n'"$way: 0" ]]
 		check_balance
 		[[ $(log_records final 'select(.create_new == 40)' | wc -l) -eq 2 && $(log_records warning | wc -l) -eq 0 ]]
@@ -42,14 +42,14 @@ lost() {
 }
 
 @test "users: a child that then closes all descriptors, and opens files on their numbers, has its records, and they nothing of ours" {
-	same_twin "$GUESTS/becomes" closes
+	same_twin "$PROGRAMS/becomes" closes
 	[[ $status -eq 0 && $output == 'closes: 0' ]]
 	check_balance
 	[[ $(log_records final .create_new) -eq 40 ]]
 }
 
 @test "users: a process that becomes another user itself goes on with its log" {
-	same_twin "$GUESTS/becomes" itself
+	same_twin "$PROGRAMS/becomes" itself
 	[[ $status -eq 0 ]]
 	check_balance
 	[[ $(log_records final .create_new) -eq 40 && $(log_records open | wc -l) -eq 1 ]]
@@ -57,7 +57,7 @@ lost() {
 
 @test "users: with %p, a log each, where root alone can make one" {
 	LOG=roots/%p.jsonl
-	same_twin COPOOL_LOG="$BATS_TEST_TMPDIR/roots/%p.jsonl" "$GUESTS/becomes" setuid setuid setuid
+	same_twin COPOOL_LOG="$BATS_TEST_TMPDIR/roots/%p.jsonl" "$PROGRAMS/becomes" setuid setuid setuid
 	cat "$BATS_TEST_TMPDIR"/roots/*.jsonl >all
 	LOG=$PWD/all
 	check_balance
@@ -66,7 +66,7 @@ lost() {
 }
 
 @test "users: records that cannot arrive are told of once, in the log, and on stderr: a child that changes by a bare system call" {
-	run_pooled "$GUESTS/becomes" raw raw raw setuid
+	run_pooled "$PROGRAMS/becomes" raw raw raw setuid
 	[[ $status -eq 0 && $(grep -c '^copool: process' <<<"$output") -eq 1 ]]
 	lost 1
 	check_balance
@@ -74,20 +74,20 @@ lost() {
 }
 
 @test "users: and of a program of several threads, whose child could wait for ever for one of its own" {
-	run_pooled "$GUESTS/becomes" threads
+	run_pooled "$PROGRAMS/becomes" threads
 	[[ $status -eq 0 && $output == *'threads: 0'* ]]
 	lost 1
 }
 
 # By the child, or by the first process, should it come out of its fork so late.
 @test "users: and of what children fork in their turn, which one that has the log tells" {
-	run_pooled "$GUESTS/becomes" grandchild
+	run_pooled "$PROGRAMS/becomes" grandchild
 	[[ $status -eq 0 && $output == *'grandchild: 0' ]]
 	lost 1
 }
 
 @test "users: where the user may write, such children have their records, as the warning says" {
-	run_pooled COPOOL_LOG="$BATS_TEST_TMPDIR/theirs/%p.jsonl" "$GUESTS/becomes" raw threads grandchild
+	run_pooled COPOOL_LOG="$BATS_TEST_TMPDIR/theirs/%p.jsonl" "$PROGRAMS/becomes" raw threads grandchild
 	[[ $status -eq 0 && $output == $'raw: 0\nthreads: 0\ngrandchild: 0' ]]
 	cat "$BATS_TEST_TMPDIR"/theirs/*.jsonl >all
 	LOG=$PWD/all
@@ -96,7 +96,7 @@ lost() {
 }
 
 @test "users: a child that keeps capabilities while it changes its user says in the log that it has no statistics" {
-	run_pooled "$GUESTS/becomes" keeps
+	run_pooled "$PROGRAMS/becomes" keeps
 	[[ $status -eq 0 && $output == 'keeps: 0' ]]
 	check_log
 	[[ $(log_records warning .text) == 'the program keeps capabilities while it changes its user: no more statistics'* ]]
@@ -110,14 +110,14 @@ lost() {
 		echo precious >"$BATS_TEST_TMPDIR/victim"
 		(cd "$BATS_TEST_TMPDIR" && sh -c "$planted" "$BATS_TEST_TMPDIR/victim")
 		LOG=$BATS_TEST_TMPDIR/theirs/log
-		run_pooled "$GUESTS/becomes" setuid
+		run_pooled "$PROGRAMS/becomes" setuid
 		[[ $status -eq 0 && $output == *"COPOOL_LOG=$LOG: "*'setuid: 0'* ]]
 		[[ $(<"$BATS_TEST_TMPDIR/victim") == precious ]]
 	done
 	# What is root's own there is good.
 	rm "$LOG"
-	run_pooled "$GUESTS/becomes" setuid
-	run_pooled "$GUESTS/becomes" setuid
+	run_pooled "$PROGRAMS/becomes" setuid
+	run_pooled "$PROGRAMS/becomes" setuid
 	check_balance
 	[[ $(log_records final | wc -l) -eq 2 ]]
 }

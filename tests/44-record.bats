@@ -9,9 +9,9 @@ load lib/helper
 
 setup() {
 	requires jq php
-	requires_guest steps
+	requires_program steps
 	cd "$BATS_TEST_TMPDIR" || return
-	steps=$GUESTS/steps
+	steps=$PROGRAMS/steps
 }
 
 # A process that makes and drops fibers until it is stopped, and has no log.

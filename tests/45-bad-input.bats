@@ -11,11 +11,11 @@ load lib/qemu
 
 setup() {
 	requires jq
-	requires_guest steps
+	requires_program steps
 	mkdir "$BATS_TEST_TMPDIR/here"
 	cd "$BATS_TEST_TMPDIR/here" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
-	steps=$GUESTS/steps
+	steps=$PROGRAMS/steps
 }
 
 teardown() {
@@ -204,7 +204,7 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 		requires setpriv
 		nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 		chmod 755 "$BATS_RUN_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR"
-		"${nobody[@]}" "$steps" || lacks "another user cannot reach the guests"
+		"${nobody[@]}" "$steps" || lacks "another user cannot reach the programs"
 	fi
 	# Of setpriv, which has the right, the line is in the log.
 	run --separate-stderr env COPOOL_HOST=named LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" \

@@ -10,10 +10,10 @@
 load lib/helper
 
 setup() {
-	requires_guest steps
+	requires_program steps
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
-	steps=$GUESTS/steps
+	steps=$PROGRAMS/steps
 	as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 }
 
@@ -140,7 +140,7 @@ told() {
 
 # secure_program: a program that has the library without a preload, so that it is there with another's rights too.
 secure_program() {
-	gcc -o secure "$TESTS/guests/steps.c" -rdynamic -Wl,--no-as-needed "$COPOOL_SO" -Wl,-rpath,"${COPOOL_SO%/*}" -pthread
+	gcc -o secure "$TESTS/programs/steps.c" -rdynamic -Wl,--no-as-needed "$COPOOL_SO" -Wl,-rpath,"${COPOOL_SO%/*}" -pthread
 	ldd secure | grep -q "$COPOOL_SO" || lacks "the library cannot be linked to"
 	"${as_nobody[@]}" ./secure use 1 || lacks "another user cannot reach the library"
 }

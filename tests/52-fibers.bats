@@ -257,7 +257,7 @@ same_unrelated() {
 
 @test "unrelated: a compiler makes the same object file" {
 	requires gcc
-	cp "$TESTS/guests/wrapper.c" .
+	cp "$TESTS/programs/wrapper.c" .
 	same_unrelated sh -c 'gcc -O2 -c -o wrapper.o wrapper.c && md5sum wrapper.o'
 }
 

@@ -7,10 +7,10 @@
 load lib/helper
 
 setup() {
-	requires_guest limits
+	requires_program limits
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_HOST=stacks
-	limits=$GUESTS/limits
+	limits=$PROGRAMS/limits
 }
 
 # said WORD: the number that the last run said after it.

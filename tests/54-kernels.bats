@@ -11,7 +11,7 @@ load lib/php
 
 setup() {
 	requires jq php cpio busybox qemu-system-x86_64 qemu-img
-	requires_guest mappings stacks treats
+	requires_program mappings stacks treats
 	[[ -x $COPOOL_BUILD/unit/guard_test ]] || lacks "the unit tests are not built (make unit)"
 	cd "$BATS_TEST_TMPDIR" || return
 	php='php -n -d memory_limit=-1'

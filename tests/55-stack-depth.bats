@@ -12,15 +12,15 @@ setup() {
 	php=(php -n -d memory_limit=-1)
 }
 
-# deep [VARIABLE=VALUE...] ARGUMENT...: the guest of that name, its stacks pooled.
+# deep [VARIABLE=VALUE...] ARGUMENT...: the program of that name, its stacks pooled.
 deep() {
 	local settings=(COPOOL_HOST=stacks)
-	requires_guest deep
+	requires_program deep
 	while [[ $1 == *=* ]]; do
 		settings+=("$1")
 		shift
 	done
-	run_pooled "${settings[@]}" "$GUESTS/deep" "$@" </dev/null
+	run_pooled "${settings[@]}" "$PROGRAMS/deep" "$@" </dev/null
 	[[ $status -eq 0 && $output == 'done' ]]
 }
 
@@ -88,9 +88,9 @@ is_trimmed() { # STACKS
 }
 
 @test "depth: what trimming gives back was looked at before" {
-	requires_guest deep
+	requires_program deep
 	mkfifo way
-	start_pooled COPOOL_HOST=stacks COPOOL_DECAY_MS=200 COPOOL_INTERVAL_MS=50 "$GUESTS/deep" 3000 11 '<way' 2
+	start_pooled COPOOL_HOST=stacks COPOOL_DECAY_MS=200 COPOOL_INTERVAL_MS=50 "$PROGRAMS/deep" 3000 11 '<way' 2
 	exec 4>way
 	wait_until 20 is_trimmed 2900
 	exec 4>&-
@@ -102,9 +102,9 @@ is_trimmed() { # STACKS
 }
 
 @test "depth: a program that is killed has left a record" {
-	requires_guest deep
+	requires_program deep
 	mkfifo way
-	start_pooled COPOOL_HOST=stacks COPOOL_INTERVAL_MS=50 "$GUESTS/deep" 100 5 '<way'
+	start_pooled COPOOL_HOST=stacks COPOOL_INTERVAL_MS=50 "$PROGRAMS/deep" 100 5 '<way'
 	exec 4>way
 	wait_until 10 grep -q '"type":"depth"' "$LOG"
 	stop "$pid" KILL
@@ -115,9 +115,9 @@ is_trimmed() { # STACKS
 
 @test "depth: no thread of the program's looks, and without a log nobody does" {
 	requires strace
-	requires_guest deep
+	requires_program deep
 	run_pooled COPOOL_HOST=stacks COPOOL_DECAY_MS=0 COPOOL_MAX_BATCHES=4 \
-		strace -f -e trace=mincore,pread64,open,openat -o trace "$GUESTS/deep" 300 2 2
+		strace -f -e trace=mincore,pread64,open,openat -o trace "$PROGRAMS/deep" 300 2 2
 	[[ $status -eq 0 ]]
 	grep -q '/proc/self/pagemap' trace
 	local program
@@ -125,7 +125,7 @@ is_trimmed() { # STACKS
 	(($(grep -c 'pread64(.*, 2048, ' trace) >= 90)) # an entry of 8 bytes for each page
 	run ! grep "^$program .*\(mincore\|pread64(.*, 2048, \|pagemap\)" trace
 	run_stock LD_PRELOAD="$COPOOL_SO" COPOOL_HOST=stacks \
-		strace -f -e trace=mincore,open,openat -o silent "$GUESTS/deep" 300 2
+		strace -f -e trace=mincore,open,openat -o silent "$PROGRAMS/deep" 300 2
 	run ! grep 'pagemap\|mincore' silent
 }
 

@@ -12,10 +12,10 @@ NEVER=86400000 # the longest window that there is
 
 setup() {
 	requires jq
-	requires_guest steps
+	requires_program steps
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop
-	steps=$GUESTS/steps
+	steps=$PROGRAMS/steps
 }
 
 teardown() {

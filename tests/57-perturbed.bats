@@ -10,7 +10,7 @@ load lib/qemu
 
 setup() {
 	requires jq
-	requires_guest limits mappings stacks qemu_like
+	requires_program limits mappings stacks qemu_like
 	cd "$BATS_TEST_TMPDIR" || return
 	COPOOL_SO=$COPOOL_BUILD/san-perturb/libcopool.so
 	[[ -e $COPOOL_SO ]] || lacks "there is no $COPOOL_SO (make check builds it)"
@@ -32,22 +32,22 @@ does_the_same() {
 	[[ $EUID -eq 0 ]] || skip "only root may lock so much"
 	local guard
 	for guard in auto poison mprotect; do
-		does_the_same COPOOL_HOST=stacks COPOOL_GUARD=$guard "$GUESTS/limits" storm 30
+		does_the_same COPOOL_HOST=stacks COPOOL_GUARD=$guard "$PROGRAMS/limits" storm 30
 	done
 }
 
 @test "perturbed: random programs that do all that can be done to mappings" {
-	does_the_same COPOOL_HOST=stacks "$GUESTS/mappings" 1 100
+	does_the_same COPOOL_HOST=stacks "$PROGRAMS/mappings" 1 100
 }
 
 @test "perturbed: threads with stacks of their own, and children forked at the same time" {
-	does_the_same COPOOL_HOST=stacks COPOOL_DECAY_MS=100 "$GUESTS/stacks" threads 20
+	does_the_same COPOOL_HOST=stacks COPOOL_DECAY_MS=100 "$PROGRAMS/stacks" threads 20
 }
 
 @test "perturbed: threads create and destroy, for themselves, for others, in signal handlers and around forks" {
 	local scenario
 	for scenario in threads short-threads hand-over signals thread-keys forks; do
-		does_the_same COPOOL_DECAY_MS=100 COPOOL_INTERVAL_MS=10 "$GUESTS/qemu_like" $scenario
+		does_the_same COPOOL_DECAY_MS=100 COPOOL_INTERVAL_MS=10 "$PROGRAMS/qemu_like" $scenario
 	done
 }
 

@@ -249,11 +249,11 @@ PHP_PACKAGES=(base-files coreutils libc-bin)
 # The recursor keeps 100 stacks a thread, and resolves 400 names at once here.
 @test "PowerDNS's recursor of Debian 13: answers as it did, and its stacks are pooled by themselves" {
 	local mode port from count=20000 root=$CACHE/pdns-13
-	requires_guest dns
+	requires_program dns
 	requires_release pdns-13 trixie pdns-recursor base-files coreutils
 	for mode in stock pooled; do
-		port=$("$GUESTS/dns" port) from=$("$GUESTS/dns" port)
-		start_stock "$GUESTS/dns" serve "$from" 20
+		port=$("$PROGRAMS/dns" port) from=$("$PROGRAMS/dns" port)
+		start_stock "$PROGRAMS/dns" serve "$from" 20
 		cat >recursor.yml <<-END
 			incoming: {listen: ['127.0.0.1:$port']}
 			outgoing: {dont_query: [], server_down_max_fails: 0}
@@ -269,7 +269,7 @@ PHP_PACKAGES=(base-files coreutils libc-bin)
 		start "${enter[@]}" "$root" "$PWD" "$(realpath "$COPOOL_BUILD")" "${variables[@]}" \
 			/usr/sbin/pdns_recursor --config-dir="$PWD"
 		wait_until 20 grep -q 'Enabled multiplexer' "$BATS_TEST_TMPDIR/output.$pid"
-		run_stock "$GUESTS/dns" ask "$port" "$count" 400
+		run_stock "$PROGRAMS/dns" ask "$port" "$count" 400
 		[[ $output == "$count answered, $count rightly" ]]
 		if [[ $mode == pooled ]]; then
 			# It gives up capabilities at its start, so there are no samples; but its counters can be read.

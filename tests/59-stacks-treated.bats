@@ -8,9 +8,9 @@ load lib/helper
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
-	requires_guest treats
+	requires_program treats
 	export COPOOL_HOST=stacks
-	treats=$GUESTS/treats
+	treats=$PROGRAMS/treats
 }
 
 @test "treated: what the program has unmapped is not alive, whatever it did to it before" {
@@ -31,21 +31,21 @@ setup() {
 }
 
 @test "treated: advice about huge pages says and does what it did, on all of a stack and on parts" {
-	requires_guest advises
+	requires_program advises
 	[[ -e /sys/kernel/mm/transparent_hugepage ]] || skip "this kernel has no huge pages"
 	for guard in auto mprotect poison; do
-		same_twin COPOOL_GUARD=$guard "$GUESTS/advises" ranges
+		same_twin COPOOL_GUARD=$guard "$PROGRAMS/advises" ranges
 		[[ $status -eq 0 && $output == *'all but a byte: 0 untouched'*'now no huge pages' ]]
-		same_twin COPOOL_GUARD=$guard "$GUESTS/advises" minds
+		same_twin COPOOL_GUARD=$guard "$PROGRAMS/advises" minds
 		[[ $status -eq 0 && $output == *'there huge pages'*'none again: 0 untouched'*'there no huge pages'* ]]
 	done
 }
 
 @test "treated: where the kernel refuses that advice, it refuses it here" {
-	requires_guest advises
+	requires_program advises
 	FILTER='/^(there|now) /d' # what they are without it is not the advice's
 	for error in 22 1 11; do # EINVAL, as one without huge pages; EPERM; EAGAIN
-		same_twin "$GUESTS/advises" refused $error ranges
+		same_twin "$PROGRAMS/advises" refused $error ranges
 		[[ $status -eq 0 && $output == *'all: -1'* ]]
 	done
 }
@@ -59,23 +59,23 @@ advices() {
 }
 
 @test "treated: stacks that are told to have no huge pages cost no system call for it, but where it was refused" {
-	requires_guest advises
+	requires_program advises
 	requires strace
 	strace -c -o works true 2>/dev/null || lacks "strace may not trace here"
 	local few
 	# The first thousand show that each has a guard page: see trust.h.
 	for kernel in '' 'refused 22'; do
 		# shellcheck disable=SC2086 # several words
-		advices "$COPOOL_SO" "$GUESTS/advises" $kernel lives 2000
+		advices "$COPOOL_SO" "$PROGRAMS/advises" $kernel lives 2000
 		few=$advices
 		# shellcheck disable=SC2086 # several words
-		advices "$COPOOL_SO" "$GUESTS/advises" $kernel lives 6000
+		advices "$COPOOL_SO" "$PROGRAMS/advises" $kernel lives 6000
 		((advices - few <= 10))
 		(($(log_final calls_saved) > 15000)) # of four in each life
 	done
-	advices "$COPOOL_SO" "$GUESTS/advises" refused 1 lives 6000
+	advices "$COPOOL_SO" "$PROGRAMS/advises" refused 1 lives 6000
 	((advices >= 6000))
-	COPOOL_MODE=observe advices "$COPOOL_SO" "$GUESTS/advises" lives 6000
+	COPOOL_MODE=observe advices "$COPOOL_SO" "$PROGRAMS/advises" lives 6000
 	((advices >= 6000 && advices <= 6005)) # and at most a few of libc's own
 }
 
@@ -175,7 +175,7 @@ advices() {
 	ulimit -c 0
 	for lives in 0 100; do
 		run_shown env -u LD_PRELOAD qemu-x86_64 -E LD_PRELOAD="$COPOOL_SO" -E COPOOL_LOG="$LOG" \
-			"$GUESTS/stacks" reach $lives
+			"$PROGRAMS/stacks" reach $lives
 		[[ $status -eq 3 && $output == 'stopped at the guard' ]]
 	done
 	[[ $(log_records open .detail) == *'guard pages by mprotect'* ]]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worked example of .github/CONTRIBUTING.md: an adapter for one program, tests/guests/named.c, whose box_make() returns a
+ * The worked example of .github/CONTRIBUTING.md: an adapter for one program, tests/programs/named.c, whose box_make() returns a
  * box and whose box_drop() takes it back. tests/26-example.bats builds it into a copy of the library.
  *
  *	program --> box_make: jmp --> hook_make: pool_get --(miss)--> make: the program's own box_make

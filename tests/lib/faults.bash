@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Calls of libcopool.so that fail, one at a time: tests/guests/faults.c lets them. What is required each time is the
+# Calls of libcopool.so that fail, one at a time: tests/programs/faults.c lets them. What is required each time is the
 # program's own output and status, counters that balance, and a word in the log of what was lost.
 # shellcheck shell=bash
 
@@ -16,14 +16,14 @@ declare -gA FAULT_ERRORS=(
 FAULT_SILENT=' fstat _dl_find_object '
 
 fault_names() { # those that can be made to fail
-	local wrappers=$TESTS/guests/faults.c
+	local wrappers=$TESTS/programs/faults.c
 	sed -nE 's/^\tCALL\((\w+),.*/\1/p' "$wrappers"
 	printf '%s\n' futex ioctl userfaultfd malloc
 }
 
 # requires_faults: this machine can have it.
 requires_faults() {
-	requires_guest faults
+	requires_program faults
 	requires jq
 	! nm -D "$COPOOL_SO" | grep -qE ' U __(asan|tsan)_' || skip "the sanitizers are in front of everything"
 }
@@ -44,7 +44,7 @@ faulty() {
 	rm -f count faulty.prom "$log"
 	truncate -s 8 count
 	status=0
-	timeout -s KILL 60 env LD_PRELOAD="$GUESTS/faults $COPOOL_SO" FAULT_CALL="$1" FAULT_ERRNO="$2" FAULT_AT="$3" \
+	timeout -s KILL 60 env LD_PRELOAD="$PROGRAMS/faults $COPOOL_SO" FAULT_CALL="$1" FAULT_ERRNO="$2" FAULT_AT="$3" \
 		FAULT_COUNT="$PWD/count" COPOOL_LOG="$PWD/$log" COPOOL_TELL=1 COPOOL_PROMETHEUS="$PWD/faulty.prom" COPOOL_INTERVAL_MS=10 \
 		COPOOL_DECAY_MS=100 "${@:4}" </dev/null >out 2>err || status=$?
 	reached=$(od -An -tu8 count)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# What every .bats file begins with: where the products are, a guest run with and without the shim, the log's
-# records, processes that a test starts. Not for the runner: only a guest is ever run under the shim.
+# What every .bats file begins with: where the products are, a program run with and without the shim, the log's
+# records, processes that a test starts. Not for the runner: only a program is ever run under the shim.
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # what is set here is for the tests
 
@@ -10,7 +10,7 @@ TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 COPOOL_BUILD=${COPOOL_BUILD:-$(dirname "$TESTS")/build}
 COPOOL_SO=$COPOOL_BUILD/libcopool.so
 COPOOL=$COPOOL_BUILD/copool
-GUESTS=$COPOOL_BUILD/guests
+PROGRAMS=$COPOOL_BUILD/programs
 LOG=${BATS_TEST_TMPDIR-}/log.jsonl
 export LC_ALL=C
 
@@ -44,10 +44,10 @@ requires_package() { # PACKAGE...: of Debian
 	done
 }
 
-requires_guest() { # NAME...: a small host from tests/guests
-	local guest
-	for guest; do
-		[[ -x $GUESTS/$guest ]] || lacks "the guest $guest is not built (make guests)"
+requires_program() { # NAME...: a small program from tests/programs
+	local program
+	for program; do
+		[[ -x $PROGRAMS/$program ]] || lacks "the program $program is not built (make programs)"
 	done
 }
 

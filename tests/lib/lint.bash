@@ -259,14 +259,14 @@ lint_file_names() {
 # All that can be built or run is in the Makefile's lists.
 lint_listed() {
 	local file name
-	(cd "$1" && find shim tools/copool tests -name '*.c' -o -path 'tests/guests/*.cc' -o -path 'tests/*.bats') |
+	(cd "$1" && find shim tools/copool tests -name '*.c' -o -path 'tests/programs/*.cc' -o -path 'tests/*.bats') |
 		while read -r file; do
 			case $file in
 			shim/*) name=${file#shim/} ;;
 			tests/unit/*_test.c | tests/fuzz/*.c) name=$(basename "$file" .c) ;;
 			tests/*.bats) name=$(basename "$file" .bats) ;;
 			tools/copool/*) name=${file#tools/copool/} ;;
-			tests/guests/*) name=${file##*/} ;;
+			tests/programs/*) name=${file##*/} ;;
 			*) continue ;;
 			esac
 			tr -s ' \t' '\n' <"$1/Makefile" | grep -qxF -- "$name" || echo "$file is not in the Makefile"

@@ -11,7 +11,7 @@ machine_root() {
 	mkdir -p "$root"/{bin,copool,dev,etc,proc,sys,tmp}
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	guest_install "$@"
-	cp "$COPOOL_SO" "$GUESTS"/{mappings,stacks,treats} "$COPOOL_BUILD"/unit/{arena,guard}_test "$root/copool"
+	cp "$COPOOL_SO" "$PROGRAMS"/{mappings,stacks,treats} "$COPOOL_BUILD"/unit/{arena,guard}_test "$root/copool"
 	printf '%s\n' root:x:0:0::/:/bin/sh nobody:x:65534:65534::/:/bin/sh >"$root/etc/passwd"
 	cat >"$root/bin/pooled" <<-'END'
 		#!/bin/sh

@@ -2,7 +2,7 @@
 /*
  * QEMU's own coroutines at work: whatever may become of one, in a program that counts for itself. With the argument
  * "traced" some are traced; with another it does one thing that QEMU dies of. All lines are the same in every run; what was really made and ended goes to the file
- * that GUEST_TRUTH names, as one JSON object.
+ * that PROGRAM_TRUTH names, as one JSON object.
  *
  * QEMU creates and enters coroutines in some fifty places. So that no compiler takes the functions into their only
  * caller, each scenario here is a place of its own: begin() and go_on() are always inlined.
@@ -421,13 +421,13 @@ static void die_of(const char *cause)
 
 static void tell(void)
 {
-	const char *path = getenv("GUEST_TRUTH");
+	const char *path = getenv("PROGRAM_TRUTH");
 	FILE *file = path != NULL ? fopen(path, "w") : NULL;
 
 	if (path == NULL)
 		return;
 	if (file == NULL)
-		runtime_die("GUEST_TRUTH cannot be written");
+		runtime_die("PROGRAM_TRUTH cannot be written");
 	fprintf(file,
 	        "{\"created\": %lu, \"ended\": %lu, \"alive\": %lu, \"most_alive\": %lu, \"stacks_made\": "
 	        "%lu, \"stacks_freed\": %lu}\n",

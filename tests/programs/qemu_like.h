@@ -11,8 +11,8 @@
  * patched; ODD_LOOP, a loop of another shape; HIDDEN_LOOP, a copy of the loop, in which all coroutines end, that
  * no look at the code can find.
  */
-#ifndef COPOOL_TESTS_GUESTS_QEMU_LIKE_H
-#define COPOOL_TESTS_GUESTS_QEMU_LIKE_H
+#ifndef COPOOL_TESTS_PROGRAMS_QEMU_LIKE_H
+#define COPOOL_TESTS_PROGRAMS_QEMU_LIKE_H
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -362,10 +362,10 @@ static inline void churn(unsigned rounds, unsigned depth)
 	}
 }
 
-/* What really happened, for the test: to the file that GUEST_TRUTH names, as one JSON object. */
+/* What really happened, for the test: to the file that PROGRAM_TRUTH names, as one JSON object. */
 static inline void tell_truth(void)
 {
-	const char *path = getenv("GUEST_TRUTH");
+	const char *path = getenv("PROGRAM_TRUTH");
 	char text[200];
 	int fd, bytes;
 
@@ -376,7 +376,7 @@ static inline void tell_truth(void)
 	        atomic_load(&coroutines_most), pool_size);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0 || write(fd, text, bytes) != bytes)
-		die("GUEST_TRUTH cannot be written");
+		die("PROGRAM_TRUTH cannot be written");
 	close(fd);
 }
 

@@ -14,7 +14,7 @@
  *	again		loads the library, lets it go, and loads it again, time after time
  *	reload		lets it go, and loads OTHER, which comes to lie in its place; what that one maps has to be zero
  *
- * Prints the same with and without the shim, and to the file that GUEST_TRUTH names whether OTHER lay in the same place.
+ * Prints the same with and without the shim, and to the file that PROGRAM_TRUTH names whether OTHER lay in the same place.
  */
 #include <dlfcn.h>
 #include <linux/filter.h>
@@ -276,7 +276,7 @@ static void again(const char *path)
 
 static void tell(const char *truth)
 {
-	FILE *file = getenv("GUEST_TRUTH") != NULL ? fopen(getenv("GUEST_TRUTH"), "w") : NULL;
+	FILE *file = getenv("PROGRAM_TRUTH") != NULL ? fopen(getenv("PROGRAM_TRUTH"), "w") : NULL;
 
 	if (file == NULL)
 		return;

@@ -76,7 +76,7 @@ APART void block_drop(struct block *block)
 	free(block);
 }
 
-/* The lowest, and those above all addresses. GUEST_FLAGS_named in the Makefile is for these. */
+/* The lowest, and those above all addresses. PROGRAM_FLAGS_named in the Makefile is for these. */
 APART uint64_t number_make(void)
 {
 	boxes_made++;
