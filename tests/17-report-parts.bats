@@ -163,7 +163,7 @@ origin() {
 	sees '.totals[1:3] | sort | .[0] | startswith("1<i> | 3 | 600 | 75.00 % | 150 | 3,000 | 123 | 126 |")'
 	sees '.totals[1:3] | sort | .[1] | startswith("2<i> | 3 | 600 | 75.00 % | 150 | 3,000 | 123 | 126 |")'
 	sees '.totals[3] | startswith("guest | 1 | 1,000 | 90.00 % | 100 | about 9 | 41 | 42 | ~ 672\u00a0KiB | 1 × ")'
-	sees '.totals[4] == "all | 7 | 2,200 | 81.81 % | 400 | about 6,009 | 287 | 294 | ~ 2.6\u00a0MiB | 6 × Fair, 1 × Does not help"'
+	sees '.totals[4] == "all | 7 | 2,200 | 81.81 % | 400 | about 6,009 | 287 | 294 | ~ 2.6\u00a0MiB | 7 × Fair"'
 	sees '(.totals | length) == 5 and (.pools | length) == 8'
 	head -n 2 "$log" >"$log.2"
 	report "$log.2" -o "$page"

@@ -107,7 +107,7 @@ start_fibers() {
 	run "$COPOOL" record "$pid" -o none/log.jsonl
 	[[ $status -eq 1 && $output == *"cannot write none/log.jsonl: No such file"* ]]
 	run "$COPOOL" record "$pid" -o /dev/full
-	[[ $status -eq 1 && $output == *"is there already"* ]]
+	[[ $status -eq 1 && $output == *"exists already"* ]]
 	run "$COPOOL" record "$pid" -a -o /dev/full
 	[[ $status -eq 1 && $output == *"cannot write"* ]]
 	for wrong in "$pid" "-o log x" "-o log" "$pid -o log --for 0" "$pid -o log -i 9" "$pid $pid -o log"; do

@@ -147,7 +147,7 @@ check_units() { # MEANS...
 		in_machine <<<"/copool/${test}_test"
 		[[ $status -eq 0 && $output != *'not ok'* ]]
 		[[ $test != guard ]] || for means; do
-			[[ $output == *"ok"*"- guard by $means: who touches its first byte dies"* ]]
+			[[ $output == *"ok"*"- guard by $means: touching its first byte kills"* ]]
 		done
 	done
 }
