@@ -78,70 +78,66 @@ lint_literals() {
 	) | nothing
 }
 
-lint_shell() {
+lint_shell() { # what has passed in this test is not checked again, under whichever root
 	(
 		cd "$1" || exit
+		local script passed=$BATS_TEST_TMPDIR/shell kind
 		{
 			grep -lrE --exclude-dir=.git --exclude-dir=build '^#!.*[/ ](sh|bash|bats)$' .
 			find tests/lib tools/completions -name '*.bash'
 		} | sort -u | while read -r script; do
+			cmp -s "$script" "$passed/$script" && continue
 			case $script in
-			*.bats) shellcheck --shell=bats --exclude=SC2034 "$script" ;; # for the helper
-			*.bash) shellcheck --shell=bash --exclude=SC2034 "$script" ;; # for who loads it
-			*) shellcheck "$script" ;;
+			*.bats) kind="--shell=bats --exclude=SC2034" ;; # for the helper
+			*.bash) kind="--shell=bash --exclude=SC2034" ;; # for who loads it
+			*) kind="" ;;
 			esac
+			# shellcheck disable=SC2086 # several words, or none
+			shellcheck $kind "$script" && install -D "$script" "$passed/$script"
 		done | nothing
 	)
 }
 
-lint_headers() {
-	local header compiler
+lint_headers() { # what has passed in this test is not compiled again, under whichever root
+	local header compiler passed=$BATS_TEST_TMPDIR/headers
 	for header in $(lint_sources "$1" shim tools | grep '\.h$'); do
+		cmp -s "$1/$header" "$passed/$header" && continue
 		for compiler in gcc clang; do
 			(cd "$1" && echo "#include \"$header\"" | $compiler -std=gnu11 -D_GNU_SOURCE -Wall -Wextra \
-				-Wshadow -Wundef -Werror -I. -Ishim -Itools/copool -fsyntax-only -x c -) 2>&1
+				-Wshadow -Wundef -Werror -I. -Ishim -Itools/copool -fsyntax-only -x c - 2>&1) || continue 2
 		done
+		install -D "$1/$header" "$passed/$header"
 	done | nothing
 }
 
-# included FILE: what it includes in quotation marks.
+# included ROOT FOLDER: a line for each include in quotation marks: the file, its room below FOLDER, what it includes,
+# and the room of that. A room is the folder that a file is in; a file without one is a room of its own.
 included() {
-	sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$1"
-}
-
-# room PATH: the folder that it is in; a file without one is a room of its own.
-room() {
-	case $1 in */*) echo "${1%%/*}" ;; *) echo "${1%.*}" ;; esac
+	(cd "$1" && grep -rE --include='*.[ch]' '^[ \t]*#[ \t]*include[ \t]*"' "$2") | sort |
+		sed -E "s|^($2/([^:]*)):[^\"]*\"([^\"]*)\".*|\1 \2 \3 \3|" |
+		awk '{ sub(/[\/.].*/, "", $2); sub(/[\/.].*/, "", $4); print }'
 }
 
 # lint_includes ROOT: the shim's stairs system < settings, libc < config, tables < pool, stack, patch < adapter, report <
 # shim.c; never sideways.
 lint_includes() {
-	local file include from to
-	for file in $(lint_sources "$1" shim); do
-		from=$(room "${file#shim/}")
-		for include in $(included "$1/$file"); do
-			to=$(room "$include")
-			[[ $from == "$to" || $from =~ ^(shim|exports)$ || $from:$to =~ ^((libc|settings):system|.*:settings)$ ||
-				$from:$to =~ ^(config|tables|pool|stack|patch|adapter|report):(system|libc)$ ||
-				$from:$to =~ ^(adapter|report):(config|tables|pool|stack|patch)$ ]] || echo "$file includes $include"
-			[[ $from:$include =~ ^adapter:adapter/(qemu|stack|named) && $file != "shim/adapter/${BASH_REMATCH[1]}"* ]] &&
-				echo "$file includes another adapter's $include"
-		done
+	local file from include to
+	included "$1" shim | while read -r file from include to; do
+		[[ $from == "$to" || $from =~ ^(shim|exports)$ || $from:$to =~ ^((libc|settings):system|.*:settings)$ ||
+			$from:$to =~ ^(config|tables|pool|stack|patch|adapter|report):(system|libc)$ ||
+			$from:$to =~ ^(adapter|report):(config|tables|pool|stack|patch)$ ]] || echo "$file includes $include"
+		[[ $from:$include =~ ^adapter:adapter/(qemu|stack|named) && $file != "shim/adapter/${BASH_REMATCH[1]}"* ]] &&
+			echo "$file includes another adapter's $include"
 	done | nothing
 }
 
 # lint_tool_stairs ROOT: those of `copool`: run, log < compare < judge < process < advise, draw, show, top.
 lint_tool_stairs() {
-	local file include from to
-	for file in $(lint_sources "$1" tools/copool); do
-		from=$(room "${file#tools/copool/}")
-		for include in $(included "$1/$file"); do
-			to=$(room "$include")
-			[[ $from == "$to" || $to =~ ^(report|settings|copool|clean|clock|amount|verb|progress|fold)$ || $from:$to =~ ^compare:(run|log)$ ||
-				$from:$to =~ ^judge:(log|compare)$ || $from:$to =~ ^process:(run|log|judge)$ ||
-				$from:$to =~ ^(advise|draw|show|top):(log|judge|process)$ ]] || echo "$file includes $include"
-		done
+	local file from include to
+	included "$1" tools/copool | while read -r file from include to; do
+		[[ $from == "$to" || $to =~ ^(report|settings|copool|clean|clock|amount|verb|progress|fold)$ || $from:$to =~ ^compare:(run|log)$ ||
+			$from:$to =~ ^judge:(log|compare)$ || $from:$to =~ ^process:(run|log|judge)$ ||
+			$from:$to =~ ^(advise|draw|show|top):(log|judge|process)$ ]] || echo "$file includes $include"
 	done | nothing
 }
 
