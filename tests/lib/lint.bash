@@ -118,7 +118,7 @@ included() {
 		awk '{ sub(/[\/.].*/, "", $2); sub(/[\/.].*/, "", $4); print }'
 }
 
-# lint_includes ROOT: the shim's stairs system < settings, libc < config, tables < pool, stack, patch < adapter, report <
+# lint_includes ROOT: the shim's stairs system < settings, libc < config, tables, pool, stack, patch < adapter, report <
 # shim.c; never sideways.
 lint_includes() {
 	local file from include to
