@@ -67,11 +67,10 @@ static const struct argp argp = {
         .children = children,
         .doc = "Runs PROGRAM without the pool and with it, in turn, and shows both side by side: counters, "
                "memory, time, and whether the pool helps.\v"
-               "PROGRAM runs to its end as under `copool run', RUNS times each way. Its output of the first "
-               "run goes to standard error. Figures are medians, with the least and the most if the runs "
-               "differ.\n\n"
-               "The exit status is that of the first run with the pool that did not end with 0, 128 and more "
-               "for a signal; otherwise 0; 2 for a wrong option, 125 if copool itself fails, 126 if PROGRAM "
+               "PROGRAM runs to its end as under `copool run', RUNS times each way. The output of the first run "
+               "goes to standard error. Figures are medians, with the least and the most if the runs differ.\n\n"
+               "The exit status is that of the first run with the pool that did not end with 0 (128 and more "
+               "for a signal); 0 if all did; 2 for a wrong option, 125 if copool itself fails, 126 if PROGRAM "
                "cannot be run with a preload, 127 if it is not found.\n\n"
                "Example: copool compare -n 10 -- qemu-img bench -c 200000 -d 1024 disk.img",
 };

@@ -104,8 +104,8 @@ static const struct argp argp = {
                "no log, and is watched for ten seconds.\v"
                "--baseline=OLD compares the logs with OLD, program by program. If OLD is of an observed run "
                "(copool run --observe) and LOG of a pooled one, the page says whether copool helps.\n\n"
-               "FILE is replaced as a whole, or not at all. The exit status is 0; or 1 when a log cannot be "
-               "read or none holds a record, or when FILE cannot be written; 2 for a wrong option.",
+               "FILE is replaced as a whole, or not at all. The exit status is 0; 1 if a log cannot be read, if "
+               "there is no record, or if FILE cannot be written; 2 for a wrong option.",
 };
 
 static int take_record(void *context, json_t *record)

@@ -93,9 +93,9 @@ static const struct argp_option options[] = {
 static const struct argp argp_set = {.options = options,
         .parser = parse,
         .args_doc = "PID [SETTING...]",
-        .doc = "Changes settings of a running process, or, without any, shows them. A SETTING is one of " KNOWN
-               ". They are named as their COPOOL_ variables; the word `default' stands for what the process "
-               "began with. off=1 is as `copool off', off=0 as `copool on'.\v" STATUS};
+        .doc = "Changes settings of a running process; without a SETTING, shows them. A SETTING is one of " KNOWN
+               ". The names are those of the COPOOL_ variables; the word `default' stands for the value with "
+               "which the process began. off=1 does what `copool off' does, off=0 what `copool on' does.\v" STATUS};
 static const struct argp argp_trim = {.options = options,
         .parser = parse,
         .args_doc = "PID",

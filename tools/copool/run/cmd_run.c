@@ -24,7 +24,7 @@ enum { KEY_OBSERVE = OPTIONS_LAST, KEY_SUMMARY };
 static const struct argp_option options[] = {
         {"observe", KEY_OBSERVE, NULL, 0, "Only count: the program's own pool, if it has one, serves it", 0},
         {"summary", KEY_SUMMARY, NULL, 0,
-                "Have PROGRAM say in one line on standard error, at its end, what was pooled, or why nothing",
+                "Have PROGRAM write one line to standard error at its end: what was pooled, or why nothing was",
                 0},
         {0},
 };

@@ -91,10 +91,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {.options = options,
         .parser = parse,
         .args_doc = "[LOG|PID]",
-        .doc = "Shows the pools of a running process, or of those that write a log, as it happens; without "
-               "either, all processes that have the library, of which enter shows one. A process needs no "
-               "log. A LOG named `-' is standard input; a number is a process, unless there is a file of "
-               "that name.\v"
+        .doc = "Shows live the pools of a running process, or of all processes that write a log. Without either "
+               "it lists all processes that have the library; enter opens one. A process needs no log. A LOG "
+               "named `-' is standard input; a number is a process, unless there is a file of that name.\v"
                "Keys: q quits, ? helps, p pauses, arrows and tab choose, c changes the chart, enter opens a "
                "process, esc goes back. If standard output is not a terminal, or one that cannot move its "
                "cursor, or with --plain, each look is a line for each pool, or for each program. The exit "
