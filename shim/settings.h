@@ -35,7 +35,7 @@
 #define SETTINGS_REPORT(NUMBER, SWITCH, WORD, TEXT)                                                          \
 	TEXT(log, "COPOOL_LOG", OPTION("log", 'l', "PATH", 0), "Write statistics to PATH",                   \
 	        ". %p or {pid} stands for the process id, %n or {name} for the program's name, {label} for " \
-	        "the label, %% for a percent sign; `stderr' and `stdout' are words",                         \
+	        "the label, %% for a percent sign. PATH may also be `stderr' or `stdout'",                   \
 	        PATH_MAX, "a path, stderr or stdout")                                                        \
 	NUMBER(interval_ms, "COPOOL_INTERVAL_MS", OPTION("interval", 'i', "MS", 0),                          \
 	        "Take a sample each MS milliseconds", "", "", 10, 3600000, " milliseconds", 1000, FIXED)     \
@@ -58,7 +58,7 @@
 
 /* How the program is served. */
 #define SETTINGS_POOL(NUMBER, SWITCH, WORD, TEXT)                                                            \
-	WORD(host, "COPOOL_HOST", OPTION("host", 0, "HOST", 0), "What the program is", "",                   \
+	WORD(host, "COPOOL_HOST", OPTION("host", 0, "HOST", 0), "The kind of program", "",                   \
 	        "auto, off, qemu, stacks, named")                                                            \
 	NUMBER(decay_ms, "COPOOL_DECAY_MS", OPTION("decay", 0, "MS", 0),                                     \
 	        "Give back idle objects that were not needed for MS milliseconds", "", "0 (never) or ", 100, \
