@@ -26,7 +26,7 @@ function settingsOf(process) {
 	if (has("decay_ms"))
 		add("Given back when unneeded for", open.decay_ms ? span(open.decay_ms) : "never", "COPOOL_DECAY_MS");
 	if (has("interval_ms"))
-		add("A sample each", span(open.interval_ms), "COPOOL_INTERVAL_MS");
+		add("A sample every", span(open.interval_ms), "COPOOL_INTERVAL_MS");
 	if (open.label)
 		add("Label", open.label, "COPOOL_LABEL");
 	if (open.version)

@@ -59,8 +59,9 @@ static void say_size(const json_t *record, char *text, size_t room)
 void stack_size_say(const json_t *record, char *text)
 {
 	char most[AMOUNT_BYTES], deepest[AMOUNT_BYTES], has[AMOUNT_BYTES];
-	int used = snprintf(text, STACK_SIZE_TEXT, "%lld stacks seen: 99.9 %% use %s, the deepest %s, of %s",
-	        (long long)number(record, "stacks"), amount_bytes((double)number(record, "p999"), most),
+	json_int_t stacks = number(record, "stacks");
+	int used = snprintf(text, STACK_SIZE_TEXT, "%lld stack%s seen: 99.9 %% use %s, the deepest %s, of %s",
+	        (long long)stacks, stacks == 1 ? "" : "s", amount_bytes((double)number(record, "p999"), most),
 	        amount_bytes((double)number(record, "deepest"), deepest),
 	        amount_bytes((double)number(record, "stack_bytes"), has));
 

@@ -168,8 +168,8 @@ static void print_savings(const struct book_process *process)
 		printf("  saved %s%" JSON_INTEGER_FORMAT " system calls",
 		        book_has_own_pool(process) ? "about " : "", calls);
 	if (maps)
-		printf("%s%" JSON_INTEGER_FORMAT " guard pages take no memory map", calls ? "; " : "  ",
-		        maps);
+		printf("%s%" JSON_INTEGER_FORMAT " guard page%s no memory map", calls ? "; " : "  ", maps,
+		        maps == 1 ? " takes" : "s take");
 	if (calls || maps)
 		putchar('\n');
 }
