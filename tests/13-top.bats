@@ -253,6 +253,14 @@ without_time() {
 		*) [[ $output == *"make no sense"* ]] ;;
 		esac
 	done
+	for word in far withdrawn; do
+		echo "$word" >&"${NONSENSE[1]}"
+		read -rt 60 -u "${NONSENSE[0]}" _
+		run "$COPOOL" show --json "$process"
+		echo "$word: $status $output"
+		[[ $status -eq 0 ]]
+		[[ $word == far || $(jq -c '.processes[0].pools[0] | [.create_new, .calls_saved]' <<<"$output") == "[0,0]" ]]
+	done
 	for ((seed = 1; seed <= ${COPOOL_TEST_FULL:+20}100; seed++)); do
 		echo "$seed" >&"${NONSENSE[1]}"
 		read -rt 60 -u "${NONSENSE[0]}" _

@@ -4,6 +4,8 @@
  * each line that it reads, it puts its block right, breaks it as the line says, and prints the line:
  *
  *	newer, unready, small, pools, threads, chunk	in that one way
+ *	far						what it has saved is said to be outside of its pool
+ *	withdrawn					it had saved calls, and the pool was withdrawn
  *	a number					in ways that are drawn by it
  *
  * An argument has it be hostile from the start: `names` that could steer a terminal, of two pools the same; a page
@@ -37,7 +39,8 @@ struct thread {
 
 static struct {
 	uint64_t made, kind;
-	uint32_t cap;
+	uint32_t cap, withdrawn;
+	uint64_t saved;
 	char rest[4096];
 } pool;
 
@@ -71,6 +74,8 @@ static void put_right(void)
 	const char *text = "nonsense";
 
 	pool.made = 42;
+	pool.withdrawn = 0;
+	pool.saved = 7;
 	pool.kind = address(&kind);
 	kind.name = address(text);
 	kind.maps = 0;
@@ -93,6 +98,8 @@ static void put_right(void)
 	        .pool_bytes = 64,
 	        .pool_kind = 8,
 	        .pool_cap = 16,
+	        .pool_withdrawn = 20,
+	        .pool_calls_seen = 24,
 	        .kind_bytes = sizeof kind,
 	        .kind_maps = 8,
 	        .kind_make = 16,
@@ -165,6 +172,10 @@ static void make_nonsense(const char *word)
 		thread_count = UINT32_MAX;
 	else if (strcmp(word, "chunk") == 0)
 		chunks[0] = 1;
+	else if (strcmp(word, "far") == 0)
+		copool_block.pool_calls_seen = INT32_MAX;
+	else if (strcmp(word, "withdrawn") == 0)
+		pool.withdrawn = 1;
 	else
 		draw_block((unsigned)strtoul(word, NULL, 10));
 }

@@ -170,6 +170,18 @@ static void finish(uint64_t *sum, uint32_t make_calls, uint32_t destroy_calls)
 		sum[COUNTER_peak_live] = sum[COUNTER_live];
 }
 
+/* What the process has said that it saved, it says again. */
+static void keep_seen(const struct record_block *block, const char *pool, uint64_t *sum)
+{
+	uint64_t seen = 0;
+
+	if (block->bytes > offsetof(struct record_block, pool_calls_seen) && block->pool_calls_seen &&
+	        block->pool_calls_seen + sizeof seen <= block->pool_bytes)
+		memcpy(&seen, pool + block->pool_calls_seen, sizeof seen);
+	if (seen > sum[COUNTER_calls_saved])
+		sum[COUNTER_calls_saved] = seen;
+}
+
 /* For a pool that is only observed: derives what the program's own pool handed out. */
 static void explain(uint64_t *sum)
 {
@@ -249,15 +261,11 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, stru
 	add_terms(block, RECORD_IN_POOL, pool, sum);
 	if (kind[block->kind_observed])
 		explain(sum);
-	if (block->pool_withdrawn && pool[block->pool_withdrawn])
+	if (block->pool_withdrawn && pool[block->pool_withdrawn]) {
 		memset(sum, 0, COUNTERS * sizeof *sum);
-	finish(sum, make_calls, destroy_calls);
-	if (block->bytes > offsetof(struct record_block, pool_calls_seen) && block->pool_calls_seen) {
-		uint64_t seen;
-
-		memcpy(&seen, pool + block->pool_calls_seen, sizeof seen);
-		if (seen > sum[COUNTER_calls_saved])
-			sum[COUNTER_calls_saved] = seen;
+	} else {
+		finish(sum, make_calls, destroy_calls);
+		keep_seen(block, pool, sum);
 	}
 	if (maps && remote_peek(remote, maps, &sum[COUNTER_maps_saved], sizeof *sum) != 0)
 		return NULL;
