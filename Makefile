@@ -83,7 +83,7 @@ FUZZ_PARTS := sandbox
 
 # Small programs for the tests; a name that ends in .cc is C++.
 PROGRAMS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
-	qemu_hidden_loop.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
+	qemu_hidden_loop.c qemu_hidden_stacks.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
 POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magazines_ck.c magazines_urcu.c \
@@ -134,6 +134,7 @@ PROGRAM_FLAGS_outside        := -rdynamic
 PROGRAM_FLAGS_plugin         := -shared -fPIC
 PROGRAM_FLAGS_qemu_confined  := -rdynamic
 PROGRAM_FLAGS_qemu_hidden_loop := -rdynamic
+PROGRAM_FLAGS_qemu_hidden_stacks := -rdynamic
 PROGRAM_FLAGS_qemu_like      := -rdynamic
 PROGRAM_FLAGS_qemu_newer     := -rdynamic
 PROGRAM_FLAGS_qemu_odd_loop  := -rdynamic

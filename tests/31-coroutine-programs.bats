@@ -10,7 +10,7 @@ load lib/qemu
 
 setup() {
 	requires jq
-	requires_program qemu_like qemu_newer qemu_odd_loop qemu_hidden_loop qemu_unmovable qemu_confined
+	requires_program qemu_like qemu_newer qemu_odd_loop qemu_hidden_loop qemu_hidden_stacks qemu_unmovable qemu_confined
 	cd "$BATS_TEST_TMPDIR" || return
 	truth=$PWD/truth.json
 }
@@ -347,6 +347,14 @@ log_is_whole() {
 	[[ $(pool_final create_new) -eq 0 ]]
 	run "$COPOOL" show "$LOG"
 	[[ $output == *"host qemu (none): QEMU's coroutines end where copool has not found it"* ]]
+}
+
+@test "program: where the pool stepped back Prometheus sees the stacks, which are all that is pooled" {
+	start_pooled COPOOL_PROMETHEUS="$PWD/series.prom" COPOOL_INTERVAL_MS=20 "$PROGRAMS/qemu_hidden_stacks"
+	wait_until 20 grep -q '^copool_info{.*way="stacks"' series.prom
+	wait_until 20 grep -q '^copool_create_total{.*pool="stack .*} [1-9]' series.prom
+	touch go
+	ended "$pid"
 }
 
 @test "program: very many coroutines at once are no reason to step back" {

@@ -9,6 +9,7 @@
 #include "system/clock.h"
 #include "system/self.h"
 #include "system/warn.h"
+#include "pool/doubt.h"
 #include "pool/pool.h"
 #include "pool/stats.h"
 #include "report/path.h"
@@ -191,6 +192,8 @@ static void add_pools(void)
 {
 	static struct pool_stats stats[POOL_MAX];
 	unsigned count = pool_count();
+	/* The counters of a pool that was withdrawn are 0: then the parts of its objects are all that is pooled. */
+	bool has_pools_above = !pool_any_withdrawn();
 	char name[LABEL_BYTES];
 
 	for (unsigned i = 0; i < count; i++)
@@ -200,7 +203,8 @@ static void add_pools(void)
 		add("# TYPE %s %s\n", metrics[m].name, metrics[m].type);
 		for (unsigned i = 0; i < count; i++) {
 			/* What are parts of another pool's objects is in that pool's series, but for this. */
-			if (pool_at(i)->kind->is_part && metrics[m].value[0].offset != OF(maps_saved))
+			if (has_pools_above && pool_at(i)->kind->is_part &&
+			        metrics[m].value[0].offset != OF(maps_saved))
 				continue;
 			escape(name, pool_name(pool_at(i)));
 			add_metric(&metrics[m], name, &stats[i]);
