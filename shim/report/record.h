@@ -19,6 +19,7 @@
 #ifndef COPOOL_REPORT_RECORD_H
 #define COPOOL_REPORT_RECORD_H
 
+#include "report/record_block.h" /* the same counters, read out of a process: readers of the format need this one header */
 #include "system/bounds.h"
 
 #define RECORD_FORMAT     1
