@@ -20,7 +20,8 @@ const uint8_t *elf_file_at(struct elf_file file, uint64_t offset, uint64_t bytes
 	return file.bytes + offset;
 }
 
-bool elf_file_read(struct elf_file file, uint64_t offset, void *to, size_t bytes)
+/* Copies bytes at an offset of a file. False: the file is shorter. */
+static bool file_read(struct elf_file file, uint64_t offset, void *to, size_t bytes)
 {
 	const uint8_t *from = elf_file_at(file, offset, bytes);
 
@@ -30,7 +31,7 @@ bool elf_file_read(struct elf_file file, uint64_t offset, void *to, size_t bytes
 }
 
 /* How many bytes of a segment can be read. */
-uint64_t elf_segment_bytes(const struct elf_image *image, const Elf64_Phdr *segment)
+static uint64_t segment_bytes(const struct elf_image *image, const Elf64_Phdr *segment)
 {
 	return image->file.bytes != NULL ? segment->p_filesz : segment->p_memsz;
 }
@@ -43,7 +44,7 @@ const uint8_t *elf_at(const struct elf_image *image, uint64_t address, uint64_t 
 
 		if (segment->p_type != PT_LOAD || address < segment->p_vaddr || !(segment->p_flags & PF_R))
 			continue;
-		limit = elf_segment_bytes(image, segment);
+		limit = segment_bytes(image, segment);
 		if (offset > limit || bytes > limit - offset)
 			continue;
 		if (image->file.bytes == NULL)
@@ -64,7 +65,7 @@ bool elf_read(const struct elf_image *image, uint64_t address, void *to, size_t 
 
 bool elf_file_header(struct elf_file file, Elf64_Ehdr *header)
 {
-	return file.bytes != NULL && elf_file_read(file, 0, header, sizeof *header) &&
+	return file.bytes != NULL && file_read(file, 0, header, sizeof *header) &&
 	       memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 && header->e_ident[EI_CLASS] == ELFCLASS64 &&
 	       header->e_ident[EI_DATA] == ELFDATA2LSB;
 }
@@ -136,7 +137,7 @@ bool elf_read_dynamic(const struct elf_image *image, struct elf_dynamic *dynamic
 		segment++;
 	if (segment == end)
 		return false;
-	for (uint64_t at = 0; at + sizeof entry <= elf_segment_bytes(image, segment); at += sizeof entry) {
+	for (uint64_t at = 0; at + sizeof entry <= segment_bytes(image, segment); at += sizeof entry) {
 		uint64_t value;
 
 		if (!elf_read(image, segment->p_vaddr + at, &entry, sizeof entry) || entry.d_tag == DT_NULL)
@@ -156,14 +157,14 @@ uint64_t elf_count_sections(struct elf_file file, const Elf64_Ehdr *header)
 		return 0;
 	if (header->e_shnum != 0)
 		return header->e_shnum;
-	return elf_file_read(file, header->e_shoff, &first, sizeof first) ? first.sh_size : 0;
+	return file_read(file, header->e_shoff, &first, sizeof first) ? first.sh_size : 0;
 }
 
 bool elf_section(struct elf_file file, const Elf64_Ehdr *header, uint64_t index, Elf64_Shdr *section)
 {
 	if (index > file.size / sizeof *section || header->e_shoff > file.size)
 		return false;
-	return elf_file_read(file, header->e_shoff + index * sizeof *section, section, sizeof *section);
+	return file_read(file, header->e_shoff + index * sizeof *section, section, sizeof *section);
 }
 
 /* Searches a sequence of notes, whose parts are padded to `alignment`. */
@@ -195,7 +196,7 @@ int elf_build_id(const struct elf_image *image, uint8_t id[ELF_BUILD_ID_MAX])
 {
 	for (size_t i = 0; i < image->count; i++) {
 		const Elf64_Phdr *segment = &image->headers[i];
-		uint64_t bytes = elf_segment_bytes(image, segment);
+		uint64_t bytes = segment_bytes(image, segment);
 		const uint8_t *notes;
 		int length = 0;
 

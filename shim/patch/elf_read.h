@@ -25,14 +25,8 @@ struct elf_dynamic {
 /* The `bytes` bytes at an offset of a file, or NULL. */
 const uint8_t *elf_file_at(struct elf_file file, uint64_t offset, uint64_t bytes);
 
-/* Copies them. False: the file is shorter. */
-bool elf_file_read(struct elf_file file, uint64_t offset, void *to, size_t bytes);
-
 /* Copies `bytes` bytes at a link-time address. False: no segment has them all. */
 bool elf_read(const struct elf_image *image, uint64_t address, void *to, size_t bytes);
-
-/* How many bytes of a segment can be read. */
-uint64_t elf_segment_bytes(const struct elf_image *image, const Elf64_Phdr *segment);
 
 /* Reads a file's header. False: it is no ELF file of 64 bits, little endian. */
 bool elf_file_header(struct elf_file file, Elf64_Ehdr *header);

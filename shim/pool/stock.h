@@ -11,9 +11,9 @@
  *
  * The fast path does nothing for it. When a thread changes from refills to spills or back, and after a few of the same,
  * the slow path sees how many creates and destroys its cache has served since the last time, and plays them. Their order
- * is unknown. A cache that got or gave a batch meanwhile may have swung by all that it holds; one that did not was empty, or
- * full, and could not swing. So the result is an estimate. It is good to a few
- * objects for bursts, which a pool of fixed size serves worst; it may be worse where the program's pool just suffices.
+ * is unknown. If the cache got or gave a batch since then, its level may have varied by all that it can hold; otherwise it
+ * was empty or full and could not vary. So the result is an estimate. It is accurate to a few objects for bursts, which a
+ * pool of fixed size serves worst; it may be less accurate where the program's pool is just large enough.
  *
  * cache.h includes this header for struct stock_own, and stock.c includes the pool: the estimate reads the counters of the
  * cache that it is a part of.

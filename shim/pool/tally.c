@@ -91,11 +91,6 @@ void tally_gone(struct pool *pool, void *object)
 	PROBE(delete, pool->kind->name, object);
 }
 
-void tally_trimmed(struct pool *pool)
-{
-	count_end(pool, &pool->trimmed);
-}
-
 void tally_create(struct pool *pool)
 {
 	struct thread *thread = thread_current();
@@ -127,7 +122,7 @@ void pool_destroy(struct pool *pool, void *object)
 
 void pool_give_back(struct pool *pool, void *object)
 {
-	tally_trimmed(pool);
+	count_end(pool, &pool->trimmed);
 	pool->kind->destroy(pool->owner, object);
 	if (pool->kind->given_back != NULL)
 		pool->kind->given_back(pool->owner, object);

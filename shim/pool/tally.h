@@ -35,9 +35,8 @@ bool observer_sees_all(void);
 /* An object was made. */
 void tally_made(struct pool *pool, void *object);
 
-/* An object is destroyed; one that was idle is trimmed. */
+/* An object is destroyed. */
 void tally_gone(struct pool *pool, void *object);
-void tally_trimmed(struct pool *pool);
 
 /* The program gets an idle object that no cache held, or gives one back that no cache takes. Told, not counted. */
 void tally_taken(struct pool *pool, void *object);
