@@ -21,7 +21,7 @@ BUILD   ?= build$(if $(SAN),/san-$(SAN))
 
 # ---- what there is ----
 
-SHIM := shim.c exports.c config.c settings.c \
+SHIM := shim.c exports.c config.c settings.c settings/files.c settings/line.c \
 	system/cgroup.c system/clock.c system/sandbox.c system/self.c system/warn.c \
 	libc/elsewhere.c libc/real.c \
 	tables/handles.c \
@@ -45,7 +45,7 @@ SHIM := shim.c exports.c config.c settings.c \
 	report/origins/unwind.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
 
-COPOOL := main.c amount.c clean.c cmd_prune.c fold.c progress.c verb.c \
+COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c verb.c \
 	run/cmd_run.c run/glibc.c run/launch.c run/options.c run/target.c \
 	log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
@@ -63,7 +63,7 @@ REPORT := page.html page.css words.js charts.js flame.js sections.js page.js upl
 	d3/d3.min.js d3/LICENSE d3-flame-graph/d3-flamegraph.umd.min.js d3-flame-graph/LICENSE
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
-UNIT := sandbox_test warn_test cgroup_test config_test limits_test record_test log_test journal_test pressure_test report_test \
+UNIT := sandbox_test warn_test cgroup_test config_test settings_files_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test imports_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
 	callers_test unwind_test guard_test arena_test classes_test depth_test late_test locked_test reclaim_test roots_test trust_test upper_test mappings_test sites_test \
 	pool_test depot_stress_test entry_x86_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
@@ -76,7 +76,7 @@ UNIT := $(PERTURBED)
 endif
 
 # libFuzzer's targets, one for each that reads what others wrote; tests/fuzz/corpus has a folder for each.
-FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz
+FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz settings_fuzz
 
 # What is linked to a target beside the shim.
 FUZZ_PARTS := sandbox
@@ -103,7 +103,7 @@ BATS := 02-count 05-lint \
 	48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
-	60-install 61-boost 61-completions 62-settings \
+	60-install 61-boost 61-completions 62-settings 67-settings-file \
 	70-baseline 71-model 72-aarch64 \
 	90-bootstrap
 
@@ -172,7 +172,8 @@ SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=$(BUILD)/expo
 COPOOL_LIBS := -ljansson -lelf -lncursesw -ltinfo -lm
 
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
-COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o $(BUILD)/shim/settings.o
+COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o \
+	$(addprefix $(BUILD)/shim/,settings.o settings/files.o settings/line.o)
 UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
 FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/%)
 PROGRAM_FILES := $(foreach g,$(PROGRAMS),$(BUILD)/programs/$(basename $(g)))
@@ -383,7 +384,7 @@ INSTALLED := bin/copool lib/copool/libcopool.so \
 	share/bash-completion/completions/copool share/zsh/site-functions/_copool \
 	share/fish/vendor_completions.d/copool.fish \
 	share/copool/grafana/copool.json share/copool/grafana/alerts.yml \
-	share/doc/copool/README.md share/doc/copool/LICENSE \
+	share/doc/copool/README.md share/doc/copool/LICENSE share/doc/copool/copool.conf \
 	$(SHIPPED:%=share/doc/copool/LICENSE.%)
 
 
@@ -398,7 +399,7 @@ install: all  ## below PREFIX (/usr/local), itself below DESTDIR
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' $(BUILD)/completions/_copool
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' $(BUILD)/completions/copool.fish
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/copool/grafana' tools/grafana/copool.json tools/grafana/alerts.yml
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/copool' README.md LICENSE
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/copool' README.md LICENSE tools/service/copool.conf
 	for s in $(SHIPPED); do install -D -m 644 tools/report/$$s/LICENSE \
 		'$(DESTDIR)$(PREFIX)/share/doc/copool/LICENSE.'$$s || exit 1; done
 

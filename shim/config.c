@@ -2,9 +2,13 @@
 /* Reads the settings. Values are copied: a program may change its environment at any time. */
 #include "config.h"
 
+#include "settings/files.h"
+#include "system/self.h"
 #include "system/warn.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -14,54 +18,42 @@
 static const unsigned offset[SETTINGS_ALL] = {SETTINGS(OFFSET, OFFSET, OFFSET, OFFSET)};
 #undef OFFSET
 
-static unsigned mistakes;
+/* config_read() writes it. */
+static struct {
+	struct settings_reading reading;
+	unsigned mistakes;
+} known;
 
-static void read_setting(const struct setting *setting, void *field)
+static void say(void *context, const char *text)
 {
-	const char *value = secure_getenv(setting->variable), *why;
-
-	if (setting->kind != SETTING_TEXT)
-		*(unsigned *)field = setting->standard;
-	if (value == NULL)
-		return;
-	why = setting_read(setting, value, field);
-	if (why != NULL) {
-		mistakes++;
-		warn("%s=%.200s: %s; it should be %s; the default is used", setting->variable, value, why,
-		        setting->range);
-	} else if (setting->kind == SETTING_TEXT) {
-		memcpy(field, value, strlen(value) + 1);
-	}
+	(void)context;
+	known.mistakes++;
+	warn("%s", text);
 }
 
-/* Returns how many letters differ between the common start and the common end of two names. */
-static size_t difference(const char *name, size_t bytes, const char *known)
+static void take(void *context, enum setting_place place, const char *value)
 {
-	size_t start = 0, end = 0, other = strlen(known);
+	void *field = (char *)context + offset[place];
 
-	while (start < bytes && start < other && name[start] == known[start])
-		start++;
-	while (end < bytes - start && end < other - start && name[bytes - 1 - end] == known[other - 1 - end])
-		end++;
-	return (bytes > other ? bytes : other) - start - end;
+	if (settings[place].kind == SETTING_TEXT)
+		strcpy(field, value != NULL ? value : "");
+	else if (value == NULL)
+		*(unsigned *)field = settings[place].standard;
+	else
+		setting_read(&settings[place], value, field);
 }
 
 /* Warns of a variable that begins like ours and is not in the list: a misspelt name should not go unnoticed. */
 static void check_name(const char *variable)
 {
-	size_t bytes = strcspn(variable, "="), nearest = 0;
+	size_t bytes = strcspn(variable, "=");
+	const struct setting *nearest = setting_nearest(variable, bytes, true);
 
-	for (size_t i = 0; i < SETTINGS_ALL; i++) {
-		if (strlen(settings[i].variable) == bytes &&
-		        memcmp(variable, settings[i].variable, bytes) == 0)
-			return;
-		if (difference(variable, bytes, settings[i].variable) <
-		        difference(variable, bytes, settings[nearest].variable))
-			nearest = i;
-	}
-	mistakes++;
+	if (strlen(nearest->variable) == bytes && memcmp(variable, nearest->variable, bytes) == 0)
+		return;
+	known.mistakes++;
 	warn("%.*s: there is no such setting; did you mean %s?", bytes < 100 ? (int)bytes : 100, variable,
-	        settings[nearest].variable);
+	        nearest->variable);
 }
 
 static bool is_ours(const char *variable)
@@ -88,19 +80,32 @@ static void name_standard(char *log)
 	}
 }
 
-void config_read(struct config *config)
+void config_read(struct config *config, const char *guest)
 {
+	/* A set-user-id program neither lets its user's settings count nor reports mistakes. */
+	bool is_secure = getauxval(AT_SECURE) != 0;
+
 	memset(config, 0, sizeof *config);
-	mistakes = 0;
+	memset(&known, 0, sizeof known);
+	known.reading = (struct settings_reading){
+	        .program = self_name(),
+	        .guest = guest,
+	        .user = geteuid(),
+	        .reads_none = is_secure,
+	        .variable = secure_getenv,
+	        .take = take,
+	        .tell = say,
+	        .context = config,
+	};
 	for (size_t i = 0; i < SETTINGS_ALL; i++)
-		read_setting(&settings[i], (char *)config + offset[i]);
+		take(config, (enum setting_place)i, NULL);
+	settings_files_read(&known.reading);
 	name_standard(config->log);
 	/* Nothing is kept, so nothing is given back. */
 	if (config->mode == CONFIG_MODE_OBSERVE)
 		config->max_batches = config->decay_ms = 0;
-	/* A set-user-id program does not report its user's mistakes either. */
-	for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
-		if (is_ours(*variable) && getauxval(AT_SECURE) == 0)
+	for (char **variable = environ; !is_secure && variable != NULL && *variable != NULL; variable++) {
+		if (is_ours(*variable))
 			check_name(*variable);
 	}
 	if ((config->log[0] != '\0' || config->prometheus[0] != '\0') &&
@@ -110,5 +115,43 @@ void config_read(struct config *config)
 
 unsigned config_mistakes(void)
 {
-	return mistakes;
+	return known.mistakes;
+}
+
+const char *config_source(enum setting_place place, char *text)
+{
+	return known.reading.source[place].rank != SETTINGS_DEFAULT
+	               ? settings_files_source(&known.reading, place, text)
+	               : NULL;
+}
+
+const char *config_called(enum setting_place place, char *text)
+{
+	unsigned char rank = known.reading.source[place].rank;
+	size_t used;
+
+	if (rank == SETTINGS_DEFAULT || rank == SETTINGS_ENVIRONMENT)
+		return settings[place].variable;
+	used = strlen(settings_files_source(&known.reading, place, text));
+	snprintf(text + used, SETTINGS_SOURCE_BYTES - used, ": %s", settings[place].name);
+	return text;
+}
+
+void config_value(const struct config *config, enum setting_place place, char *text, size_t bytes)
+{
+	const struct setting *setting = &settings[place];
+	const void *field = (const char *)config + offset[place];
+	const char *word = setting->words;
+
+	if (setting->kind == SETTING_TEXT) {
+		snprintf(text, bytes, "%s", (const char *)field);
+	} else if (setting->kind == SETTING_WORD) {
+		for (unsigned i = *(const unsigned *)field; i > 0; i--)
+			word = strchr(word, ',') + strlen(", ");
+		snprintf(text, bytes, "%.*s", (int)strcspn(word, ","), word);
+	} else if (*(const unsigned *)field == BATCHES_DERIVED) {
+		text[0] = '\0';
+	} else {
+		snprintf(text, bytes, "%u", *(const unsigned *)field);
+	}
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The settings in force: what the COPOOL_* variables said when the program started (settings.h has the list). The only
- * file that reads the environment.
+ * The settings in force: what the files and the COPOOL_* variables said when the program started (settings.h has the
+ * list, settings/files.h the files). The only file that reads the environment.
  */
 #ifndef COPOOL_CONFIG_H
 #define COPOOL_CONFIG_H
 
-#include "settings.h"
+#include "settings/files.h"
 
 #include <limits.h>
 
@@ -31,12 +31,25 @@ struct config {
 };
 
 /*
- * Fills `config` from the environment; of a set-user-id program, with the defaults. A bad value costs one warning, and
- * the default is used. In observe mode max_batches and decay_ms are 0. Never fails.
+ * Fills `config` from the files and the environment (settings/files.h); of a set-user-id program, with the defaults.
+ * `guest` is the label if no setting gives one, or "". What is wrong costs one warning, and is as if it were not there.
+ * In observe mode max_batches and decay_ms are 0. Never fails. The constructor calls it, after self_know().
  */
-void config_read(struct config *config);
+void config_read(struct config *config, const char *guest);
 
 /* Returns how many mistakes config_read() found. */
 unsigned config_mistakes(void);
+
+/*
+ * Where a setting comes from: "FILE:LINE" or "environment", written to `text` (SETTINGS_SOURCE_BYTES). NULL: nobody has
+ * set it.
+ */
+const char *config_source(enum setting_place place, char *text);
+
+/* What messages call a setting: "COPOOL_LOG", or "FILE:LINE: log", written to `text` (SETTINGS_SOURCE_BYTES). */
+const char *config_called(enum setting_place place, char *text);
+
+/* Writes a setting's value as a file has it; "" for one that is derived. */
+void config_value(const struct config *config, enum setting_place place, char *text, size_t bytes);
 
 #endif

@@ -3,6 +3,7 @@
 #include "settings.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,4 +67,32 @@ const char *setting_read(const struct setting *setting, const char *value, unsig
 	if (setting->kind == SETTING_TEXT)
 		return strlen(value) < setting->bytes ? NULL : "too long";
 	return read_number(setting, value, number);
+}
+
+/* Returns how many letters differ between the common start and the common end of two names. */
+static size_t difference(const char *name, size_t bytes, const char *known)
+{
+	size_t start = 0, end = 0, other = strlen(known);
+
+	while (start < bytes && start < other && name[start] == known[start])
+		start++;
+	while (end < bytes - start && end < other - start && name[bytes - 1 - end] == known[other - 1 - end])
+		end++;
+	return (bytes > other ? bytes : other) - start - end;
+}
+
+const struct setting *setting_nearest(const char *word, size_t bytes, bool is_variable)
+{
+	size_t nearest = 0, least = SIZE_MAX;
+
+	for (size_t i = 0; i < SETTINGS_ALL; i++) {
+		size_t differs =
+		        difference(word, bytes, is_variable ? settings[i].variable : settings[i].name);
+
+		if (differs < least) {
+			nearest = i;
+			least = differs;
+		}
+	}
+	return &settings[nearest];
 }

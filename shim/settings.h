@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one list of settings. The library's reader (config.c), the options of `copool run` and `copool compare`, what
+ * The one list of settings. The library's readers (config.c, settings/files.c), the options of `copool run` and `copool compare`, what
  * `copool set` and `copool advise` take, and the completions are made from it. tests/62-settings.bats holds README and
  * the manuals against it.
  *
@@ -30,6 +30,12 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	SETTINGS_LABEL_BYTES = 128,
+	SETTINGS_PATH_BYTES = 1024, /* of COPOOL_CONFIG */
+};
 
 /* What is reported of the program. */
 #define SETTINGS_REPORT(NUMBER, SWITCH, WORD, TEXT)                                                          \
@@ -44,7 +50,7 @@
 	        1073741824, " KiB", 65536, FIXED)                                                            \
 	TEXT(label, "COPOOL_LABEL", OPTION("label", 0, "NAME", 0),                                           \
 	        "Tell the process from others of its program by NAME",                                       \
-	        "; by default QEMU has the guest's name, if there is one", 128,                              \
+	        "; by default QEMU has the guest's name, if there is one", SETTINGS_LABEL_BYTES,             \
 	        "a name of at most 127 bytes")                                                               \
 	TEXT(prometheus, "COPOOL_PROMETHEUS", OPTION("prometheus", 0, "PATH.prom", 0),                       \
 	        "Keep the counters in a file for node_exporter",                                             \
@@ -83,7 +89,11 @@
 	        "The function that makes a coroutine", " from N integer arguments, for --host=named", 256,   \
 	        "a function's name")                                                                         \
 	TEXT(destroy, "COPOOL_DESTROY", OPTION("destroy", 0, "SYMBOL", 0),                                   \
-	        "The function that destroys a coroutine", ", for --host=named", 256, "a function's name")
+	        "The function that destroys a coroutine", ", for --host=named", 256, "a function's name")    \
+	TEXT(config, "COPOOL_CONFIG", OPTION("config", 0, "PATH", 0), "Read the settings in PATH",           \
+	        ", a file or a folder of *.conf files, in place of /etc/copool.conf and /etc/copool.d; "     \
+	        "`none': no file",                                                                           \
+	        SETTINGS_PATH_BYTES, "a file, a folder or none")
 
 /* What `copool run` sets by itself, or by an option that has no value. */
 #define SETTINGS_OTHER(NUMBER, SWITCH, WORD, TEXT)                                                           \
@@ -123,5 +133,8 @@ extern const struct setting settings[SETTINGS_ALL] __attribute__((visibility("hi
  * bad, with `*number` as it was.
  */
 const char *setting_read(const struct setting *setting, const char *value, unsigned *number);
+
+/* The setting whose name (`is_variable`: whose variable) is most like the first `bytes` of `word`. */
+const struct setting *setting_nearest(const char *word, size_t bytes, bool is_variable);
 
 #endif

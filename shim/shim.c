@@ -279,23 +279,43 @@ static void wait_for_more(void)
 	adapter_stacks.wait(come_late);
 }
 
+/* What the program's arguments call this instance of it, before its kind is known: sections of settings go by it. */
+static void find_label(char **arguments, char *label, size_t bytes)
+{
+	label[0] = '\0';
+	for (size_t i = 0; i < ADAPTERS; i++) {
+		if (adapters[i].adapter->is_called_so != NULL && adapters[i].adapter->is_called_so())
+			adapters[i].adapter->find_label(arguments, label, bytes);
+	}
+}
+
+/* Why nothing is pooled, unless an adapter knows better. */
+static void say_why_not(void)
+{
+	char source[SETTINGS_SOURCE_BYTES];
+
+	if (shim.config.host == CONFIG_HOST_OFF)
+		adapter_say(&shim.outcome, "switched off by %s=off", config_called(SETTING_host, source));
+	else
+		adapter_say(&shim.outcome, "the program has no known coroutines");
+}
+
 __attribute__((constructor)) static void shim_start(int count, char **arguments)
 {
-	char label[SELF_LABEL_BYTES] = "";
+	char label[SELF_LABEL_BYTES];
 	int saved = errno;
 
 	(void)count;
 	self_know();
-	config_read(&shim.config);
+	find_label(arguments, label, sizeof label);
+	config_read(&shim.config, label);
 	real_init();
 	elsewhere_init();
 	shim.outcome.mode = shim.outcome.way = "none";
-	adapter_say(&shim.outcome, shim.config.host == CONFIG_HOST_OFF
-	                                   ? "switched off by COPOOL_HOST=off"
-	                                   : "the program has no known coroutines");
+	say_why_not();
 	origins_ask(&shim.config);
 	shim.adapter = start_first();
-	if (shim.adapter != NULL && shim.adapter->find_label != NULL)
+	if (label[0] == '\0' && shim.adapter != NULL && shim.adapter->find_label != NULL)
 		shim.adapter->find_label(arguments, label, sizeof label);
 	self_know_label(shim.config.label, label);
 	if (shim.adapter != NULL)

@@ -120,6 +120,8 @@ refuses_alike() {
 	touch -d '1 hour ago' "$hostile.d/x.prom"
 	speaks_json prune --dry-run "$hostile.d"
 	jq -e '.dry_run and (.files | length == 1)' out
+	speaks_json settings --label="$hostile" "$hostile"
+	jq -e '.program | startswith("a\"b\\c")' out
 	speaks_json compare -n 1 -- "./$hostile" use 1000
 }
 

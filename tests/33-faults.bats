@@ -124,6 +124,18 @@ all_faults() {
 	check_fault_logs
 }
 
+@test "faults: a program with files of settings does what it did, whatever fails" {
+	mkdir settings
+	echo 'decay_ms = 5000' >settings/1.conf
+	printf '[label *]\nguard = auto\n' >settings/2.conf
+	chmod 755 settings
+	chmod 644 settings/*
+	export COPOOL_CONFIG=$PWD/settings COPOOL_LABEL=x
+	each_fault "close fstat getdents64 open read" /bin/echo fine
+	check_fault_logs
+	check_faults_told
+}
+
 @test "faults: a program whose coroutines come with a library does what it did, whatever fails" {
 	requires_program late late_known
 	each_fault "$(all_faults)" "$PROGRAMS/late" fork "$PROGRAMS/late_known"

@@ -47,6 +47,10 @@ fuzz() {
 	fuzz config
 }
 
+@test "fuzz: any file of settings gives good values, each from a line of it, and each mistake is told" {
+	fuzz settings
+}
+
 @test "fuzz: any log is read by every verb, line by line, and the page made of it is whole" {
 	fuzz readers
 }

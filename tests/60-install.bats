@@ -33,6 +33,7 @@ installed() {
 		opt/copool/share/doc/copool/LICENSE.d3-flame-graph
 		opt/copool/share/doc/copool/LICENSE.uplot
 		opt/copool/share/doc/copool/README.md
+		opt/copool/share/doc/copool/copool.conf
 		opt/copool/share/fish/vendor_completions.d/copool.fish
 		opt/copool/share/man/man1/copool.1
 		opt/copool/share/man/man5/copool-log.5

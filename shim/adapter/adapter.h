@@ -83,6 +83,12 @@ struct adapter {
 	void (*wait)(bool (*come)(void));
 
 	/*
+	 * Whether the program has the name of one of this kind, which alone says that its arguments can be asked for a
+	 * label. Called first of all, at every start of every program. NULL: names say nothing.
+	 */
+	bool (*is_called_so)(void);
+
+	/*
 	 * Writes to `label` (`bytes`, with its zero) what the program's arguments call this instance, or "".
 	 * `arguments` is argv, or NULL. NULL: they say nothing.
 	 */

@@ -227,15 +227,17 @@ static void *observe_destroy(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d,
 static void read_create(const char *setting)
 {
 	const char *slash = strrchr(setting, '/');
+	char name[SETTINGS_SOURCE_BYTES];
 
 	named.arguments = ARGUMENTS;
 	if (slash != NULL && slash[1] >= '0' && slash[1] <= '0' + ARGUMENTS && slash[2] == '\0')
 		named.arguments = slash[1] - '0';
 	else if (slash != NULL)
-		warn("COPOOL_CREATE=%s: the number of arguments is 0 to 6; all six registers count", setting);
+		warn("%s=%s: the number of arguments is 0 to 6; all six registers count",
+		        config_called(SETTING_create, name), setting);
 	else
-		warn("COPOOL_CREATE=%s: without a number of arguments (%s/N) all six registers count: more creates will miss",
-		        setting, setting);
+		warn("%s=%s: without a number of arguments (%s/N) all six registers count: more creates will miss",
+		        config_called(SETTING_create, name), setting, setting);
 	snprintf(create_name, sizeof create_name, "%.*s",
 	        slash != NULL ? (int)(slash - setting) : (int)sizeof create_name - 1, setting);
 }

@@ -323,6 +323,7 @@ const struct adapter adapter_qemu = {
         .starts_at_once = true, /* `-sandbox on` may forbid it to start a thread later */
         .is_here = is_here,
         .attach = attach,
+        .is_called_so = qemu_is_called_so,
         .find_label = qemu_label_find,
         .withdrawn = QEMU_WITHDRAWN,
 };

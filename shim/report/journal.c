@@ -186,7 +186,9 @@ static void write_pools(const char *type, uint64_t now)
 
 static void warn_of_log(const char *why, const char *consequence)
 {
-	warn("COPOOL_LOG=%.300s: %s; %s", journal.config->log, why, consequence);
+	char name[SETTINGS_SOURCE_BYTES];
+
+	warn("%s=%.300s: %s; %s", config_called(SETTING_log, name), journal.config->log, why, consequence);
 }
 
 static const char *why_no_log(int error)

@@ -10,7 +10,10 @@
 #include "report/line.h"
 #include "report/report.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { VALUE_BYTES = 160 }; /* of a setting, in the record `open`; more is cut */
 
 /* The cap on the depots. Most adapters make their pools only when they are first needed. */
 static unsigned cap(const struct config *config, const struct report_service *service)
@@ -37,6 +40,28 @@ void pool_records_way(struct line *line, const struct report_service *service)
 	put_way(line, service);
 }
 
+/* Two lists of the same length: what was set, and where. */
+static void put_settings(struct line *line, const struct config *config)
+{
+	char text[SETTINGS_SOURCE_BYTES], value[VALUE_BYTES];
+
+	line_list_begin(line, "settings");
+	for (unsigned i = 0; i < SETTINGS_ALL; i++) {
+		if (config_source(i, text) == NULL)
+			continue;
+		config_value(config, i, value, sizeof value);
+		snprintf(text, sizeof text, "%s=%s", settings[i].name, value);
+		line_list_add(line, text);
+	}
+	line_list_end(line);
+	line_list_begin(line, "sources");
+	for (unsigned i = 0; i < SETTINGS_ALL; i++) {
+		if (config_source(i, text) != NULL)
+			line_list_add(line, text);
+	}
+	line_list_end(line);
+}
+
 void pool_records_open(
         struct line *line, const struct config *config, const struct report_service *service, pid_t parent)
 {
@@ -52,6 +77,7 @@ void pool_records_open(
 	line_number(line, "interval_ms", config->interval_ms);
 	line_number(line, "max_batches", cap(config, service));
 	line_number(line, "decay_ms", config->decay_ms);
+	put_settings(line, config);
 }
 
 void pool_records_name(struct line *line, const struct pool *pool)

@@ -249,7 +249,9 @@ static int write_file(void)
 
 static void warn_of_file(int error, const char *consequence)
 {
-	warn("COPOOL_PROMETHEUS=%.300s: %s; %s", prometheus.config->prometheus,
+	char name[SETTINGS_SOURCE_BYTES];
+
+	warn("%s=%.300s: %s; %s", config_called(SETTING_prometheus, name), prometheus.config->prometheus,
 	        error == -EDOM ? "after % comes p, n, % or {, and in braces pid, name or label"
 	                       : warn_reason(-error),
 	        consequence);
@@ -273,6 +275,7 @@ static int check_folder(void)
 bool prometheus_begin(const struct config *config, const struct report_service *service, bool is_child)
 {
 	const char *setting = config->prometheus;
+	char name[SETTINGS_SOURCE_BYTES];
 	size_t bytes = strlen(setting);
 	int error;
 
@@ -287,7 +290,8 @@ bool prometheus_begin(const struct config *config, const struct report_service *
 		return false;
 	}
 	if (bytes < 5 || strcmp(setting + bytes - 5, ".prom") != 0)
-		warn("COPOOL_PROMETHEUS=%.300s: the collector reads only files that end in .prom", setting);
+		warn("%s=%.300s: the collector reads only files that end in .prom",
+		        config_called(SETTING_prometheus, name), setting);
 	error = check_folder();
 	if (error != 0)
 		warn_of_file(error, "it is tried again at each interval");

@@ -54,6 +54,8 @@
  *   interval_ms  milliseconds between samples
  *   max_batches  the cap on each depot, in batches of RECORD_BATCH_SIZE objects
  *   decay_ms     idle objects that are not needed for so long are given back; 0: never
+ *   settings     what was set, by a file or the environment: a list of strings NAME=VALUE; a long value is cut
+ *   sources      where: a list as long, of "FILE:LINE" or "environment"
  *   again        1: replaces the record that this process wrote when it had nothing to pool
  *
  * Keys of `way`: mode, way and detail, which replace those in `open`.

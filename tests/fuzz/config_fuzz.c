@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	}
 	variables[count] = NULL;
 	environ = count > 0 ? variables : none;
-	config_read(config);
+	config_read(config, "");
 	environ = own;
 	check_config(config);
 	check_warnings();

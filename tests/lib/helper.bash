@@ -13,6 +13,8 @@ COPOOL=$COPOOL_BUILD/copool
 PROGRAMS=$COPOOL_BUILD/programs
 LOG=${BATS_TEST_TMPDIR-}/log.jsonl
 export LC_ALL=C
+# What this machine's own programs are told is not for the tests.
+[[ ! -e /etc/copool.conf && ! -e /etc/copool.d ]] || export COPOOL_CONFIG=none
 
 # exported [MAP]: the names that the library exports, by its version script.
 exported() {

@@ -157,7 +157,7 @@ lint_tools_include() {
 	local file
 	for file in $(lint_sources "$1" tools); do
 		grep -Hn '#include "' "$1/$file" | grep '"\(config\|settings\|system\|libc\|tables\|pool\|stack\|patch\|adapter\|report\|shim\)[/.]' |
-			grep -vE '"(report/(record|record_block|unsafe_text)|settings)\.h"'
+			grep -vE '"(report/(record|record_block|unsafe_text)|settings|settings/files)\.h"'
 	done | nothing
 }
 

@@ -45,6 +45,7 @@ enum { ARGUMENTS = 6 };
 	CALL(fstat, -1)                                                                                      \
 	CALL(getcontext, -1)                                                                                 \
 	CALL(getcwd, 0)                                                                                      \
+	CALL(getdents64, -1)                                                                                 \
 	CALL(getrlimit, -1)                                                                                  \
 	CALL(madvise, -1)                                                                                    \
 	CALL(mincore, -1)                                                                                    \

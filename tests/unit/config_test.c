@@ -20,7 +20,7 @@ static void read_again(void)
 {
 	char more[WARN_BYTES];
 
-	config_read(&config);
+	config_read(&config, "");
 	said[0] = '\0';
 	if (warn_next(said) && warn_next(more)) {
 		strcpy(said, "several");
@@ -235,12 +235,13 @@ static void test_texts(void)
 static void test_copies(void)
 {
 	setenv("COPOOL_LOG", "before", 1);
-	config_read(&config);
+	config_read(&config, "");
 	memset(getenv("COPOOL_LOG"), '#', strlen("before"));
 	tap_is_text(config.log, "before", "config: values are copies, whatever becomes of the environment");
 	clearenv();
-	config_read(&config);
-	tap_is_text(config.log, "", "config: no environment at all is none with settings");
+	setenv("COPOOL_CONFIG", "none", 1);
+	config_read(&config, "");
+	tap_is_text(config.log, "", "config: an environment that was cleared has no settings");
 }
 
 static void test_names(void)
@@ -283,6 +284,7 @@ static void test_start_dir(void)
 int main(void)
 {
 	clearenv();
+	setenv("COPOOL_CONFIG", "none", 1);
 	test_defaults();
 	test_numbers();
 	test_list();

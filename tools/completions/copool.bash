@@ -17,7 +17,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on record report plot origins advise prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set settings trim off on record report plot origins advise prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -118,6 +118,17 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		fi
 		;;
+	settings)
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		if [[ $before == --label || $before == -l ]]; then
+			return
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--label --json --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -c -- "$word")
+		fi
+		;;
 	record)
 		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
 		[[ $word != "=" ]] || word=
@@ -155,7 +166,7 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "$_copool_live off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set trim off on record report plot origins advise prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set settings trim off on record report plot origins advise prune" -- "$word") ;;
 	esac
 }
 

@@ -14,6 +14,7 @@ complete -c copool -n __fish_use_subcommand -a show -d 'show what a log, or a ru
 complete -c copool -n __fish_use_subcommand -a top -d 'watch a running process, or a log'
 complete -c copool -n __fish_use_subcommand -a ps -d 'list all processes that have the library'
 complete -c copool -n __fish_use_subcommand -a set -d 'change the settings of a running process'
+complete -c copool -n __fish_use_subcommand -a settings -d 'show the settings that a program gets, and from where'
 complete -c copool -n __fish_use_subcommand -a trim -d 'make a running process give back what is idle'
 complete -c copool -n __fish_use_subcommand -a off -d 'stop a running process from pooling'
 complete -c copool -n __fish_use_subcommand -a on -d 'make it pool again'
@@ -60,6 +61,11 @@ complete -c copool -n $prune -l dry-run -s n -d 'only say what would be removed'
 complete -c copool -n $prune -l older -s o -x -d 'leave files alone that were written lately, in seconds'
 complete -c copool -n $prune -a '(__fish_complete_directories)'
 
+set -l settings '__fish_seen_subcommand_from settings'
+complete -c copool -n $settings -l json -s j -d 'write one JSON object'
+complete -c copool -n $settings -l label -s l -x -d 'of a process with this label'
+complete -c copool -n $settings -a '(__fish_complete_command)'
+
 set -l record '__fish_seen_subcommand_from record'
 complete -c copool -n $record -l output -s o -r -F -d 'where the log goes'
 complete -c copool -n $record -l append -s a -d 'add to the log'
@@ -105,4 +111,4 @@ complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milli
 complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
 complete -c copool -n $advise -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set trim off on record report plot origins advise prune'
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set settings trim off on record report plot origins advise prune'

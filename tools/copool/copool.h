@@ -26,6 +26,7 @@ int cmd_advise(int argc, char **argv);
 int cmd_prune(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_set(int argc, char **argv);
+int cmd_settings(int argc, char **argv);
 int cmd_trim(int argc, char **argv);
 int cmd_off(int argc, char **argv);
 int cmd_on(int argc, char **argv);

@@ -20,6 +20,8 @@ static const struct {
         {"top", "copool top", cmd_top, "watch a running process, or a log that is being written"},
         {"ps", "copool ps", cmd_ps, "list all processes that have the library"},
         {"set", "copool set", cmd_set, "change the settings of a running process"},
+        {"settings", "copool settings", cmd_settings,
+                "show the settings that a program gets, and from where"},
         {"trim", "copool trim", cmd_trim, "make a running process give back what is idle"},
         {"off", "copool off", cmd_off, "stop a running process from pooling"},
         {"on", "copool on", cmd_on, "make it pool again"},

@@ -10,11 +10,26 @@ function tiles(list) {
 
 /* ---- settings ---- */
 
+/* What was set, by variable: its name, value, and the file or environment that it comes from. */
+function setIn(open) {
+	const list = (key) => (Array.isArray(open[key]) ? open[key].map(String) : []);
+	const sources = list("sources");
+	return new Map(list("settings").map((text, i) => {
+		const name = text.split("=", 1)[0];
+		return ["COPOOL_" + name.toUpperCase(), { name, value: text.slice(name.length + 1), source: sources[i] || "" }];
+	}));
+}
+
 function settingsOf(process) {
 	const open = process.open || {};
 	const rows = [];
-	const add = (name, value, variable) => rows.push({ cells: [node("div", {}, name,
-		...(variable ? [node("div", { class: "quiet variable" }, variable)] : [])), value] });
+	const set = setIn(open);
+	const add = (name, value, variable) => {
+		const from = set.get(variable);
+		rows.push({ cells: [node("div", {}, name, ...(variable ? [node("div", { class: "quiet variable" }, variable)] : [])),
+			value, from ? from.source : variable && open.settings ? "default" : ""] });
+		set.delete(variable);
+	};
 	const has = (key) => Number.isFinite(open[key]);
 	if (open.mode)
 		add("Mode", open.mode, "COPOOL_MODE");
@@ -31,6 +46,8 @@ function settingsOf(process) {
 		add("Label", open.label, "COPOOL_LABEL");
 	if (open.version)
 		add("copool", open.version, "");
+	for (const [variable, { name, value }] of [...set])
+		add(name, value, variable);
 	return rows;
 }
 
@@ -40,7 +57,7 @@ function showSettings({ process, pool }) {
 	const changes = process.changes || [];
 	const start = pool.time ? pool.time - pool.uptime_ms / 1000 : null;
 	root.hidden = !rows.length;
-	root.querySelector(".scroll").replaceChildren(table([{ name: "setting", text: true }, { name: "value", text: true }], rows));
+	root.querySelector(".scroll").replaceChildren(table(["setting", "value", "from"].map((name) => ({ name, text: true })), rows));
 	const after = (change) => (start === null ? "" : span(Math.max(0, (change.time - start) * 1000)));
 	root.querySelector(".changes").replaceChildren(...(changes.length ? [
 		node("h3", {}, "Changes while it ran"),

@@ -207,6 +207,32 @@ static void print_depths(const struct book_process *process)
 	}
 }
 
+/* What was set, and where; but not that this log was asked for. */
+static void print_settings(const json_t *open)
+{
+	static const char *const own[] = {"log=", "tell=", "summary="};
+	const json_t *sources = json_object_get(open, "sources");
+	const char *before = "  settings: ";
+	json_t *setting;
+	size_t i;
+
+	json_array_foreach(json_object_get(open, "settings"), i, setting)
+	{
+		const char *text = json_string_value(setting);
+		const char *source = json_string_value(json_array_get(sources, i));
+		bool is_told = text != NULL && source != NULL;
+
+		for (size_t j = 0; is_told && strcmp(source, "environment") == 0 && j < 3; j++)
+			is_told = strncmp(text, own[j], strlen(own[j])) != 0;
+		if (!is_told)
+			continue;
+		printf("%s%s (%s)", before, clean(text), clean(source));
+		before = ", ";
+	}
+	if (before[0] == ',')
+		putchar('\n');
+}
+
 static void print_process(
         const struct show *show, const struct book *book, const struct book_process *process)
 {
@@ -236,6 +262,7 @@ static void print_process(
 	if (detail != NULL && *detail)
 		printf(": %s", clean(detail));
 	putchar('\n');
+	print_settings(process->open);
 	if (process->pools == 0) {
 		printf("  no counters yet\n\n");
 		return;
