@@ -55,7 +55,7 @@ installed() {
 
 @test "install: a folder with blanks is good" {
 	make_target install DESTDIR="$BATS_TEST_TMPDIR/a stage" PREFIX=/usr
-	[[ $(installed "$BATS_TEST_TMPDIR/a stage" | wc -l) -eq 15 ]]
+	[[ $(installed "$BATS_TEST_TMPDIR/a stage" | wc -l) -eq 16 ]]
 	make_target uninstall DESTDIR="$BATS_TEST_TMPDIR/a stage" PREFIX=/usr
 	[[ -z $(installed "$BATS_TEST_TMPDIR/a stage") ]]
 }
@@ -85,7 +85,7 @@ installed() {
 		bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _copool; echo "${COMPREPLY[@]}"' \
 			"$stage/share/bash-completion/completions/copool" "$@"
 	}
-	[[ $(complete_words copool s) == "show set" && $(complete_words copool tr) == trim ]]
+	[[ $(complete_words copool s) == "show set settings" && $(complete_words copool tr) == trim ]]
 	[[ $(complete_words copool run --in) == --interval ]]
 	[[ $(complete_words copool run --host = q) == qemu ]]
 	[[ $(complete_words copool run --host n) == named ]]

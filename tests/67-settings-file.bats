@@ -4,6 +4,7 @@
 # unit/settings_files_test has each line, limit and refusal.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2016 # what is in single quotes is for another shell
+# shellcheck disable=SC2054 # the commas belong to QEMU's options
 # shellcheck disable=SC2154 # run and start set stderr and pid
 
 load lib/helper
@@ -194,8 +195,9 @@ bench=(qemu-img bench -c 2000 -d 64 --image-opts driver=null-aio,size=1G)
 	[[ $status -eq 0 && -z $output && -z $(ls logs) ]]
 }
 
-@test "settings file: without the files a program makes two system calls more, and keeps errno and its descriptors" {
-	requires strace
+@test "settings file: without the files a program makes two system calls more, and finds neither errno nor a descriptor changed" {
+	requires strace gcc
+	requires_program looks_inside
 	with_etc
 	rmdir etc/copool.d
 	calls() { # what libcopool.so does about settings, of all the program's calls
@@ -213,6 +215,14 @@ bench=(qemu-img bench -c 2000 -d 64 --image-opts driver=null-aio,size=1G)
 	cat file
 	# open, fstat, read, read, close; and the folder.
 	[[ $(wc -l <file) -eq 6 ]]
+	echo '#include <errno.h>
+		int main(void) { return errno; }' | gcc -x c -o errno -
+	run_shown "${within[@]}" env LD_PRELOAD="$COPOOL_SO" ./errno
+	[[ $status -eq 0 ]]
+	run_shown "${within[@]}" env LD_PRELOAD="$COPOOL_SO" "$PROGRAMS/looks_inside"
+	with=$output
+	run_shown "${within[@]}" env LD_PRELOAD="$COPOOL_SO" COPOOL_CONFIG=none "$PROGRAMS/looks_inside"
+	[[ $status -eq 0 && $output == "$with" ]]
 }
 
 @test "settings file: copool settings shows what a program gets and from where, and what is wrong anywhere" {

@@ -27,7 +27,7 @@ function settingsOf(process) {
 	const add = (name, value, variable) => {
 		const from = set.get(variable);
 		rows.push({ cells: [node("div", {}, name, ...(variable ? [node("div", { class: "quiet variable" }, variable)] : [])),
-			value, from ? from.source : variable && open.settings ? "default" : ""] });
+			value, ...(open.settings ? [from ? from.source : variable && "default"] : [])] });
 		set.delete(variable);
 	};
 	const has = (key) => Number.isFinite(open[key]);
@@ -57,7 +57,7 @@ function showSettings({ process, pool }) {
 	const changes = process.changes || [];
 	const start = pool.time ? pool.time - pool.uptime_ms / 1000 : null;
 	root.hidden = !rows.length;
-	root.querySelector(".scroll").replaceChildren(table(["setting", "value", "from"].map((name) => ({ name, text: true })), rows));
+	root.querySelector(".scroll").replaceChildren(table(["setting", "value", "from"].slice(0, rows.length && rows[0].cells.length).map((name) => ({ name, text: true })), rows));
 	const after = (change) => (start === null ? "" : span(Math.max(0, (change.time - start) * 1000)));
 	root.querySelector(".changes").replaceChildren(...(changes.length ? [
 		node("h3", {}, "Changes while it ran"),
