@@ -90,7 +90,7 @@ void config_read(struct config *config, const char *guest)
 	known.reading = (struct settings_reading){
 	        .program = self_name(),
 	        .guest = guest,
-	        .user = geteuid(),
+	        .user = (uid_t)getauxval(AT_EUID),
 	        .reads_none = is_secure,
 	        .variable = secure_getenv,
 	        .take = take,

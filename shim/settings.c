@@ -85,6 +85,13 @@ const struct setting *setting_nearest(const char *word, size_t bytes, bool is_va
 {
 	size_t nearest = 0, least = SIZE_MAX;
 
+	/* Right names are the usual case, at the start of every program. */
+	for (size_t i = 0; i < SETTINGS_ALL; i++) {
+		const char *name = is_variable ? settings[i].variable : settings[i].name;
+
+		if (strncmp(name, word, bytes) == 0 && name[bytes] == '\0')
+			return &settings[i];
+	}
 	for (size_t i = 0; i < SETTINGS_ALL; i++) {
 		size_t differs =
 		        difference(word, bytes, is_variable ? settings[i].variable : settings[i].name);

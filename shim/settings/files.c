@@ -279,9 +279,10 @@ void settings_files_read(struct settings_reading *reading)
 		strcpy(reading->path, path);
 	if (!reading->reads_none && strcmp(reading->path, "none") != 0) {
 		make_pass(reading, false);
-		if (label != NULL || (reading->label[0] == '\0' && reading->guest != NULL))
-			snprintf(reading->label, sizeof reading->label, "%s",
-			        label != NULL ? label : reading->guest);
+		if (label == NULL && reading->label[0] == '\0')
+			label = reading->guest;
+		if (label != NULL && label[0] != '\0')
+			snprintf(reading->label, sizeof reading->label, "%s", label);
 		if (reading->has_labels && reading->label[0] != '\0')
 			make_pass(reading, true);
 		if (reading->wrong > SETTINGS_TOLD_MOST && !reading->checks_all)

@@ -262,6 +262,9 @@ static void test_labels(void)
 	read_text("[label *]\nhots = off\n");
 	read_as("tool", "x");
 	tap_is(told, 1, "settings: what is wrong in a label's section is told once");
+	read_text("hots = off\nlabel = one\n[label one]\nzero = 1\n[program tool]\nlabel = two\n");
+	tap_is(told, 1, "settings: so is what is wrong before one");
+	tap_is_text(value[SETTING_zero], "", "settings: a section is for the label that holds in the end");
 }
 
 static void test_folder(void)
