@@ -5,6 +5,9 @@
 #                                 (SAN=fuzzer: for `make fuzz` alone)
 #   make SAN=perturb check        what threads share, with atomic operations that give way at random
 #   make WERROR=1 ...             warnings are errors
+#   make STATIC_LIBS=1|0 ...      copool has jansson and ncurses inside, of their .a files, or is linked to them; by
+#                                 default inside, where these files are there
+#   make COMMIT=...               what `copool --version` and logs say of the source; by default git's commit
 #   make HOSTCC=cc ...            the compiler for what runs during the build
 #   make V=1 ...                  show the commands
 
@@ -17,13 +20,19 @@ CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
 DESTDIR ?=
 SAN     ?=
+STATIC_LIBS ?=
+# Which state of the source it is; `git archive` and `make dist` write it into .commit. Git takes no lock, and does not
+# ask whose the folder is: `sudo make install` finds what `make` has found.
+COMMIT  ?= $(shell if [ -e .git ]; then git --no-optional-locks -c safe.directory='*' describe --always --dirty \
+	--exclude='*' --abbrev=12; else sed '/^\$$/d; s/^\([0-9a-f]\{12\}\)[0-9a-f]*/\1/' .commit; fi 2>/dev/null)
 BUILD   ?= build$(if $(SAN),/san-$(SAN))
 
 # ---- what there is ----
 
-SHIM := shim.c exports.c config.c settings.c settings/files.c settings/line.c \
+SHIM := shim.c exports.c config.c settings.c \
+	settings/files.c settings/line.c \
 	system/cgroup.c system/clock.c system/sandbox.c system/self.c system/warn.c \
-	libc/elsewhere.c libc/real.c \
+	libc/elsewhere.c libc/objects.c libc/real.c \
 	tables/handles.c \
 	pool/census.c pool/control.c pool/depot.c pool/doubt.c pool/entry_x86.c pool/fork.c pool/gate.c pool/limits.c \
 	pool/pool.c pool/remainder.c pool/retire.c pool/slow_path.c pool/stats.c pool/stock.c pool/tally.c \
@@ -46,8 +55,9 @@ SHIM := shim.c exports.c config.c settings.c settings/files.c settings/line.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
 
 COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c verb.c \
-	run/cmd_run.c run/glibc.c run/launch.c run/options.c run/target.c \
-	log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c log/stack_size.c \
+	run/cmd_run.c run/elf_file.c run/glibc.c run/launch.c run/options.c run/target.c \
+	log/archive.c log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c \
+	log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
 	show/cmd_origins.c show/cmd_show.c \
 	advise/advice.c advise/cmd_advise.c \
@@ -65,7 +75,7 @@ REPORT := page.html page.css words.js charts.js flame.js sections.js page.js upl
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test settings_files_test limits_test record_test log_test journal_test pressure_test report_test \
 	decode_test elf_test imports_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
-	callers_test unwind_test guard_test arena_test classes_test depth_test late_test locked_test reclaim_test roots_test trust_test upper_test mappings_test sites_test \
+	callers_test objects_test unwind_test guard_test arena_test classes_test depth_test late_test locked_test reclaim_test roots_test trust_test upper_test mappings_test sites_test \
 	pool_test depot_stress_test entry_x86_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
 	readers_test
 
@@ -103,7 +113,7 @@ BATS := 02-count 05-lint \
 	48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
-	60-install 61-boost 61-completions 62-settings 67-settings-file \
+	60-install 61-boost 61-completions 62-settings 63-old-libc 67-settings-file \
 	70-baseline 71-model 72-aarch64 \
 	90-bootstrap
 
@@ -144,10 +154,11 @@ PROGRAM_FLAGS_slow_ends      := -shared -fPIC
 # ---- how it is made ----
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef $(if $(WERROR),-Werror)
-HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+HARDEN   := -fstack-protector-strong
 ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
 HARDEN   += -fcf-protection
 endif
+FORTIFY  := -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=3
 HARDEN_LINK := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 
 ifeq ($(SAN),thread)
@@ -163,13 +174,20 @@ $(error SAN is thread, address, perturb or fuzzer, not "$(SAN)")
 endif
 ifneq ($(SAN),)
 HARDEN :=
+FORTIFY :=
 endif
 
-BASE      := -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDEN) $(SANITIZE) -D_GNU_SOURCE -DCOPOOL_VERSION='"$(VERSION)"'
-DEPS      := -MMD -MP
+BASE      := -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDEN) $(SANITIZE) -D_GNU_SOURCE -DCOPOOL_VERSION='"$(VERSION)"' -include shim/libc/redirect.h
+# Behind CPPFLAGS, in which distributions ask for another _FORTIFY_SOURCE.
+DEPS      := $(FORTIFY) -MMD -MP
 SHIM_ONLY := -fPIC -fvisibility=hidden -ftls-model=initial-exec -Ishim
 SHIM_LINK := -shared -Wl,-soname,libcopool.so -Wl,--version-script=$(BUILD)/exports.map -Wl,-z,defs -Wl,-z,nodelete $(HARDEN_LINK)
-COPOOL_LIBS := -ljansson -lelf -lncursesw -ltinfo -lm
+COPOOL_LIBS := -ljansson -lncursesw -ltinfo -lm
+
+# The same from archives, if they are there, so that copool needs libc alone.
+ARCHIVES     = -Wl,-Bstatic -ljansson -lncursesw -ltinfo -Wl,-Bdynamic -lm
+has_archives = $(shell echo 'int main(void) { return 0; }' | \
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -x c -o /dev/null - $(ARCHIVES) 2>/dev/null && echo yes)
 
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
 COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o \
@@ -196,7 +214,7 @@ define remember
 endef
 
 $(BUILD)/flags: FORCE
-	$(call remember,$(CC) $(CXX) $(BASE) $(SHIM_ONLY) $(SHIM_LINK) $(LDFLAGS))
+	$(call remember,$(CC) $(CXX) $(BASE) $(DEPS) $(SHIM_ONLY) $(SHIM_LINK) $(LDFLAGS))
 
 $(BUILD)/shim/%.o: shim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -213,6 +231,15 @@ $(BUILD)/tools/report/embed.o: tools/report/embed.S $(REPORT:%=tools/report/%) $
 	$(call say,EMBED)
 	$(Q)$(CC) $(CFLAGS) -Wa,-Itools -c -o $@ $<
 
+# These alone say it, so that a commit compiles nothing else again.
+KNOW_COMMIT := $(BUILD)/shim/report/pool_records.o $(BUILD)/shim/report/outside_view.o $(BUILD)/tools/copool/main.o \
+	$(BUILD)/unit/record_test
+$(KNOW_COMMIT): $(BUILD)/commit
+$(KNOW_COMMIT): private BASE += -DCOPOOL_COMMIT='"$(COMMIT)"'
+
+$(BUILD)/commit: FORCE
+	$(call remember,$(COMMIT))
+
 $(BUILD)/exports.map: shim/exports.map shim/libc/hooked.h $(BUILD)/flags
 	$(call say,LIST)
 	$(Q)$(CC) -E -P -x c -Ishim -o $@ $<
@@ -225,9 +252,13 @@ $(BUILD)/libshim.a: $(filter-out $(BUILD)/shim/shim.o $(BUILD)/shim/exports.o,$(
 	$(call say,AR)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
-$(BUILD)/copool: $(COPOOL_OBJECTS) Makefile
+$(BUILD)/static-libs: FORCE
+	$(call remember,$(STATIC_LIBS))
+
+$(BUILD)/copool: $(COPOOL_OBJECTS) $(BUILD)/static-libs Makefile
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -pie $(HARDEN_LINK) $(LDFLAGS) -o $@ $(COPOOL_OBJECTS) $(COPOOL_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -pie $(HARDEN_LINK) $(LDFLAGS) -o $@ $(COPOOL_OBJECTS) \
+		$(if $(or $(filter 1,$(STATIC_LIBS)),$(if $(STATIC_LIBS),,$(has_archives))),$(ARCHIVES),$(COPOOL_LIBS))
 
 $(BUILD)/completions/settings: tools/completions/settings.c shim/settings.c shim/settings.h Makefile
 	@mkdir -p $(@D)

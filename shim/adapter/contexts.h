@@ -5,7 +5,7 @@
  * inlined) calls mmap, mprotect and make_fcontext by name, which its code shows. A function that returns what it has
  * mapped to others does not call make_fcontext.
  *
- * No state; any thread; takes no lock of the loader's unless it says so.
+ * No state; any thread; takes no lock of the loader's but object_find()'s unless it says so.
  */
 #ifndef COPOOL_ADAPTER_CONTEXTS_H
 #define COPOOL_ADAPTER_CONTEXTS_H

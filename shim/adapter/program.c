@@ -2,6 +2,8 @@
 /* Reads the loader's list of objects. */
 #include "adapter/program.h"
 
+#include "libc/objects.h"
+
 #include <dlfcn.h>
 #include <link.h>
 #include <stdlib.h>
@@ -35,28 +37,27 @@ bool program_is_starting(void)
  * An object's headers are at its beginning. If its segments lie apart (PHP from 8.5 on), glibc 2.43 finds only the
  * segment of the address; the object then usually begins at its bias.
  */
-static const Elf64_Ehdr *header_of(const struct dl_find_object *object)
+static const Elf64_Ehdr *header_of(const struct object *object)
 {
-	void *begin = (void *)object->dlfo_link_map->l_addr;
-	struct dl_find_object first;
+	void *begin = (void *)object->map->l_addr;
+	struct object first;
 
-	if (object->dlfo_map_start != begin && _dl_find_object(begin, &first) == 0 &&
-	        first.dlfo_link_map == object->dlfo_link_map)
+	if (object->begin != begin && object_find(begin, &first) && first.map == object->map)
 		return begin;
-	return object->dlfo_map_start;
+	return object->begin;
 }
 
 bool program_find_image(const void *address, struct elf_image *image)
 {
-	struct dl_find_object object;
+	struct object object;
 	const Elf64_Ehdr *header;
 
-	if (_dl_find_object((void *)address, &object) != 0)
+	if (!object_find(address, &object))
 		return false;
 	header = header_of(&object);
 	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
 		return false;
-	*image = (struct elf_image){.bias = object.dlfo_link_map->l_addr};
+	*image = (struct elf_image){.bias = object.map->l_addr};
 	image->headers = (const Elf64_Phdr *)((uintptr_t)header + header->e_phoff);
 	image->count = header->e_phnum;
 	return true;
@@ -64,18 +65,18 @@ bool program_find_image(const void *address, struct elf_image *image)
 
 bool program_stays(const void *address)
 {
-	struct dl_find_object own, libc, found;
+	struct object own, libc, found;
 	const struct link_map *map;
 
-	if (_dl_find_object((void *)program_stays, &own) != 0 || _dl_find_object((void *)exit, &libc) != 0 ||
-	        _dl_find_object((void *)address, &found) != 0)
+	if (!object_find((void *)program_stays, &own) || !object_find((void *)exit, &libc) ||
+	        !object_find(address, &found))
 		return false;
 	/* This part of the list is as it was before any code ran: see program_is_starting. */
-	for (map = own.dlfo_link_map; map != NULL && map->l_prev != NULL; map = map->l_prev) {
+	for (map = own.map; map != NULL && map->l_prev != NULL; map = map->l_prev) {
 	}
-	while (map != NULL && map != found.dlfo_link_map && map != libc.dlfo_link_map)
+	while (map != NULL && map != found.map && map != libc.map)
 		map = map->l_next;
-	return map != NULL && map == found.dlfo_link_map;
+	return map != NULL && map == found.map;
 }
 
 static uint64_t mix(uint64_t hash, const void *from, size_t bytes)

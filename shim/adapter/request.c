@@ -3,6 +3,7 @@
 #include "adapter/request.h"
 
 #include "adapter/sites.h"
+#include "libc/objects.h"
 #include "pool/pool.h"
 #include "system/self.h"
 
@@ -66,21 +67,21 @@ bool request_may_be_proven(const struct request *request)
 
 /*
  * Where `caller` is, the same in each run of a program: "libname.so.1+0x1234", in printable characters. False: it is
- * in no object of the loader's. Takes no lock of the loader's.
+ * in no object of the loader's. Takes no lock but object_find()'s.
  */
 static bool find_place(const void *caller, char place[PLACE_BYTES])
 {
-	struct dl_find_object object;
+	struct object object;
 	const char *path, *slash;
 
-	if (_dl_find_object((void *)caller, &object) != 0)
+	if (!object_find(caller, &object))
 		return false;
-	path = object.dlfo_link_map->l_name;
+	path = object.map->l_name;
 	if (path[0] == '\0')
 		path = self_name();
 	slash = strrchr(path, '/');
 	snprintf(place, PLACE_BYTES, "%.40s+%#lx", slash != NULL ? slash + 1 : path,
-	        (unsigned long)((uintptr_t)caller - object.dlfo_link_map->l_addr));
+	        (unsigned long)((uintptr_t)caller - object.map->l_addr));
 	for (; *place != '\0'; place++) {
 		if (*place <= ' ' || *place > '~')
 			*place = '?';

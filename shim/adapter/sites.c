@@ -5,6 +5,7 @@
 #include "adapter/contexts.h"
 #include "adapter/program.h"
 #include "adapter/unload.h"
+#include "libc/objects.h"
 #include "patch/elf.h"
 #include "system/warn.h"
 
@@ -99,17 +100,17 @@ bool sites_are_pooled_above(void)
 
 void sites_init(enum sites_learning learning, size_t only_bytes)
 {
-	struct dl_find_object program;
+	struct object program;
 
 	sites.learning = learning;
 	sites.only_bytes = only_bytes;
-	if (_dl_find_object((void *)getauxval(AT_ENTRY), &program) == 0) {
-		sites.program_low = (uintptr_t)program.dlfo_map_start;
-		sites.program_high = (uintptr_t)program.dlfo_map_end;
+	if (object_find((void *)getauxval(AT_ENTRY), &program)) {
+		sites.program_low = (uintptr_t)program.begin;
+		sites.program_high = (uintptr_t)program.end;
 	}
 }
 
-/* Returns 1 + the index in `known` of the function that `caller` lies in; 0: none. Takes no lock of the loader's. */
+/* Returns 1 + the index in `known` of the function that `caller` lies in; 0: none. Takes no lock but object_find()'s. */
 static uint32_t find_owner(const void *caller, bool is_reserved)
 {
 	struct elf_symbol symbol;

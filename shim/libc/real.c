@@ -5,6 +5,7 @@
  */
 #include "libc/real.h"
 
+#include "libc/objects.h"
 #include "system/sandbox.h"
 
 #include <dlfcn.h>
@@ -32,10 +33,9 @@ static struct {
 /* Whether it lies in this library. */
 static bool is_own(const void *function)
 {
-	struct dl_find_object own, found;
+	struct object own, found;
 
-	return _dl_find_object((void *)is_own, &own) == 0 && _dl_find_object((void *)function, &found) == 0 &&
-	       own.dlfo_link_map == found.dlfo_link_map;
+	return object_find((void *)is_own, &own) && object_find(function, &found) && own.map == found.map;
 }
 
 /*
@@ -56,6 +56,7 @@ static void *find(const char *name)
 void real_init(void)
 {
 #define FIND(real, exported, result, name, ...) FIND_NEXT(name);
+	objects_init();
 	HOOKED(FIND)
 }
 
@@ -98,13 +99,18 @@ int real_own_madvise(void *address, size_t bytes, int advice)
 	return -1;
 }
 
-bool real_has(const char *function)
+void *real_symbol(const char *name)
 {
-	bool found = dlsym(RTLD_DEFAULT, function) != NULL;
+	void *found = dlsym(RTLD_DEFAULT, name);
 
-	if (!found)
+	if (found == NULL)
 		dlerror(); /* the program must not see our error */
 	return found;
+}
+
+bool real_has(const char *function)
+{
+	return real_symbol(function) != NULL;
 }
 
 /* Another preload's dlsym() may call it while it is looked for. Then the library stays open. */

@@ -41,7 +41,8 @@ HOOKED(DECLARE_HOOK)
 /* As real_madvise(), for advice of the shim's own: EPERM in a sandbox that would kill for it. */
 int real_own_madvise(void *address, size_t bytes, int advice);
 
-/* Whether the program, or a library that it was started with, exports such a function. */
+/* What the program, or a library that it was started with, exports by that name; NULL: none does. */
+void *real_symbol(const char *name);
 bool real_has(const char *function);
 
 /*

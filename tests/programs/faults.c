@@ -213,11 +213,13 @@ static void *fault_dlsym(void *handle, const char *name)
 
 	if (is_due(CALL_dlsym, NULL))
 		return NULL;
-	if (handle != RTLD_NEXT)
-		return dlsym(handle, name);
-	handle = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
-	found = dlsym(handle, name);
-	dlclose(handle);
+	if (handle == RTLD_NEXT) {
+		handle = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+		found = dlsym(handle, name);
+		dlclose(handle);
+	} else {
+		found = dlsym(handle, name);
+	}
 	if (call == CALL_COUNT || found == NULL)
 		return found;
 	original[call] = (function *)found;

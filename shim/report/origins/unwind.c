@@ -11,12 +11,13 @@
  *
  * libunwind only interprets the call frame information, as it does for another process; the functions here read memory
  * for it. Before a page is read for the first time the kernel is asked whether it is readable, so a broken stack ends
- * the walk and not the program. _dl_find_object() takes no lock of the loader. libunwind's functions for its own
- * process do neither, and keep descriptors in the program's table.
+ * the walk and not the program. object_find() takes no lock of the loader from glibc 2.35 on. libunwind's functions for
+ * its own process do neither, and keep descriptors in the program's table.
  */
 #include "report/origins/unwind.h"
 
 #include "system/clock.h"
+#include "libc/objects.h"
 #include "libc/real.h"
 #include "system/warn.h"
 
@@ -165,19 +166,19 @@ enum {
 static int find_description(
         unw_addr_space_t space, unw_word_t at, unw_proc_info_t *found, int is_full, void *unused)
 {
-	struct dl_find_object object;
+	struct object object;
 	const struct frame_header *header;
 	unw_dyn_info_t table = {.format = UNW_INFO_FORMAT_REMOTE_TABLE};
 
-	if (_dl_find_object((void *)at, &object) != 0 || object.dlfo_eh_frame == NULL)
+	if (!object_find((void *)at, &object) || object.frames == NULL)
 		return -UNW_ENOINFO;
-	header = object.dlfo_eh_frame;
+	header = object.frames;
 	if (header->version != HEADER_VERSION || header->frame_encoding != ENCODING_PCREL_SDATA4 ||
 	        header->count_encoding != ENCODING_UDATA4 ||
 	        header->table_encoding != ENCODING_DATAREL_SDATA4)
 		return -UNW_ENOINFO;
-	table.start_ip = (unw_word_t)object.dlfo_map_start;
-	table.end_ip = (unw_word_t)object.dlfo_map_end;
+	table.start_ip = (unw_word_t)object.begin;
+	table.end_ip = (unw_word_t)object.end;
 	table.u.rti.segbase = (unw_word_t)header;
 	table.u.rti.table_data = (unw_word_t)header->table;
 	table.u.rti.table_len = header->count; /* in words: an entry is two offsets of four bytes */
@@ -223,9 +224,9 @@ static bool is_own(uintptr_t address)
 
 static bool is_code(uintptr_t address)
 {
-	struct dl_find_object object;
+	struct object object;
 
-	return _dl_find_object((void *)address, &object) == 0;
+	return object_find((void *)address, &object);
 }
 
 /* Keeps the state, one of several of a function, that applies at `walked`. */
@@ -382,7 +383,7 @@ bool unwind_load(const void *own)
 {
 	/* RTLD_LOCAL: its functions must not replace those of a C++ program's unwinder. */
 	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	struct dl_find_object object;
+	struct object object;
 
 	if (library == NULL || !find_functions(library)) {
 		give_up(library == NULL ? dlerror() : LIBRARY " lacks a function");
@@ -390,12 +391,12 @@ bool unwind_load(const void *own)
 	}
 	origin.stack = real_table(STACK_BYTES);
 	origin.rule = real_table(RULES * sizeof *origin.rule);
-	if (origin.stack == NULL || origin.rule == NULL || _dl_find_object((void *)own, &object) != 0) {
+	if (origin.stack == NULL || origin.rule == NULL || !object_find(own, &object)) {
 		give_up("there is no memory");
 		return false;
 	}
-	origin.own_low = (uintptr_t)object.dlfo_map_start;
-	origin.own_high = (uintptr_t)object.dlfo_map_end;
+	origin.own_low = (uintptr_t)object.begin;
+	origin.own_high = (uintptr_t)object.end;
 	origin.is_loaded = true;
 	return true;
 }
@@ -407,8 +408,13 @@ static bool begin(void)
 	static union {
 		unw_accessors_t ours;
 		char room[4 * sizeof(unw_accessors_t)];
-	} accessors = {.ours = {find_description, put_description, find_dynamic, access_memory,
-	                       access_register, access_float, refuse_resume, NULL}};
+	} accessors = {.ours = {.find_proc_info = find_description,
+	                       .put_unwind_info = put_description,
+	                       .get_dyn_info_list_addr = find_dynamic,
+	                       .access_mem = access_memory,
+	                       .access_reg = access_register,
+	                       .access_fpreg = access_float,
+	                       .resume = refuse_resume}};
 
 	if (origin.space == NULL)
 		origin.space = unwind.create(&accessors.ours, 0);

@@ -4,15 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
 #include <inttypes.h>
-#include <libelf.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "run/elf_file.h"
 
 struct search {
 	pid_t pid;
@@ -37,16 +37,12 @@ static bool is_named(const char *symbol, const char *function)
 }
 
 /* The offset in the file of what the mapped file has at `address`. */
-static bool find_offset(Elf *elf, uint64_t address, uint64_t *offset)
+static bool find_offset(const struct elf_file *file, uint64_t address, uint64_t *offset)
 {
-	size_t segments;
+	Elf64_Phdr segment;
 
-	if (elf_getphdrnum(elf, &segments) != 0)
-		return false;
-	for (size_t i = 0; i < segments; i++) {
-		GElf_Phdr segment;
-
-		if (gelf_getphdr(elf, (int)i, &segment) == NULL || segment.p_type != PT_LOAD ||
+	for (unsigned i = 0; i < file->header.e_phnum; i++) {
+		if (!elf_file_segment(file, i, &segment) || segment.p_type != PT_LOAD ||
 		        !(segment.p_flags & PF_X) || address < segment.p_vaddr ||
 		        address - segment.p_vaddr >= segment.p_filesz)
 			continue;
@@ -56,8 +52,8 @@ static bool find_offset(Elf *elf, uint64_t address, uint64_t *offset)
 	return false;
 }
 
-static void look_at_symbol(const struct search *search, Elf *elf, const GElf_Sym *symbol, const char *name,
-        const struct place *at)
+static void look_at_symbol(const struct search *search, const struct elf_file *file, const Elf64_Sym *symbol,
+        const char *name, const struct place *at)
 {
 	for (size_t i = 0; i < search->places; i++) {
 		struct place *place = &search->place[i];
@@ -65,7 +61,7 @@ static void look_at_symbol(const struct search *search, Elf *elf, const GElf_Sym
 		if (place->is_found || !is_named(name, place->function) ||
 		        (place->object != NULL &&
 		                strncmp(at->object_name, place->object, strlen(place->object)) != 0) ||
-		        !find_offset(elf, symbol->st_value, &place->offset))
+		        !find_offset(file, symbol->st_value, &place->offset))
 			continue;
 		place->is_found = true;
 		memcpy(place->path, at->path, sizeof place->path);
@@ -73,26 +69,32 @@ static void look_at_symbol(const struct search *search, Elf *elf, const GElf_Sym
 	}
 }
 
-/* Looks at both symbol tables. A file without sections has none that can be read. */
-static void look_into_elf(const struct search *search, Elf *elf, const struct place *at)
+static void look_at_table(const struct search *search, const struct elf_file *file, const Elf64_Shdr *table,
+        const struct place *at)
 {
-	for (Elf_Scn *section = elf_nextscn(elf, NULL); section != NULL;
-	        section = elf_nextscn(elf, section)) {
-		Elf_Data *data = NULL;
-		GElf_Shdr header;
-		GElf_Sym symbol;
+	Elf64_Shdr strings;
+	Elf64_Sym symbol;
 
-		if (gelf_getshdr(section, &header) == NULL ||
-		        (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM) ||
-		        header.sh_entsize == 0 || (data = elf_getdata(section, NULL)) == NULL)
-			continue;
-		for (int i = 0; gelf_getsym(data, i, &symbol) != NULL; i++) {
-			const char *name = elf_strptr(elf, header.sh_link, symbol.st_name);
+	if (table->sh_entsize != sizeof symbol || !elf_file_section(file, table->sh_link, &strings))
+		return;
+	for (uint64_t i = 0; i < table->sh_size / sizeof symbol; i++) {
+		memcpy(&symbol, file->bytes + table->sh_offset + i * sizeof symbol, sizeof symbol);
+		const char *name = elf_file_string(file, &strings, symbol.st_name);
 
-			if (name != NULL && GELF_ST_TYPE(symbol.st_info) == STT_FUNC &&
-			        symbol.st_shndx != SHN_UNDEF)
-				look_at_symbol(search, elf, &symbol, name, at);
-		}
+		if (name != NULL && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF)
+			look_at_symbol(search, file, &symbol, name, at);
+	}
+}
+
+/* Looks at both symbol tables. A file without sections has none that can be read. */
+static void look_into_elf(const struct search *search, const struct elf_file *file, const struct place *at)
+{
+	Elf64_Shdr section;
+
+	for (unsigned i = 0; i < file->header.e_shnum; i++) {
+		if (elf_file_section(file, i, &section) &&
+		        (section.sh_type == SHT_SYMTAB || section.sh_type == SHT_DYNSYM))
+			look_at_table(search, file, &section, at);
 	}
 }
 
@@ -122,6 +124,7 @@ static int open_mapped(pid_t pid, const struct mapping *mapping)
 static void look_into_file(const struct search *search, const struct mapping *mapping)
 {
 	struct place at = {0};
+	struct elf_file file;
 	bool is_used = false;
 
 	int fd = open_mapped(search->pid, mapping);
@@ -129,10 +132,10 @@ static void look_into_file(const struct search *search, const struct mapping *ma
 		return;
 	snprintf(at.path, sizeof at.path, "/proc/self/fd/%d", fd);
 	snprintf(at.object_name, sizeof at.object_name, "%s", strrchr(mapping->path, '/') + 1);
-	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (elf != NULL && elf_kind(elf) == ELF_K_ELF)
-		look_into_elf(search, elf, &at);
-	elf_end(elf);
+	if (elf_file_open(&file, fd) == 0) {
+		look_into_elf(search, &file, &at);
+		elf_file_close(&file);
+	}
 	for (size_t i = 0; i < search->places; i++)
 		is_used |= search->place[i].is_found && strcmp(search->place[i].path, at.path) == 0;
 	if (!is_used)
@@ -165,8 +168,6 @@ int places_find(pid_t pid, struct place *place, size_t places)
 
 	for (size_t i = 0; i < places; i++)
 		place[i].is_found = false;
-	if (elf_version(EV_CURRENT) == EV_NONE)
-		return -ENOTSUP;
 	snprintf(path, sizeof path, "/proc/%d/maps", pid);
 	FILE *file = fopen(path, "re");
 	if (file == NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where in its file a function of a running process begins, found from outside: the kernel sets uprobes by a file and
- * an offset in it. libelf reads the ELF files.
+ * an offset in it.
  */
 #ifndef COPOOL_TOOLS_PROCESS_PLACES_H
 #define COPOOL_TOOLS_PROCESS_PLACES_H
