@@ -11,7 +11,7 @@
 #   make HOSTCC=cc ...            the compiler for what runs during the build
 #   make V=1 ...                  show the commands
 
-VERSION := 0.1.0
+VERSION := 0.2.0
 
 CC      ?= cc
 CXX     ?= c++
@@ -93,7 +93,7 @@ FUZZ_PARTS := sandbox
 
 # Small programs for the tests; a name that ends in .cc is C++.
 PROGRAMS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
-	qemu_hidden_loop.c qemu_hidden_stacks.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
+	qemu_hidden_loop.c qemu_hidden_stacks.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c relic.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
 POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magazines_ck.c magazines_urcu.c \
@@ -113,7 +113,7 @@ BATS := 02-count 05-lint \
 	48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
-	60-install 61-boost 61-completions 62-settings 63-old-libc 67-settings-file \
+	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 67-settings-file \
 	70-baseline 71-model 72-aarch64 \
 	90-bootstrap
 
@@ -149,6 +149,7 @@ PROGRAM_FLAGS_qemu_like      := -rdynamic
 PROGRAM_FLAGS_qemu_newer     := -rdynamic
 PROGRAM_FLAGS_qemu_odd_loop  := -rdynamic
 PROGRAM_FLAGS_qemu_unmovable := -rdynamic
+PROGRAM_FLAGS_relic          := -Ishim
 PROGRAM_FLAGS_slow_ends      := -shared -fPIC
 
 # ---- how it is made ----

@@ -43,6 +43,23 @@ static void take(void *context, enum setting_place place, const char *value)
 		setting_read(&settings[place], value, field);
 }
 
+/* Settings that earlier versions had, with the last of these: the environment of a service may still have them. */
+static const struct {
+	const char *variable, *version;
+} gone[] = {{"COPOOL_CRASH_NOTE", "0.1.0"}};
+
+static bool is_gone(const char *variable, size_t bytes)
+{
+	for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+		if (strlen(gone[i].variable) == bytes && memcmp(variable, gone[i].variable, bytes) == 0) {
+			warn("%s is a setting of copool %s, and does nothing any more", gone[i].variable,
+			        gone[i].version);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Warns of a variable that begins like ours and is not in the list: a misspelt name should not go unnoticed. */
 static void check_name(const char *variable)
 {
@@ -50,6 +67,8 @@ static void check_name(const char *variable)
 	const struct setting *nearest = setting_nearest(variable, bytes, true);
 
 	if (strlen(nearest->variable) == bytes && memcmp(variable, nearest->variable, bytes) == 0)
+		return;
+	if (is_gone(variable, bytes))
 		return;
 	known.mistakes++;
 	warn("%.*s: there is no such setting; did you mean %s?", bytes < 100 ? (int)bytes : 100, variable,

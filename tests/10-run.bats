@@ -403,7 +403,7 @@ static_program() {
 
 @test "copool: --version, --help and help say what they should" {
 	run "$COPOOL" --version
-	[[ $status -eq 0 && $output =~ ^copool\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+	[[ $status -eq 0 && $output =~ ^copool\ [0-9]+\.[0-9]+\.[0-9]+(\ \([^ ]+\))?$ ]]
 	run "$COPOOL" --help
 	[[ $status -eq 0 && $output == *run* && $output == *show* ]]
 	run "$COPOOL" help

@@ -133,6 +133,7 @@ void outside_view_know(
 	struct thread_table threads = thread_table();
 
 	block->version = address(COPOOL_VERSION);
+	block->commit = address(COPOOL_COMMIT);
 	block->program = address(self_name());
 	block->label = address(self_label());
 	outside_view_tell_service(service);

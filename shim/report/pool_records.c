@@ -15,6 +15,9 @@
 
 enum { VALUE_BYTES = 160 }; /* of a setting, in the record `open`; more is cut */
 
+/* For strings(1): which copool a file is. */
+__attribute__((used)) static const char mark[] = "libcopool " COPOOL_VERSION " (" COPOOL_COMMIT ")";
+
 /* The cap on the depots. Most adapters make their pools only when they are first needed. */
 static unsigned cap(const struct config *config, const struct report_service *service)
 {
@@ -68,6 +71,8 @@ void pool_records_open(
 	line_begin(line, RECORD_OPEN);
 	line_number(line, "format", RECORD_FORMAT);
 	line_text(line, "version", COPOOL_VERSION);
+	if (COPOOL_COMMIT[0] != '\0')
+		line_text(line, "commit", COPOOL_COMMIT);
 	line_text(line, "program", self_name());
 	if (self_label()[0] != '\0')
 		line_text(line, "label", self_label());

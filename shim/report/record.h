@@ -42,6 +42,7 @@
  * Keys of `open`, after the common ones:
  *   format       RECORD_FORMAT
  *   version      copool's version
+ *   commit       the commit it was built from, with "-dirty" behind it if files were changed; left out if not known
  *   program      the name of the program's file, a string
  *   label        distinguishes the process from others of its program, a string; left out if there is none
  *   host         the adapter: "qemu", "stacks", "named", or "none" if the program has nothing to pool

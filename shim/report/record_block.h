@@ -106,6 +106,7 @@ struct record_block {
 
 	uint32_t kind_owner,
 	        kind_part_of; /* offsets of addresses: of strings as in `sample`; 0 there: left out */
+	uint64_t commit;      /* address of a string, as in `open`; "" if it is not known */
 };
 
 #endif

@@ -116,10 +116,11 @@ static void test_open(void)
 	self_know();
 	pool_records_open(&line, &config, &service, 7);
 	snprintf(wanted, sizeof wanted,
-	        ",\"format\":%d,\"version\":\"%s\",\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
+	        ",\"format\":%d,\"version\":\"%s\",%s\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
 	        "\"pool\",\"way\":\"named\",\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":5,"
 	        "\"decay_ms\":20,\"settings\":[],\"sources\":[]}\n",
-	        RECORD_FORMAT, COPOOL_VERSION);
+	        RECORD_FORMAT, COPOOL_VERSION,
+	        COPOOL_COMMIT[0] != '\0' ? "\"commit\":\"" COPOOL_COMMIT "\"," : "");
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
 	config.max_batches = BATCHES_DERIVED;
 	pool_records_open(&line, &config, &service, 0);

@@ -35,7 +35,9 @@ static const struct {
 
 enum { VERBS = sizeof verbs / sizeof verbs[0], WORD_BYTES = 16 };
 
-const char *argp_program_version = "copool " COPOOL_VERSION;
+/* No "()" if the commit is not known. */
+const char *argp_program_version =
+        sizeof COPOOL_COMMIT > 1 ? "copool " COPOOL_VERSION " (" COPOOL_COMMIT ")" : "copool " COPOOL_VERSION;
 
 static void usage(FILE *out)
 {
@@ -43,7 +45,7 @@ static void usage(FILE *out)
 	for (size_t i = 0; i < VERBS; i++)
 		fprintf(out, "  %-8s  %s\n", verbs[i].name, verbs[i].summary);
 	fprintf(out, "  %-8s  %s\n\n", "help", "`copool help VERB' explains one verb");
-	fprintf(out, "copool --version prints the version. See also copool(1).\n");
+	fprintf(out, "copool --version prints the version and the commit. See also copool(1).\n");
 }
 
 /* How many letters must be added, removed, changed or swapped with the next one to turn one word into the other. */

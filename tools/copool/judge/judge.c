@@ -60,11 +60,12 @@ static const char *word_of(const struct book_process *process, const char *key)
 }
 
 /* Without copool each stack is made, but only those of QEMU's coroutines that its own pool could not serve. */
-static double misses_before(const struct counts *counts, const json_t *record)
+static double misses_before(
+        const struct book_process *process, const struct counts *counts, const json_t *record)
 {
 	if (!counts->has_own_pool)
 		return counts->creates;
-	if (json_object_get(record, "calls_saved") == NULL)
+	if (json_object_get(record, "calls_saved") == NULL || book_counts_every_hit(process))
 		return -1;
 	double before = counts->misses + counter(record, "calls_saved") / QEMU_CALLS;
 	return before < counts->creates ? before : counts->creates;
@@ -85,7 +86,7 @@ static struct counts count(const struct judge_case *which)
 	        .has_own_pool = book_has_own_pool(process),
 	};
 
-	counts.before = misses_before(&counts, record);
+	counts.before = misses_before(process, &counts, record);
 	counts.excess = counts.misses + counter(record, "inherited") - counter(record, "peak_objects");
 	if (counts.excess < 0)
 		counts.excess = 0;

@@ -57,6 +57,12 @@ bool book_has_own_pool(const struct book_process *process)
 	return host != NULL && strcmp(host, "qemu") == 0;
 }
 
+bool book_counts_every_hit(const struct book_process *process)
+{
+	/* Its records say no way. */
+	return book_has_own_pool(process) && json_object_get(process->open, "way") == NULL;
+}
+
 json_int_t book_counter(const json_t *record, const char *name)
 {
 	const json_int_t bound = (json_int_t)1 << NUMBER_BITS;

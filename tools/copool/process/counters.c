@@ -64,6 +64,16 @@ int remote_cap(struct remote *remote, const struct remote_control *control, uint
 	return error ? error : remote_peek(remote, first + remote->block.pool_cap, cap, sizeof *cap);
 }
 
+/* A text that older versions do not have, and that is "" if it is not known. */
+static void add_known_text(struct remote *remote, json_t *record, const char *key, uint64_t at)
+{
+	json_t *text = at ? peek_text(remote, at) : NULL;
+
+	if (text != NULL && json_string_length(text))
+		json_object_set(record, key, text);
+	json_decref(text);
+}
+
 json_t *remote_open_record(struct remote *remote)
 {
 	const struct record_block *block = &remote->block;
@@ -88,14 +98,10 @@ json_t *remote_open_record(struct remote *remote)
 		}
 		json_object_set_new(record, texts[i].key, text);
 	}
-	if (block->bytes > offsetof(struct record_block, way))
+	if (block->way)
 		json_object_set_new(record, "way", peek_text(remote, block->way));
-	if (block->bytes > offsetof(struct record_block, label) && block->label) {
-		json_t *label = peek_text(remote, block->label);
-		if (label != NULL && json_string_length(label))
-			json_object_set(record, "label", label);
-		json_decref(label);
-	}
+	add_known_text(remote, record, "commit", block->commit);
+	add_known_text(remote, record, "label", block->label);
 	if (control.is_off)
 		json_object_set_new(record, "mode", json_string("off"));
 	json_object_set_new(record, "ppid", json_integer(block->parent));
@@ -175,8 +181,7 @@ static void keep_seen(const struct record_block *block, const char *pool, uint64
 {
 	uint64_t seen = 0;
 
-	if (block->bytes > offsetof(struct record_block, pool_calls_seen) && block->pool_calls_seen &&
-	        block->pool_calls_seen + sizeof seen <= block->pool_bytes)
+	if (block->pool_calls_seen && block->pool_calls_seen + sizeof seen <= block->pool_bytes)
 		memcpy(&seen, pool + block->pool_calls_seen, sizeof seen);
 	if (seen > sum[COUNTER_calls_saved])
 		sum[COUNTER_calls_saved] = seen;
@@ -203,8 +208,7 @@ static void add_idle(struct remote *remote, const char *kind, uint64_t pooled, s
 	const struct record_block *block = &remote->block;
 	uint64_t class = 0, stacks = 0, pages = 0;
 
-	if (block->bytes > offsetof(struct record_block, page_bytes) && block->kind_stacks &&
-	        block->kind_stacks + sizeof class <= block->kind_bytes)
+	if (block->kind_stacks && block->kind_stacks + sizeof class <= block->kind_bytes)
 		memcpy(&class, kind + block->kind_stacks, sizeof class);
 	if (class && (remote_peek(remote, class + block->class_slots, &stacks, sizeof stacks) != 0 ||
 	                     remote_peek(remote, class + block->class_pages, &pages, sizeof pages) != 0))
@@ -278,10 +282,8 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, stru
 	json_object_set_new(record, "uptime_ms",
 	        json_integer(now > block->start_ms ? (json_int_t)(now - block->start_ms) : 0));
 	json_object_set_new(record, "pool", text);
-	if (block->bytes > offsetof(struct record_block, kind_part_of)) {
-		add_text(remote, record, "owner", kind, block->kind_owner);
-		add_text(remote, record, "part_of", kind, block->kind_part_of);
-	}
+	add_text(remote, record, "owner", kind, block->kind_owner);
+	add_text(remote, record, "part_of", kind, block->kind_part_of);
 	for (size_t i = 0; i < COUNTERS; i++)
 		json_object_set_new(record, counter_names[i], json_integer((json_int_t)(sum[i] & INT64_MAX)));
 	return record;

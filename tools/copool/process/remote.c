@@ -156,6 +156,7 @@ static int read_block(struct remote *remote)
 {
 	struct record_block *block = &remote->block;
 	int error = remote_peek(remote, remote->at, block, offsetof(struct record_block, version));
+	size_t size;
 
 	if (error)
 		return error;
@@ -169,7 +170,10 @@ static int read_block(struct remote *remote)
 		        remote->pid, block->format, RECORD_BLOCK_FORMAT);
 	if (block->format == 0 || block->bytes < offsetof(struct record_block, way))
 		return remote_nonsense(remote);
-	error = remote_peek(remote, remote->at, block, sizeof *block);
+	/* An older version's is smaller: behind it lies something else, or nothing. */
+	size = block->bytes < sizeof *block ? block->bytes : sizeof *block;
+	memset(block, 0, sizeof *block);
+	error = remote_peek(remote, remote->at, block, size);
 	if (error)
 		return error;
 	return is_sensible(block) ? 0 : remote_nonsense(remote);

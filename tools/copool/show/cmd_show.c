@@ -166,7 +166,10 @@ static void print_savings(const struct book_process *process)
 	}
 	if (calls)
 		printf("  saved %s%" JSON_INTEGER_FORMAT " system calls",
-		        book_has_own_pool(process) ? "about " : "", calls);
+		        book_counts_every_hit(process) ? "at most "
+		        : book_has_own_pool(process)   ? "about "
+		                                       : "",
+		        calls);
 	if (maps)
 		printf("%s%" JSON_INTEGER_FORMAT " guard page%s no memory map", calls ? "; " : "  ", maps,
 		        maps == 1 ? " takes" : "s take");
