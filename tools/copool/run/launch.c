@@ -49,7 +49,7 @@ static int set_preload(const char *shim)
 
 int launch_prepare(struct launch *launch, const char *verb, char **program)
 {
-	char reason[2 * PATH_MAX];
+	struct target target = {.user = getuid(), .group = getgid()};
 
 	launch->verb = verb;
 	launch->program = program;
@@ -69,8 +69,8 @@ int launch_prepare(struct launch *launch, const char *verb, char **program)
 		        error == -ENOENT ? "no such program" : strerror(-error));
 		return error == -ENOENT ? EXIT_NOT_FOUND : EXIT_REFUSED;
 	}
-	if (target_check(launch->path, launch->shim, reason, sizeof reason) != 0) {
-		fprintf(stderr, "copool %s: %s %s\n", verb, clean(launch->path), clean(reason));
+	if (target_check(launch->path, launch->shim, &target) != 0) {
+		fprintf(stderr, "copool %s: %s %s\n", verb, clean(launch->path), clean(target.reason));
 		return EXIT_REFUSED;
 	}
 	return 0;

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,19 +26,14 @@
 
 enum { SCRIPT_DEPTH = 5 }; /* interpreters of interpreters; the kernel's own limit */
 
-/* Why the program is refused. Both strings are the caller's. */
-struct refusal {
-	char *text;
-	size_t bytes;
-};
-
-__attribute__((format(printf, 3, 4))) static int refuse(
-        const struct refusal *refusal, int error, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static int refuse(
+        struct target *target, int error, const char *code, const char *format, ...)
 {
 	va_list arguments;
 
+	target->code = code;
 	va_start(arguments, format);
-	vsnprintf(refusal->text, refusal->bytes, format, arguments);
+	vsnprintf(target->reason, sizeof target->reason, format, arguments);
 	va_end(arguments);
 	return error;
 }
@@ -82,8 +78,8 @@ int target_find(const char *name, char *path)
 	}
 }
 
-/* Why the loader would drop LD_PRELOAD (AT_SECURE); NULL: it would not. */
-static const char *gained_privilege(int fd)
+/* Which privilege a user gains by the file, so that the loader drops LD_PRELOAD (AT_SECURE); NULL: none. */
+static const char *gained_privilege(int fd, uid_t user, gid_t group)
 {
 	struct stat status;
 	struct statvfs filesystem;
@@ -92,16 +88,16 @@ static const char *gained_privilege(int fd)
 		return NULL;
 	if (fstatvfs(fd, &filesystem) == 0 && filesystem.f_flag & ST_NOSUID)
 		return NULL;
-	if (status.st_mode & S_ISUID && status.st_uid != getuid())
+	if (status.st_mode & S_ISUID && status.st_uid != user)
 		return "is set-user-id";
-	if (status.st_mode & S_ISGID && status.st_mode & S_IXGRP && status.st_gid != getgid())
+	if (status.st_mode & S_ISGID && status.st_mode & S_IXGRP && status.st_gid != group)
 		return "is set-group-id";
-	if (getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
+	if (user != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
 		return "has file capabilities";
 	return NULL;
 }
 
-static const char *machine_name(unsigned machine)
+const char *target_machine(unsigned machine)
 {
 	static char number[32];
 
@@ -160,29 +156,30 @@ static int read_loader(int fd, const Elf64_Ehdr *header, char *loader)
  * Refuses a program whose loader comes with a C library too old for the shim: the libc.so.6 beside the loader. Returns 0
  * if no problem was found.
  */
-static int check_glibc(const char *loader, const char *shim, const struct refusal *refusal)
+static int check_glibc(const char *loader, const char *shim, struct target *target)
 {
-	char libc[PATH_MAX];
+	char path[PATH_MAX + sizeof target->root], libc[PATH_MAX];
 	int needed;
 	int defined;
 	char *slash;
 
-	if (realpath(loader, libc) == NULL)
+	snprintf(path, sizeof path, "%s%s", target->root, loader);
+	if (realpath(path, libc) == NULL)
 		return 0; /* execve(2) will say so */
 	slash = strrchr(libc, '/');
 	if ((size_t)(slash + 1 - libc) + sizeof("libc.so.6") > sizeof libc)
 		return 0;
 	strcpy(slash + 1, "libc.so.6");
-	needed = glibc_needed(shim);
-	defined = glibc_defined(libc);
+	target->glibc_needed = needed = glibc_needed(shim);
+	target->glibc_defined = defined = glibc_defined(libc);
 	if (defined == 0 || defined >= needed)
 		return 0;
-	return refuse(refusal, -ENOEXEC, "runs with glibc 2.%d (%s); libcopool.so needs glibc 2.%d", defined,
-	        libc, needed);
+	return refuse(target, -ENOEXEC, "old_libc",
+	        "runs with glibc 2.%d (%s); libcopool.so needs glibc 2.%d", defined, libc, needed);
 }
 
 /* One ELF program against the shim. */
-static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, const struct refusal *refusal)
+static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, struct target *target)
 {
 	char loader[PATH_MAX];
 	Elf64_Ehdr ours;
@@ -192,22 +189,26 @@ static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, const s
 	if (shim_fd >= 0)
 		close(shim_fd);
 	if (error)
-		return refuse(refusal, error, "cannot be checked: %s is no library", shim);
+		return refuse(target, error, "no_library", "cannot be checked: %s is no library", shim);
 	if (header->e_ident[EI_CLASS] != ours.e_ident[EI_CLASS] && header->e_machine == ours.e_machine)
-		return refuse(refusal, -ENOEXEC, "is a 32-bit program (x32); libcopool.so is 64-bit");
+		return refuse(
+		        target, -ENOEXEC, "machine", "is a 32-bit program (x32); libcopool.so is 64-bit");
 	if (header->e_machine != ours.e_machine || header->e_ident[EI_DATA] != ours.e_ident[EI_DATA])
-		return refuse(refusal, -ENOEXEC, "is a program for %s; libcopool.so is for another machine",
-		        machine_name(header->e_machine));
-	const char *privilege = gained_privilege(fd);
+		return refuse(target, -ENOEXEC, "machine",
+		        "is a program for %s; libcopool.so is for another machine",
+		        target_machine(header->e_machine));
+	const char *privilege = gained_privilege(fd, target->user, target->group);
 	if (privilege != NULL)
-		return refuse(refusal, -EPERM, "%s, so the loader ignores LD_PRELOAD", privilege);
+		return refuse(
+		        target, -EPERM, "privileged", "%s, so the loader ignores LD_PRELOAD", privilege);
 	if (read_loader(fd, header, loader) != 0)
-		return refuse(refusal, -ENOEXEC, "is a damaged ELF file");
+		return refuse(target, -ENOEXEC, "damaged", "is a damaged ELF file");
 	if (loader[0] == '\0')
-		return refuse(refusal, -ENOEXEC, "is statically linked, so nothing can be preloaded");
+		return refuse(
+		        target, -ENOEXEC, "static", "is statically linked, so nothing can be preloaded");
 	if (strstr(loader, "/ld-musl") != NULL)
-		return refuse(refusal, -ENOEXEC, "uses musl; libcopool.so needs glibc");
-	return check_glibc(loader, shim, refusal);
+		return refuse(target, -ENOEXEC, "musl", "uses musl; libcopool.so needs glibc");
+	return check_glibc(loader, shim, target);
 }
 
 /*
@@ -231,53 +232,60 @@ static int find_interpreter(char *line, char *path)
 	return can_execute(path);
 }
 
-static int check_file(const char *path, const char *shim, int depth, const struct refusal *refusal);
+static int check_file(const char *path, const char *shim, int depth, struct target *target);
 
 /* A file that does not begin as ELF: `line` has its first line. */
-static int check_script(char *line, const char *shim, int depth, const struct refusal *refusal)
+static int check_script(char *line, const char *shim, int depth, struct target *target)
 {
 	char interpreter[PATH_MAX] = "/bin/sh"; /* without #!, as in execvp(3) */
-	char why[PATH_MAX + 256];
-	struct refusal inner = {why, sizeof why};
+	char why[TARGET_REASON];
 
 	if (depth == SCRIPT_DEPTH)
-		return refuse(refusal, -ELOOP, "is a script of too many scripts");
+		return refuse(target, -ELOOP, "script", "is a script of too many scripts");
 	if (line[0] == '#' && line[1] == '!') {
 		int error = find_interpreter(line, interpreter);
 		if (error)
-			return refuse(refusal, error, "is a script whose interpreter cannot be run: %s",
-			        strerror(-error));
+			return refuse(target, error, "interpreter",
+			        "is a script whose interpreter cannot be run: %s", strerror(-error));
 	}
-	int error = check_file(interpreter, shim, depth + 1, &inner);
-	if (error)
-		return refuse(refusal, error, "is a script, and its interpreter %s %s", interpreter, why);
-	return 0;
+	target->is_script = true;
+	int error = check_file(interpreter, shim, depth + 1, target);
+	if (error == 0)
+		return 0;
+	snprintf(why, sizeof why, "%s", target->reason);
+	return refuse(
+	        target, error, target->code, "is a script, and its interpreter %s %s", interpreter, why);
 }
 
-static int check_file(const char *path, const char *shim, int depth, const struct refusal *refusal)
+static int check_file(const char *path, const char *shim, int depth, struct target *target)
 {
 	Elf64_Ehdr header;
 	char line[512] = "";
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
+	snprintf(target->file, sizeof target->file, "%s", path);
 	if (fd < 0)
-		return errno == EACCES ? 0 : refuse(refusal, -errno, "cannot be read: %s", strerror(errno));
+		return errno == EACCES
+		               ? 0
+		               : refuse(target, -errno, "unreadable", "cannot be read: %s", strerror(errno));
 	int error = read_header(fd, &header);
 	if (error == 0) {
-		error = check_elf(fd, &header, shim, refusal);
+		error = check_elf(fd, &header, shim, target);
 	} else {
 		ssize_t bytes = pread(fd, line, sizeof line - 1, 0);
 		line[bytes > 0 ? bytes : 0] = '\0';
 		line[strcspn(line, "\r\n")] = '\0';
-		error = check_script(line, shim, depth, refusal);
+		error = check_script(line, shim, depth, target);
 	}
 	close(fd);
 	return error;
 }
 
-int target_check(const char *path, const char *shim, char *reason, size_t reason_bytes)
+int target_check(const char *path, const char *shim, struct target *target)
 {
-	struct refusal refusal = {reason, reason_bytes};
-
-	return check_file(path, shim, 0, &refusal);
+	target->code = NULL;
+	target->file[0] = target->reason[0] = '\0';
+	target->glibc_needed = target->glibc_defined = 0;
+	target->is_script = false;
+	return check_file(path, shim, 0, target);
 }
