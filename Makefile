@@ -64,6 +64,8 @@ COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c v
 	compare/cmd_compare.c compare/print.c compare/sides.c compare/stage.c compare/trial.c compare/verdict.c \
 	process/cmd_observe.c process/cmd_record.c process/cmd_set.c process/counters.c process/ending.c \
 	process/peek.c process/permission.c process/places.c process/probes.c process/recorder.c process/remote.c \
+	doctor/answer.c doctor/cmd_doctor.c doctor/force.c doctor/image.c doctor/known.c doctor/machine.c doctor/tell.c doctor/process.c \
+	doctor/program.c doctor/rehearse.c doctor/sheet.c doctor/writable.c \
 	top/board.c top/chart.c top/cmd_ps.c top/cmd_top.c top/fleet.c top/fleet_json.c top/follow.c top/lines.c \
 	top/overview.c top/screen.c top/table.c \
 	draw/baseline.c draw/cmd_plot.c draw/cmd_report.c draw/figure.c draw/output.c draw/page.c
@@ -113,7 +115,7 @@ BATS := 02-count 05-lint \
 	48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
-	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 67-settings-file \
+	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 67-settings-file \
 	70-baseline 71-model 72-aarch64 \
 	90-bootstrap
 

@@ -67,6 +67,7 @@ refuses_alike() {
 @test "json: of running processes, and of what is changed in them" {
 	start_hostile
 	speaks_json show "$pid"
+	speaks_json doctor "$pid"
 	speaks_json ps
 	speaks_json ps --sums --all
 	speaks_json lines top -n 2 -d 0.1
@@ -123,6 +124,7 @@ refuses_alike() {
 	speaks_json settings --label="$hostile" "$hostile"
 	jq -e '.program | startswith("a\"b\\c")' out
 	speaks_json compare -n 1 -- "./$hostile" use 1000
+	speaks_json doctor "./$hostile"
 }
 
 @test "json: a failure says why, and has the status that it has without" {

@@ -96,6 +96,7 @@ check_way() {
 	[[ $status -eq 0 ]]
 	echo "way: $(way) ($(log_records open .detail)); counted: $(<"$truth")"
 	[[ $(way) == "$1" ]]
+	[[ $("${around[@]}" "$COPOOL" doctor --json "./$program" | jq -r .adapter.way) == "$1" ]]
 	check_log
 	case $1 in
 	ending | switch) counts_are_exact ;;

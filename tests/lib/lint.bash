@@ -131,12 +131,13 @@ lint_includes() {
 	done | nothing
 }
 
-# lint_tool_stairs ROOT: those of `copool`: run, log < compare < judge < process < advise, draw, show, top.
+# lint_tool_stairs ROOT: those of `copool`: run, log < compare < judge < process < advise, doctor, draw, show, top.
 lint_tool_stairs() {
 	local file from include to
 	included "$1" tools/copool | while read -r file from include to; do
 		[[ $from == "$to" || $to =~ ^(report|settings|copool|clean|clock|amount|verb|progress|fold)$ || $from:$to =~ ^compare:(run|log)$ ||
 			$from:$to =~ ^judge:(log|compare)$ || $from:$to =~ ^process:(run|log|judge)$ ||
+			$from:$to =~ ^doctor:(run|process)$ ||
 			$from:$to =~ ^(advise|draw|show|top):(log|judge|process)$ ]] || echo "$file includes $include"
 	done | nothing
 }

@@ -17,7 +17,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set settings trim off on record report plot origins advise prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare doctor observe show top ps set settings trim off on record report plot origins advise prune help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -74,6 +74,19 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 		else
 			mapfile -t COMPREPLY < <(compgen -f -W "$(_copool_pids)" -- "$word")
+		fi
+		;;
+	doctor)
+		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
+		[[ $word != "=" ]] || word=
+		if [[ $before == --log || $before == --library || $before == -[lL] ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		elif [[ $before == --user || $before == -u ]]; then
+			mapfile -t COMPREPLY < <(compgen -u -- "$word")
+		elif [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--user --log --library --json --help --version" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		fi
 		;;
 	observe)
@@ -166,7 +179,7 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "$_copool_live off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare observe show top ps set settings trim off on record report plot origins advise prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare doctor observe show top ps set settings trim off on record report plot origins advise prune" -- "$word") ;;
 	esac
 }
 

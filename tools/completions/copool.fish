@@ -9,6 +9,7 @@ complete -c copool -n __fish_use_subcommand -a origins -d 'show the call stacks 
 complete -c copool -n __fish_use_subcommand -a record -d 'write a log of a running process that writes none'
 complete -c copool -n __fish_use_subcommand -a report -d 'make a page with charts of statistics logs'
 complete -c copool -n __fish_use_subcommand -a plot -d 'plot a pool of a statistics log with gnuplot'
+complete -c copool -n __fish_use_subcommand -a doctor -d 'say whether copool can help a program, and what is in the way'
 complete -c copool -n __fish_use_subcommand -a observe -d 'say what copool would do for a running program'
 complete -c copool -n __fish_use_subcommand -a show -d 'show what a log, or a running process, says'
 complete -c copool -n __fish_use_subcommand -a top -d 'watch a running process, or a log'
@@ -36,6 +37,13 @@ complete -c copool -n $compare -l quiet -s q -d 'do not show what the program sa
 
 set -l start '__fish_seen_subcommand_from run compare'
 complete -c copool -n $start -a '(__fish_complete_subcommand)'
+
+set -l doctor '__fish_seen_subcommand_from doctor'
+complete -c copool -n $doctor -l user -s u -x -a '(__fish_complete_users)' -d 'who is to start it and to write the log'
+complete -c copool -n $doctor -l log -s l -r -d 'check whether this log could be written'
+complete -c copool -n $doctor -l library -s L -r -d 'a library that the program loads later'
+complete -c copool -n $doctor -l json -s j -d 'write one JSON object'
+complete -c copool -n $doctor -a '(__fish_complete_command)'
 
 set -l observe '__fish_seen_subcommand_from observe'
 complete -c copool -n $observe -l for -s s -x -d 'count for so many seconds'

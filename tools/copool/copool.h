@@ -14,6 +14,7 @@ enum {
 
 /* One verb: argv[0] is "copool VERB". Returns the exit status. */
 int cmd_compare(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_observe(int argc, char **argv);
 int cmd_origins(int argc, char **argv);
 int cmd_ps(int argc, char **argv);

@@ -15,6 +15,8 @@ static const struct {
 } verbs[] = {
         {"run", "copool run", cmd_run, "run a program with its coroutines pooled"},
         {"compare", "copool compare", cmd_compare, "run a program without and with the pool, in turn"},
+        {"doctor", "copool doctor", cmd_doctor,
+                "say whether copool can help a program, and what is in the way"},
         {"observe", "copool observe", cmd_observe, "say what copool would do for a running program"},
         {"show", "copool show", cmd_show, "show what a statistics log, or a running process, says"},
         {"top", "copool top", cmd_top, "watch a running process, or a log that is being written"},

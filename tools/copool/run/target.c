@@ -97,7 +97,7 @@ static const char *gained_privilege(int fd, uid_t user, gid_t group)
 	return NULL;
 }
 
-const char *target_machine(unsigned machine)
+static const char *machine_name(unsigned machine)
 {
 	static char number[32];
 
@@ -196,7 +196,7 @@ static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, struct 
 	if (header->e_machine != ours.e_machine || header->e_ident[EI_DATA] != ours.e_ident[EI_DATA])
 		return refuse(target, -ENOEXEC, "machine",
 		        "is a program for %s; libcopool.so is for another machine",
-		        target_machine(header->e_machine));
+		        machine_name(header->e_machine));
 	const char *privilege = gained_privilege(fd, target->user, target->group);
 	if (privilege != NULL)
 		return refuse(
@@ -270,6 +270,7 @@ static int check_file(const char *path, const char *shim, int depth, struct targ
 		               : refuse(target, -errno, "unreadable", "cannot be read: %s", strerror(errno));
 	int error = read_header(fd, &header);
 	if (error == 0) {
+		target->machine = machine_name(header.e_machine);
 		error = check_elf(fd, &header, shim, target);
 	} else {
 		ssize_t bytes = pread(fd, line, sizeof line - 1, 0);
@@ -283,7 +284,7 @@ static int check_file(const char *path, const char *shim, int depth, struct targ
 
 int target_check(const char *path, const char *shim, struct target *target)
 {
-	target->code = NULL;
+	target->code = target->machine = NULL;
 	target->file[0] = target->reason[0] = '\0';
 	target->glibc_needed = target->glibc_defined = 0;
 	target->is_script = false;

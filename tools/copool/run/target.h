@@ -22,6 +22,7 @@ struct target {
 	gid_t group;         /* and its group */
 	bool is_script;      /* `path` is a script */
 	char file[PATH_MAX]; /* the ELF file that is loaded: the program or, for a script, its interpreter */
+	const char *machine; /* what it is for; NULL: it is not ELF */
 	int glibc_needed, glibc_defined; /* 2.N, of the library and of the program's libc; 0: not known */
 	const char *code;                /* why it is refused, a word; NULL: it is not */
 	char reason[TARGET_REASON];      /* and a clause: "is statically linked, ..." */
@@ -32,8 +33,5 @@ struct target {
  * -errno, with the reason in `target`. The codes are in copool(1), under doctor.
  */
 int target_check(const char *path, const char *shim, struct target *target);
-
-/* The name of an ELF machine; one of the next calls may reuse it. */
-const char *target_machine(unsigned machine);
 
 #endif
