@@ -18,6 +18,9 @@ CXX     ?= c++
 HOSTCC  ?= cc
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib/copool
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
 SAN     ?=
 STATIC_LIBS ?=
@@ -56,6 +59,8 @@ SHIM := shim.c exports.c config.c settings.c \
 
 COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c verb.c \
 	run/cmd_run.c run/elf_file.c run/glibc.c run/launch.c run/options.c run/target.c \
+	doctor/answer.c doctor/cmd_doctor.c doctor/force.c doctor/image.c doctor/known.c doctor/machine.c \
+	doctor/process.c doctor/program.c doctor/rehearse.c doctor/sheet.c doctor/tell.c doctor/writable.c \
 	log/archive.c log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c \
 	log/stack_size.c \
 	judge/cost.c judge/demand.c judge/judge.c judge/outlook.c judge/simulate.c \
@@ -64,8 +69,6 @@ COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c v
 	compare/cmd_compare.c compare/print.c compare/sides.c compare/stage.c compare/trial.c compare/verdict.c \
 	process/cmd_observe.c process/cmd_record.c process/cmd_set.c process/counters.c process/ending.c \
 	process/peek.c process/permission.c process/places.c process/probes.c process/recorder.c process/remote.c \
-	doctor/answer.c doctor/cmd_doctor.c doctor/force.c doctor/image.c doctor/known.c doctor/machine.c doctor/tell.c doctor/process.c \
-	doctor/program.c doctor/rehearse.c doctor/sheet.c doctor/writable.c \
 	top/board.c top/chart.c top/cmd_ps.c top/cmd_top.c top/fleet.c top/fleet_json.c top/follow.c top/lines.c \
 	top/overview.c top/screen.c top/table.c \
 	draw/baseline.c draw/cmd_plot.c draw/cmd_report.c draw/figure.c draw/output.c draw/page.c
@@ -115,7 +118,7 @@ BATS := 02-count 05-lint \
 	48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
-	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 67-settings-file \
+	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 66-packages 67-settings-file \
 	70-baseline 71-model 72-aarch64 \
 	90-bootstrap
 
@@ -228,6 +231,15 @@ $(BUILD)/tools/%.o: tools/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(BASE) -fPIE -Ishim -Itools/copool $(CPPFLAGS) $(DEPS) -c -o $@ $<
+
+# From the command to the library, so that both may be moved together.
+LIBRARY := $(shell realpath -sm --relative-to='$(BINDIR)' '$(LIBDIR)')
+
+$(BUILD)/library: FORCE
+	$(call remember,$(LIBRARY))
+
+$(BUILD)/tools/copool/run/launch.o: BASE += -DCOPOOL_LIBRARY='"$(LIBRARY)/libcopool.so"'
+$(BUILD)/tools/copool/run/launch.o: $(BUILD)/library
 
 $(BUILD)/tools/report/embed.o: tools/report/embed.S $(REPORT:%=tools/report/%) $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -413,34 +425,49 @@ demo: all  ## qemu-img bench with and without copool, in less than a minute
 # What the report's page has inside and others have written; each with its licence.
 SHIPPED := uplot d3 d3-flame-graph
 
-INSTALLED := bin/copool lib/copool/libcopool.so \
-	share/man/man1/copool.1 share/man/man5/copool-log.5 share/man/man7/libcopool.7 \
-	share/bash-completion/completions/copool share/zsh/site-functions/_copool \
-	share/fish/vendor_completions.d/copool.fish \
+INSTALLED := share/man/man1/copool.1 share/man/man5/copool-log.5 share/man/man7/libcopool.7 \
+	share/bash-completion/completions/copool share/fish/vendor_completions.d/copool.fish \
 	share/copool/grafana/copool.json share/copool/grafana/alerts.yml \
 	share/doc/copool/README.md share/doc/copool/LICENSE share/doc/copool/copool.conf \
 	$(SHIPPED:%=share/doc/copool/LICENSE.%)
 
+# $(call put,MODE,FILE,PATH): the file gets its path by a rename, so a program that starts at that moment maps the old
+# file or the new one, and one that runs keeps the old one.
+rename = mv -fT '$(DESTDIR)$1.new' '$(DESTDIR)$1' && echo '  $(DESTDIR)$1'
+put    = install -D -m $1 $2 '$(DESTDIR)$3.new' && $(call rename,$3)
 
-install: all  ## below PREFIX (/usr/local), itself below DESTDIR
-	install -D -m 755 $(BUILD)/copool '$(DESTDIR)$(PREFIX)/bin/copool'
-	install -D -m 644 $(BUILD)/libcopool.so '$(DESTDIR)$(PREFIX)/lib/copool/libcopool.so'
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' tools/man/copool.1
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man5' tools/man/copool-log.5
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man7' tools/man/libcopool.7
-	install -D -m 644 $(BUILD)/completions/copool.bash \
-		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/copool'
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' $(BUILD)/completions/_copool
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' $(BUILD)/completions/copool.fish
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/copool/grafana' tools/grafana/copool.json tools/grafana/alerts.yml
-	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/copool' README.md LICENSE tools/service/copool.conf
-	for s in $(SHIPPED); do install -D -m 644 tools/report/$$s/LICENSE \
-		'$(DESTDIR)$(PREFIX)/share/doc/copool/LICENSE.'$$s || exit 1; done
+# $(call put_text,FILE,PATH): the same for a text that names the library; it gets the path that the library has.
+in_sed   = $(subst |,\|,$(subst &,\&,$(subst \,\\,$1)))
+put_text = install -D -m 644 $1 '$(DESTDIR)$2.new' && sed -i \
+	-e 's|/usr/local/lib/copool/libcopool\.so|$(call in_sed,$(LIBDIR))/libcopool.so|g' \
+	-e 's|\.\./lib/copool|$(call in_sed,$(LIBRARY))|g' '$(DESTDIR)$2.new' && $(call rename,$2)
+
+install: all  ## below PREFIX (/usr/local), itself below DESTDIR; LIBDIR (PREFIX/lib/copool) is the library's folder
+	$(Q)$(call put,644,$(BUILD)/libcopool.so,$(LIBDIR)/libcopool.so)
+	$(Q)$(call put,755,$(BUILD)/copool,$(BINDIR)/copool)
+	$(Q)$(call put_text,tools/man/copool.1,$(PREFIX)/share/man/man1/copool.1)
+	$(Q)$(call put_text,tools/man/copool-log.5,$(PREFIX)/share/man/man5/copool-log.5)
+	$(Q)$(call put_text,tools/man/libcopool.7,$(PREFIX)/share/man/man7/libcopool.7)
+	$(Q)$(call put,644,$(BUILD)/completions/copool.bash,$(PREFIX)/share/bash-completion/completions/copool)
+	$(Q)$(call put,644,$(BUILD)/completions/_copool,$(ZSHDIR)/_copool)
+	$(Q)$(call put,644,$(BUILD)/completions/copool.fish,$(PREFIX)/share/fish/vendor_completions.d/copool.fish)
+	$(Q)$(call put,644,tools/grafana/copool.json,$(PREFIX)/share/copool/grafana/copool.json)
+	$(Q)$(call put,644,tools/grafana/alerts.yml,$(PREFIX)/share/copool/grafana/alerts.yml)
+	$(Q)$(call put_text,README.md,$(PREFIX)/share/doc/copool/README.md)
+	$(Q)$(call put_text,tools/service/copool.conf,$(PREFIX)/share/doc/copool/copool.conf)
+	$(Q)$(call put,644,LICENSE,$(PREFIX)/share/doc/copool/LICENSE)
+	$(Q)$(foreach s,$(SHIPPED),$(call put,644,tools/report/$s/LICENSE,$(PREFIX)/share/doc/copool/LICENSE.$s) &&) :
 
 uninstall:  ## what install put there
+	rm -f '$(DESTDIR)$(BINDIR)/copool' '$(DESTDIR)$(LIBDIR)/libcopool.so' '$(DESTDIR)$(ZSHDIR)/_copool'
 	for f in $(INSTALLED); do rm -f '$(DESTDIR)$(PREFIX)'/$$f; done
 	for d in lib/copool share/copool/grafana share/copool share/doc/copool; do \
 		[ ! -d '$(DESTDIR)$(PREFIX)'/$$d ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(PREFIX)'/$$d; done
+
+# ---- packages ----
+
+dist:  ## build/copool-VERSION.tar.xz, the source; it builds without git
+	tools/package/dist '$(BUILD)' '$(VERSION)' '$(COMMIT)'
 
 clean:  ## all that was built
 	rm -rf $(BUILD)
@@ -450,7 +477,7 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz programs pools bench-pools bench-vm bench-scaling baseline effect check check-full soak versions lint bench demo install uninstall clean help FORCE
+.PHONY: all unit fuzz programs pools bench-pools bench-vm bench-scaling baseline effect check check-full soak versions lint bench demo install uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
 
 -include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(PROGRAM_FILES:=.d) \

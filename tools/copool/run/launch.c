@@ -12,10 +12,11 @@
 #include "copool.h"
 #include "run/target.h"
 
-/* Relative to this program's file. */
+/* Relative to this program's file. The Makefile has the second, as the library is installed. */
+static const char *const places[] = {"libcopool.so", COPOOL_LIBRARY};
+
 int launch_find_shim(char *shim)
 {
-	static const char *const places[] = {"libcopool.so", "../lib/copool/libcopool.so"};
 	char self[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 
@@ -54,8 +55,8 @@ int launch_prepare(struct launch *launch, const char *verb, char **program)
 	launch->verb = verb;
 	launch->program = program;
 	if (launch_find_shim(launch->shim) != 0) {
-		fprintf(stderr, "copool %s: libcopool.so is neither beside copool nor in ../lib/copool\n",
-		        verb);
+		fprintf(stderr, "copool %s: there is neither libcopool.so beside copool nor %s\n", verb,
+		        places[1]);
 		return EXIT_OURS;
 	}
 	if (strpbrk(launch->shim, " :") != NULL) {
