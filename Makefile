@@ -469,6 +469,9 @@ uninstall:  ## what install put there
 dist:  ## build/copool-VERSION.tar.xz, the source; it builds without git
 	tools/package/dist '$(BUILD)' '$(VERSION)' '$(COMMIT)'
 
+deb: dist  ## Debian packages, into build/deb/; ARCH=arm64: for that architecture
+	tools/package/deb '$(BUILD)' '$(VERSION)' $(ARCH)
+
 clean:  ## all that was built
 	rm -rf $(BUILD)
 
@@ -477,7 +480,7 @@ help:  ## this list
 		printf '  make %-12s %s\n' "$$t" "$$h"; done
 
 FORCE:
-.PHONY: all unit fuzz programs pools bench-pools bench-vm bench-scaling baseline effect check check-full soak versions lint bench demo install uninstall dist clean help FORCE
+.PHONY: all unit fuzz programs pools bench-pools bench-vm bench-scaling baseline effect check check-full soak versions lint bench demo install uninstall dist deb clean help FORCE
 .DELETE_ON_ERROR:
 
 -include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(PROGRAM_FILES:=.d) \

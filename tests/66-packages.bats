@@ -1,10 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# make install in other folders and under running programs, and make dist.
+# Packages: what they are made of, make install in other folders and under running programs, and make dist. With
+# COPOOL_TEST_FULL=1 they are built, installed, upgraded and removed in fresh roots of Debian 12 and 13.
+# shellcheck disable=SC2016 # what is in single quotes is for the shell in the root
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2153,SC2154 # helper.bash sets COPOOL_SO; start leaves $pid
 
 load lib/helper
+load lib/packages
 
 setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
@@ -17,6 +20,7 @@ setup() {
 
 teardown() {
 	stop_all
+	roots_remove
 }
 
 make_target() {
@@ -35,6 +39,80 @@ own_build() {
 
 files_in() {
 	(cd "$1" && find . -type f -printf '%P\n' | sort)
+}
+
+# ---- what packages are made of ----
+
+@test "packages: the Makefile, the Debian change log and the RPM spec name one version" {
+	[[ $(sed -n '1s/.*(\(.*\)).*/\1/p' "$package/debian/changelog") == "$version" ]]
+	[[ $(sed -n 's/^Version: *//p' "$package/copool.spec") == "$version" ]]
+}
+
+@test "packages: tools/bootstrap installs all that the Debian packages are built from" {
+	local name
+	while read -r name; do
+		echo "$name"
+		grep -qE "^$name +(build|deb) " "$root/tools/deps"
+	done < <(sed -n '/^Build-Depends/,/^Standards/p' "$package/debian/control" | grep -oE '^ [a-z0-9.-]+')
+	grep -qE '^debhelper +deb ' "$root/tools/deps"
+}
+
+@test "packages: the RPM spec passes rpmlint" {
+	requires rpmlint
+	run rpmlint --rpmlintrc "$package/copool.rpmlintrc" "$package/copool.spec"
+	echo "$output"
+	[[ $status -eq 0 && $output == *' 0 errors, 0 warnings,'* ]]
+	sed '/^License:/d' "$package/copool.spec" >copool.spec
+	run rpmlint --rpmlintrc "$package/copool.rpmlintrc" copool.spec
+	[[ $output != *' 0 errors, 0 warnings,'* ]]
+}
+
+@test "packages: systemd takes the timer, and calls its service well confined" {
+	requires systemd-analyze
+	local unit exposure
+	for unit in "$package"/copool-prune.*; do
+		sed 's/^Documentation=.*//; s,/usr/bin/copool,/bin/true,' "$unit" >"${unit##*/}"
+	done
+	run systemd-analyze verify ./copool-prune.timer ./copool-prune.service
+	echo "$output"
+	[[ $status -eq 0 && -z $output ]]
+	run systemd-analyze security --offline=true ./copool-prune.service
+	exposure=$(sed -nE 's/.*Overall exposure level.*: ([0-9.]+) .*/\1/p' <<<"$output")
+	echo "exposure $exposure"
+	[[ ${exposure%.*} -le 2 ]]
+}
+
+@test "packages: AppArmor takes the rules, by themselves and as libvirt includes them" {
+	requires apparmor_parser
+	local base=$BATS_TEST_TMPDIR/apparmor.d
+	cp -r /etc/apparmor.d "$base"
+	cp -r "$package"/apparmor/* "$base/abstractions"
+	printf '%s\n' 'include <tunables/global>' 'profile guest {' 'include <abstractions/base>' \
+		'include if exists <abstractions/libvirt-qemu.d>' '}' >"$base/guest"
+	run apparmor_parser --skip-kernel-load --skip-cache --base "$base" --preprocess "$base/guest"
+	echo "$output" | tail -n 5
+	[[ $status -eq 0 && $output == *'/var/log/copool/{,**} rw,'* ]]
+	run apparmor_parser --skip-kernel-load --skip-cache --base "$base" "$base/guest"
+	[[ $status -eq 0 ]]
+}
+
+@test "packages: logrotate takes its file, and moves a log away" {
+	requires logrotate
+	mkdir logs
+	sed "s,/var/log/copool,$PWD/logs," "$package/copool.logrotate" >rotate
+	chmod 644 rotate
+	echo '{}' >logs/php.jsonl
+	run logrotate --force --state "$PWD/state" rotate
+	echo "$output"
+	[[ $status -eq 0 && -z $output ]]
+	[[ $(ls logs) == php.jsonl.1 ]]
+}
+
+@test "packages: the library as it is installed is under 400 KiB, and needs libc alone" {
+	strip --strip-unneeded -o stripped "$COPOOL_SO"
+	ls -l stripped
+	[[ $(stat -c %s stripped) -lt $((400 * 1024)) ]]
+	[[ $(readelf --dynamic --wide stripped | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p') == libc.so.6 ]]
 }
 
 # ---- make install ----
@@ -127,4 +205,172 @@ files_in() {
 	mkdir -p "$unpacked/build" && touch "$unpacked/build/product"
 	"$unpacked/tools/package/dist" "$unpacked/build" "$version" 0123abc
 	cmp "$unpacked/build/copool-$version.tar.xz" one/*.tar.xz
+}
+
+# ---- in roots of their own ----
+
+ROOTS=()
+
+roots_remove() {
+	local each
+	for each in "${ROOTS[@]}"; do
+		rm -rf --one-file-system "$each"
+	done
+}
+
+requires_full() {
+	[[ ${COPOOL_TEST_FULL-} == 1 ]] || skip "packages are built in fresh roots: only in make check-full"
+	[[ $(id -u) -eq 0 ]] || skip "only root can enter a root folder"
+	local command
+	for command; do
+		command -v "$command" >/dev/null || skip "there is no $command"
+	done
+}
+
+# A root with nothing but apt, once for all.
+make_root() { # SUITE
+	[[ ! -e $CACHE/root-$1.tar ]] || return 0
+	local source
+	source=$(source_line "$1" | head -n 1)
+	[[ $source ]] || return
+	timeout 600 mmdebstrap --quiet --format=tar --variant=minbase "$1" "$CACHE/root-$1.tar.new" "$source" &&
+		mv "$CACHE/root-$1.tar.new" "$CACHE/root-$1.tar"
+}
+
+# fresh_root SUITE: $fresh is such a root, with the unpacked tarball in /copool and nothing installed. What apt downloads is
+# kept for the next run.
+fresh_root() {
+	under_lock make_root "$1" >made 2>&1 || skip "a root of Debian's $1 cannot be had here"
+	fresh=$BATS_TEST_TMPDIR/root
+	ROOTS+=("$fresh")
+	mkdir -p "$fresh" "$CACHE/archives-$1"
+	tar -xf "$CACHE/root-$1.tar" -C "$fresh"
+	archives=$CACHE/archives-$1
+	"$package/dist" "$BATS_TEST_TMPDIR" "$version" 0123abc
+	tar -xf "copool-$version.tar.xz" -C "$fresh"
+	mv "$fresh/copool-$version" "$fresh/copool"
+	cp -L /etc/resolv.conf "$fresh/etc/resolv.conf"
+	cp /etc/hosts "$fresh/etc/hosts"
+}
+
+# shellcheck disable=SC2016 # for the inner shell
+enter=(unshare --mount bash -c '
+	mount --rbind /proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --bind "$2" "$1/var/cache/apt/archives" || exit
+	exec chroot "$1" /usr/bin/env -i -C /copool PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+		DEBIAN_FRONTEND=noninteractive sh -euc "$3"' bash)
+
+# inside COMMANDS: runs them in the root, in /copool; shows how long they took.
+inside() {
+	local start=$EPOCHREALTIME
+	run timeout --foreground --kill-after=5 1500 "${enter[@]}" "$fresh" "$archives" "$1"
+	echo "\$ $1"
+	tail -n 40 <<<"$output"
+	awk -v from="$start" -v to="$EPOCHREALTIME" 'BEGIN { printf "took %.1f s\n", to - from }'
+	[[ $status -eq 0 ]]
+}
+
+QEMU_IMG='qemu-img bench -w -c 30000 -d 1024 --flush-interval=1024 --image-opts driver=null-aio,size=1G'
+PHP_FIBERS='for ($i = 0; $i < 20000; $i++) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $f->resume(); }'
+
+# gains COMMAND: the library helps it, in the root, and most of the creates that missed are served.
+gains() {
+	inside "copool compare --quiet --runs 3 --json -- $1 >/tmp/compare.json"
+	jq -c '.verdict, .stock.new, .pooled.new' "$fresh/tmp/compare.json"
+	jq -e '.helps and .pooled.new.median * 5 < .stock.new.median' "$fresh/tmp/compare.json"
+}
+
+# From README alone to a gain; then the next version under a running program; then all away.
+life_of_packages() { # SUITE
+	requires_full mmdebstrap unshare chroot jq
+	fresh_root "$1"
+	inside 'tools/bootstrap deb'
+	inside 'apt-get install -y ./build/deb/*.deb php-cli qemu-utils'
+	inside 'copool --version; test "$(copool --version | grep -o "[0-9.]*" | head -n 1)" = "'"$version"'"'
+	inside 'dpkg -V copool libcopool; find /usr/lib -name libcopool.so'
+	[[ $output == /usr/lib/$multiarch/libcopool.so ]]
+	inside 'man=$(dpkg -L copool | grep libcopool.7); zgrep -q /usr/lib/'"$multiarch"'/libcopool.so "$man"'
+	gains "$QEMU_IMG"
+	gains "php -r '$PHP_FIBERS'"
+	inside "LD_PRELOAD=libcopool.so COPOOL_LOG=/tmp/bare.jsonl php -r '$PHP_FIBERS'; copool show /tmp/bare.jsonl"
+	[[ $output == *'stack '* && $output == *Good* ]]
+
+	# From an older version to this one.
+	inside 'make deb VERSION=0.1.9 BUILD=/tmp/older >/tmp/older.log'
+	inside 'apt-get install -y --allow-downgrades /tmp/older/deb/copool_*.deb /tmp/older/deb/libcopool_*.deb; dpkg -s libcopool'
+	[[ $output == *'Version: 0.1.9'* ]]
+	start "${enter[@]}" "$fresh" "$archives" 'exec env LD_PRELOAD=libcopool.so COPOOL_LOG=/tmp/runs.jsonl php -r "
+		for (\$n = 0; !file_exists(\"/tmp/stop\"); \$n++) { \$f = new Fiber(function () { Fiber::suspend(7); });
+			if (\$f->start() != 7) exit(1); \$f->resume(); if (\$n % 1000 == 999) touch(\"/tmp/begun\"); clearstatcache(); }
+		echo \"all right\n\";"'
+	wait_until 20 test -e "$fresh/tmp/begun"
+	inside 'apt-get install -y ./build/deb/copool_*.deb ./build/deb/libcopool_*.deb; dpkg -s libcopool'
+	[[ $output == *"Version: $version"* ]]
+	grep -q 'libcopool.so (deleted)$' "/proc/$pid/maps"
+	inside "copool ps; copool show $pid"
+	[[ $output == *'was replaced'* && $output == *'stack '* ]]
+	rm "$fresh/tmp/begun"
+	wait_until 20 test -e "$fresh/tmp/begun"
+	touch "$fresh/tmp/stop"
+	ended "$pid"
+	[[ $status -eq 0 && $(<"$BATS_TEST_TMPDIR/output.$pid") == 'all right' ]]
+	LOG=$fresh/tmp/runs.jsonl check_balance
+
+	inside 'apt-get remove -y copool libcopool; ! command -v copool; php -r "echo 1;"'
+	inside 'dpkg --purge copool libcopool'
+	run find "$fresh" -xdev -path "$fresh/copool" -prune -o -path "$fresh/tmp" -prune -o -name '*copool*' -print
+	echo "$output"
+	[[ -z $output ]]
+	! grep -rl copool "$fresh"/etc "$fresh"/var/lib/dpkg/info "$fresh"/var/lib/systemd 2>/dev/null || return
+}
+
+@test "Debian 12: built, installed, gains with QEMU and PHP, upgraded under a running program, purged" {
+	life_of_packages bookworm
+}
+
+@test "Debian 13: built, installed, gains with QEMU and PHP, upgraded under a running program, purged" {
+	life_of_packages trixie
+}
+
+@test "deb: packages are the same when they are built again elsewhere, and lintian has nothing to say" {
+	requires_full lintian dpkg-buildpackage dh
+	"$package/dist" one "$version" 0123abc
+	mkdir -p far/away
+	cp -r one far/away/two
+	"$package/deb" one "$version" >built 2>&1 || { tail -n 40 built; return 1; }
+	(umask 002 && TZ=Asia/Tokyo LC_ALL=C.UTF-8 "$package/deb" far/away/two "$version") >again 2>&1 || { tail -n 40 again; return 1; }
+	local file
+	for file in one/deb/*.deb; do
+		cmp "$file" "far/away/two/deb/${file##*/}"
+	done
+	! grep -i 'warning' built | grep -v '^dpkg' || return
+	run lintian --display-info --pedantic --fail-on=pedantic one/deb/*.changes
+	echo "$output"
+	[[ $status -eq 0 && -z $output ]]
+	dpkg-deb --extract one/deb/libcopool_*.deb library
+	file=$(find library -name libcopool.so)
+	ls -l "$file"
+	[[ $(stat -c %s "$file") -lt $((400 * 1024)) ]]
+	[[ $(dpkg-deb -f one/deb/libcopool_*.deb Depends) =~ ^libc6\ \([^,]*\)$ ]]
+}
+
+@test "rpm: the packages are built" {
+	requires_full rpmbuild
+	"$package/dist" . "$version" 0123abc
+	run rpmbuild -tb --nodeps --define "_topdir $PWD/rpm" --define "debug_package %{nil}" "copool-$version.tar.xz"
+	tail -n 20 <<<"$output"
+	[[ $status -eq 0 ]]
+	[[ $(find rpm/RPMS -name '*.rpm' | wc -l) -eq 2 ]]
+	run rpm -qpl rpm/RPMS/*/copool-libs-*.rpm
+	[[ $output == *libcopool.so* ]]
+}
+
+@test "deb: packages for arm64 are built on amd64" {
+	requires_full mmdebstrap unshare chroot
+	[[ $(dpkg --print-architecture) == amd64 ]] || skip "this is no amd64"
+	fresh_root bookworm
+	inside 'dpkg --add-architecture arm64; apt-get update; apt-get install -y crossbuild-essential-arm64'
+	inside 'apt-get build-dep -y --host-architecture arm64 ./tools/package'
+	inside 'make deb ARCH=arm64'
+	inside 'dpkg-deb -f build/deb/libcopool_*_arm64.deb Architecture; dpkg-deb -c build/deb/libcopool_*_arm64.deb'
+	[[ $output == *arm64* && $output == */usr/lib/aarch64-linux-gnu/libcopool.so* ]]
 }

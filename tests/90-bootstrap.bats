@@ -14,7 +14,7 @@ setup() {
 	mkdir -p "$tree/tools" "$bin"
 	: >"$calls"
 	cp "$root/tools/bootstrap" "$tree/tools"
-	printf 'demo check bench:\n\t@echo "made $@"\n' >"$tree/Makefile"
+	printf 'demo check bench deb:\n\t@echo "made $@"\n' >"$tree/Makefile"
 	local tool
 	for tool in sh make cut sort id env dirname sed; do
 		ln -s "$(command -v $tool)" "$bin/$tool"
@@ -52,6 +52,8 @@ bootstrap() {
 	[[ $status -eq 0 && $output == "made check" && ! -s $calls ]]
 	bootstrap bench
 	[[ $status -eq 0 && $output == "made bench" && ! -s $calls ]]
+	bootstrap deb
+	[[ $status -eq 0 && $output == "made deb" && ! -s $calls ]]
 }
 
 @test "bootstrap: only what is missing is installed, and only for the purpose" {
@@ -113,7 +115,7 @@ bootstrap() {
 	done
 }
 
-@test "bootstrap: it wants one of three words" {
+@test "bootstrap: it wants one of four words" {
 	echo 'make build command make' >"$tree/tools/deps"
 	local words
 	for words in '' 'jump' 'demo check'; do
@@ -131,7 +133,7 @@ bootstrap() {
 }
 
 @test "deps: every line has a package, a purpose and a probe, and Debian knows the package" {
-	local line row='^[a-z0-9.+-]+ +(build|demo|check|bench) +(command|header|library|perl|python|file) +[^ ]+$'
+	local line row='^[a-z0-9.+-]+ +(build|demo|check|bench|deb) +(command|header|library|perl|python|file) +[^ ]+$'
 	while read -r line; do
 		echo "$line"
 		[[ $line =~ $row ]]
