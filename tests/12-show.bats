@@ -427,6 +427,7 @@ is_clean() {
 
 @test "show: on a terminal lines break between words and are indented as they began; elsewhere they are whole" {
 	/usr/bin/python3 -c 'import pyte' 2>/dev/null || lacks "there is no pyte for python3"
+	cd "$BATS_TEST_TMPDIR" || return
 	cat >log <<-'END'
 		{"type":"open","time":1,"pid":7,"format":1,"version":"0","program":"p","host":"qemu","mode":"pool","way":"ending","detail":"QEMU's coroutines are pooled, and its own pool is not used; coroutine stacks are pooled"}
 		{"type":"final","time":2,"pid":7,"uptime_ms":1000,"pool":"qemu-coroutine","create_local":1,"create_depot":0,"create_new":1,"peak_objects":1}

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # One binary for all: neither product needs a symbol of a glibc newer than 2.34, whatever compiler and headers built it,
 # the library does without what came later, and copool needs nothing beside libc.
+# shellcheck disable=SC2016 # what is in single quotes is for another shell, or for PHP
+# shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2154 # run sets status and output
 
 load lib/helper

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What a release says of itself, and that the tool and the library of one understand those of the one before. The
 # fixtures are 0.1.0's: logs of qemu-img and PHP, and what its tool read of a process (tests/programs/relic.c).
+# shellcheck disable=SC2016 # what is in single quotes is for PHP
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2154 # run sets status and output, start sets pid
 
