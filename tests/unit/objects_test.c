@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -54,11 +55,11 @@ static void test_later(void)
 	tap_ok(inside >= same.begin && inside < same.end, "objects: within its bounds");
 }
 
-static volatile bool is_over;
+static atomic_bool is_over; /* relaxed: it publishes nothing */
 
 static void *load_and_unload(void *unused)
 {
-	while (!is_over) {
+	while (!atomic_load_explicit(&is_over, memory_order_relaxed)) {
 		void *library = dlopen("libresolv.so.2", RTLD_NOW | RTLD_LOCAL);
 
 		if (library != NULL)
@@ -77,7 +78,7 @@ static void test_while_changed(void)
 	for (int i = 0; i < 20000; i++)
 		wrong += objects_search((void *)exit, &found) != 0 ||
 		         strstr(found.map->l_name, "libc.so") == NULL;
-	is_over = true;
+	atomic_store_explicit(&is_over, true, memory_order_relaxed);
 	pthread_join(thread, NULL);
 	tap_is(wrong, 0, "objects: the search is right while the loader's list changes");
 }
