@@ -58,7 +58,7 @@ SHIM := shim.c exports.c config.c settings.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
 
 COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c verb.c \
-	run/cmd_run.c run/elf_file.c run/glibc.c run/launch.c run/options.c run/target.c \
+	run/cmd_recipe.c run/cmd_run.c run/elf_file.c run/glibc.c run/launch.c run/options.c run/target.c \
 	doctor/answer.c doctor/cmd_doctor.c doctor/force.c doctor/image.c doctor/known.c doctor/machine.c \
 	doctor/process.c doctor/program.c doctor/rehearse.c doctor/sheet.c doctor/tell.c doctor/writable.c \
 	log/archive.c log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c \
@@ -76,6 +76,9 @@ COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c v
 # The parts of the report's page, in the order of its embed.S.
 REPORT := page.html page.css words.js charts.js flame.js sections.js page.js uplot/uPlot.min.css uplot/uPlot.iife.min.js uplot/LICENSE \
 	d3/d3.min.js d3/LICENSE d3-flame-graph/d3-flamegraph.umd.min.js d3-flame-graph/LICENSE
+
+# The pages of `copool recipe`, in the order in which it lists them.
+SERVICE := systemd php-fpm apache supervisord libvirt libvirt-all apparmor selinux proxmox container kubernetes
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test settings_files_test limits_test record_test log_test journal_test pressure_test report_test \
@@ -118,7 +121,7 @@ BATS := 02-count 05-lint \
 	48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
-	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 66-packages 67-settings-file \
+	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 66-packages 67-settings-file 68-services \
 	70-baseline 71-model 72-aarch64 \
 	90-bootstrap
 
@@ -196,7 +199,7 @@ has_archives = $(shell echo 'int main(void) { return 0; }' | \
 	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -x c -o /dev/null - $(ARCHIVES) 2>/dev/null && echo yes)
 
 SHIM_OBJECTS   := $(SHIM:%.c=$(BUILD)/shim/%.o)
-COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o \
+COPOOL_OBJECTS := $(COPOOL:%.c=$(BUILD)/tools/copool/%.o) $(BUILD)/tools/report/embed.o $(BUILD)/tools/service/embed.o \
 	$(addprefix $(BUILD)/shim/,settings.o settings/files.o settings/line.o)
 UNIT_PROGRAMS  := $(UNIT:%=$(BUILD)/unit/%)
 FUZZ_PROGRAMS  := $(FUZZ:%=$(BUILD)/%)
@@ -254,6 +257,15 @@ $(KNOW_COMMIT): private BASE += -DCOPOOL_COMMIT='"$(COMMIT)"'
 
 $(BUILD)/commit: FORCE
 	$(call remember,$(COMMIT))
+
+$(BUILD)/tools/service/pages: $(SERVICE:%=tools/service/%.md) Makefile
+	@mkdir -p $(@D)
+	$(call say,LIST)
+	$(Q)for page in $(SERVICE); do cat tools/service/$$page.md && printf '\0' || exit 1; done > $@
+
+$(BUILD)/tools/service/embed.o: tools/service/embed.S $(BUILD)/tools/service/pages $(BUILD)/flags
+	$(call say,EMBED)
+	$(Q)$(CC) $(CFLAGS) -Wa,-I$(BUILD)/tools -c -o $@ $<
 
 $(BUILD)/exports.map: shim/exports.map shim/libc/hooked.h $(BUILD)/flags
 	$(call say,LIST)
@@ -429,7 +441,7 @@ INSTALLED := share/man/man1/copool.1 share/man/man5/copool-log.5 share/man/man7/
 	share/bash-completion/completions/copool share/fish/vendor_completions.d/copool.fish \
 	share/copool/grafana/copool.json share/copool/grafana/alerts.yml \
 	share/doc/copool/README.md share/doc/copool/LICENSE share/doc/copool/copool.conf \
-	$(SHIPPED:%=share/doc/copool/LICENSE.%)
+	$(SHIPPED:%=share/doc/copool/LICENSE.%) $(SERVICE:%=share/doc/copool/service/%.md)
 
 # $(call put,MODE,FILE,PATH): the file gets its path by a rename, so a program that starts at that moment maps the old
 # file or the new one, and one that runs keeps the old one.
@@ -457,11 +469,12 @@ install: all  ## below PREFIX (/usr/local), itself below DESTDIR; LIBDIR (PREFIX
 	$(Q)$(call put_text,tools/service/copool.conf,$(PREFIX)/share/doc/copool/copool.conf)
 	$(Q)$(call put,644,LICENSE,$(PREFIX)/share/doc/copool/LICENSE)
 	$(Q)$(foreach s,$(SHIPPED),$(call put,644,tools/report/$s/LICENSE,$(PREFIX)/share/doc/copool/LICENSE.$s) &&) :
+	$(Q)$(foreach s,$(SERVICE),$(call put_text,tools/service/$s.md,$(PREFIX)/share/doc/copool/service/$s.md) &&) :
 
 uninstall:  ## what install put there
 	rm -f '$(DESTDIR)$(BINDIR)/copool' '$(DESTDIR)$(LIBDIR)/libcopool.so' '$(DESTDIR)$(ZSHDIR)/_copool'
 	for f in $(INSTALLED); do rm -f '$(DESTDIR)$(PREFIX)'/$$f; done
-	for d in lib/copool share/copool/grafana share/copool share/doc/copool; do \
+	for d in lib/copool share/copool/grafana share/copool share/doc/copool/service share/doc/copool; do \
 		[ ! -d '$(DESTDIR)$(PREFIX)'/$$d ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(PREFIX)'/$$d; done
 
 # ---- packages ----

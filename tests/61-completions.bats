@@ -29,7 +29,7 @@ tab() {
 # Verbs, files, settings and options are completed without a complaint; of more verbs only in make check-full.
 verbs_complete() { # SHELL
 	tab "$1" 'copool '
-	for verb in run compare show top ps set settings trim off on record report plot origins advise prune; do
+	for verb in run compare show top ps set settings trim off on record report plot origins advise prune recipe; do
 		[[ $output == *"$verb"* ]]
 	done
 	tab "$1" 'copool show stat'

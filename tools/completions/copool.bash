@@ -17,7 +17,7 @@ _copool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run compare doctor observe show top ps set settings trim off on record report plot origins advise prune help --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "run compare doctor observe show top ps set settings trim off on record report plot origins advise prune recipe help --help --version" -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -142,6 +142,13 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		fi
 		;;
+	recipe)
+		if [[ $word == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--help --version" -- "$word")
+		elif ((COMP_CWORD == 2)); then
+			mapfile -t COMPREPLY < <(compgen -W "$(copool recipe 2>/dev/null | cut -d ' ' -f 1)" -- "$word")
+		fi
+		;;
 	record)
 		[[ $before != "=" ]] || before=${COMP_WORDS[COMP_CWORD - 2]}
 		[[ $word != "=" ]] || word=
@@ -179,7 +186,7 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "$_copool_live off=0 off=1" -- "$word")
 		fi
 		;;
-	help) mapfile -t COMPREPLY < <(compgen -W "run compare doctor observe show top ps set settings trim off on record report plot origins advise prune" -- "$word") ;;
+	help) mapfile -t COMPREPLY < <(compgen -W "run compare doctor observe show top ps set settings trim off on record report plot origins advise prune recipe" -- "$word") ;;
 	esac
 }
 

@@ -5,6 +5,7 @@ complete -c copool -f
 complete -c copool -n __fish_use_subcommand -a run -d 'run a program with its coroutines pooled'
 complete -c copool -n __fish_use_subcommand -a compare -d 'run a program without and with the pool, in turn'
 complete -c copool -n __fish_use_subcommand -a prune -d 'remove the Prometheus files of processes that are gone'
+complete -c copool -n __fish_use_subcommand -a recipe -d 'say how a kind of service is started with the library'
 complete -c copool -n __fish_use_subcommand -a origins -d 'show the call stacks of misses and leaks'
 complete -c copool -n __fish_use_subcommand -a record -d 'write a log of a running process that writes none'
 complete -c copool -n __fish_use_subcommand -a report -d 'make a page with charts of statistics logs'
@@ -74,6 +75,9 @@ complete -c copool -n $settings -l json -s j -d 'write one JSON object'
 complete -c copool -n $settings -l label -s l -x -d 'of a process with this label'
 complete -c copool -n $settings -a '(__fish_complete_command)'
 
+set -l recipe '__fish_seen_subcommand_from recipe'
+complete -c copool -n $recipe -a '(copool recipe 2>/dev/null | string split -f 1 " ")'
+
 set -l record '__fish_seen_subcommand_from record'
 complete -c copool -n $record -l output -s o -r -F -d 'where the log goes'
 complete -c copool -n $record -l append -s a -d 'add to the log'
@@ -119,4 +123,4 @@ complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milli
 complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
 complete -c copool -n $advise -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set settings trim off on record report plot origins advise prune'
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set settings trim off on record report plot origins advise prune recipe'

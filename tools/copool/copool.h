@@ -19,6 +19,7 @@ int cmd_observe(int argc, char **argv);
 int cmd_origins(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_plot(int argc, char **argv);
+int cmd_recipe(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);

@@ -30,6 +30,7 @@ static const struct {
         {"origins", "copool origins", cmd_origins, "show the call stacks of misses and leaks"},
         {"advise", "copool advise", cmd_advise, "find better settings for the demand in a log"},
         {"prune", "copool prune", cmd_prune, "remove the Prometheus files of processes that are gone"},
+        {"recipe", "copool recipe", cmd_recipe, "say how a kind of service is started with the library"},
         {"record", "copool record", cmd_record, "write a log of a running process that writes none"},
         {"report", "copool report", cmd_report, "make a page with charts of statistics logs"},
         {"plot", "copool plot", cmd_plot, "plot a pool of a statistics log with gnuplot"},
