@@ -121,7 +121,7 @@ BATS := 02-count 05-lint \
 	48-security \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
-	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 66-packages 67-settings-file 68-services \
+	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 66-packages 67-settings-file 68-services 69-migration \
 	70-baseline 71-model 72-aarch64 \
 	90-bootstrap
 

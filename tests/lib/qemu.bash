@@ -85,3 +85,20 @@ qmp_event() {
 	echo "qmp: no $1"
 	return 1
 }
+
+# qmp_answer COMMAND: leaves its answer in $answer.
+qmp_answer() {
+	printf '{"execute":"%s"}\n' "$1" >&"$qmp_out"
+	while read -rt 120 answer <&"$qmp_in"; do
+		[[ $answer != *'"return"'* && $answer != *'"error"'* ]] || return 0
+	done
+	return 1
+}
+
+# Ends the conversation, so that another can be opened.
+qmp_close() {
+	local client=$QMP_CLIENT_PID
+	exec {qmp_in}<&- {qmp_out}>&-
+	kill "$client" 2>/dev/null || :
+	wait "$client" 2>/dev/null || :
+}
