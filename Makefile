@@ -49,10 +49,10 @@ SHIM := shim.c exports.c config.c settings.c \
 	adapter/mappings.c adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c \
 	adapter/qemu.c adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c adapter/qemu_symbols.c \
 	adapter/request.c adapter/sites.c adapter/stack_hooks.c adapter/stacks.c adapter/unload.c \
-	report/bell.c report/conduct.c report/depth_records.c report/fork.c report/journal.c report/line.c \
-	report/log.c report/moment.c report/outside_view.c report/path.c report/pool_records.c report/pressure.c \
-	report/prometheus.c report/quiet.c report/report.c report/statistics_thread.c report/summary.c report/user.c \
-	report/utf8.c \
+	report/bell.c report/conduct.c report/confinement.c report/depth_records.c report/fork.c report/journal.c \
+	report/line.c report/log.c report/moment.c report/outside_view.c report/path.c report/pool_records.c \
+	report/pressure.c report/prometheus.c report/quiet.c report/report.c report/statistics_thread.c \
+	report/summary.c report/user.c report/utf8.c \
 	report/origins/callers.c report/origins/origins.c report/origins/records.c report/origins/symbolize.c \
 	report/origins/unwind.c \
 	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
@@ -67,8 +67,9 @@ COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c v
 	show/cmd_origins.c show/cmd_show.c \
 	advise/advice.c advise/cmd_advise.c \
 	compare/cmd_compare.c compare/print.c compare/sides.c compare/stage.c compare/trial.c compare/verdict.c \
-	process/cmd_observe.c process/cmd_record.c process/cmd_set.c process/counters.c process/ending.c \
-	process/peek.c process/permission.c process/places.c process/probes.c process/recorder.c process/remote.c \
+	process/cmd_observe.c process/cmd_record.c process/cmd_set.c process/confined.c process/counters.c \
+	process/ending.c process/peek.c process/permission.c process/places.c process/probes.c process/recorder.c \
+	process/remote.c \
 	top/board.c top/chart.c top/cmd_ps.c top/cmd_top.c top/fleet.c top/fleet_json.c top/follow.c top/lines.c \
 	top/overview.c top/screen.c top/table.c \
 	draw/baseline.c draw/cmd_plot.c draw/cmd_report.c draw/figure.c draw/output.c draw/page.c
@@ -100,7 +101,7 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz settings_fuzz
 FUZZ_PARTS := sandbox
 
 # Small programs for the tests; a name that ends in .cc is C++.
-PROGRAMS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c \
+PROGRAMS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c denied.c \
 	qemu_hidden_loop.c qemu_hidden_stacks.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c relic.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
@@ -118,7 +119,7 @@ BATS := 02-count 05-lint \
 	30-nothing-to-pool 31-coroutine-programs 32-qemu-builds 33-faults 34-stack-programs 35-soak 36-calls-saved \
 	37-libc-functions 38-late-libraries 39-apache \
 	40-log 41-prometheus 42-trace-points 43-user-changes 44-fleet 44-php-fpm 44-record 45-bad-input 46-torn-logs 47-fuzz \
-	48-security \
+	48-security 49-confined \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
 	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 66-packages 67-settings-file 68-services 69-migration \

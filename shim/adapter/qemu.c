@@ -243,6 +243,8 @@ static const char *refusal(int error)
 		return "a function that would have to be patched was not found";
 	case -ELIBACC:
 		return "the library Zydis, which reads its code, was not found";
+	case -EACCES:
+		return "the library Zydis, which reads its code, may not be opened (Permission denied)";
 	case -EBUSY:
 		return "the program was running already";
 	case -ELIBBAD:

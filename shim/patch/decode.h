@@ -55,7 +55,8 @@ struct decode_prologue {
 	bool ends;      /* the last of them returns or jumps away */
 };
 
-/* Loads Zydis. 0, or -ENOENT (not installed), -ELIBBAD (an unknown version). May be called again. */
+/* Loads Zydis. 0, or -ENOENT (not installed), -EACCES (it may not be opened or mapped), -ELIBBAD (an unknown
+ * version). May be called again. */
 int decode_open(void);
 
 /* Unloads it. */

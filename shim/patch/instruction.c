@@ -6,7 +6,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <limits.h>
+#include <link.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <Zydis/Decoder.h>
 
@@ -143,6 +149,24 @@ static bool use_library(void *library)
 	return (version == 0x40000 || version == 0x40001) && is_decoder_sane();
 }
 
+/* Whether it is there, where libc is, and may not be opened. */
+static bool is_denied(const char *name)
+{
+	struct link_map *map;
+	char path[PATH_MAX];
+	Dl_info libc;
+	int fd;
+
+	if (dladdr1((const void *)gnu_get_libc_version, &libc, (void **)&map, RTLD_DL_LINKMAP) == 0)
+		return false;
+	snprintf(path, sizeof path, "%.*s/%s", (int)(strrchr(libc.dli_fname, '/') - libc.dli_fname),
+	        libc.dli_fname, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (errno == EACCES || errno == EPERM);
+}
+
 int decode_open(void)
 {
 	/* The libc of the first version's time searches eighty places for a library that is not there. */
@@ -154,8 +178,13 @@ int decode_open(void)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
 
-		if (library == NULL)
+		if (library == NULL) {
+			const char *said = dlerror();
+			bool is_there = said != NULL && strstr(said, "map segment") != NULL;
+
+			error = is_there || is_denied(names[i]) ? -EACCES : error;
 			continue;
+		}
 		if (use_library(library)) {
 			zydis.library = library;
 			return 0;

@@ -15,6 +15,7 @@
 #include "pool/stats.h"
 #include "report/outside_view.h"
 #include "report/origins/records.h"
+#include "report/confinement.h"
 #include "report/depth_records.h"
 #include "report/line.h"
 #include "report/log.h"
@@ -184,14 +185,21 @@ static void write_pools(const char *type, uint64_t now)
 	depth_records_write(&journal.line, now - journal.start_ms, is_final, write_line);
 }
 
+/* Names the path, too, if the setting does not. */
 static void warn_of_log(const char *why, const char *consequence)
 {
-	char name[SETTINGS_SOURCE_BYTES];
+	bool is_other = journal.log.path[0] != '\0' && strcmp(journal.log.path, journal.config->log) != 0;
+	char text[SETTINGS_SOURCE_BYTES];
+	const char *name = config_called(SETTING_log, text);
 
-	warn("%s=%.300s: %s; %s", config_called(SETTING_log, name), journal.config->log, why, consequence);
+	if (is_other)
+		warn("%s=%.120s: %.200s: %s; %s", name, journal.config->log, journal.log.path, why,
+		        consequence);
+	else
+		warn("%s=%.300s: %s; %s", name, journal.config->log, why, consequence);
 }
 
-static const char *why_no_log(int error)
+static const char *why_no_log(int error, char text[CONFINEMENT_BYTES])
 {
 	switch (error) {
 	case -EDOM:
@@ -203,7 +211,8 @@ static const char *why_no_log(int error)
 	case -PATH_PLANTED:
 		return "in a folder that others may write to, it is somebody else's or has a second name";
 	default:
-		return warn_reason(-error);
+		confinement_explain(error, journal.log.path, text);
+		return text;
 	}
 }
 
@@ -212,11 +221,14 @@ static bool open_log(bool is_private, const char *consequence)
 {
 	const struct config *config = journal.config;
 	int error = log_init(&journal.log, config->log, config->start_dir, is_private);
+	char text[CONFINEMENT_BYTES];
 
 	if (error == 0)
 		error = log_open(&journal.log);
+	else
+		journal.log.path[0] = '\0';
 	if (error != 0)
-		warn_of_log(why_no_log(error), consequence);
+		warn_of_log(why_no_log(error, text), consequence);
 	if (error != 0 && journal.parent != 0)
 		user_leave_word(-error);
 	return error == 0;
@@ -239,6 +251,9 @@ static void announce(bool is_private)
 		if (error != 0)
 			warn_of_log(warn_reason(-error), "lines that cannot be written are lost");
 	}
+	/* What the record would have said. */
+	if (!journal.has_log && journal.config->log[0] != '\0' && journal.service->has_failed)
+		warn("%s", journal.service->detail);
 	journal.has_series = prometheus_begin(journal.config, journal.service, journal.parent != 0);
 	write_warnings(complains);
 }

@@ -7,6 +7,7 @@
 #include "pool/control.h"
 #include "pool/pool.h"
 #include "pool/stats.h"
+#include "report/confinement.h"
 #include "report/line.h"
 #include "report/report.h"
 
@@ -65,6 +66,18 @@ static void put_settings(struct line *line, const struct config *config)
 	line_list_end(line);
 }
 
+/* Only of a program that is served, or should be: of others nothing is read. */
+static void put_confinement(struct line *line, const struct report_service *service)
+{
+	char text[CONFINEMENT_BYTES];
+
+	if (strcmp(service->mode, "none") == 0 && !service->has_failed)
+		return;
+	confinement_say(text);
+	if (text[0] != '\0')
+		line_text(line, "confined", text);
+}
+
 void pool_records_open(
         struct line *line, const struct config *config, const struct report_service *service, pid_t parent)
 {
@@ -82,6 +95,7 @@ void pool_records_open(
 	line_number(line, "interval_ms", config->interval_ms);
 	line_number(line, "max_batches", cap(config, service));
 	line_number(line, "decay_ms", config->decay_ms);
+	put_confinement(line, service);
 	put_settings(line, config);
 }
 

@@ -4,6 +4,7 @@
 
 #include "system/cgroup.h"
 #include "system/clock.h"
+#include "system/warn.h"
 #include "pool/pool.h"
 #include "pool/upkeep.h"
 
@@ -65,6 +66,9 @@ void pressure_open(struct pressure *pressure, const char *root)
 	if (pressure->stalled_fd < 0 && cgroup_memory_limit(root) == UINT64_MAX)
 		pressure->stalled_fd = open_of_machine(root);
 	pressure_is_felt(pressure, 0);
+	if (pressure->events_fd < 0 && cgroup_is_denied(root))
+		warn_later(
+		        "the files of the control group may not be opened: its memory limit is not known, and nothing is given back when its memory is short");
 }
 
 bool pressure_is_felt(struct pressure *pressure, uint64_t now_ms)

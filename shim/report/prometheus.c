@@ -12,6 +12,7 @@
 #include "pool/doubt.h"
 #include "pool/pool.h"
 #include "pool/stats.h"
+#include "report/confinement.h"
 #include "report/path.h"
 #include "report/report.h"
 #include "report/utf8.h"
@@ -249,27 +250,28 @@ static int write_file(void)
 
 static void warn_of_file(int error, const char *consequence)
 {
+	char why[CONFINEMENT_BYTES] = "after % comes p, n, % or {, and in braces pid, name or label";
 	char name[SETTINGS_SOURCE_BYTES];
 
-	warn("%s=%.300s: %s; %s", config_called(SETTING_prometheus, name), prometheus.config->prometheus,
-	        error == -EDOM ? "after % comes p, n, % or {, and in braces pid, name or label"
-	                       : warn_reason(-error),
+	if (error != -EDOM)
+		confinement_explain(error, prometheus.new_path, why);
+	warn("%s=%.300s: %s; %s", config_called(SETTING_prometheus, name), prometheus.config->prometheus, why,
 	        consequence);
 }
 
-/* Whether a file can be created in its folder. Returns 0 or -errno. */
+/*
+ * Whether a file can be created in its folder. Returns 0 or -errno. It is tried: a security module denies by path what
+ * the folder's mode allows.
+ */
 static int check_folder(void)
 {
-	char *slash = strrchr(prometheus.path, '/');
-	int error;
+	int fd = make_file(prometheus.new_path);
 
-	*slash = '\0';
-	error = faccessat(AT_FDCWD, slash == prometheus.path ? "/" : prometheus.path, W_OK | X_OK,
-	                AT_EACCESS) != 0
-	                ? -errno
-	                : 0;
-	*slash = '/';
-	return error;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	unlink(prometheus.new_path);
+	return 0;
 }
 
 bool prometheus_begin(const struct config *config, const struct report_service *service, bool is_child)
@@ -292,12 +294,12 @@ bool prometheus_begin(const struct config *config, const struct report_service *
 	if (bytes < 5 || strcmp(setting + bytes - 5, ".prom") != 0)
 		warn("%s=%.300s: the collector reads only files that end in .prom",
 		        config_called(SETTING_prometheus, name), setting);
+	snprintf(prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path,
+	        (int)clock_pid());
 	error = check_folder();
 	if (error != 0)
 		warn_of_file(error, "it is tried again at each interval");
 	prometheus.has_failed = error != 0;
-	snprintf(prometheus.new_path, sizeof prometheus.new_path, "%s.%d.tmp", prometheus.path,
-	        (int)clock_pid());
 	escape(prometheus.program, self_name());
 	escape(prometheus.label, self_label());
 	return true;

@@ -55,6 +55,8 @@
  *   interval_ms  milliseconds between samples
  *   max_batches  the cap on each depot, in batches of RECORD_BATCH_SIZE objects
  *   decay_ms     idle objects that are not needed for so long are given back; 0: never
+ *   confined     what confines the process, as far as it can see: security module, filter, NoNewPrivs, MDWE; left out if
+ *                nothing does
  *   settings     what was set, by a file or the environment: a list of strings NAME=VALUE; a long value is cut
  *   sources      where: a list as long, of "FILE:LINE" or "environment"
  *   again        1: replaces the record that this process wrote when it had nothing to pool

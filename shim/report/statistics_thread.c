@@ -3,6 +3,7 @@
 #include "report/phase.h"
 
 #include "config.h"
+#include "libc/elsewhere.h"
 #include "system/warn.h"
 #include "pool/upkeep.h"
 #include "report/bell.h"
@@ -105,5 +106,8 @@ void report_begin(void)
 	warn_later(
 	        "the statistics thread cannot be started (%s): no samples, and no idle object is given back",
 	        warn_reason(-error));
+	/* At the end it would be too late for a process that is killed. */
+	if (report_wants_files(report.config))
+		elsewhere_run(report_tell_now, NULL);
 	report_set_out(PHASE_ALONE);
 }

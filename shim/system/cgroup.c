@@ -97,6 +97,34 @@ int cgroup_open(const char *root, const char *second, const char *first)
 	return fd;
 }
 
+static bool is_denied_in(const char *root, enum version version)
+{
+	char text[CGROUP_TEXT_BYTES], *group;
+	int fd, error;
+
+	if (!find_group(root, version, text, &group))
+		return false;
+	fd = open_file(root, folders[version], group, "cgroup.procs");
+	if (fd < 0 && errno == ENOENT)
+		fd = open_file(root, folders[version], "", "cgroup.procs");
+	error = fd < 0 ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return error == EACCES || error == EPERM;
+}
+
+bool cgroup_is_denied(const char *root)
+{
+	int saved = errno, fd = open_file(root, "/proc/self", "", "cgroup");
+	bool is_denied = fd < 0 && (errno == EACCES || errno == EPERM);
+
+	if (fd >= 0)
+		close(fd);
+	is_denied = is_denied || is_denied_in(root, SECOND) || is_denied_in(root, FIRST);
+	errno = saved;
+	return is_denied;
+}
+
 /* The limit of one group. "max", no number, and the large number of version 1 mean that there is none. */
 static uint64_t read_limit(const char *root, enum version version, const char *group)
 {

@@ -18,6 +18,9 @@ enum { CGROUP_TEXT_BYTES = 8192 };
  */
 int cgroup_open(const char *root, const char *second, const char *first);
 
+/* Whether the group's files may not be opened. False: they may, or there is no group. errno survives. */
+bool cgroup_is_denied(const char *root);
+
 /* Reads an open file from its beginning. False: it is empty, and so is `text`. `fd` may be -1. */
 bool cgroup_read(int fd, char text[CGROUP_TEXT_BYTES]);
 

@@ -42,6 +42,8 @@ function settingsOf(process) {
 		add("Given back when unneeded for", open.decay_ms ? span(open.decay_ms) : "never", "COPOOL_DECAY_MS");
 	if (has("interval_ms"))
 		add("A sample every", span(open.interval_ms), "COPOOL_INTERVAL_MS");
+	if (open.confined)
+		add("Confined by", open.confined, "");
 	if (open.label)
 		add("Label", open.label, "COPOOL_LABEL");
 	if (open.version)

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "log/book_json.h"
+#include "process/confined.h"
 
 enum { TEXT_BYTES = 512, PAGE = 4096, GUESSED_PAGES = 2, STACK_PAGES = 1 << 20 };
 
@@ -109,6 +110,10 @@ json_t *remote_open_record(struct remote *remote)
 	if (cap != BATCHES_DERIVED)
 		json_object_set_new(record, "max_batches", json_integer(cap));
 	json_object_set_new(record, "decay_ms", json_integer(control.decay_ms));
+	char confined[CONFINED_BYTES];
+	confined_by(remote->pid, confined);
+	if (*confined)
+		json_object_set_new(record, "confined", json_text(confined));
 	return record;
 }
 

@@ -11,4 +11,7 @@ void permission_explain(pid_t pid, char *why, size_t bytes);
 /* The process's state, as in ps(1); '?': not known. */
 char permission_state(pid_t pid);
 
+/* A number in /proc/PID/status; leaves `value` as it is if there is no such line. */
+void permission_status(pid_t pid, const char *key, unsigned *value);
+
 #endif

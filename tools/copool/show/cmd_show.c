@@ -210,6 +210,14 @@ static void print_depths(const struct book_process *process)
 	}
 }
 
+static void print_confinement(const struct book_process *process)
+{
+	const char *confined = json_string_value(json_object_get(process->open, "confined"));
+
+	if (confined != NULL)
+		printf("  confined by %s\n", clean(confined));
+}
+
 /* What was set, and where; but not that this log was asked for. */
 static void print_settings(const json_t *open)
 {
@@ -265,6 +273,7 @@ static void print_process(
 	if (detail != NULL && *detail)
 		printf(": %s", clean(detail));
 	putchar('\n');
+	print_confinement(process);
 	print_settings(process->open);
 	if (process->pools == 0) {
 		printf("  no counters yet\n\n");

@@ -198,6 +198,8 @@ static json_t *as_json(const struct fleet_process *process)
 	json_object_set_new(object, "pid", json_integer(process->pid));
 	json_object_set_new(object, "host", json_string(process->host));
 	json_object_set_new(object, "way", json_string(process->way));
+	json_object_set_new(
+	        object, "confined", process->confined[0] ? json_string(process->confined) : json_null());
 	json_object_set_new(object, "uptime_ms", json_integer((json_int_t)(process->uptime_ms & INT64_MAX)));
 	json_object_set_new(object, "wrong", process->wrong[0] ? json_string(process->wrong) : json_null());
 	return object;

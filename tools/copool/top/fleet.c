@@ -188,6 +188,7 @@ static void look_at(struct look *look)
 	keep(process->host, sizeof process->host, look->open, "host");
 	keep(process->mode, sizeof process->mode, look->open, "mode");
 	keep(process->way, sizeof process->way, look->open, "way");
+	keep(process->confined, sizeof process->confined, look->open, "confined");
 	process->start_ms = look->remote.block.start_ms;
 	process->is_idle = strcmp(process->mode, "none") == 0 && strcmp(process->host, "none") == 0;
 	if (look->error)

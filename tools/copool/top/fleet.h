@@ -30,8 +30,9 @@ struct fleet_process {
 	        label[FLEET_NAME]; /* without what could steer a terminal; label: "" for none */
 	char host[FLEET_WORD], mode[FLEET_WORD], way[FLEET_WORD];
 	struct fleet_counts counts;
-	char wrong[FLEET_WRONG]; /* "" when nothing is */
-	bool is_idle;            /* it has nothing to pool */
+	char wrong[FLEET_WRONG];    /* "" when nothing is */
+	char confined[FLEET_WRONG]; /* as in `open`; "": by nothing */
+	bool is_idle;               /* it has nothing to pool */
 };
 
 struct fleet {
