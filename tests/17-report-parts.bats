@@ -100,7 +100,7 @@ origin() {
 
 @test "report: shows the settings in force, and each change in how the process was served" {
 	{
-		open_record 10 first ',"interval_ms":1000,"max_batches":1023,"decay_ms":2500,"label":"blue","settings":["label=blue","guard=<i>"],"sources":["/etc/<b>.conf:3","environment"]'
+		open_record 10 first ',"interval_ms":1000,"max_batches":1023,"decay_ms":2500,"confined":"NoNewPrivs","label":"blue","settings":["label=blue","guard=<i>"],"sources":["/etc/<b>.conf:3","environment"]'
 		at 5000 counters sample 10 small 700 40 60
 		way 10 1006.5 off "Switched off by </script><b>somebody</b>."
 		way 10 1008.5 pool "As it was found."
@@ -113,6 +113,7 @@ origin() {
 	is_readable
 	sees '.heading == "first blue [10]"'
 	sees '.settings | index("ModeCOPOOL_MODE | pool | default") != null and index("LabelCOPOOL_LABEL | blue | /etc/<b>.conf:3") != null'
+	sees '.settings | any(startswith("Confined by | NoNewPrivs"))'
 	sees '.settings | index("guardCOPOOL_GUARD | <i> | environment") != null'
 	sees '.settings | index("Idle objects that a depot keepsCOPOOL_MAX_BATCHES | 16,368 (1,023 batches of 16) | default") != null'
 	sees '.settings | index("Given back when unneeded forCOPOOL_DECAY_MS | 2.5\u00a0s | default") != null'

@@ -26,6 +26,7 @@ CANNOT_FAIL='
 	geteuid getauxval getppid gettid pthread_self sched_yield sysconf uname	always known
 	pthread_attr_destroy pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_setcancelstate pthread_sigmask sigaddset sigemptyset sigfillset sigismember	of good arguments
 	makecontext swapcontext	make no system call that may fail
+	faccessat	asks who has denied a file; an error blames nobody
 	dl_iterate_phdr dlclose dlerror secure_getenv	nothing that is missing is an error
 	exit	is compared with, and not called
 	capset ioctl mlock mlock2 mlockall pkey_mprotect process_madvise seteuid setns setresuid setreuid setuid	what the program asks for is passed on, and nothing else

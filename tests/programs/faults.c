@@ -39,7 +39,6 @@ enum { ARGUMENTS = 6 };
 	CALL(close, -1)                                                                                      \
 	CALL(close_range, -1)                                                                                \
 	CALL(dladdr1, 0)                                                                                     \
-	CALL(faccessat, -1)                                                                                  \
 	CALL(fchmod, -1)                                                                                     \
 	CALL(fcntl, -1)                                                                                      \
 	CALL(fstat, -1)                                                                                      \

@@ -27,6 +27,7 @@ static void test_none(void)
 	tap_is(cgroup_open(root, "memory.max", "memory.limit_in_bytes"), -1,
 	        "cgroup: none where there is no /proc");
 	tap_is(cgroup_memory_limit(root), -1, "cgroup: no limit either");
+	tap_ok(!cgroup_is_denied(root), "cgroup: nothing is denied where there is nothing");
 	tap_is(errno, E2BIG, "cgroup: errno survives that");
 	tap_ok(!cgroup_read(-1, text) && text[0] == '\0', "cgroup: what is not open is empty");
 	put("proc/self/cgroup", "nonsense\n::\n:\n\n");
@@ -41,6 +42,8 @@ static void test_second(void)
 	put("sys/fs/cgroup/file", "of the root");
 	tap_ok(opens("file", "other", "of b"), "cgroup: a file of version 2 is found in its group");
 	tap_ok(!opens(NULL, "file", "of b"), "cgroup: but not by its name of version 1");
+	put("sys/fs/cgroup/a.slice/b/cgroup.procs", "1\n");
+	tap_ok(!cgroup_is_denied(root), "cgroup: what can be opened is not denied");
 	put("proc/self/cgroup", "0::/not/seen/from/here\n");
 	tap_ok(opens("file", NULL, "of the root"), "cgroup: a group that is not seen is the root of what is");
 }
