@@ -41,12 +41,13 @@ moves() {
 	grep -o '"downtime": [0-9]*' <<<"$answer"
 	qmp_answer query-status
 	[[ $answer == *'"status": "postmigrate"'* ]]
+	[[ ! -s $BATS_TEST_TMPDIR/output.${vm[$1]} ]]
 	# The disk's lock went with the guest.
 	if qmp cont; then return 1; fi
 	qmp quit
 	qmp_close
 	ended "${vm[$1]}"
-	[[ $status -eq 0 && ! -s $BATS_TEST_TMPDIR/output.${vm[$1]} ]]
+	[[ $status -eq 0 ]]
 	qmp_open "qmp.$2"
 	qmp_answer query-status
 	[[ $answer == *'"status": "running"'* ]]
@@ -54,7 +55,7 @@ moves() {
 }
 
 counted() { # NUMBER LINES
-	[[ $(tr -dc '\n' <"console.$1" | wc -c) -ge $2 ]]
+	[[ -e console.$1 && $(tr -dc '\n' <"console.$1" | wc -c) -ge $2 ]]
 }
 
 # ends NUMBER
