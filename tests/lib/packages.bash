@@ -30,11 +30,13 @@ source_line() { # SUITE
 		END { flush() }' /etc/apt/sources.list.d/*.sources 2>/dev/null
 }
 
-# apt SUITE COMMAND...: apt-get or apt-cache on that suite alone, its lists below the cache.
+# apt_of SUITE COMMAND...: apt-get or apt-cache on that suite alone, its lists below the cache. SUITE may be followed by a
+# colon and another architecture, also below: bookworm:arm64.
 apt_of() {
-	local folder=$CACHE/apt/$1 tool=$2
+	local folder=$CACHE/apt/$1 tool=$2 architecture=()
+	[[ $1 != *:* ]] || architecture=(-o "APT::Architecture=${1#*:}" -o "APT::Architectures=${1#*:}")
 	shift 2
-	timeout "${APT_LIMIT_S:-180}" "$tool" -qq -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+	timeout "${APT_LIMIT_S:-180}" "$tool" -qq "${architecture[@]}" -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null \
 		-o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root \
 		-o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@"
 }
@@ -43,7 +45,7 @@ fetch_suite() { # SUITE
 	local folder=$CACHE/apt/$1
 	[[ ! -e $folder/complete ]] || return 0
 	mkdir -p "$folder"/{lists,cache/archives}/partial
-	source_line "$1" | head -n 1 >"$folder/sources.list"
+	source_line "${1%:*}" | head -n 1 >"$folder/sources.list"
 	# Experimental has only what differs from sid.
 	[[ $1 != experimental ]] || source_line sid | head -n 1 >>"$folder/sources.list"
 	[[ -s $folder/sources.list ]] && apt_of "$1" apt-get update && touch "$folder/complete"
@@ -62,7 +64,7 @@ fetch_packages() { # NAME SUITE PACKAGE...
 	mkdir -p "$root/packages"
 	for package; do
 		[[ $package != pointed-at:* ]] || package=$(pointed_at "$suite" "${package#*:}")
-		(cd "$root/packages" && apt_of "$suite" apt-get download "$package/$suite") || return
+		(cd "$root/packages" && apt_of "$suite" apt-get download "$package/${suite%:*}") || return
 	done
 	for package in "$root"/packages/*.deb; do
 		dpkg-deb --extract "$package" "$root" || return
