@@ -17,6 +17,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+/* PAGE_SHIFT: of the smallest pages; larger ones consist of them. */
 enum { PROBES = 8, PAGE_SHIFT = 12, SIZE_SHIFT = 48, RESERVED_SHIFT = 63, OWNER_SHIFT = 16 };
 
 /* The bits of site.state below OWNER_SHIFT: the number of proofs, and whether one failed; see makes_contexts. */

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { VALUE_BYTES = 160 }; /* of a setting, in the record `open`; more is cut */
 
@@ -95,6 +96,7 @@ void pool_records_open(
 	line_number(line, "interval_ms", config->interval_ms);
 	line_number(line, "max_batches", cap(config, service));
 	line_number(line, "decay_ms", config->decay_ms);
+	line_number(line, "page_bytes", (uint64_t)sysconf(_SC_PAGESIZE));
 	put_confinement(line, service);
 	put_settings(line, config);
 }

@@ -55,6 +55,7 @@
  *   interval_ms  milliseconds between samples
  *   max_batches  the cap on each depot, in batches of RECORD_BATCH_SIZE objects
  *   decay_ms     idle objects that are not needed for so long are given back; 0: never
+ *   page_bytes   the size of a page: depths and idle memory are whole pages. Absent before 0.2.0, which knew 4096 alone
  *   confined     what confines the process, as far as it can see: security module, filter, NoNewPrivs, MDWE; left out if
  *                nothing does
  *   settings     what was set, by a file or the environment: a list of strings NAME=VALUE; a long value is cut

@@ -18,7 +18,7 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
-enum { CLEARED_PAGES = 2 };
+enum { CLEARED_BYTES = 8 << 10 }; /* rounded up to whole pages */
 
 /* Moves a slot that was taken from where it waited. False: it is lost, or a busy thread will free it. */
 static bool take(struct slot *slot, enum slot_state from, enum slot_state to)
@@ -153,7 +153,8 @@ static int drop_slot(const struct arena_place *place)
 /* A stack is used from its top: clearing the pages that will be used again is cheaper than a page fault for each. */
 static int clear(const struct arena_place *place)
 {
-	size_t top = CLEARED_PAGES * place->class->arena->page_bytes, rest;
+	size_t page = place->class->arena->page_bytes, rest;
+	size_t top = (CLEARED_BYTES + page - 1) & ~(page - 1);
 	size_t high = place->class->bytes - arena_upper(place->class), guard = place->slot->guard_bytes;
 
 	if (!place->slot->is_open)

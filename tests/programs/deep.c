@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, BYTES = (1 << 20) + PAGE, MANY = 10000 };
+enum { MANY = 10000 };
 
 static char *stack[MANY];
 
@@ -22,15 +22,17 @@ static void fail(const char *what)
 
 static void live(int stacks, size_t pages, int keeps)
 {
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (1 << 20) + page;
+
 	for (int i = 0; i < stacks; i++) {
 		stack[i] = mmap(
-		        NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-		if (stack[i] == MAP_FAILED || mprotect(stack[i], PAGE, PROT_NONE) != 0)
+		        NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+		if (stack[i] == MAP_FAILED || mprotect(stack[i], page, PROT_NONE) != 0)
 			fail("a stack");
-		memset(stack[i] + BYTES - pages * PAGE, 1, pages * PAGE);
+		memset(stack[i] + bytes - pages * page, 1, pages * page);
 	}
 	for (int i = 0; i < stacks && !keeps; i++) {
-		if (munmap(stack[i], BYTES) != 0)
+		if (munmap(stack[i], bytes) != 0)
 			fail("munmap");
 	}
 }

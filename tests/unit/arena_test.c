@@ -22,9 +22,10 @@
 
 enum {
 	RW = PROT_READ | PROT_WRITE,
-	PAGE = 4096,
+	PAGE = TEST_PAGE,
 	BYTES = 2 << 20,
-	SMALL = 20 << 10,
+	SMALL = PAGE == 4096 ? 20 << 10
+	                     : 3 * PAGE, /* does not divide a grain; one grain is enough for the first */
 	GRAIN = 1 << ARENA_GRAIN_SHIFT,
 	MANY = 200,
 	THREADS = 4,

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, PAGES = 16 };
+enum { RW = PROT_READ | PROT_WRITE, PAGE = TEST_PAGE, PAGES = 16 };
 
 static const struct {
 	enum guard_means means;

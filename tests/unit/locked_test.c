@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, SPAN = 2 << 20, BYTES = SPAN + PAGE };
+enum { RW = PROT_READ | PROT_WRITE, PAGE = TEST_PAGE, SPAN = 2 << 20, BYTES = SPAN + PAGE };
 
 static struct arena arena;
 static struct arena_class *class;

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, BYTES = 16 * PAGE, RACES = 20000 };
+enum { RW = PROT_READ | PROT_WRITE, PAGE = TEST_PAGE, BYTES = 16 * PAGE, RACES = 20000 };
 
 static struct arena arena;
 static struct arena_class *class;

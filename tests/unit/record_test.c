@@ -110,7 +110,7 @@ static void test_open(void)
 	static const struct report_service none = {
 	        .name = "none", .mode = "none", .way = "none", .detail = ""};
 	static struct config config = {.interval_ms = 10, .max_batches = 5, .decay_ms = 20};
-	char wanted[300];
+	char wanted[400];
 
 	program_invocation_short_name = (char[]){"a\"b"};
 	self_know();
@@ -118,9 +118,9 @@ static void test_open(void)
 	snprintf(wanted, sizeof wanted,
 	        ",\"format\":%d,\"version\":\"%s\",%s\"program\":\"a\\\"b\",\"host\":\"stacks\",\"mode\":"
 	        "\"pool\",\"way\":\"named\",\"detail\":\"something\",\"ppid\":7,\"interval_ms\":10,\"max_batches\":5,"
-	        "\"decay_ms\":20,\"settings\":[],\"sources\":[]}\n",
+	        "\"decay_ms\":20,\"page_bytes\":%ld,\"settings\":[],\"sources\":[]}\n",
 	        RECORD_FORMAT, COPOOL_VERSION,
-	        COPOOL_COMMIT[0] != '\0' ? "\"commit\":\"" COPOOL_COMMIT "\"," : "");
+	        COPOOL_COMMIT[0] != '\0' ? "\"commit\":\"" COPOOL_COMMIT "\"," : "", sysconf(_SC_PAGESIZE));
 	tap_is_text(ended(), wanted, "record: open says what is documented, in that order");
 	config.max_batches = BATCHES_DERIVED;
 	pool_records_open(&line, &config, &service, 0);
@@ -193,7 +193,7 @@ static void test_lengths(void)
 	memset(endless, '\x01', sizeof endless - 1);
 	pool_records_open(&line, &config, &wordy, 4194304);
 	tap_ok(strstr(ended(), "\\u0001\",\"ppid\":4194304,\"interval_ms\":3600000,\"max_batches\":32,"
-	                       "\"decay_ms\":86400000,\"settings\":[],\"sources\":[]}\n") != NULL,
+	                       "\"decay_ms\":86400000,\"page_bytes\":") != NULL,
 	        "record: a text that is too long is cut, and what follows is whole");
 	tap_ok(line.used < RECORD_LINE_BYTES,
 	        "record: a line is shorter than the longest that is documented");

@@ -11,7 +11,7 @@
 
 #include <sys/mman.h>
 
-enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, BYTES = 16 * PAGE, DEPTH = 320 };
+enum { RW = PROT_READ | PROT_WRITE, PAGE = TEST_PAGE, BYTES = 16 * PAGE, DEPTH = 320 };
 
 static const uintptr_t CODE = 0x10000; /* of 100 bytes */
 
@@ -91,7 +91,7 @@ static void test_exceptions(void)
 	tap_ok(is_ended_by(DEPTH - 8, CODE + 8, PAGE), "roots: or higher");
 	tap_ok(is_ended_by(DEPTH, CODE, PAGE), "roots: an address where the code begins is no root");
 	tap_ok(is_ended_by(DEPTH, CODE + 100, PAGE), "roots: nor is one where it has ended");
-	tap_ok(is_ended_by(DEPTH, CODE + 8, BYTES - PAGE + 1),
+	tap_ok(is_ended_by(DEPTH, CODE + 8, BYTES - ROOTS_TOP_BYTES + 1),
 	        "roots: one that is a guard almost to its end is not looked at, and an exception");
 	live(&roots, &place, 1, ROOTS_TOP_BYTES + 8, CODE + 8);
 	live(&roots, &place, 2 * ROOTS_PROOFS, DEPTH, CODE + 8);

@@ -9,10 +9,12 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-enum { BYTES = 64 << 10, PAGE = 4096, THREADS = 4, RW = PROT_READ | PROT_WRITE };
+enum { BYTES = 64 << 10, PAGE = TEST_PAGE, THREADS = 4, RW = PROT_READ | PROT_WRITE };
 
 /* Calls are distinguished by their return addresses: these are in this program. */
-static char code[4096];
+/* Call sites. */
+extern char code[4096];
+__asm__(".pushsection .text\n .globl code\n .hidden code\n code: .skip 4096\n .popsection");
 
 static void *address(unsigned number)
 {

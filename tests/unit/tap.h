@@ -14,6 +14,11 @@
 
 #define TAP_USED __attribute__((unused))
 
+/* The size of a page, where tests take one for granted. Compiled with another they run where pages have that. */
+#ifndef TEST_PAGE
+#define TEST_PAGE 4096
+#endif
+
 static int tap_count;  /* promises so far */
 static int tap_failed; /* of them broken */
 

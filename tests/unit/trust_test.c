@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, BYTES = 16 * PAGE };
+enum { RW = PROT_READ | PROT_WRITE, PAGE = TEST_PAGE, BYTES = 16 * PAGE };
 
 static struct arena arena;
 static struct arena_class *class;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { RW = PROT_READ | PROT_WRITE, PAGE = 4096, BYTES = 16 * PAGE };
+enum { RW = PROT_READ | PROT_WRITE, PAGE = TEST_PAGE, BYTES = 16 * PAGE };
 
 static struct arena arena;
 

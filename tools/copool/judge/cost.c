@@ -3,22 +3,25 @@
 #include "judge/cost.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "amount.h"
 #include "clock.h"
 
-enum { MEASURED = 7, STACKS = 200, PAGE = 4096, STACK_BYTES = 1 << 20 };
+enum { MEASURED = 7, STACKS = 200, STACK_BYTES = 1 << 20 };
 
 /* Returns 0 without memory, otherwise 1. */
 static int make_stacks(void)
 {
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+
 	for (size_t i = 0; i < STACKS; i++) {
 		char *stack =
 		        mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (stack == MAP_FAILED)
 			return 0;
-		mprotect(stack, PAGE, PROT_NONE);
+		mprotect(stack, page_bytes, PROT_NONE);
 		((volatile char *)stack)[STACK_BYTES - 1] = 1;
 		munmap(stack, STACK_BYTES);
 	}

@@ -9,9 +9,17 @@
 
 #include "log/owner.h"
 
-enum { GUESSED_BYTES = 2 * 4096 };
+enum { GUESSED_PAGES = 2, PAGE_BYTES = 4096 /* those of 0.1.0, which does not say */ };
 
 static const double bytes_most = 1 << 30;
+
+/* The size of the process's pages. */
+static double page_bytes(const struct book_process *process)
+{
+	double bytes = json_number_value(json_object_get(process->open, "page_bytes"));
+
+	return bytes >= PAGE_BYTES && bytes <= bytes_most ? bytes : PAGE_BYTES;
+}
 
 struct held held_each(const struct book_process *process, size_t pool)
 {
@@ -29,7 +37,7 @@ struct held held_each(const struct book_process *process, size_t pool)
 			return (struct held){HELD_SEEN, mean};
 	}
 	if (is_coroutine || strncmp(name, "stack ", 6) == 0)
-		return (struct held){HELD_GUESSED, GUESSED_BYTES};
+		return (struct held){HELD_GUESSED, GUESSED_PAGES * page_bytes(process)};
 	return (struct held){HELD_UNKNOWN, 0};
 }
 

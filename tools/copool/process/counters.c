@@ -12,7 +12,12 @@
 #include "log/book_json.h"
 #include "process/confined.h"
 
-enum { TEXT_BYTES = 512, PAGE = 4096, GUESSED_PAGES = 2, STACK_PAGES = 1 << 20 };
+enum {
+	TEXT_BYTES = 512,
+	PAGE = 4096, /* the smallest; those of 0.1.0, which does not say */
+	GUESSED_PAGES = 2,
+	STACK_PAGES = 1 << 20
+};
 
 #define COUNTER(name, kind, help) COUNTER_##name,
 enum { RECORD_COUNTERS(COUNTER) COUNTERS };
@@ -110,6 +115,8 @@ json_t *remote_open_record(struct remote *remote)
 	if (cap != BATCHES_DERIVED)
 		json_object_set_new(record, "max_batches", json_integer(cap));
 	json_object_set_new(record, "decay_ms", json_integer(control.decay_ms));
+	if (block->bytes > offsetof(struct record_block, page_bytes) && block->page_bytes)
+		json_object_set_new(record, "page_bytes", json_integer(block->page_bytes));
 	char confined[CONFINED_BYTES];
 	confined_by(remote->pid, confined);
 	if (*confined)

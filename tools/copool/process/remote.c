@@ -24,7 +24,7 @@
 
 enum {
 	HEADERS_MAX = 64,
-	PAGE_BYTES = 4096, /* an object that is mapped has so much, be it zeroes */
+	PAGE_BYTES = 4096, /* the smallest: an object that is mapped has so much, be it zeroes */
 	NOTES_BYTES = 64 << 10,
 	CHUNK_MAX = 4096,
 	MAPS_BYTES = 64 << 10, /* of /proc/PID/maps at a time */
