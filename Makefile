@@ -8,7 +8,8 @@
 #   make STATIC_LIBS=1|0 ...      copool has jansson and ncurses inside, of their .a files, or is linked to them; by
 #                                 default inside, where these files are there
 #   make COMMIT=...               what `copool --version` and logs say of the source; by default git's commit
-#   make HOSTCC=cc ...            the compiler for what runs during the build
+#   make HOSTCC=cc ...            the compiler for what runs during the build, when CC is one for another processor:
+#                                 CC=aarch64-linux-gnu-gcc, and CPPFLAGS and LDFLAGS say where its libraries are
 #   make V=1 ...                  show the commands
 
 VERSION := 0.2.0
@@ -29,6 +30,9 @@ STATIC_LIBS ?=
 COMMIT  ?= $(shell if [ -e .git ]; then git --no-optional-locks -c safe.directory='*' describe --always --dirty \
 	--exclude='*' --abbrev=12; else sed '/^\$$/d; s/^\([0-9a-f]\{12\}\)[0-9a-f]*/\1/' .commit; fi 2>/dev/null)
 BUILD   ?= build$(if $(SAN),/san-$(SAN))
+
+# The processor that it is compiled for, as the compiler calls it: x86_64, aarch64.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
 # ---- what there is ----
 
@@ -88,6 +92,11 @@ UNIT := sandbox_test warn_test cgroup_test config_test settings_files_test limit
 	pool_test depot_stress_test entry_x86_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
 	readers_test
 
+# Those of machine code, which have that of x86-64 inside.
+ifneq ($(MACHINE),x86_64)
+UNIT := $(filter-out decode_test patch_test patch_denied_test references_test qemu_code_test entry_x86_test interrupt_test,$(UNIT))
+endif
+
 # Those in which threads meet; with SAN=perturb there are no others.
 PERTURBED := depot_stress_test pool_test pool_control_test pool_fork_test pool_stress_test trim_test warn_test arena_test locked_test report_test
 ifeq ($(SAN),perturb)
@@ -101,7 +110,7 @@ FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz settings_fuzz
 FUZZ_PARTS := sandbox
 
 # Small programs for the tests; a name that ends in .cc is C++.
-PROGRAMS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c plugin.c qemu_confined.c denied.c \
+PROGRAMS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c pages.c plugin.c qemu_confined.c denied.c \
 	qemu_hidden_loop.c qemu_hidden_stacks.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c relic.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
@@ -111,6 +120,11 @@ POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magaz
 
 # What is measured and simulated for how it grows.
 SCALING := host.c simulate.c
+
+# QEMU's coroutines as x86-64 has them.
+ifneq ($(MACHINE),x86_64)
+PROGRAMS := $(filter-out qemu_%,$(PROGRAMS))
+endif
 
 BATS := 02-count 05-lint \
 	10-run 11-observe 11-ps 12-show 13-top 14-control 14-json 14-progress 15-fast-path 16-compare 17-report 17-report-parts 18-plot 19-advise \
@@ -123,7 +137,7 @@ BATS := 02-count 05-lint \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
 	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 66-packages 67-settings-file 68-services 69-migration \
-	70-baseline 71-model 72-aarch64 \
+	70-baseline 71-model 72-aarch64 74-page-sizes \
 	90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
@@ -150,6 +164,7 @@ PROGRAM_FLAGS_liar           := -shared -fPIC
 PROGRAM_FLAGS_named          := -fno-ipa-ra
 PROGRAM_FLAGS_nonsense       := -Ishim
 PROGRAM_FLAGS_outside        := -rdynamic
+PROGRAM_FLAGS_pages          := -shared -fPIC
 PROGRAM_FLAGS_plugin         := -shared -fPIC
 PROGRAM_FLAGS_qemu_confined  := -rdynamic
 PROGRAM_FLAGS_qemu_hidden_loop := -rdynamic
@@ -165,9 +180,10 @@ PROGRAM_FLAGS_slow_ends      := -shared -fPIC
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef $(if $(WERROR),-Werror)
 HARDEN   := -fstack-protector-strong
-ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
-HARDEN   += -fcf-protection
-endif
+# On aarch64 without signed return addresses: libunwind 1.6 does not know their call frame information.
+HARDEN_x86_64  := -fcf-protection
+HARDEN_aarch64 := -mbranch-protection=bti
+HARDEN   += $(HARDEN_$(MACHINE))
 FORTIFY  := -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=3
 HARDEN_LINK := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 
@@ -335,7 +351,7 @@ $(BUILD)/programs/%: tests/programs/%.cc $(BUILD)/flags
 has_header  = $(shell $(CC) $(CPPFLAGS) -include $1 -xc -E /dev/null >/dev/null 2>&1 && echo yes)
 POOLS_LIBS  = $(if $(call has_header,urcu/lfstack.h),-lurcu-cds -lurcu-common) -ljansson -ldl -lm
 # As QEMU is compiled: Debian's have no endbr64.
-POOLS_BUILD = $(CC) $(BASE) $(if $(HARDEN),-fcf-protection=none) -DPOOLS_FLAGS='"$(CFLAGS)"' -Ishim $(CPPFLAGS) $(DEPS)
+POOLS_BUILD = $(CC) $(BASE) $(if $(findstring -fcf,$(HARDEN)),-fcf-protection=none) -DPOOLS_FLAGS='"$(CFLAGS)"' -Ishim $(CPPFLAGS) $(DEPS)
 
 $(BUILD)/bench/libraries: FORCE
 	$(call remember,urcu:$(call has_header,urcu/lfstack.h) ck:$(call has_header,ck_stack.h))

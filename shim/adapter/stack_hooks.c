@@ -42,6 +42,19 @@ static bool hooks_are(enum stack_hooks wanted)
 	return atomic_load_explicit(&state, memory_order_acquire) == (int)wanted;
 }
 
+/*
+ * An address without its tag. On aarch64 a program may keep something in the highest byte of its addresses, which the
+ * kernel leaves out of account in all that follows here but mmap.
+ */
+static void *untagged(const void *address)
+{
+#ifdef __aarch64__
+	return (void *)(uintptr_t)((intptr_t)((uintptr_t)address << 8) >> 8);
+#else
+	return (void *)address;
+#endif
+}
+
 /* ---- mmap and munmap ---- */
 
 /* The kernel may have filled a hole that a bare system call made in the arena. MAP_FAILED is above all addresses. */
@@ -108,6 +121,7 @@ int hook_munmap(void *address, size_t bytes)
 {
 	int saved = errno, result;
 
+	address = untagged(address);
 	if (!hooks_are(HOOKS_POOL))
 		return hooks_are(HOOKS_OBSERVE) ? observe_munmap(address, bytes)
 		                                : real_munmap(address, bytes);
@@ -162,6 +176,7 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 {
 	int result;
 
+	address = untagged(address);
 	if (!hooks_are(HOOKS_POOL))
 		return hooks_are(HOOKS_OBSERVE) ? observe_mprotect(address, bytes, protection)
 		                                : real_mprotect(address, bytes, protection);
@@ -181,6 +196,7 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 
 int hook_pkey_mprotect(void *address, size_t bytes, int protection, int key)
 {
+	address = untagged(address);
 	if (key == -1)
 		return hook_mprotect(address, bytes, protection);
 	if (hooks_are(HOOKS_POOL) && arena_touches(&stack_arena, address, bytes))
@@ -219,6 +235,7 @@ int hook_madvise(void *address, size_t bytes, int advice)
 {
 	int result, error;
 
+	address = untagged(address);
 	if (hooks_are(HOOKS_POOL) && has_no_huge_pages(address, bytes, advice, &error)) {
 		if (error != 0)
 			errno = error;
@@ -234,6 +251,7 @@ int hook_madvise(void *address, size_t bytes, int advice)
 
 void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
 {
+	address = untagged(address);
 	if (!hooks_are(HOOKS_POOL))
 		return hooks_are(HOOKS_OBSERVE)
 		               ? observe_mremap(address, old_bytes, new_bytes, flags, new_address)
@@ -266,6 +284,7 @@ static void retire(const void *address, size_t bytes)
 {
 	int saved = errno;
 
+	address = untagged(address);
 	if (hooks_are(HOOKS_POOL) && arena_touches(&stack_arena, address, bytes))
 		mappings_retire(&stack_arena, address, bytes);
 	errno = saved;

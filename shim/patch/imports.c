@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * call rel32 -> stub: [endbr64] [bnd] jmp *word	or	call *word
+ * x86-64:  call rel32 -> stub: [endbr64] [bnd] jmp *word	or	call *word
+ * aarch64: bl -> stub: [bti c] adrp x16, page of the word; ldr x17, [x16, …]; …
  *
- * Instructions begin at any byte, so every byte is tried. Other bytes that look like a call would have to contain
- * exactly the distance to the word.
+ * Instructions of x86-64 begin at any byte, so every byte is tried. Other bytes that look like a call would have to
+ * contain exactly the distance to the word.
  */
 #include "patch/imports.h"
 
@@ -12,18 +13,13 @@
 #include <stddef.h>
 #include <string.h>
 
-enum {
-	CALL = 0xe8,
-	INDIRECT = 0xff,
-	INDIRECT_CALL = 0x15,
-	INDIRECT_JUMP = 0x25,
-	BOUND = 0xf2,
-	DISTANCE_BYTES = sizeof(int32_t),
-	STUB_BYTES = 11, /* of the longest stub that is read */
-	WORDS_MOST = 4   /* for one name; usually there are one or two */
-};
+enum { WORDS_MOST = 4 }; /* for one name; usually there are one or two */
 
-static const uint8_t ENDBR64[4] = {0xf3, 0x0f, 0x1e, 0xfa};
+#ifdef __aarch64__
+enum { JUMP_SLOT = R_AARCH64_JUMP_SLOT, GLOBAL_DATA = R_AARCH64_GLOB_DAT, STEP = 4 };
+#else
+enum { JUMP_SLOT = R_X86_64_JUMP_SLOT, GLOBAL_DATA = R_X86_64_GLOB_DAT, STEP = 1 };
+#endif
 
 /* The words of a name; link-time addresses. */
 struct words {
@@ -66,8 +62,7 @@ static void find_words(const struct elf_image *image, const struct elf_dynamic *
 
 			memcpy(&relocation, from + at, sizeof relocation);
 			type = ELF64_R_TYPE(relocation.r_info);
-			if ((type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT) &&
-			        words->count < WORDS_MOST &&
+			if ((type == JUMP_SLOT || type == GLOBAL_DATA) && words->count < WORDS_MOST &&
 			        is_named(image, tables, ELF64_R_SYM(relocation.r_info), name))
 				words->at[words->count++] = relocation.r_offset;
 		}
@@ -83,6 +78,70 @@ bool imports_has(const struct elf_image *image, const char *name)
 		find_words(image, &tables, name, &words);
 	return words.count > 0;
 }
+
+#ifdef __aarch64__
+
+enum {
+	CALL = 0x25,           /* bl, in its highest six bits */
+	BTI_C = 0xd503245f,    /* in code that is only to be entered where it says so */
+	PAGE_X16 = 0x90000010, /* adrp x16, … */
+	PAGE_MASK = 0x9f00001f,
+	LOAD_X17 = 0xf9400211, /* ldr x17, [x16, …] */
+	LOAD_MASK = 0xffc003ff,
+	STUB_WORDS = 3,
+};
+
+/* The lowest `bits` of a word as a signed number. */
+static int64_t signed_bits(uint64_t word, unsigned bits)
+{
+	return (int64_t)(word << (64 - bits)) >> (64 - bits);
+}
+
+/* The word that a stub at a link-time address jumps through; 0: it is no stub. */
+static uint64_t word_of_stub(const struct elf_image *image, uint64_t at)
+{
+	const uint8_t *from = elf_at(image, at, STUB_WORDS * sizeof(uint32_t));
+	uint32_t stub[STUB_WORDS], *code = stub;
+	uint64_t page;
+
+	if (from == NULL)
+		return 0;
+	memcpy(stub, from, sizeof stub);
+	if (*code == BTI_C) {
+		at += sizeof *code;
+		code++;
+	}
+	if ((code[0] & PAGE_MASK) != PAGE_X16 || (code[1] & LOAD_MASK) != LOAD_X17)
+		return 0;
+	/* adrp counts in pages of 4 KiB, whatever the kernel's are. */
+	page = (code[0] >> 29 & 3) | (code[0] >> 5 & 0x7ffff) << 2;
+	return (at & ~0xfffull) + ((uint64_t)signed_bits(page, 21) << 12) + (code[1] >> 10 & 0xfff) * 8;
+}
+
+/* The word that a call at `from` goes through, whose link-time address is `at`; 0: it is no such call. */
+static uint64_t word_of_call(const struct elf_image *image, const uint8_t *from, uint64_t at, uint64_t left)
+{
+	uint32_t code;
+
+	if (left < sizeof code)
+		return 0;
+	memcpy(&code, from, sizeof code);
+	return code >> 26 == CALL ? word_of_stub(image, at + (uint64_t)(signed_bits(code, 26) * 4)) : 0;
+}
+
+#else
+
+enum {
+	CALL = 0xe8,
+	INDIRECT = 0xff,
+	INDIRECT_CALL = 0x15,
+	INDIRECT_JUMP = 0x25,
+	BOUND = 0xf2,
+	DISTANCE_BYTES = sizeof(int32_t),
+	STUB_BYTES = 11, /* of the longest stub that is read */
+};
+
+static const uint8_t ENDBR64[4] = {0xf3, 0x0f, 0x1e, 0xfa};
 
 /* The target of the distance at `from`, whose link-time address is `at`. */
 static uint64_t follow(const uint8_t *from, uint64_t at)
@@ -119,6 +178,8 @@ static uint64_t word_of_call(const struct elf_image *image, const uint8_t *from,
 	return 0;
 }
 
+#endif
+
 bool imports_are_called(
         const struct elf_image *image, const struct extent *code, const char *name, uintptr_t *target)
 {
@@ -130,7 +191,7 @@ bool imports_are_called(
 	if (from == NULL || !elf_read_dynamic(image, &tables))
 		return false;
 	find_words(image, &tables, name, &words);
-	for (uint64_t i = 0; i < bytes && words.count > 0; i++) {
+	for (uint64_t i = 0; i < bytes && words.count > 0; i += STEP) {
 		uint64_t through = word_of_call(image, from + i, low + i, bytes - i);
 
 		for (size_t w = 0; through != 0 && w < words.count; w++) {

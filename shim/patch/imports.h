@@ -3,7 +3,7 @@
  * Which functions of other objects a piece of code calls by name: through the words that the loader fills in for that
  * name (the global offset table), directly or through a stub (the procedure linkage table).
  *
- * x86-64; on other processors no call is found. No state; reads a loaded image. Any thread.
+ * x86-64 and aarch64. No state; reads a loaded image. Any thread.
  */
 #ifndef COPOOL_PATCH_IMPORTS_H
 #define COPOOL_PATCH_IMPORTS_H

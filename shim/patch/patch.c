@@ -289,7 +289,12 @@ static void copy_code(uint8_t *to, const uint8_t *from)
 {
 	size_t bytes = DECODE_JUMP_BYTES;
 
+#ifdef __x86_64__
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+#else
+	while (bytes-- > 0)
+		*(volatile uint8_t *)to++ = *from++;
+#endif
 }
 
 /* Writes a jump's bytes to the code. On failure nothing is written. */

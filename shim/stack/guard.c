@@ -71,15 +71,28 @@ static bool is_dropping(volatile char *page, size_t bytes)
  */
 static bool is_under_valgrind(void)
 {
-	uint64_t answer = 0;
-#ifdef __x86_64__
 	const uint64_t request[6] = {0x1001}; /* VG_USERREQ__RUNNING_ON_VALGRIND, without arguments */
+	uint64_t answer = 0;
+#if defined(__x86_64__)
 
 	__asm__ volatile("rolq $3, %%rdi\n\t rolq $13, %%rdi\n\t rolq $61, %%rdi\n\t rolq $51, %%rdi\n\t"
 	                 "xchgq %%rbx, %%rbx"
 	                 : "+d"(answer)
 	                 : "a"(request)
 	                 : "cc", "memory");
+#elif defined(__aarch64__)
+	register uint64_t result __asm__("x3") = 0;
+	register const uint64_t *from __asm__("x4") = request;
+
+	__asm__ volatile(
+	        "ror x12, x12, #3\n\t ror x12, x12, #13\n\t ror x12, x12, #51\n\t ror x12, x12, #61\n\t"
+	        "orr x10, x10, x10"
+	        : "+r"(result)
+	        : "r"(from)
+	        : "cc", "memory");
+	answer = result;
+#else
+	(void)request;
 #endif
 	return answer != 0;
 }

@@ -2,11 +2,13 @@
 /* Words at the top of a stack that the program has just given back. */
 #include "stack/roots.h"
 
+#include "system/return_address.h"
+
 #include <string.h>
 
 static bool is_root(const struct roots *roots, uintptr_t at)
 {
-	uintptr_t word = *(const volatile uintptr_t *)at;
+	uintptr_t word = return_address(*(const volatile uintptr_t *)at);
 
 	return word > roots->low && word < roots->high;
 }

@@ -21,10 +21,12 @@ __attribute__((noinline)) static int calls_getppid(void)
 	return getppid() + 1;
 }
 
+#ifdef __x86_64__
 __attribute__((noinline)) static int calls_getegid(void)
 {
 	return (int)getegid() + 1;
 }
+#endif
 
 __attribute__((noinline)) static int calls_another(void)
 {
@@ -45,10 +47,10 @@ static void test_calls(void)
 {
 	uintptr_t target = 0;
 
-#ifdef __x86_64__
 	calls_another(); /* now the name is bound */
 	tap_ok(calls(calls_getppid, "getppid", &target), "imports: a call by way of a stub is found");
 	tap_ok(target == (uintptr_t)dlsym(RTLD_DEFAULT, "getppid"), "imports: and where it goes");
+#ifdef __x86_64__
 	calls_getegid();
 	target = 0;
 	tap_ok(calls(calls_getegid, "getegid", &target), "imports: so is a call without a stub");
@@ -59,9 +61,9 @@ static void test_calls(void)
 	tap_ok(!calls(calls_getppid, "getpp", &target), "imports: nor the beginning of a name");
 	tap_ok(!calls(calls_getppid, "no_such_name", NULL), "imports: nor what has no such name");
 #ifdef __x86_64__
-	tap_ok(imports_has(&own, "getppid") && imports_has(&own, "getegid"),
-	        "imports: the program has both names");
+	tap_ok(imports_has(&own, "getegid"), "imports: the program has that name");
 #endif
+	tap_ok(imports_has(&own, "getppid"), "imports: the program has the name of a call by way of a stub");
 	tap_ok(!imports_has(&own, "no_such_name") && !imports_has(&own, "calls_getppid"),
 	        "imports: and none that it does not call, or that is its own");
 }

@@ -13,7 +13,13 @@
 #include "patch/symbols.h"
 #include "tap.h"
 
-#define LOADER  "/lib64/ld-linux-x86-64.so.2"
+#define LOADER "/lib64/ld-linux-x86-64.so.2"
+/* One of libc's that sanitizers leave alone, where there is such. */
+#ifdef __aarch64__
+#define INDIRECT "strlen"
+#else
+#define INDIRECT "strcasecmp_l"
+#endif
 #define VISIBLE __attribute__((visibility("default")))
 
 static volatile int variable = 64;
@@ -77,7 +83,7 @@ static void test_loaded(void)
 	tap_ok(found.image_low < (uintptr_t)found.address && (uintptr_t)found.address < found.image_high &&
 	                (found.image_high < (uintptr_t)l64a || found.image_low > (uintptr_t)l64a),
 	        "symbols: a library's image is the library's");
-	tap_is(symbols_find_loaded("strcasecmp_l", ELF_FUNCTION, &found), -ENOTSUP,
+	tap_is(symbols_find_loaded(INDIRECT, ELF_FUNCTION, &found), -ENOTSUP,
 	        "symbols: an indirect function of a library is refused");
 	tap_is(symbols_find_loaded("__vdso_clock_gettime", ELF_FUNCTION, &found), -ENOENT,
 	        "symbols: the kernel's own object is no library");

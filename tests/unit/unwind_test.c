@@ -152,6 +152,18 @@ void deep(void)
 	__asm__ volatile("" : : "r"(room) : "memory");
 }
 
+/* Where the coroutine's first function returns to, and its caller's frame pointer. */
+static void set_caller(uintptr_t address, uintptr_t frame)
+{
+#ifdef __aarch64__
+	small.uc_mcontext.regs[30] = address;
+	small.uc_mcontext.regs[29] = frame;
+#else
+	*(uintptr_t *)small.uc_mcontext.gregs[REG_RSP] = address;
+	small.uc_mcontext.gregs[REG_RBP] = (greg_t)frame;
+#endif
+}
+
 /* Code without call frame information, and a frame pointer to memory that cannot be read, or only in part. */
 static void test_torn(void)
 {
@@ -160,8 +172,8 @@ static void test_torn(void)
 
 	for (size_t i = 0; i < sizeof frame_pointer / sizeof *frame_pointer; i++) {
 		make_small();
-		*(uintptr_t *)small.uc_mcontext.gregs[REG_RSP] = (uintptr_t)small_stack + 8 * i;
-		small.uc_mcontext.gregs[REG_RBP] = (intptr_t)small_stack + SMALL_BYTES + frame_pointer[i];
+		set_caller((uintptr_t)small_stack + 8 * i,
+		        (uintptr_t)small_stack + SMALL_BYTES + (uintptr_t)frame_pointer[i]);
 		swapcontext(&back, &small);
 		tap_ok(frame_in("in_coroutine") >= 0 && frame_in("main") == -1,
 		        "origin: a torn stack ends the walk and not the program, %d", frame_pointer[i]);
@@ -170,7 +182,7 @@ static void test_torn(void)
 	deep();
 	inside = callers.stack[recorded].frame[frame_in("deep")];
 	make_small();
-	*(uintptr_t *)small.uc_mcontext.gregs[REG_RSP] = inside;
+	set_caller(inside, 0);
 	swapcontext(&back, &small);
 	tap_ok(frame_in("deep") == frame_in("in_coroutine") + 1,
 	        "origin: what lies behind a stack's end is not read");

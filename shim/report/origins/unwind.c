@@ -16,9 +16,11 @@
  */
 #include "report/origins/unwind.h"
 
+#include "report/origins/registers.h"
 #include "system/clock.h"
 #include "libc/objects.h"
 #include "libc/real.h"
+#include "system/return_address.h"
 #include "system/warn.h"
 
 #include <dlfcn.h>
@@ -37,18 +39,17 @@ enum {
 	STACK_BYTES = 128 << 10, /* libunwind's deepest path needs less than a tenth */
 	ENTER_TRIES = 64,
 	FORK_WAIT_MS = 200,
-	RULES = 1024,     /* a power of two */
-	RULE_BYTES = 504, /* room for what libunwind works out; in 1.6 it is 224 */
+	RULES = 1024, /* a power of two */
 	PAGES = 16,
-	PAGE_SHIFT = 12,
+	PAGE_SHIFT = 12, /* pages of other sizes consist of such */
 };
 
-#define LIBRARY "libunwind-x86_64.so.8"
+#define LIBRARY "libunwind-" REGISTERS_OF ".so.8"
 
 /* How to go from a call to its caller: what libunwind made of the call frame information, for later walks. */
 struct rule {
 	uintptr_t address; /* the call's return address; 0: no rule */
-	char state[RULE_BYTES];
+	char state[REGISTERS_RULE_BYTES];
 };
 
 static struct {
@@ -82,6 +83,13 @@ static struct {
 
 /* ---- what libunwind asks for ---- */
 
+static bool is_code(uintptr_t address)
+{
+	struct object object;
+
+	return object_find((void *)address, &object);
+}
+
 /* Whether the page can be read. The kernel reads the new mask before it finds that `how` is invalid. */
 static bool is_readable(uintptr_t address)
 {
@@ -95,6 +103,17 @@ static bool is_readable(uintptr_t address)
 	return true;
 }
 
+/*
+ * A word of the stack that is a signed return address becomes that address: not each libunwind knows them. Nothing else
+ * lies at an address of code once its highest bits are taken away.
+ */
+static unw_word_t without_signature(unw_word_t word)
+{
+	uintptr_t address = return_address(word);
+
+	return address != word && is_code(address - 1) ? address : word;
+}
+
 static int access_memory(
         unw_addr_space_t space, unw_word_t address, unw_word_t *word, int write, void *unused)
 {
@@ -103,37 +122,18 @@ static int access_memory(
 	if (write || !is_readable(address) || !is_readable(address + sizeof *word - 1))
 		return -UNW_EINVAL;
 	memcpy(word, (const void *)address, sizeof *word);
+	*word = without_signature(*word);
 	return 0;
 }
 
 static int access_register(
         unw_addr_space_t space, unw_regnum_t number, unw_word_t *word, int write, void *unused)
 {
-	static const int registers[] = {
-	        [UNW_X86_64_RAX] = REG_RAX,
-	        [UNW_X86_64_RDX] = REG_RDX,
-	        [UNW_X86_64_RCX] = REG_RCX,
-	        [UNW_X86_64_RBX] = REG_RBX,
-	        [UNW_X86_64_RSI] = REG_RSI,
-	        [UNW_X86_64_RDI] = REG_RDI,
-	        [UNW_X86_64_RBP] = REG_RBP,
-	        [UNW_X86_64_RSP] = REG_RSP,
-	        [UNW_X86_64_R8] = REG_R8,
-	        [UNW_X86_64_R9] = REG_R9,
-	        [UNW_X86_64_R10] = REG_R10,
-	        [UNW_X86_64_R11] = REG_R11,
-	        [UNW_X86_64_R12] = REG_R12,
-	        [UNW_X86_64_R13] = REG_R13,
-	        [UNW_X86_64_R14] = REG_R14,
-	        [UNW_X86_64_R15] = REG_R15,
-	        [UNW_X86_64_RIP] = REG_RIP,
-	};
-
 	(void)space;
 	(void)unused;
-	if (write || number < 0 || number > UNW_X86_64_RIP)
+	if (write || number < 0 || number >= REGISTERS)
 		return -UNW_EBADREG;
-	*word = (unw_word_t)origin.program.uc_mcontext.gregs[registers[number]];
+	*word = registers_get(&origin.program, number);
 	return 0;
 }
 
@@ -222,19 +222,12 @@ static bool is_own(uintptr_t address)
 	return address >= origin.own_low && address < origin.own_high;
 }
 
-static bool is_code(uintptr_t address)
-{
-	struct object object;
-
-	return object_find((void *)address, &object);
-}
-
 /* Keeps the state, one of several of a function, that applies at `walked`. */
 static int keep_rule(void *to, void *state, size_t bytes, unw_word_t low, unw_word_t high)
 {
 	struct rule *rule = to;
 
-	if (bytes > RULE_BYTES || origin.walked - 1 < low || origin.walked - 1 >= high)
+	if (bytes > REGISTERS_RULE_BYTES || origin.walked - 1 < low || origin.walked - 1 >= high)
 		return 0;
 	memcpy(rule->state, state, bytes);
 	rule->address = origin.walked;
@@ -352,15 +345,15 @@ static bool find_functions(void *library)
 		void *function;
 		const char *name;
 	} wanted[] = {
-	        {&unwind.create, "_Ux86_64_create_addr_space"},
-	        {&unwind.set_caching, "_Ux86_64_set_caching_policy"},
-	        {&unwind.each_state, "_Ux86_64_reg_states_iterate"},
-	        {&unwind.apply, "_Ux86_64_apply_reg_state"},
-	        {&unwind.is_signal, "_Ux86_64_is_signal_frame"},
-	        {&unwind.init, "_Ux86_64_init_remote"},
-	        {&unwind.step, "_Ux86_64_step"},
-	        {&unwind.get, "_Ux86_64_get_reg"},
-	        {&unwind.search, "_Ux86_64_dwarf_search_unwind_table"},
+	        {&unwind.create, "_U" REGISTERS_OF "_create_addr_space"},
+	        {&unwind.set_caching, "_U" REGISTERS_OF "_set_caching_policy"},
+	        {&unwind.each_state, "_U" REGISTERS_OF "_reg_states_iterate"},
+	        {&unwind.apply, "_U" REGISTERS_OF "_apply_reg_state"},
+	        {&unwind.is_signal, "_U" REGISTERS_OF "_is_signal_frame"},
+	        {&unwind.init, "_U" REGISTERS_OF "_init_remote"},
+	        {&unwind.step, "_U" REGISTERS_OF "_step"},
+	        {&unwind.get, "_U" REGISTERS_OF "_get_reg"},
+	        {&unwind.search, "_U" REGISTERS_OF "_dwarf_search_unwind_table"},
 	};
 
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
