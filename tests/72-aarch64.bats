@@ -55,7 +55,7 @@ requires_full() {
 	requires aarch64-linux-gnu-gcc qemu-aarch64
 	[[ -e /usr/aarch64-linux-gnu/include/stdio.h ]] || lacks "the package libc6-dev-arm64-cross is not installed"
 	mapfile -t sources < <(find "$root"/shim/{*.c,adapter,patch,report} -name '*.c' ! -name unwind.c ! -name 'instruction.c')
-	flags=(-std=gnu11 -Wall -Wextra -Wshadow -Wundef -Werror -D_GNU_SOURCE -DCOPOOL_VERSION='"0"' -I"$root/shim" -I"$root/tests/unit")
+	flags=(-std=gnu11 -Wall -Wextra -Wshadow -Wundef -Werror -D_GNU_SOURCE -DCOPOOL_VERSION='"0"' -DCOPOOL_COMMIT='""' -I"$root/shim" -I"$root/tests/unit")
 	aarch64-linux-gnu-gcc "${flags[@]}" -fsyntax-only -O2 -fPIC "${sources[@]}"
 	aarch64-linux-gnu-gcc "${flags[@]}" -c -O1 "$root"/shim/{pool,stack,libc,system,tables}/*.c
 	for test in pool arena; do
@@ -135,7 +135,7 @@ on_aarch64() {
 	done
 	shift
 	for program; do
-		aarch64-linux-gnu-gcc -static -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -DCOPOOL_VERSION='"0"' \
+		aarch64-linux-gnu-gcc -static -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -DCOPOOL_VERSION='"0"' -DCOPOOL_COMMIT='""' \
 			"${flags[@]}" -I"$root/shim" -I"$root/tests/unit" -o "$program" "$root/tests/unit/$program.c" \
 			"$root"/shim/{pool,libc,system,tables}/*.c -pthread 2>&1 | grep -v 'statically linked applications' || :
 		run timeout --kill-after=5 300 qemu-aarch64 "./$program"

@@ -52,11 +52,13 @@ paged_twin() {
 @test "pages: depths are counted in them, and a guess of idle memory is made of them" {
 	requires_program deep
 	COPOOL_HOST=stacks paged_twin 65536 "$PROGRAMS/deep" 150 3
+	[[ $(log_records final .pool) == 'stack 1114112' ]]
 	[[ $(log_records depth .deepest) -eq 196608 && $(log_records depth .stack_bytes) -eq 1048576 ]]
 	[[ $(log_records depth .to_262144) -eq 150 ]]
 	jq -c 'select(.type != "depth")' "$LOG" >without
 	run_stock "$COPOOL" report without -o page.html
 	[[ $status -eq 0 ]]
+	grep -qE '"held": *\[\{"bytes": *131072\.0, *"how": *"guessed"' page.html
 }
 
 @test "pages: the unit tests of memory pass with them" {
@@ -65,7 +67,7 @@ paged_twin() {
 	requires gcc
 	for bytes in 16384 65536; do
 		for name in arena mappings locked sites guard depth upper trust roots classes; do
-			gcc -std=gnu11 -O1 -g -D_GNU_SOURCE -DCOPOOL_VERSION='"0"' -Wall -Werror -DTEST_PAGE=$bytes -ftls-model=initial-exec \
+			gcc -std=gnu11 -O1 -g -D_GNU_SOURCE -DCOPOOL_VERSION='"0"' -DCOPOOL_COMMIT='""' -Wall -Werror -DTEST_PAGE=$bytes -ftls-model=initial-exec \
 				-I"$TESTS/../shim" -I"$TESTS/unit" -o "${name}_test" "$TESTS/unit/${name}_test.c" "$COPOOL_BUILD/libshim.a" -pthread
 			run_stock LD_PRELOAD="$PROGRAMS/pages" PAGES_BYTES=$bytes "./${name}_test"
 			[[ $status -eq 0 && $output == *'ok 1 '* ]] || {

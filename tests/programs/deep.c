@@ -23,16 +23,17 @@ static void fail(const char *what)
 static void live(int stacks, size_t pages, int keeps)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (1 << 20) + page;
+	size_t asked = bytes - page / 2; /* the system gives whole pages */
 
 	for (int i = 0; i < stacks; i++) {
 		stack[i] = mmap(
-		        NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+		        NULL, asked, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 		if (stack[i] == MAP_FAILED || mprotect(stack[i], page, PROT_NONE) != 0)
 			fail("a stack");
 		memset(stack[i] + bytes - pages * page, 1, pages * page);
 	}
 	for (int i = 0; i < stacks && !keeps; i++) {
-		if (munmap(stack[i], bytes) != 0)
+		if (munmap(stack[i], asked) != 0)
 			fail("munmap");
 	}
 }
