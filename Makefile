@@ -36,19 +36,24 @@ MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
 # ---- what there is ----
 
+# Machine code: what reads and writes that of one processor.
+SHIM_x86_64 := patch/access.c patch/decode_x86.c patch/instruction.c patch/references_x86.c pool/entry_x86.c \
+	adapter/qemu_code_x86.c
+SHIM_aarch64 := patch/a64.c patch/decode_aarch64.c patch/references_aarch64.c pool/entry_aarch64.c \
+	adapter/qemu_code_aarch64.c
+
 SHIM := shim.c exports.c config.c settings.c \
 	settings/files.c settings/line.c \
 	system/cgroup.c system/clock.c system/sandbox.c system/self.c system/warn.c \
 	libc/elsewhere.c libc/objects.c libc/real.c \
 	tables/handles.c \
-	pool/census.c pool/control.c pool/depot.c pool/doubt.c pool/entry_x86.c pool/fork.c pool/gate.c pool/limits.c \
+	pool/census.c pool/control.c pool/depot.c pool/doubt.c pool/fork.c pool/gate.c pool/limits.c \
 	pool/pool.c pool/remainder.c pool/retire.c pool/slow_path.c pool/stats.c pool/stock.c pool/tally.c \
 	pool/thread.c pool/trim.c pool/upkeep.c \
 	stack/address.c stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/lifetime.c \
 	stack/locked.c stack/orphans.c stack/poison.c stack/reclaim.c stack/roots.c stack/slot_guard.c stack/trust.c \
 	stack/upper.c \
-	patch/access.c patch/decode.c patch/elf.c patch/elf_symbols.c patch/extent.c patch/imports.c \
-	patch/instruction.c patch/patch.c patch/references.c patch/symbols.c \
+	patch/decode.c patch/elf.c patch/elf_symbols.c patch/extent.c patch/imports.c patch/patch.c patch/symbols.c \
 	adapter/adapter.c adapter/ceiling.c adapter/classes.c adapter/contexts.c adapter/label.c adapter/late.c \
 	adapter/mappings.c adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c \
 	adapter/qemu.c adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c adapter/qemu_symbols.c \
@@ -59,7 +64,8 @@ SHIM := shim.c exports.c config.c settings.c \
 	report/summary.c report/user.c report/utf8.c \
 	report/origins/callers.c report/origins/origins.c report/origins/records.c report/origins/symbolize.c \
 	report/origins/unwind.c \
-	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c
+	report/thread/main_thread.c report/thread/own_thread.c report/thread/thread_end.c \
+	$(if $(filter aarch64,$(MACHINE)),$(SHIM_aarch64),$(SHIM_x86_64))
 
 COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c verb.c \
 	run/cmd_recipe.c run/cmd_run.c run/elf_file.c run/glibc.c run/launch.c run/options.c run/target.c \
@@ -87,12 +93,15 @@ SERVICE := systemd php-fpm apache supervisord libvirt libvirt-all apparmor selin
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test settings_files_test limits_test record_test log_test journal_test pressure_test report_test \
-	decode_test elf_test imports_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
+	aarch64_code_test aarch64_qemu_test decode_test elf_test imports_test patch_test patch_denied_test references_test symbols_test qemu_code_test \
 	callers_test objects_test unwind_test guard_test arena_test classes_test depth_test late_test locked_test reclaim_test roots_test trust_test upper_test mappings_test sites_test \
 	pool_test depot_stress_test entry_x86_test interrupt_test pool_control_test pool_fork_test pool_stress_test stock_test tally_test trim_test simulate_test outlook_test verdict_test \
 	readers_test
 
-# Those of machine code, which have that of x86-64 inside.
+# Those of machine code, which have that of x86-64 or of aarch64 inside.
+ifeq ($(MACHINE),aarch64)
+UNIT += patch_aarch64_test
+endif
 ifneq ($(MACHINE),x86_64)
 UNIT := $(filter-out decode_test patch_test patch_denied_test references_test qemu_code_test entry_x86_test interrupt_test,$(UNIT))
 endif
@@ -104,7 +113,7 @@ UNIT := $(PERTURBED)
 endif
 
 # libFuzzer's targets, one for each that reads what others wrote; tests/fuzz/corpus has a folder for each.
-FUZZ := config_fuzz decode_fuzz elf_fuzz readers_fuzz settings_fuzz
+FUZZ := aarch64_fuzz config_fuzz decode_fuzz elf_fuzz readers_fuzz settings_fuzz
 
 # What is linked to a target beside the shim.
 FUZZ_PARTS := sandbox
@@ -137,13 +146,21 @@ BATS := 02-count 05-lint \
 	50-stacks-exact 51-php 52-fibers 53-stacks-limits 54-kernels 55-stack-depth 56-memory 57-perturbed 58-versions \
 	59-stacks-treated \
 	60-install 61-boost 61-completions 62-settings 63-old-libc 64-releases 65-doctor 66-packages 67-settings-file 68-services 69-migration \
-	70-baseline 71-model 72-aarch64 74-page-sizes \
+	70-baseline 71-model 72-aarch64 73-aarch64-patches 74-page-sizes \
 	90-bootstrap
 
 # All of `copool` but main(): it has the readers of logs.
 READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)
 
 # What one program needs beyond the rest.
+ifneq ($(MACHINE),aarch64)
+AARCH64 := $(patsubst %.c,$(BUILD)/read-aarch64/%.o,patch/a64.c patch/decode.c patch/decode_aarch64.c patch/references_aarch64.c \
+	adapter/qemu_code.c adapter/qemu_code_aarch64.c)
+UNIT_FLAGS_aarch64_code_test := -DDECODE_FOR_AARCH64 $(AARCH64)
+UNIT_FLAGS_aarch64_qemu_test := -DDECODE_FOR_AARCH64 $(AARCH64)
+FUZZ_FLAGS_aarch64_fuzz      := -DDECODE_FOR_AARCH64 $(AARCH64)
+endif
+UNIT_FLAGS_patch_aarch64_test := -rdynamic
 UNIT_FLAGS_late_test       := -rdynamic
 UNIT_FLAGS_unwind_test     := -rdynamic
 UNIT_FLAGS_patch_test      := -rdynamic
@@ -321,6 +338,13 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libshim.a $(BUILD)/flags
 	$(Q)$(CC) $(BASE) $(SHIM_ONLY) -Itests/unit $(CPPFLAGS) $(DEPS) $(UNIT_FLAGS_$*) $(LDFLAGS) -o $@ $< \
 		$(BUILD)/libshim.a -pthread
 
+# What reads code for aarch64, on another processor.
+$(BUILD)/read-aarch64/%.o: shim/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE) $(SHIM_ONLY) -DDECODE_FOR_AARCH64 $(CPPFLAGS) $(DEPS) -c -o $@ $<
+
+$(BUILD)/unit/aarch64_code_test $(BUILD)/unit/aarch64_qemu_test: $(AARCH64)
 $(BUILD)/unit/readers_test: $(COPOOL_OBJECTS)
 $(BUILD)/unit/simulate_test: $(BUILD)/tools/copool/judge/simulate.o
 $(BUILD)/unit/outlook_test: $(BUILD)/tools/copool/judge/outlook.o
@@ -331,6 +355,7 @@ $(FUZZ_PARTS:%=$(BUILD)/%.o): $(BUILD)/%.o: tests/fuzz/%.c $(BUILD)/flags
 	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(DEPS) -c -o $@ $<
 
 $(BUILD)/decode_fuzz: $(BUILD)/sandbox.o
+$(BUILD)/aarch64_fuzz: $(AARCH64)
 $(FUZZ_PROGRAMS): $(BUILD)/%: tests/fuzz/%.c $(BUILD)/libshim.a $(COPOOL_OBJECTS) $(BUILD)/flags
 	$(call say,FUZZ)
 	$(Q)$(CC) $(BASE) -fsanitize=fuzzer -Ishim $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< $(FUZZ_FLAGS_$*) \
@@ -513,5 +538,5 @@ FORCE:
 .PHONY: all unit fuzz programs pools bench-pools bench-vm bench-scaling baseline effect check check-full soak versions lint bench demo install uninstall dist deb clean help FORCE
 .DELETE_ON_ERROR:
 
--include $(SHIM_OBJECTS:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(PROGRAM_FILES:=.d) \
+-include $(SHIM_OBJECTS:.o=.d) $(AARCH64:.o=.d) $(COPOOL_OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d) $(FUZZ_PROGRAMS:=.d) $(FUZZ_PARTS:%=$(BUILD)/%.d) $(PROGRAM_FILES:=.d) \
 	$(POOLS_OBJECTS:.o=.d) $(POOLS_COUNTING:.o=.d) $(SCALING_PROGRAMS:=.d)

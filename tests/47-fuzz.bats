@@ -43,6 +43,13 @@ fuzz() {
 	((BASH_REMATCH[1] >= 1 && BASH_REMATCH[2] >= 1))
 }
 
+@test "fuzz: code for aarch64 is left alone, or means the same where it was moved to" {
+	fuzz aarch64
+	# The shapes that are sought are among the seeds.
+	[[ $output =~ of\ which\ ([0-9]+)\ were\ moved\;\ ([0-9]+)\ endings,\ ([0-9]+)\ creates ]]
+	((BASH_REMATCH[1] >= 1000 && BASH_REMATCH[2] >= 2 && BASH_REMATCH[3] >= 2))
+}
+
 @test "fuzz: any environment gives settings that are in their ranges, and each mistake is told" {
 	fuzz config
 }

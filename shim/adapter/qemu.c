@@ -7,7 +7,7 @@
  *	ending	qemu_coroutine_create is replaced whole. The instruction of qemu_aio_coroutine_enter
  *		that would give an ended coroutine to QEMU's own pool becomes a jump to ours:
  *
- *	    caller --> qemu_coroutine_create: jmp --> island: a coroutine from the cache, armed (pool/entry_x86.h)
+ *	    caller --> qemu_coroutine_create: jmp --> island: a coroutine from the cache, armed (pool/entry.h)
  *	                                               |      qemu_create_slow --(miss)--> qemu_coroutine_new
  *	    qemu_aio_coroutine_enter: … jmp ---------> island: into the cache, and back into the loop
  *
@@ -35,7 +35,7 @@
 #include "config.h"
 #include "patch/decode.h"
 #include "patch/patch.h"
-#include "pool/entry_x86.h"
+#include "pool/entry.h"
 #include "pool/fast_path.h"
 #include "pool/limits.h"
 #include "pool/pool.h"
@@ -128,7 +128,7 @@ static const _Atomic unsigned *own_pool_size(void)
 	if (qemu.symbols.dec_pool_size.address == NULL)
 		return NULL;
 	code = patch_code(&qemu.symbols.dec_pool_size);
-	if (decode_rip_operand(&code, &address) != DECODE_FINE || address % sizeof(unsigned) != 0 ||
+	if (decode_operand(&code, &address) != DECODE_FINE || address % sizeof(unsigned) != 0 ||
 	        !symbols_is_writable(&qemu.symbols.tables, (void *)(uintptr_t)address, sizeof(unsigned)))
 		return NULL;
 	return (const _Atomic unsigned *)(uintptr_t)address;

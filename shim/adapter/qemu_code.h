@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What QEMU's coroutine functions look like in machine code. Each function here checks whether code has the form that
- * the patches of qemu.c need; nothing is changed. Needs decode_open(). x86-64; another processor needs a file of its
- * own.
+ * the patches of qemu.c need; nothing is changed. Needs decode_open(). qemu_code_x86.c and qemu_code_aarch64.c, and
+ * what both share in qemu_code.c.
  *
  * Functions that return text return NULL, or a few words for the log on what is wrong.
  */
@@ -30,7 +30,10 @@
  *		...				QEMU's own pool
  *	next:	mov	..., %co		the loop continues
  *
- * COROUTINE_YIELD leads to `next` too, so the code there does not depend on anything after the `je`.
+ * On aarch64 the same is `bl`, `cmp w0, #1`, …, `ldr x0, [co, #32]; cbnz x0, …`, and `str xzr, [co, #16]`. Each of
+ * these branches may also be the opposite one, with what follows elsewhere.
+ *
+ * COROUTINE_YIELD leads to `next` too, so the code there does not depend on anything after that branch.
  */
 struct qemu_ending {
 	size_t at; /* an offset in the function */
@@ -65,10 +68,19 @@ const char *qemu_code_only_create(const struct qemu_callers *callers, const stru
  */
 const char *qemu_code_only_enter(const struct qemu_callers *callers, const struct decode_code *enter);
 
+/*
+ * The number that the code before a call of qemu_coroutine_switch, which references_find() has found, has last moved to
+ * its third argument: the action that it asks for. It may have been in another register before, if a compiler loads it
+ * before a loop. 0: there is none. Nothing before `low` is read.
+ */
+unsigned qemu_code_action(uintptr_t low, uintptr_t place);
+
+#define QEMU_CODE_UNKNOWN "the code in which coroutines end is not what is known"
+
 /* Whether any code calls the function. If it was inlined everywhere, nothing reaches its entry. */
 bool qemu_code_is_called(const struct decode_code *function);
 
-/* Instructions that do to a coroutine in %rax what qemu_coroutine_create does. */
+/* Instructions that do to a coroutine in %rax what qemu_coroutine_create does; none where they are not used. */
 extern const uint8_t qemu_code_arm[];
 extern const size_t qemu_code_arm_bytes;
 

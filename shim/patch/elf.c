@@ -211,6 +211,53 @@ int elf_build_id(const struct elf_image *image, uint8_t id[ELF_BUILD_ID_MAX])
 	return -ENOENT;
 }
 
+/* Searches the properties of a note. */
+static bool has_landing_pads(const uint8_t *properties, uint64_t bytes)
+{
+	enum { ALIGNMENT = 8 };
+	struct {
+		uint32_t type, bytes;
+	} property;
+	uint32_t features;
+
+	for (uint64_t at = 0; at < bytes && bytes - at >= sizeof property;) {
+		memcpy(&property, properties + at, sizeof property);
+		at += sizeof property;
+		if (property.bytes > bytes - at)
+			return false;
+		if (property.type == GNU_PROPERTY_AARCH64_FEATURE_1_AND &&
+		        property.bytes == sizeof features) {
+			memcpy(&features, properties + at, sizeof features);
+			return (features & GNU_PROPERTY_AARCH64_FEATURE_1_BTI) != 0;
+		}
+		at += (property.bytes + ALIGNMENT - 1ull) & ~(ALIGNMENT - 1ull);
+	}
+	return false;
+}
+
+bool elf_has_landing_pads(const struct elf_image *image)
+{
+	for (size_t i = 0; i < image->count; i++) {
+		const Elf64_Phdr *segment = &image->headers[i];
+		uint64_t bytes = segment_bytes(image, segment),
+		         begin = sizeof(Elf64_Nhdr) + sizeof ELF_NOTE_GNU;
+		const uint8_t *note;
+		Elf64_Nhdr header;
+
+		if (segment->p_type != PT_GNU_PROPERTY || bytes < begin)
+			continue;
+		note = elf_at(image, segment->p_vaddr, bytes);
+		if (note == NULL)
+			continue;
+		memcpy(&header, note, sizeof header);
+		if (header.n_type == NT_GNU_PROPERTY_TYPE_0 && header.n_namesz == sizeof ELF_NOTE_GNU &&
+		        header.n_descsz <= bytes - begin &&
+		        memcmp(note + sizeof header, ELF_NOTE_GNU, sizeof ELF_NOTE_GNU) == 0)
+			return has_landing_pads(note + begin, header.n_descsz);
+	}
+	return false;
+}
+
 int elf_build_id_of_sections(struct elf_file file, uint8_t id[ELF_BUILD_ID_MAX])
 {
 	Elf64_Ehdr header;

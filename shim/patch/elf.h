@@ -10,6 +10,7 @@
 #define COPOOL_PATCH_ELF_H
 
 #include <elf.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +65,12 @@ typedef void elf_visit(void *to, const Elf64_Sym *symbol, const char *name);
 /* Visits every symbol of PT_DYNAMIC, or of a file's .symtab. 0 or -errno, as above. */
 int elf_each_dynamic(const struct elf_image *image, elf_visit *visit, void *to);
 int elf_each_symtab(struct elf_file file, elf_visit *visit, void *to);
+
+/*
+ * Whether the image says, as GNU_PROPERTY_AARCH64_FEATURE_1_BTI, that its code has landing pads (bti) wherever indirect
+ * jumps may lead. Then the loader has its pages guarded where the processor can.
+ */
+bool elf_has_landing_pads(const struct elf_image *image);
 
 /* Copies the image's NT_GNU_BUILD_ID to `id`. Returns its length in bytes, or -errno. */
 int elf_build_id(const struct elf_image *image, uint8_t id[ELF_BUILD_ID_MAX]);

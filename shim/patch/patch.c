@@ -30,9 +30,7 @@ enum {
 	AREA_STEPS_A_TURN = 8, /* each probe goes further by this part of the distance, see map_near() */
 };
 
-#define NO_ROOM "%s: no free page within 2 GiB of it"
-
-static const uint64_t jump_reach = 1ull << 31;
+#define NO_ROOM "%s: no free page near it"
 
 __attribute__((format(printf, 3, 4))) static int fail(
         struct patch_set *set, int error, const char *format, ...)
@@ -86,15 +84,16 @@ static uint8_t *map_near(uintptr_t low, uintptr_t high, size_t bytes)
 	uintptr_t page = bytes, distance, step;
 	uint8_t *found;
 
-	if (high - low >= jump_reach - bytes)
+	if (high - low >= decode_jump_reach - bytes)
 		return NULL;
-	for (distance = page; distance < low && high - (low - distance) < jump_reach; distance += step) {
+	for (distance = page; distance < low && high - (low - distance) < decode_jump_reach;
+	        distance += step) {
 		found = map_at(low - distance, bytes);
 		if (found != NULL)
 			return found;
 		step = (distance / AREA_STEPS_A_TURN + page) & ~(page - 1);
 	}
-	for (distance = jump_reach - (high - low) - bytes; distance >= page; distance -= step) {
+	for (distance = decode_jump_reach - (high - low) - bytes; distance >= page; distance -= step) {
 		distance &= ~(page - 1);
 		found = map_at(high + distance, bytes);
 		if (found != NULL)
@@ -148,14 +147,20 @@ static const struct patch *find_overlap(const struct patch_set *set, const uint8
 	return NULL;
 }
 
+/* The bytes that an island takes for its code. */
+static size_t island_bytes(size_t code_bytes)
+{
+	return (code_bytes + ISLAND_ALIGN - 1) / ISLAND_ALIGN * ISLAND_ALIGN;
+}
+
 /* Writes a patch's trampoline behind its island, and fills in the patch. */
-static enum decode_refusal prepare(struct patch *patch, uint8_t *island, size_t island_bytes,
+static enum decode_refusal prepare(struct patch *patch, uint8_t *island, size_t bytes,
         const struct decode_code *code, const struct decode_prologue *prologue)
 {
 	enum decode_refusal refusal;
 	size_t moved;
 
-	patch->trampoline = island + island_bytes;
+	patch->trampoline = island + island_bytes(bytes);
 	memcpy(patch->before, patch->jump, DECODE_JUMP_BYTES);
 	refusal = decode_move(code, prologue, (uintptr_t)patch->trampoline, patch->trampoline, &moved);
 	if (refusal == DECODE_FINE &&
@@ -181,7 +186,6 @@ struct decode_code patch_code(const struct symbol *function)
 int patch_plan_code(struct patch_set *set, const char *name, const struct symbol *target, const uint8_t *code,
         size_t bytes, void **original)
 {
-	const size_t island_bytes = (bytes + ISLAND_ALIGN - 1) / ISLAND_ALIGN * ISLAND_ALIGN;
 	const struct decode_code moved = patch_code(target);
 	struct decode_prologue prologue;
 	enum decode_refusal refusal;
@@ -204,15 +208,17 @@ int patch_plan_code(struct patch_set *set, const char *name, const struct symbol
 	other = find_overlap(set, patch->jump);
 	if (other != NULL)
 		return fail(set, -ENOTSUP, "%s: it shares its code with %s", name, other->name);
-	area = area_for(set, target, island_bytes + DECODE_MOVED_BYTES);
+	area = area_for(set, target, island_bytes(prologue.undo_bytes + bytes) + DECODE_MOVED_BYTES);
 	if (area == NULL)
 		return fail(set, -ENOSPC, NO_ROOM, name);
 	island = area->page + area->used;
-	memcpy(island, code, bytes);
-	refusal = prepare(patch, island, island_bytes, &moved, &prologue);
+	if (prologue.undo_bytes > 0)
+		memcpy(island, prologue.undo, prologue.undo_bytes);
+	memcpy(island + prologue.undo_bytes, code, bytes);
+	refusal = prepare(patch, island, prologue.undo_bytes + bytes, &moved, &prologue);
 	if (refusal != DECODE_FINE)
 		return fail(set, -ENOTSUP, "%s: %s", name, decode_refusal_text(refusal));
-	area->used += island_bytes + DECODE_MOVED_BYTES;
+	area->used += island_bytes(prologue.undo_bytes + bytes) + DECODE_MOVED_BYTES;
 	set->patches++;
 	return 0;
 }
@@ -220,16 +226,15 @@ int patch_plan_code(struct patch_set *set, const char *name, const struct symbol
 int patch_plan(
         struct patch_set *set, const char *name, const struct symbol *target, void *hook, void **original)
 {
-	uint8_t jump[] = {0xff, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}; /* jmp *0(%rip), the address */
+	uint8_t jump[DECODE_FAR_JUMP_BYTES];
 
-	memcpy(jump + sizeof jump - sizeof hook, &hook, sizeof hook);
+	decode_put_far_jump(jump, (uintptr_t)hook);
 	return patch_plan_code(set, name, target, jump, sizeof jump, original);
 }
 
 int patch_plan_inside(struct patch_set *set, const char *name, const struct symbol *target,
         const struct patch_place *place, const uint8_t *code, size_t bytes)
 {
-	const size_t island_bytes = (bytes + ISLAND_ALIGN - 1) / ISLAND_ALIGN * ISLAND_ALIGN;
 	struct patch *patch = &set->patch[set->patches];
 	const struct patch *other;
 	struct patch_area *area;
@@ -246,7 +251,7 @@ int patch_plan_inside(struct patch_set *set, const char *name, const struct symb
 	other = find_overlap(set, patch->jump);
 	if (other != NULL)
 		return fail(set, -ENOTSUP, "%s: it shares its code with %s", name, other->name);
-	area = area_for(set, target, island_bytes);
+	area = area_for(set, target, island_bytes(bytes));
 	if (area == NULL)
 		return fail(set, -ENOSPC, NO_ROOM, name);
 	island = area->page + area->used;
@@ -254,16 +259,21 @@ int patch_plan_inside(struct patch_set *set, const char *name, const struct symb
 	memcpy(patch->before, patch->jump, DECODE_JUMP_BYTES);
 	is_in_reach = decode_put_jump(patch->after, (uintptr_t)patch->jump, (uintptr_t)island);
 	for (size_t i = 0; i < place->exits; i++) {
-		uint8_t *distance = island + place->exit[i];
+		uint8_t *jump = island + place->exit[i];
 
-		is_in_reach &=
-		        decode_put_distance(distance, (uintptr_t)distance + sizeof(int32_t), place->goes_on);
+		is_in_reach &= decode_put_jump(jump, (uintptr_t)jump, place->goes_on);
 	}
 	if (!is_in_reach)
 		return fail(set, -ENOTSUP, "%s: %s", name, decode_refusal_text(DECODE_OUT_OF_RANGE));
-	area->used += island_bytes;
+	area->used += island_bytes(bytes);
 	set->patches++;
 	return 0;
+}
+
+/* Makes written code what instructions are fetched from: on x86-64 it is by itself. */
+static void write_back(void *code, size_t bytes)
+{
+	__builtin___clear_cache((char *)code, (char *)code + bytes);
 }
 
 /*
@@ -277,6 +287,7 @@ static int replace_pages(void *start, size_t bytes, int protection)
 	if (copy == MAP_FAILED)
 		return -errno;
 	memcpy(copy, start, bytes);
+	write_back(copy, bytes);
 	if (real_mprotect(copy, bytes, protection) == 0 &&
 	        real_mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, start) == start)
 		return 0;
@@ -287,12 +298,16 @@ static int replace_pages(void *start, size_t bytes, int protection)
 /* Copies without a call: memcpy might be the program's own, in the very page that cannot run now. */
 static void copy_code(uint8_t *to, const uint8_t *from)
 {
+#if defined(__aarch64__)
+	uint32_t jump;
+
+	__asm__ volatile("ldr %w0, [%2]\n\tstr %w0, [%1]" : "=&r"(jump) : "r"(to), "r"(from) : "memory");
+#elif defined(__x86_64__)
 	size_t bytes = DECODE_JUMP_BYTES;
 
-#ifdef __x86_64__
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 #else
-	while (bytes-- > 0)
+	for (size_t bytes = DECODE_JUMP_BYTES; bytes > 0; bytes--)
 		*(volatile uint8_t *)to++ = *from++;
 #endif
 }
@@ -314,10 +329,13 @@ static int write_code(const struct patch *patch, const uint8_t *bytes)
 		return error;
 	}
 	copy_code(patch->jump, bytes);
+	write_back(patch->jump, DECODE_JUMP_BYTES);
 	if (real_mprotect((void *)low, high - low, patch->protection) != 0)
 		error = replace_pages((void *)low, high - low, patch->protection);
-	if (error != 0)
+	if (error != 0) {
 		copy_code(patch->jump, old);
+		write_back(patch->jump, DECODE_JUMP_BYTES);
+	}
 	return error;
 }
 
@@ -343,9 +361,11 @@ static int check_unchanged(struct patch_set *set)
 /* Makes islands and trampolines executable, and no longer writable. */
 static int seal_areas(struct patch_set *set)
 {
-	for (struct patch_area *area = set->area; area < set->area + set->areas; area++)
+	for (struct patch_area *area = set->area; area < set->area + set->areas; area++) {
+		write_back(area->page, area->used);
 		if (real_mprotect(area->page, area->bytes, PROT_READ | PROT_EXEC) != 0)
 			return fail(set, -errno, "executable memory: %m");
+	}
 	return 0;
 }
 

@@ -36,10 +36,10 @@ struct patch_area {
 
 /* A function, or an instruction in the middle of one. */
 struct patch {
-	const char *name;    /* the caller's; must outlive the set */
-	uint8_t *jump;       /* where it is written: behind a leading endbr64, or the instruction */
-	int protection;      /* PROT_* bits of the pages at `jump`, except during commit and revert */
-	void **original;     /* the caller's: `trampoline` after commit, NULL after revert; may be NULL */
+	const char *name; /* the caller's; must outlive the set */
+	uint8_t *jump;    /* where it is written: behind a leading endbr64 or the like, or the instruction */
+	int protection;   /* PROT_* bits of the pages at `jump`, except during commit and revert */
+	void **original;  /* the caller's: `trampoline` after commit, NULL after revert; may be NULL */
 	uint8_t *trampoline; /* runs the function as it was */
 	uint8_t before[DECODE_JUMP_BYTES];
 	uint8_t after[DECODE_JUMP_BYTES];
@@ -63,7 +63,8 @@ struct decode_code patch_code(const struct symbol *function);
 /*
  * Plans that calls of `target` go to `hook`, and that `*original` becomes the function itself. Reads the program and
  * changes nothing. Needs decode_open(). 0 or -errno, with a reason in the set: -ENOTSUP (it cannot be moved, or is
- * part of libc), -ENOSPC (the set is full or committed, or there is no free page within 2 GiB). What was planned
+ * part of libc), -ENOSPC (the set is full or committed, or there is no free page within
+ * reach of a jump). What was planned
  * before stays planned.
  */
 int patch_plan(
@@ -80,7 +81,7 @@ int patch_plan_code(struct patch_set *set, const char *name, const struct symbol
 struct patch_place {
 	size_t at;        /* its offset in the function; it has DECODE_JUMP_BYTES or more */
 	uint64_t goes_on; /* the address where the function continues */
-	size_t exit[2];   /* offsets in the new code of the 32-bit distances to `goes_on` */
+	size_t exit[2];   /* offsets in the new code of the jumps to `goes_on`, which are written then */
 	size_t exits;
 };
 

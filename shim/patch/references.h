@@ -2,7 +2,7 @@
 /*
  * Where code refers to an address: whether a function has other callers.
  *
- * x86-64. No state; reads the memory that it is given. Any thread.
+ * references_x86.c and references_aarch64.c. No state; reads the memory that it is given. Any thread.
  */
 #ifndef COPOOL_PATCH_REFERENCES_H
 #define COPOOL_PATCH_REFERENCES_H
@@ -14,9 +14,10 @@ enum { REFERENCES_MOST = 64 };
 
 /* The calls of an address, and the unconditional jumps to it. */
 struct references {
-	uintptr_t target;                 /* set by the caller */
-	size_t count;                     /* of all that were found */
-	uintptr_t place[REFERENCES_MOST]; /* the addresses of the first distances */
+	uintptr_t target; /* set by the caller */
+	size_t count;     /* of all that were found */
+	uintptr_t
+	        place[REFERENCES_MOST]; /* the addresses of the first distances, or of what has them in it */
 };
 
 /*

@@ -226,6 +226,18 @@ void symbols_close(struct symbols *symbols)
 	unmap_file(&symbols->debug);
 }
 
+/* What the loader adds to an executable segment's protection, beyond what the segment says. */
+static int guard_bits(const struct elf_image *image)
+{
+#ifdef __aarch64__
+	if ((getauxval(AT_HWCAP2) & HWCAP2_BTI) != 0 && elf_has_landing_pads(image))
+		return PROT_BTI;
+#else
+	(void)image;
+#endif
+	return 0;
+}
+
 static void fill(struct symbol *symbol, const struct elf_image *image, const struct elf_symbol *found)
 {
 	const Elf64_Phdr *segment = found->segment;
@@ -238,7 +250,7 @@ static void fill(struct symbol *symbol, const struct elf_image *image, const str
 	};
 	symbol->protection |= segment->p_flags & PF_R ? PROT_READ : 0;
 	symbol->protection |= segment->p_flags & PF_W ? PROT_WRITE : 0;
-	symbol->protection |= segment->p_flags & PF_X ? PROT_EXEC : 0;
+	symbol->protection |= segment->p_flags & PF_X ? PROT_EXEC | guard_bits(image) : 0;
 	image_range(image, &symbol->image_low, &symbol->image_high);
 }
 

@@ -21,7 +21,7 @@ struct symbol {
 	void *address;    /* in this process */
 	size_t size;      /* bytes; 0: unknown */
 	size_t available; /* bytes from `address` to the end of its segment: `size` or more, and 1 or more */
-	int protection;   /* PROT_* bits of its segment, as in the file */
+	int protection; /* PROT_* bits of its segment, as in the file; and PROT_BTI where the loader adds it */
 	uintptr_t segment_low; /* first byte of its segment */
 	uintptr_t image_low;   /* first page of its object … */
 	uintptr_t image_high;  /* … and the byte behind its last page */

@@ -10,7 +10,7 @@
  * preserves all general registers, but no vector registers: it must not be used where the function needs one. Only call,
  * ret and jmp change the flow of control, so a shadow stack stays in step.
  */
-#include "pool/entry_x86.h"
+#include "pool/entry.h"
 
 #include "pool/fast_path.h"
 
@@ -190,14 +190,12 @@ size_t entry_get(uint8_t code[ENTRY_CODE_BYTES], unsigned index, const struct en
 	return writer.at - code;
 }
 
-/* A jmp whose target the caller fills in. Returns the offset of its distance. */
+/* Room for a jmp that the caller writes. Returns its offset. */
 static size_t put_exit(struct writer *writer, const uint8_t *code)
 {
-	size_t offset;
+	size_t offset = writer->at - code;
 
-	PUT(writer, 0xe9);
-	offset = writer->at - code;
-	PUT(writer, 0, 0, 0, 0);
+	PUT(writer, 0xe9, 0, 0, 0, 0);
 	return offset;
 }
 

@@ -459,7 +459,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		if (has_sandbox && sandbox_open() == 0)
 			run_both(&trial);
 	}
-	decode_rip_operand(&trial.code, &operand);
+	decode_operand(&trial.code, &operand);
 	check_qemu(&trial.code, data[1] >> 7);
 	free(code);
 	return 0;

@@ -237,7 +237,7 @@ static void test_operand(const struct operand *operand)
 	enum decode_refusal refusal;
 
 	code.size = operand->size == UNKNOWN_SIZE ? 0 : (size_t)operand->size;
-	refusal = decode_rip_operand(&code, &address);
+	refusal = decode_operand(&code, &address);
 	tap_is_text(decode_refusal_text(refusal), decode_refusal_text(operand->refusal),
 	        "decode: the operand search judges right: %s", operand->name);
 	if (refusal == DECODE_FINE)
@@ -291,7 +291,7 @@ static void test_reach(void)
 	tap_is(decode_move(&code, &prologue, far - 0x10000100, moved, &length), DECODE_OUT_OF_RANGE,
 	        "decode: an operand over 2 GiB from the trampoline is refused");
 	code = code_of(bytes, "", "55 48 83 ec 28 c3", "");
-	tap_is(decode_move(&code, &(struct decode_prologue){0, 5, false}, 2 * far, moved, &length),
+	tap_is(decode_move(&code, &(struct decode_prologue){.moved = 5}, 2 * far, moved, &length),
 	        DECODE_OUT_OF_RANGE, "decode: a trampoline that cannot jump back is refused");
 }
 
@@ -323,10 +323,9 @@ static void test_closed(const char *when)
 
 	tap_is(decode_prologue(&code, &prologue), DECODE_NO_DECODER, "decode: no prologue is judged %s",
 	        when);
-	tap_is(decode_move(&code, &(struct decode_prologue){0, 8, false}, TRAMPOLINE, moved, &length),
+	tap_is(decode_move(&code, &(struct decode_prologue){.moved = 8}, TRAMPOLINE, moved, &length),
 	        DECODE_NO_DECODER, "decode: nothing is moved %s", when);
-	tap_is(decode_rip_operand(&code, &address), DECODE_NO_DECODER, "decode: no operand is sought %s",
-	        when);
+	tap_is(decode_operand(&code, &address), DECODE_NO_DECODER, "decode: no operand is sought %s", when);
 }
 
 /* Every start in every golden function is decoded with every size: no byte behind the last may be read. */
@@ -351,7 +350,7 @@ static void test_cuts(void)
 				code.available = length;
 				for (code.size = 0; code.size <= length; code.size++, tried++) {
 					decode_prologue(&code, &prologue);
-					decode_rip_operand(&code, &address);
+					decode_operand(&code, &address);
 				}
 				free(copy);
 			}

@@ -401,7 +401,7 @@ static void test_qemu_img(const char *path)
 		        "qemu-img: %s can be moved", functions[i]);
 		if (strcmp(functions[i], "qemu_coroutine_dec_pool_size") != 0)
 			continue;
-		tap_is_text(decode_refusal_text(decode_rip_operand(&code, &address)), "fine",
+		tap_is_text(decode_refusal_text(decode_operand(&code, &address)), "fine",
 		        "qemu-img: the variable with its pool's size is found");
 		tap_ok(address % sizeof(int) == 0 && address > code.text_high,
 		        "qemu-img: that variable lies where variables do (%#llx)",

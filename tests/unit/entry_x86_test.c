@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The code of pool/entry_x86.h, run from a page of its own: it does what pool_get and pool_put do, in the cache,
+ * The code of pool/entry.h, run from a page of its own: it does what pool_get and pool_put do, in the cache,
  * at its ends, without a cache, and in a signal handler that interrupts it at each of its instructions. What stands
  * in the middle of a function is called with all registers set, and returns where the function would go on.
  */
@@ -12,7 +12,7 @@
 
 #include "adapter/qemu_code.h"
 #include "objects.h"
-#include "pool/entry_x86.h"
+#include "pool/entry.h"
 #include "pool/tally.h"
 #include "pool/fast_path.h"
 #include "pool/stats.h"
@@ -21,6 +21,8 @@
 #include "tap.h"
 
 enum { TRAP_FLAG = 0x100, HELD = 100, PAGE = 4096 };
+
+enum { JUMP = 0xe9, JUMP_BYTES = 5 }; /* jmp rel32 */
 
 /* Where in the page each code lies; those for the middle of a function are one a register. */
 enum { GET_AT = 0, PUT_AT = 256, ARMED_AT = 512, EXITS_AT = 768, INSIDE_AT = 1024, INSIDE_STEP = 256 };
@@ -69,9 +71,10 @@ static size_t write_put(uint8_t *code, struct pool *into)
 	memcpy(code, begin, sizeof begin);
 	bytes = entry_put(code + sizeof begin, into, into->index, &place, exit, &exits);
 	for (size_t i = 0; i < exits; i++) {
-		int32_t distance = (int32_t)(bytes - (exit[i] + sizeof distance));
+		int32_t distance = (int32_t)(bytes - (exit[i] + JUMP_BYTES));
 
-		memcpy(code + sizeof begin + exit[i], &distance, sizeof distance);
+		code[sizeof begin + exit[i]] = JUMP;
+		memcpy(code + sizeof begin + exit[i] + 1, &distance, sizeof distance);
 	}
 	memcpy(code + sizeof begin + bytes, end, sizeof end);
 	return sizeof begin + bytes + sizeof end;
@@ -366,11 +369,12 @@ static void make_inside(struct pool *into)
 		bytes = entry_put(code, into, into->index, &place, exit, &exits);
 		is_short &= bytes > 0 && bytes <= ENTRY_CODE_BYTES;
 		for (size_t j = 0; j < exits; j++) {
-			uint8_t *distance = code + exit[j];
-			int32_t value = (int32_t)(page + EXITS_AT + j * 32 - (distance + 4));
+			uint8_t *jump = code + exit[j];
+			int32_t distance = (int32_t)(page + EXITS_AT + j * 32 - (jump + JUMP_BYTES));
 
-			are_within &= exit[j] + 4 <= bytes;
-			memcpy(distance, &value, sizeof value);
+			are_within &= exit[j] + JUMP_BYTES <= bytes;
+			*jump = JUMP;
+			memcpy(jump + 1, &distance, sizeof distance);
 		}
 	}
 	set_page(PROT_READ | PROT_EXEC);

@@ -206,7 +206,7 @@ static int plan_inside_first(struct patch_set *set)
 {
 	static const uint8_t code[] = {0xbb, 7, 0, 0, 0, 0xe9, 0, 0, 0, 0}; /* mov $7,%ebx; jmp exit */
 	const struct patch_place place = {
-	        .at = 1, .goes_on = (uintptr_t)first + 1 + 5, .exit = {6}, .exits = 1};
+	        .at = 1, .goes_on = (uintptr_t)first + 1 + 5, .exit = {5}, .exits = 1};
 	struct symbol symbol;
 	int error;
 

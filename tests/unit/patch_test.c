@@ -278,7 +278,7 @@ static void test_operand(void)
 
 	tap_ok(find("lock_sub", &symbol), "patch: the subtracting function is found");
 	code = patch_code(&symbol);
-	tap_ok(decode_rip_operand(&code, &address) == DECODE_FINE && address == (uintptr_t)&stock,
+	tap_ok(decode_operand(&code, &address) == DECODE_FINE && address == (uintptr_t)&stock,
 	        "patch: the variable's address is read out of the function");
 	tap_ok(symbols_is_writable(&symbols, &stock, sizeof(stock)), "patch: the variable is a variable");
 	patch_begin(&set);
@@ -312,7 +312,7 @@ static uint8_t inside_before[32];
 static struct patch_place inside_place(void)
 {
 	return (struct patch_place){
-	        .at = INSIDE_AT, .goes_on = (uintptr_t)inside_goes_on, .exit = {20, 30}, .exits = 2};
+	        .at = INSIDE_AT, .goes_on = (uintptr_t)inside_goes_on, .exit = {19, 29}, .exits = 2};
 }
 
 static int plan_inside(struct patch_set *set)

@@ -8,7 +8,7 @@
 
 #include "patch/decode.h"
 #include "patch/patch.h"
-#include "pool/entry_x86.h"
+#include "pool/entry.h"
 #include "pool/fast_path.h"
 #include "pool/tally.h"
 #include "pool/upkeep.h"
