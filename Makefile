@@ -494,6 +494,7 @@ put    = install -D -m $1 $2 '$(DESTDIR)$3.new' && $(call rename,$3)
 in_sed   = $(subst |,\|,$(subst &,\&,$(subst \,\\,$1)))
 put_text = install -D -m 644 $1 '$(DESTDIR)$2.new' && sed -i \
 	-e 's|/usr/local/lib/copool/libcopool\.so|$(call in_sed,$(LIBDIR))/libcopool.so|g' \
+	-e 's|/usr/lib/x86_64-linux-gnu/libcopool\.so|$(call in_sed,$(LIBDIR))/libcopool.so|g' \
 	-e 's|\.\./lib/copool|$(call in_sed,$(LIBRARY))|g' '$(DESTDIR)$2.new' && $(call rename,$2)
 
 install: all  ## below PREFIX (/usr/local), itself below DESTDIR; LIBDIR (PREFIX/lib/copool) is the library's folder
