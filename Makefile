@@ -275,7 +275,7 @@ LIBRARY := $(shell realpath -sm --relative-to='$(BINDIR)' '$(LIBDIR)')
 $(BUILD)/library: FORCE
 	$(call remember,$(LIBRARY))
 
-$(BUILD)/tools/copool/run/launch.o: BASE += -DCOPOOL_LIBRARY='"$(LIBRARY)/libcopool.so"'
+$(BUILD)/tools/copool/run/launch.o: private BASE += -DCOPOOL_LIBRARY='"$(LIBRARY)/libcopool.so"'
 $(BUILD)/tools/copool/run/launch.o: $(BUILD)/library
 
 $(BUILD)/tools/report/embed.o: tools/report/embed.S $(REPORT:%=tools/report/%) $(BUILD)/flags

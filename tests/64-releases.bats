@@ -43,7 +43,7 @@ copool() {
 # commit_of FOLDER [VARIABLE=VALUE...]: what a build there would say.
 commit_of() {
 	rm -rf said
-	make --no-print-directory -s -C "$1" BUILD="$PWD/said" "${@:2}" "$PWD/said/commit" >&2
+	env -u MAKEFLAGS -u COMMIT make --no-print-directory -s -C "$1" BUILD="$PWD/said" "${@:2}" "$PWD/said/commit" >&2
 	cat said/commit
 }
 
@@ -53,8 +53,9 @@ commit_of() {
 	cp "$root/Makefile" empty
 	[[ -z $(commit_of empty) ]]
 	[[ $(commit_of empty COMMIT=abc-1) == abc-1 ]]
-	cp "$root/Makefile" "$root/.commit" "$root/.gitattributes" clone
-	[[ -z $(commit_of clone) ]] # the file is not filled in
+	cp "$root/Makefile" "$root/.gitattributes" clone
+	echo '$Format:%H$' >clone/.commit # as it is in a clone
+	[[ -z $(commit_of clone) ]]
 	git -C clone init -q
 	git -C clone add .
 	git -C clone -c user.name=test -c user.email=test commit -q -m one
