@@ -89,7 +89,7 @@ REPORT := page.html page.css words.js charts.js flame.js sections.js page.js upl
 	d3/d3.min.js d3/LICENSE d3-flame-graph/d3-flamegraph.umd.min.js d3-flame-graph/LICENSE
 
 # The pages of `copool recipe`, in the order in which it lists them.
-SERVICE := systemd php-fpm apache supervisord libvirt libvirt-all apparmor selinux proxmox container kubernetes
+SERVICE := systemd php-fpm apache supervisord libvirt libvirt-all migration apparmor selinux proxmox container kubernetes
 
 # One program each, linked with what it needs of the shim (all but shim.c and exports.c).
 UNIT := sandbox_test warn_test cgroup_test config_test settings_files_test limits_test record_test log_test journal_test pressure_test report_test \
