@@ -278,10 +278,8 @@ static int plan_all(const char *destroy_name, struct adapter_outcome *outcome)
 	symbols_open_files(&symbols, SYMBOLS_DEBUG_ROOT);
 	error = decode_open();
 	if (error != 0)
-		adapter_say(outcome, "nothing is pooled: %s",
-		        error == -ENOSYS
-		                ? "code of this processor is not changed"
-		                : "the library Zydis is missing, may not be opened, or is of an unknown version");
+		adapter_say(outcome,
+		        "nothing is pooled: the library Zydis is missing, may not be opened, or is of an unknown version");
 	if (error == 0)
 		error = plan(&symbols, create_name, named.is_observing ? observe_create : hook_create,
 		        &named.original_create, outcome);

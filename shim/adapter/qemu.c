@@ -247,8 +247,6 @@ static const char *refusal(int error)
 		return "the library Zydis, which reads its code, may not be opened (Permission denied)";
 	case -EBUSY:
 		return "the program was running already";
-	case -ENOSYS:
-		return "code of this processor is not changed";
 	case -ELIBBAD:
 		return "the library Zydis is of a version that is not known";
 	default:

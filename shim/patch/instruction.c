@@ -175,9 +175,6 @@ int decode_open(void)
 
 	if (zydis.library != NULL)
 		return 0;
-#ifndef __x86_64__
-	return -ENOSYS;
-#endif
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
 

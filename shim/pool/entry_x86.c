@@ -22,23 +22,6 @@ enum { HAS_FAST_PATH = false };
 enum { HAS_FAST_PATH = true };
 #endif
 
-#ifndef __x86_64__
-
-size_t entry_get(uint8_t code[ENTRY_CODE_BYTES], unsigned index, const struct entry_arming *arming)
-{
-	(void)code, (void)index, (void)arming;
-	return 0;
-}
-
-size_t entry_put(uint8_t code[ENTRY_CODE_BYTES], struct pool *pool, unsigned index,
-        const struct entry_place *place, size_t exit[ENTRY_EXITS], size_t *exits)
-{
-	(void)code, (void)pool, (void)index, (void)place, (void)exit, (void)exits;
-	return 0;
-}
-
-#else
-
 /* An instruction: its bytes, and what they end with. */
 struct writer {
 	uint8_t *at;
@@ -243,5 +226,3 @@ size_t entry_put(uint8_t code[ENTRY_CODE_BYTES], struct pool *pool, unsigned ind
 	put_bytes(&writer, &slow, sizeof slow);
 	return writer.at - code;
 }
-
-#endif
