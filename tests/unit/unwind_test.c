@@ -152,6 +152,18 @@ void deep(void)
 	__asm__ volatile("" : : "r"(room) : "memory");
 }
 
+/* Its size is only known when it runs, so the frame is found by the frame pointer. */
+APART void framed(volatile size_t bytes);
+
+void framed(volatile size_t bytes)
+{
+	char room[bytes];
+
+	memset(room, 1, sizeof room);
+	innermost();
+	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
 /* Where the coroutine's first function returns to, and its caller's frame pointer. */
 static void set_caller(uintptr_t address, uintptr_t frame)
 {
@@ -186,6 +198,13 @@ static void test_torn(void)
 	swapcontext(&back, &small);
 	tap_ok(frame_in("deep") == frame_in("in_coroutine") + 1,
 	        "origin: what lies behind a stack's end is not read");
+	framed(SMALL_BYTES);
+	inside = callers.stack[recorded].frame[frame_in("framed")];
+	make_small();
+	set_caller(inside, 0);
+	swapcontext(&back, &small);
+	tap_ok(frame_in("framed") == frame_in("in_coroutine") + 1,
+	        "origin: a frame pointer of 0 ends the walk and not the program");
 }
 
 /* ---- signals, threads, fork ---- */

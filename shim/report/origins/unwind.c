@@ -95,7 +95,8 @@ static bool is_readable(uintptr_t address)
 {
 	uintptr_t page = address >> PAGE_SHIFT;
 
-	if (origin.page[page % PAGES] == page)
+	/* A place for a page that is still empty holds 0. */
+	if (page != 0 && origin.page[page % PAGES] == page)
 		return true;
 	if (page == 0 || syscall(SYS_rt_sigprocmask, ~0, page << PAGE_SHIFT, NULL, 8) == 0 || errno != EINVAL)
 		return false;
