@@ -107,7 +107,7 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	requires qemu-img
 	requires_probes
 	starts qemu-img "${bursts[@]}"
-	observes --for 1 "$pid"
+	observes --for 3 "$pid"
 	[[ $output == "qemu-img [$pid]: QEMU's coroutines, for "* ]]
 	[[ $output =~ qemu_coroutine_create\ +([0-9]+)\ entries.*qemu_coroutine_new\ +([0-9]+)\ entries ]]
 	created=${BASH_REMATCH[1]} made=${BASH_REMATCH[2]}

@@ -224,7 +224,7 @@ pooled() {
 		pooled 21 other 1000 50
 		pooled 22 less 90 5
 		pooled 23 less 90 5
-		open_record 24 late | sed 's/0.1.0/0.2.0/'
+		open_record 24 late | sed 's/0.2.0/0.3.0/'
 		counters sample 24 "stack 65536 php" 980 0 20
 		way 24 7.5 off "Switched off."
 	} >"$log"

@@ -4,7 +4,7 @@
 
 # open_record PID PROGRAM [KEYS]
 open_record() {
-	printf '{"type":"open","time":1.5,"pid":%d,"format":1,"version":"0.1.0","program":"%s",' "$1" "$2"
+	printf '{"type":"open","time":1.5,"pid":%d,"format":1,"version":"0.2.0","program":"%s",' "$1" "$2"
 	printf '"host":"stacks","mode":"pool","detail":"As it was found.","ppid":0%s}\n' "${3-}"
 }
 
