@@ -98,6 +98,22 @@ static void read_file(const struct pass *pass, int fd, unsigned file)
 	settings_lines_end(&lines, got < 0 ? errno : got == 0 ? 0 : EFBIG);
 }
 
+/*
+ * Whether an owner can be trusted: root, the user, or whom the root folder belongs to. In a user namespace, that of a
+ * sandbox for example, root may have no number, and what belongs to it all has the same other one, as has the root folder.
+ */
+static bool is_trusted(const struct settings_reading *reading, uid_t owner)
+{
+	char folder[ROOT_BYTES];
+	struct stat status;
+
+	if (owner == 0 || owner == reading->user)
+		return true;
+	return snprintf(folder, sizeof folder, "%s/", reading->root != NULL ? reading->root : "") <
+	               (int)sizeof folder &&
+	       stat(folder, &status) == 0 && status.st_uid == owner;
+}
+
 /* Why a file or folder is not read; NULL: it is good. Whoever may write to it could change what others run. */
 static const char *refusal(const struct settings_reading *reading, const struct stat *status, mode_t wanted)
 {
@@ -105,7 +121,7 @@ static const char *refusal(const struct settings_reading *reading, const struct 
 		return "not a file";
 	if (wanted != 0 && (status->st_mode & S_IFMT) != wanted)
 		return wanted == S_IFDIR ? "not a folder" : "not a file";
-	if (status->st_uid != 0 && status->st_uid != reading->user)
+	if (!is_trusted(reading, status->st_uid))
 		return "it belongs to another user";
 	if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return "its group or others may write to it";
@@ -123,14 +139,16 @@ static int open_good(const struct pass *pass, const char *path, mode_t wanted, b
 	char full[ROOT_BYTES + SETTINGS_FILE_PATH_BYTES];
 	const char *why = NULL;
 	struct stat status;
+	bool is_other = reading->root != NULL && reading->root[0] != '\0';
 	int fd = -1;
 
-	if (snprintf(full, sizeof full, "%s%s", reading->root != NULL ? reading->root : "", path) >=
-	        (int)sizeof full)
+	if (snprintf(full, sizeof full, "%s%s", is_other ? reading->root : "", path) >= (int)sizeof full)
 		errno = ENAMETOOLONG;
-	else
+	else if (!is_other || path[0] == '/')
 		fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &status) != 0)
+	if (is_other && path[0] != '/')
+		why = "its path is relative, and the folder in which the program was started is not known";
+	else if (fd < 0 || fstat(fd, &status) != 0)
 		why = may_miss && (errno == ENOENT || errno == ENOTDIR) ? "" : strerrordesc_np(errno);
 	else
 		why = refusal(reading, &status, wanted);

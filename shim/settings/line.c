@@ -72,15 +72,25 @@ static void enter_section(struct settings_lines *lines, unsigned char rank, bool
 	lines->is_checked = lines->reading->checks_all ? !lines->is_second : lines->applies;
 }
 
+/* Tells what is wrong with a line that was, or may have been, a section's first: then what follows is for nobody. */
+static void refuse_line(struct settings_lines *lines, const char *why, bool is_section)
+{
+	bool was_checked = lines->is_checked;
+
+	lines->is_checked = !lines->is_second;
+	tell_line(lines, "%s", why);
+	lines->is_checked = was_checked;
+	if (is_section)
+		enter_section(lines, SETTINGS_DEFAULT, false);
+}
+
 static void take_section(struct settings_lines *lines, char *text)
 {
 	struct settings_reading *reading = lines->reading;
 	char *end = strrchr(text, ']'), *name;
 
-	lines->is_checked = !lines->is_second;
 	if (end == NULL || end[1] != '\0') {
-		tell_line(lines, "a section's first line ends in `]'");
-		enter_section(lines, SETTINGS_DEFAULT, false);
+		refuse_line(lines, "a section's first line ends in `]'", true);
 		return;
 	}
 	*end = '\0';
@@ -96,8 +106,7 @@ static void take_section(struct settings_lines *lines, char *text)
 		enter_section(
 		        lines, SETTINGS_LABEL, reading->label[0] != '\0' && is_like(name, reading->label));
 	} else {
-		tell_line(lines, "a section is [program NAME] or [label NAME]");
-		enter_section(lines, SETTINGS_DEFAULT, false);
+		refuse_line(lines, "a section is [program NAME] or [label NAME]", true);
 	}
 }
 
@@ -136,18 +145,6 @@ static void take_value(struct settings_lines *lines, const char *name, const cha
 		take_setting(lines, (enum setting_place)(setting - settings), value);
 }
 
-/* A line that cannot be understood. It might have begun a section. */
-static void refuse_line(struct settings_lines *lines, const char *text)
-{
-	bool was_checked = lines->is_checked;
-
-	lines->is_checked = !lines->is_second;
-	tell_line(lines, "%s", text);
-	lines->is_checked = was_checked;
-	if (*trim(lines->text) == '[')
-		enter_section(lines, SETTINGS_DEFAULT, false);
-}
-
 /* A comment begins with `#`, at the beginning or after a blank. */
 static void cut_comment(char *text)
 {
@@ -159,25 +156,39 @@ static void cut_comment(char *text)
 	}
 }
 
+/* The line without the mark that some editors put at the start of a file, to say that it is UTF-8. */
+static char *start_of_line(struct settings_lines *lines)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	size_t bytes = sizeof mark - 1;
+
+	return lines->text + (lines->line == 1 && strncmp(lines->text, mark, bytes) == 0 ? bytes : 0);
+}
+
 static void take_line(struct settings_lines *lines)
 {
+	static const char usage[] = "a line is NAME = VALUE, [program NAME] or [label NAME]";
 	char *text, *equals;
 
 	lines->text[lines->used] = '\0';
+	text = start_of_line(lines);
 	if (lines->is_cut || strlen(lines->text) != lines->used) {
 		refuse_line(lines,
-		        lines->is_cut ? "the line is longer than 1023 bytes" : "the line has a zero byte");
+		        lines->is_cut ? "the line is longer than 1023 bytes" : "the line has a zero byte",
+		        *trim(text) == '[');
 		return;
 	}
-	cut_comment(lines->text);
-	text = trim(lines->text);
+	cut_comment(text);
+	text = trim(text);
 	equals = strchr(text, '=');
 	if (*text == '\0')
 		return;
 	if (*text == '[') {
 		take_section(lines, text);
+	} else if (equals == NULL && strpbrk(text, "[]") != NULL) {
+		refuse_line(lines, usage, true);
 	} else if (equals == NULL) {
-		tell_line(lines, "a line is NAME = VALUE, [program NAME] or [label NAME]");
+		tell_line(lines, "%s", usage);
 	} else {
 		*equals = '\0';
 		take_value(lines, trim(text), trim(equals + 1));
@@ -215,8 +226,7 @@ void settings_lines_begin(
 void settings_lines_end(struct settings_lines *lines, int error)
 {
 	if (error != 0) {
-		lines->text[lines->used] = '\0';
-		refuse_line(lines, strerrordesc_np(error));
+		refuse_line(lines, strerrordesc_np(error), false);
 	} else if (lines->used > 0) {
 		take_line(lines);
 	}

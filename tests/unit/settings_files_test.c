@@ -125,6 +125,10 @@ static void test_lines(void)
 	read_text("host = off\nhost = qemu\nhost =\n");
 	tap_is_text(value[SETTING_host], "(default)", "settings: nothing after the sign means the default");
 	tap_is_text(source(SETTING_host), "/etc/copool.conf:3", "settings: and the last line counts");
+	read_text(
+	        "\xef\xbb\xbf[program other]\nhost = off\n\xef\xbb\xbfzero = 1\n[program tool]\nlearn = 1\n");
+	tap_ok(told == 0 && value[SETTING_host][0] == '\0' && value[SETTING_learn][0] == '1',
+	        "settings: a file may begin with the mark of UTF-8: %s", said);
 }
 
 static void test_wrong(void)
@@ -159,6 +163,9 @@ static void test_wrong(void)
 	read_text("[programs tool]\nhost = off\n[label x\nhost = off\n");
 	tap_ok(told == 2 && value[SETTING_host][0] == '\0',
 	        "settings: what follows a wrong section is nobody's");
+	read_text("program other]\nhost = off\n(program tool[\nhost = off\n[program tool]\nzero = 1\n");
+	tap_ok(told == 2 && value[SETTING_host][0] == '\0' && value[SETTING_zero][0] == '1',
+	        "settings: nor what follows a line that may have been meant as one: %s", said);
 	read_text("[label x]\nlabel = y\n");
 	tap_is(told, 0, "settings: what is wrong in others' sections is not told");
 	reading.checks_all = true;
@@ -328,7 +335,11 @@ static void test_trust(void)
 		read_as("tool", "");
 		tap_ok(is_told("another user") && value[SETTING_host][0] == '\0',
 		        "settings: then it is refused");
-		if (chown(in_root("/etc/copool.conf"), 0, 0) != 0)
+		tap_ok(chown(root, 12345, 0) == 0, "settings: the root folder is given away, too");
+		read_as("tool", "");
+		tap_ok(told == 0 && value[SETTING_host][0] != '\0',
+		        "settings: what belongs to the root folder's owner is root's: %s", said);
+		if (chown(in_root("/etc/copool.conf"), 0, 0) != 0 || chown(root, 0, 0) != 0)
 			exit(EXIT_FAILURE);
 	} else {
 		tap_skip("only root can give files away", "settings: another user's file is refused");
@@ -394,6 +405,10 @@ static void test_elsewhere(void)
 	config = "/etc/nothing";
 	read_as("tool", "");
 	tap_ok(is_told("/etc/nothing: ignored: No such file"), "settings: a missing one is told");
+	config = "etc/copool.conf";
+	read_as("tool", "");
+	tap_ok(is_told("etc/copool.conf: ignored: its path is relative") && value[SETTING_zero][0] == '\0',
+	        "settings: below another root a relative path leads nowhere: %s", said);
 	config = "";
 	read_as("tool", "");
 	tap_ok(is_told("COPOOL_CONFIG=") && value[SETTING_zero][0] == '1',
