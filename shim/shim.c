@@ -13,6 +13,7 @@
 #include "adapter/late.h"
 #include "system/clock.h"
 #include "libc/elsewhere.h"
+#include "libc/objects.h"
 #include "libc/real.h"
 #include "system/self.h"
 #include "system/warn.h"
@@ -32,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 /* The constructor writes it. The statistics thread reads it as long as the process lives. */
@@ -71,12 +73,14 @@ enum { ADAPTERS = sizeof adapters / sizeof *adapters };
  */
 static __thread struct {
 	bool is_prepared;
+	bool was_alone; /* the process had one thread */
 	pid_t forked_by; /* the parent, if this thread began the process and something may still be attached; else 0 */
 } own_fork;
 
 static void before_fork(void)
 {
 	own_fork.is_prepared = !late_is_waiting();
+	own_fork.was_alone = __libc_single_threaded;
 	if (!own_fork.is_prepared)
 		return;
 	report_fork_prepare();
@@ -99,6 +103,7 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
+	objects_fork_child(own_fork.was_alone);
 	/* If nothing can be attached any more, not even a system call is made. */
 	own_fork.forked_by = late_is_waiting() && report_may_arrive() ? getppid() : 0;
 	/* If another thread has attached something since before_fork(), pool_fork_child() copes with pools in any state. */

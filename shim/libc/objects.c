@@ -22,7 +22,7 @@ typedef int find_function(void *address, struct object *found);
 
 /*
  * [objects.find] [objects.own] relaxed everywhere: a pointer to what was there before the process, the same for
- * each that writes it; nothing is published.
+ * each that writes it, but in a fork's child, which has one thread then; nothing is published.
  */
 static struct {
 	find_function *_Atomic find;
@@ -89,6 +89,7 @@ void objects_search_init(void)
 
 	if (dladdr1((void *)objects_init, &info, (void **)&own, RTLD_DL_LINKMAP) != 0)
 		atomic_store_explicit(&objects.own, own, memory_order_relaxed);
+	atomic_store_explicit(&objects.find, objects_search, memory_order_relaxed);
 }
 
 void objects_init(void)
@@ -97,7 +98,21 @@ void objects_init(void)
 
 	if (find == NULL)
 		objects_search_init();
-	atomic_store_explicit(&objects.find, find != NULL ? find : objects_search, memory_order_relaxed);
+	else
+		atomic_store_explicit(&objects.find, find, memory_order_relaxed);
+}
+
+static int find_nothing(void *address, struct object *found)
+{
+	(void)address;
+	(void)found;
+	return -1;
+}
+
+void objects_fork_child(bool was_alone)
+{
+	if (!was_alone && atomic_load_explicit(&objects.find, memory_order_relaxed) == objects_search)
+		atomic_store_explicit(&objects.find, find_nothing, memory_order_relaxed);
 }
 
 bool object_find(const void *address, struct object *found)

@@ -26,6 +26,12 @@ void objects_init(void);
 /* Returns false if no object is mapped there. Any thread; errno survives. */
 bool object_find(const void *address, struct object *found);
 
+/*
+ * In a fork's child. If the parent had other threads, one of them may have held the lock of the loader's list, which
+ * nobody gives back here: where that list would be searched, nothing is found any more.
+ */
+void objects_fork_child(bool was_alone);
+
 /* What objects_init() and object_find() do if the loader has no such function. objects_search() returns 0, or -1. */
 void objects_search_init(void);
 int objects_search(void *address, struct object *found);

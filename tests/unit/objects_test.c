@@ -7,11 +7,14 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* glibc's, where there is one. */
@@ -83,6 +86,57 @@ static void test_while_changed(void)
 	tap_is(wrong, 0, "objects: the search is right while the loader's list changes");
 }
 
+static atomic_bool is_held; /* relaxed: it publishes nothing */
+static sem_t is_done;
+
+/* Holds the lock of the loader's list. */
+static int hold(struct dl_phdr_info *info, size_t bytes, void *unused)
+{
+	(void)info;
+	(void)bytes;
+	(void)unused;
+	atomic_store_explicit(&is_held, true, memory_order_relaxed);
+	sem_wait(&is_done);
+	return 1;
+}
+
+static void *hold_lock(void *unused)
+{
+	dl_iterate_phdr(hold, NULL);
+	return unused;
+}
+
+/* Whether a fork's child finds this program; -1: it has not ended by itself. */
+static int child_finds(bool was_alone)
+{
+	struct object found;
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		alarm(20);
+		objects_fork_child(was_alone);
+		_exit(object_find((void *)hold, &found));
+	}
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The child's copy of the lock is held by a thread that it does not have. */
+static void test_fork(void)
+{
+	pthread_t thread;
+
+	tap_is(child_finds(true), 1, "objects: the child of a process with one thread searches the list");
+	sem_init(&is_done, 0, 0);
+	pthread_create(&thread, NULL, hold_lock, NULL);
+	while (!atomic_load_explicit(&is_held, memory_order_relaxed))
+		sched_yield();
+	tap_is(child_finds(false), 0,
+	        "objects: a child for whom the list may be locked does not wait for it");
+	sem_post(&is_done);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	void *found = dlsym(RTLD_DEFAULT, "_dl_find_object");
@@ -99,5 +153,6 @@ int main(void)
 		        "objects: the search finds what the loader does");
 	test_later();
 	test_while_changed();
+	test_fork();
 	return tap_done();
 }
