@@ -373,6 +373,12 @@ waiting_php() {
 	doctor 1 "$pid"
 	finds refused
 	says '.library.is_loaded and .settings.host.source == "'"$PWD"'/settings:1"'
+	stop "$pid" || :
+	# What a relative path of another process leads to is not looked for here.
+	waiting_php start_stock COPOOL_CONFIG=settings LD_PRELOAD="$COPOOL_SO"
+	doctor 1 "$pid"
+	finds settings note
+	says '.settings.host == null'
 	COPOOL_CONFIG=$PWD/wrong doctor 0 php
 	finds settings note
 }

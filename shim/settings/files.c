@@ -139,7 +139,7 @@ static int open_good(const struct pass *pass, const char *path, mode_t wanted, b
 	char full[ROOT_BYTES + SETTINGS_FILE_PATH_BYTES];
 	const char *why = NULL;
 	struct stat status;
-	bool is_other = reading->root != NULL && reading->root[0] != '\0';
+	bool is_other = reading->root != NULL;
 	int fd = -1;
 
 	if (snprintf(full, sizeof full, "%s%s", is_other ? reading->root : "", path) >= (int)sizeof full)

@@ -57,8 +57,8 @@ struct settings_reading {
 	/* The caller sets these; all others are 0. */
 	const char *program; /* its name without folders */
 	const char *guest;   /* its label if no setting gives one; "" or NULL: none */
-	const char *root;    /* goes before the files' paths: "/proc/PID/root"; NULL: nothing */
-	uid_t user;          /* as whom it runs: a file is good if it is this user's or root's */
+	const char *root;    /* of another process: "/proc/PID/root", or "" for ours; NULL: this process */
+	uid_t user;          /* as whom it runs: its files are good, root's, and the root folder's owner's */
 	bool reads_none;     /* no file is read */
 	bool checks_all;     /* also what is wrong in sections for others is told */
 

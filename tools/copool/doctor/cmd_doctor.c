@@ -126,7 +126,7 @@ static void look_at_program(struct sheet *sheet, const struct doctor *doctor, st
 	if (doctor->library != NULL)
 		program_library(sheet, doctor->library);
 	program_hint(sheet, program);
-	struct force force = {.program = program->path, .root = "", .user = writer.user};
+	struct force force = {.program = program->path, .user = writer.user};
 	force_tell(sheet, &force, log);
 	if (doctor->log != NULL || log[0] != '\0')
 		writable_check(sheet, &writer, doctor->log != NULL ? doctor->log : log, "",

@@ -13,7 +13,7 @@
 struct force {
 	const char *program;   /* the path or the name of its file */
 	const char *label;     /* its label, if it is known; else NULL */
-	const char *root;      /* goes before the files' paths; "" for / */
+	const char *root;      /* goes before the files' paths; "" for /; NULL: for this process */
 	uid_t user;            /* as whom it runs */
 	const char *variables; /* its environment, a NUL behind each variable; NULL: this command's */
 	size_t bytes;
