@@ -7,7 +7,7 @@
 #   make WERROR=1 ...             warnings are errors
 #   make STATIC_LIBS=1|0 ...      copool has jansson and ncurses inside, of their .a files, or is linked to them; by
 #                                 default inside, where these files are there
-#   make COMMIT=...               what `copool --version` and logs say of the source; by default git's commit
+#   make COPOOL_COMMIT=...       what `copool --version` and logs say of the source; by default git's commit
 #   make HOSTCC=cc ...            the compiler for what runs during the build, when CC is one for another processor:
 #                                 CC=aarch64-linux-gnu-gcc, and CPPFLAGS and LDFLAGS say where its libraries are
 #   make V=1 ...                  show the commands
@@ -27,7 +27,7 @@ SAN     ?=
 STATIC_LIBS ?=
 # Which state of the source it is; `git archive` and `make dist` write it into .commit. Git takes no lock, and does not
 # ask whose the folder is: `sudo make install` finds what `make` has found.
-COMMIT  ?= $(shell if [ -e .git ]; then git --no-optional-locks -c safe.directory='*' describe --always --dirty \
+COPOOL_COMMIT ?= $(shell if [ -e .git ]; then git --no-optional-locks -c safe.directory='*' describe --always --dirty \
 	--exclude='*' --abbrev=12; else sed '/^\$$/d; s/^\([0-9a-f]\{12\}\)[0-9a-f]*/\1/' .commit; fi 2>/dev/null)
 BUILD   ?= build$(if $(SAN),/san-$(SAN))
 
@@ -287,10 +287,10 @@ $(BUILD)/tools/report/embed.o: tools/report/embed.S $(REPORT:%=tools/report/%) $
 KNOW_COMMIT := $(BUILD)/shim/report/pool_records.o $(BUILD)/shim/report/outside_view.o $(BUILD)/tools/copool/main.o \
 	$(BUILD)/unit/record_test
 $(KNOW_COMMIT): $(BUILD)/commit
-$(KNOW_COMMIT): private BASE += -DCOPOOL_COMMIT='"$(COMMIT)"'
+$(KNOW_COMMIT): private BASE += -DCOPOOL_COMMIT='"$(COPOOL_COMMIT)"'
 
 $(BUILD)/commit: FORCE
-	$(call remember,$(COMMIT))
+	$(call remember,$(COPOOL_COMMIT))
 
 $(BUILD)/tools/service/pages: $(SERVICE:%=tools/service/%.md) Makefile
 	@mkdir -p $(@D)
@@ -523,7 +523,7 @@ uninstall:  ## what install put there
 # ---- packages ----
 
 dist:  ## build/copool-VERSION.tar.xz, the source; it builds without git
-	tools/package/dist '$(BUILD)' '$(VERSION)' '$(COMMIT)'
+	tools/package/dist '$(BUILD)' '$(VERSION)' '$(COPOOL_COMMIT)'
 
 deb: dist  ## Debian packages, into build/deb/; ARCH=arm64: for that architecture
 	tools/package/deb '$(BUILD)' '$(VERSION)' $(ARCH)

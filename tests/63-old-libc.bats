@@ -169,7 +169,7 @@ NEWEST=(base-files base-passwd bash dash coreutils sed grep gawk findutils diffu
 built_there() {
 	run_shown unshare --mount bash -c 'mount --rbind /proc "$1/proc" && mount --rbind /dev "$1/dev" &&
 		mkdir -p "$1$2" && mount --rbind "$2" "$1$2" && exec chroot "$1" /usr/bin/env -C "$2/source" "${@:3}"' \
-		bash "$CACHE/compilers-13" "$PWD" PATH=/usr/bin:/usr/sbin make -j2 CC="$1" WERROR=1 COMMIT=0123456789ab \
+		bash "$CACHE/compilers-13" "$PWD" PATH=/usr/bin:/usr/sbin make -j2 CC="$1" WERROR=1 COPOOL_COMMIT=0123456789ab \
 		BUILD="$PWD/$1" "$PWD/$1/libcopool.so" "$PWD/$1/copool"
 	[[ $status -eq 0 && $output != *warning* ]]
 }

@@ -43,16 +43,16 @@ copool() {
 # commit_of FOLDER [VARIABLE=VALUE...]: what a build there would say.
 commit_of() {
 	rm -rf said
-	env -u MAKEFLAGS -u COMMIT make --no-print-directory -s -C "$1" BUILD="$PWD/said" "${@:2}" "$PWD/said/commit" >&2
+	env -u MAKEFLAGS -u COPOOL_COMMIT make --no-print-directory -s -C "$1" BUILD="$PWD/said" "${@:2}" "$PWD/said/commit" >&2
 	cat said/commit
 }
 
-@test "release: the commit is git's, the tarball's, or COMMIT's; where there is none it is left out" {
+@test "release: the commit is git's, the tarball's, or COPOOL_COMMIT's; where there is none it is left out" {
 	requires git
 	mkdir empty clone
 	cp "$root/Makefile" empty
 	[[ -z $(commit_of empty) ]]
-	[[ $(commit_of empty COMMIT=abc-1) == abc-1 ]]
+	[[ $(commit_of empty COPOOL_COMMIT=abc-1) == abc-1 ]]
 	cp "$root/Makefile" "$root/.gitattributes" clone
 	echo '$Format:%H$' >clone/.commit # as it is in a clone
 	[[ -z $(commit_of clone) ]]
