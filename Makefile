@@ -68,7 +68,7 @@ SHIM := shim.c exports.c config.c settings.c \
 	$(if $(filter aarch64,$(MACHINE)),$(SHIM_aarch64),$(SHIM_x86_64))
 
 COPOOL := main.c amount.c clean.c cmd_prune.c cmd_settings.c fold.c progress.c verb.c \
-	run/cmd_recipe.c run/cmd_run.c run/elf_file.c run/glibc.c run/launch.c run/options.c run/target.c \
+	run/cmd_recipe.c run/cmd_run.c run/elf_file.c run/glibc.c run/launch.c run/options.c run/rooted.c run/target.c \
 	doctor/answer.c doctor/cmd_doctor.c doctor/force.c doctor/image.c doctor/known.c doctor/machine.c \
 	doctor/process.c doctor/program.c doctor/rehearse.c doctor/sheet.c doctor/tell.c doctor/writable.c \
 	log/archive.c log/book.c log/book_json.c log/held.c log/logs.c log/origins.c log/owner.c log/series.c \

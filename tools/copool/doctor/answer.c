@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "doctor/answer.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,26 @@ __attribute__((format(printf, 2, 3))) static void try(struct answer *answer, con
 	va_start(arguments, format);
 	vsnprintf(answer->next, sizeof answer->next, format, arguments);
 	va_end(arguments);
+}
+
+/* One word of a shell command: in single quotes if it must be. */
+static const char *word_of(const char *text, char word[PATH_MAX])
+{
+	static const char plain[] =
+	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+	size_t used = 0;
+
+	if (*text != '\0' && text[strspn(text, plain)] == '\0')
+		return text;
+	word[used++] = '\'';
+	for (; *text != '\0' && used < PATH_MAX - 6; text++) {
+		if (*text == '\'')
+			used += (size_t)sprintf(word + used, "'\\''");
+		else
+			word[used++] = *text;
+	}
+	strcpy(word + used, "'");
+	return word;
 }
 
 static bool is(const char *text, const char *word)
@@ -66,21 +87,27 @@ static void judge(const struct sheet *sheet, const struct process *process, stru
 /* What to do about what is in the way. */
 static void mend(const struct sheet *sheet, const struct process *process, struct answer *answer)
 {
+	char folder[PATH_MAX];
+
 	if (sheet_has(sheet, "decoder"))
 		try(answer, "apt-get install '^libzydis4[.]'");
 	else if (sheet_has(sheet, "switched_off"))
 		try(answer, "copool on %d", process->pid);
-	else if (sheet_has(sheet, "log"))
-		try(answer, "install -d -o %s %s%s", sheet_get_text(sheet, "log", "user"),
-		        sheet_get_text(sheet, "log", "folder"),
-		        json_is_true(sheet_get(sheet, "log", "is_missing")) ? "" : "/copool");
+	else if (json_is_true(sheet_get(sheet, "log", "is_missing")))
+		try(answer, "install -d -o %s %s", sheet_get_text(sheet, "log", "user"),
+		        word_of(sheet_get_text(sheet, "log", "folder"), folder));
+	else if (json_is_true(sheet_get(sheet, "log", "is_denied")))
+		try(answer, "install -d -o %s %s/copool", sheet_get_text(sheet, "log", "user"),
+		        word_of(sheet_get_text(sheet, "log", "folder"), folder));
 }
 
 static void find_next(const struct sheet *sheet, const struct program *program, const struct process *process,
         struct answer *answer)
 {
-	const char *brings = sheet_get_text(sheet, "program", "brings");
+	const char *brings = sheet_get_text(sheet, "program", "brings"), *name;
+	char word[PATH_MAX];
 
+	name = word_of(program->name, word);
 	if (answer->status == STATUS_HELPS_NOT && sheet_bar(sheet) != NULL)
 		mend(sheet, process, answer);
 	else if (process != NULL && process->is_loaded && answer->status == STATUS_HELPS)
@@ -88,13 +115,13 @@ static void find_next(const struct sheet *sheet, const struct program *program, 
 	else if (process != NULL && answer->status == STATUS_HELPS)
 		try(answer, "copool observe %d", process->pid);
 	else if (answer->status == STATUS_HELPS && brings != NULL)
-		try(answer, "copool run --log=%%n-%%p.jsonl -- %s ARGUMENT...", program->name);
+		try(answer, "copool run --log=%%n-%%p.jsonl -- %s ARGUMENT...", name);
 	else if (answer->status == STATUS_HELPS)
-		try(answer, "copool compare -- %s ARGUMENT...", program->name);
+		try(answer, "copool compare -- %s ARGUMENT...", name);
 	else if (sheet_has(sheet, "contexts") && process == NULL)
-		try(answer, "copool compare --learn -- %s ARGUMENT...", program->name);
+		try(answer, "copool compare --learn -- %s ARGUMENT...", name);
 	else if (sheet_has(sheet, "later") && process == NULL)
-		try(answer, "copool doctor --library=FILE %s", program->name);
+		try(answer, "copool doctor --library=FILE %s", name);
 }
 
 void answer_find(const struct sheet *sheet, const struct program *program, const struct process *process,

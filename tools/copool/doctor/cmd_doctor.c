@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clean.h"
 #include "copool.h"
 #include "doctor/force.h"
 #include "doctor/machine.h"
@@ -72,9 +73,9 @@ static const struct argp argp = {
         .doc = "Says whether copool can help PROGRAM, or the process PID, what is in the way, and which command to "
                "try next.\v"
                "PROGRAM is started under the library and killed before its first instruction: nothing of it or "
-               "of its libraries runs but the functions by which the loader binds others. A file that belongs "
-               "to another user (not root) is not started, nor is that of a process whose files are not this "
-               "system's. Nothing is changed, and no log is written. A program whose name is a number is "
+               "of its libraries runs but the functions by which the loader binds others. A file that another "
+               "user (not root) could change is not started, nor is that of a process whose files are not "
+               "this system's. Nothing is changed, and no log is written. A program whose name is a number is "
                "./NUMBER.\n\n"
                "The exit status is 0 if copool can help, or does; 1 if it will not, or if something is in the "
                "way; 2 if that cannot be told, or for a wrong option.\n\n"
@@ -102,13 +103,14 @@ static void find_user(const struct doctor *doctor, struct writer *writer)
 	snprintf(number, sizeof number, "%u", (unsigned)geteuid());
 	if (writer_find(writer, doctor->user != NULL ? doctor->user : number) == 0)
 		return;
-	fprintf(stderr, "copool doctor: there is no user `%s'\n", doctor->user);
+	fprintf(stderr, "copool doctor: there is no user `%s'\n", clean(doctor->user));
 	exit(EXIT_USAGE);
 }
 
 static void look_at_program(struct sheet *sheet, const struct doctor *doctor, struct program *program)
 {
-	char folder[PATH_MAX], log[PATH_MAX];
+	char folder[PATH_MAX], set[PATH_MAX];
+	const char *log = doctor->log != NULL ? doctor->log : set;
 	struct writer writer;
 
 	find_user(doctor, &writer);
@@ -127,10 +129,9 @@ static void look_at_program(struct sheet *sheet, const struct doctor *doctor, st
 		program_library(sheet, doctor->library);
 	program_hint(sheet, program);
 	struct force force = {.program = program->path, .user = writer.user};
-	force_tell(sheet, &force, log);
-	if (doctor->log != NULL || log[0] != '\0')
-		writable_check(sheet, &writer, doctor->log != NULL ? doctor->log : log, "",
-		        getcwd(folder, sizeof folder) != NULL ? folder : "/");
+	force_tell(sheet, &force, set);
+	if (*log != '\0')
+		writable_check(sheet, &writer, log, "", getcwd(folder, sizeof folder) != NULL ? folder : "/");
 }
 
 static void look_at_process(struct sheet *sheet, const struct doctor *doctor, struct program *program,
@@ -152,8 +153,9 @@ static void look_at_process(struct sheet *sheet, const struct doctor *doctor, st
 		if (process->root[0] == '\0')
 			program_try(sheet, program);
 		else
-			sheet_unread(sheet, "how it would be served: its files are not this system's, so the "
-			                    "program is not started from here");
+			sheet_unread(sheet,
+			        "how it would be served: its program is not the file that has this "
+			        "path here, so it is not started from here");
 	}
 	const char *mode = sheet_get_text(sheet, "adapter", "mode");
 	if (mode == NULL || strcmp(mode, "none") == 0)
@@ -177,7 +179,9 @@ int cmd_doctor(int argc, char **argv)
 	sheet_begin(&sheet);
 	bool is_process = remote_pid(doctor.names[0], &pid);
 	program.name = doctor.names[0];
-	if (is_process)
+	if (access("/proc/self/exe", F_OK) != 0)
+		sheet_find(&sheet, SHEET_NOTE, "missing", "there is no /proc, of which most is read");
+	else if (is_process)
 		look_at_process(&sheet, &doctor, &program, &process, pid);
 	else
 		look_at_program(&sheet, &doctor, &program);

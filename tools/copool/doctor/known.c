@@ -46,7 +46,7 @@ int known_in_process(pid_t pid, const char **of)
 	return error;
 }
 
-const char *known_hint(const char *program, const struct elf_file *image, const char **code)
+const char *known_hint(const char *name, const struct elf_file *image, const char **code)
 {
 	static const struct {
 		const char *name, *code, *hint;
@@ -59,11 +59,10 @@ const char *known_hint(const char *program, const struct elf_file *image, const 
 	};
 	static const char *const switching[] = {
 	        "swapcontext", "makecontext", "make_fcontext", "jump_fcontext"};
-	const char *base = strrchr(program, '/') != NULL ? strrchr(program, '/') + 1 : program;
 	uint64_t value;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		if (strncmp(base, names[i].name, strlen(names[i].name)) != 0)
+		if (strncmp(name, names[i].name, strlen(names[i].name)) != 0)
 			continue;
 		*code = names[i].code;
 		return names[i].hint;

@@ -13,6 +13,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "process/confined.h"
+#include "run/rooted.h"
+
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
@@ -27,7 +30,8 @@
 
 enum { ADVICE_GUARD = 102, MAPS_A_STACK = 2, MAPS_OF_OTHERS = 500, LINE = 256 };
 
-bool machine_line(const char *path, char *text, size_t room)
+/* Reads a small file's first line. Returns false, with errno, if it cannot be read. */
+static bool read_line(const char *path, char *text, size_t room)
 {
 	FILE *file = fopen(path, "re");
 	bool is_read;
@@ -70,7 +74,7 @@ static void guards_and_maps(struct sheet *sheet)
 	long maps = 0, stacks;
 
 	sheet_text(sheet, "kernel", "guard", guards ? "madvise" : "mprotect");
-	if (machine_line("/proc/sys/vm/max_map_count", text, sizeof text))
+	if (read_line("/proc/sys/vm/max_map_count", text, sizeof text))
 		maps = atol(text);
 	else
 		sheet_unread(sheet, "vm.max_map_count: %s", strerror(errno));
@@ -102,7 +106,7 @@ void machine_kernel(struct sheet *sheet)
 
 	guards_and_maps(sheet);
 	sheet_set(sheet, "kernel", "page_bytes", json_integer(sysconf(_SC_PAGESIZE)));
-	if (!machine_line(huge, text, sizeof text)) {
+	if (!read_line(huge, text, sizeof text)) {
 		sheet_set(sheet, "kernel", "huge_pages", NULL);
 		if (errno != ENOENT)
 			sheet_unread(sheet, "transparent huge pages: %s", strerror(errno));
@@ -139,42 +143,48 @@ void machine_libraries(struct sheet *sheet)
 
 /* ---- confinement ---- */
 
-void machine_filter(struct sheet *sheet, int seccomp, int no_new_privs)
+static void tell_filter(struct sheet *sheet, const struct confined *confined)
 {
-	sheet_set(sheet, "confinement", "seccomp", seccomp >= 0 ? json_integer(seccomp) : NULL);
-	sheet_set(
-	        sheet, "confinement", "no_new_privs", no_new_privs >= 0 ? json_boolean(no_new_privs) : NULL);
-	if (seccomp == 1)
+	sheet_set(sheet, "confinement", "seccomp",
+	        confined->seccomp >= 0 ? json_integer(confined->seccomp) : NULL);
+	sheet_set(sheet, "confinement", "no_new_privs",
+	        confined->no_new_privs >= 0 ? json_boolean(confined->no_new_privs) : NULL);
+	if (confined->seccomp == 1)
 		sheet_find(sheet, SHEET_BAR, "strict_seccomp",
 		        "seccomp's strict mode allows no system call that copool needs");
-	else if (seccomp == 2)
+	else if (confined->seccomp == 2)
 		sheet_find(sheet, SHEET_NOTE, "seccomp",
 		        "a seccomp filter applies: it must allow madvise, futex, futex_waitv and getrlimit, or "
 		        "refuse them with an error (systemd's @system-service does)");
 }
 
-void machine_domain(struct sheet *sheet, const char *process_folder)
+static void tell_domain(struct sheet *sheet, const struct confined *confined)
 {
-	char path[LINE], text[LINE];
+	const char *profile = confined->apparmor, *context = confined->selinux;
+	char enforce[8] = "";
 
-	snprintf(path, sizeof path, "%s/attr/apparmor/current", process_folder);
-	bool is_apparmor = machine_line(path, text, sizeof text) && *text != '\0';
-	sheet_text(sheet, "confinement", "apparmor", is_apparmor ? text : NULL);
-	if (is_apparmor && strncmp(text, "unconfined", 10) != 0)
+	sheet_text(sheet, "confinement", "apparmor", *profile != '\0' ? profile : NULL);
+	if (*profile != '\0' && strcmp(profile, "unconfined") != 0)
 		sheet_find(sheet, SHEET_NOTE, "apparmor",
 		        "AppArmor's profile %s applies: it must allow to map libcopool.so (m) and to write the "
 		        "log; /usr/lib is allowed more often than /usr/local",
-		        text);
-	bool is_selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
-	snprintf(path, sizeof path, "%s/attr/current", process_folder);
-	is_selinux &= machine_line(path, text, sizeof text) && strchr(text, ':') != NULL;
-	sheet_text(sheet, "confinement", "selinux", is_selinux ? text : NULL);
-	char enforce[8] = "";
-	if (is_selinux && machine_line("/sys/fs/selinux/enforce", enforce, sizeof enforce) && *enforce == '1')
+		        profile);
+	sheet_text(sheet, "confinement", "selinux", *context != '\0' ? context : NULL);
+	if (*context != '\0' && read_line("/sys/fs/selinux/enforce", enforce, sizeof enforce) &&
+	        *enforce == '1')
 		sheet_find(sheet, SHEET_NOTE, "selinux",
 		        "SELinux enforces the domain %s: it must allow to execute what was modified (execmod, "
 		        "execmem) for QEMU, and to write the log",
-		        text);
+		        context);
+}
+
+void machine_confined(struct sheet *sheet, pid_t pid)
+{
+	struct confined confined;
+
+	confined_read(pid, &confined);
+	tell_filter(sheet, &confined);
+	tell_domain(sheet, &confined);
 }
 
 void machine_confinement(struct sheet *sheet)
@@ -182,8 +192,7 @@ void machine_confinement(struct sheet *sheet)
 	struct rlimit locked;
 	int mdwe = prctl(PR_GET_MDWE, 0, 0, 0, 0);
 
-	machine_filter(sheet, prctl(PR_GET_SECCOMP, 0, 0, 0, 0), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
-	machine_domain(sheet, "/proc/self");
+	machine_confined(sheet, 0);
 	sheet_set(sheet, "confinement", "mdwe", mdwe >= 0 ? json_boolean(mdwe & 1) : NULL);
 	if (mdwe > 0)
 		sheet_find(sheet, SHEET_NOTE, "mdwe",
@@ -199,25 +208,22 @@ void machine_confinement(struct sheet *sheet)
 
 void machine_preload_file(struct sheet *sheet, const char *root)
 {
-	char path[4096 + 32], text[4096] = "", *rest = NULL;
+	char text[4096] = "", *rest = NULL;
 	json_t *entries = json_array();
-	FILE *file;
+	int fd = rooted_open(root, "/etc/ld.so.preload");
+	ssize_t bytes = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
 
-	snprintf(path, sizeof path, "%s/etc/ld.so.preload", root);
-	file = fopen(path, "re");
-	if (file == NULL && errno != ENOENT)
+	if (bytes < 0 || (fd < 0 && errno != ENOENT))
 		sheet_unread(sheet, "/etc/ld.so.preload: %s", strerror(errno));
-	if (file != NULL) {
-		text[fread(text, 1, sizeof text - 1, file)] = '\0';
-		fclose(file);
-	}
+	text[bytes > 0 ? bytes : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
 	for (char *comment = text; (comment = strchr(comment, '#')) != NULL;)
 		memset(comment, ' ', strcspn(comment, "\n"));
 	for (char *entry = strtok_r(text, " \t\n:", &rest); entry != NULL;
 	        entry = strtok_r(NULL, " \t\n:", &rest)) {
-		json_array_append_new(entries, json_string(entry));
-		snprintf(path, sizeof path, "%s%s", root, entry);
-		if (strchr(entry, '/') != NULL && access(path, R_OK) != 0)
+		sheet_append(entries, entry);
+		if (strchr(entry, '/') != NULL && !rooted_has(root, entry))
 			sheet_find(sheet, strstr(entry, "libcopool") != NULL ? SHEET_BAR : SHEET_NOTE,
 			        "preload_file",
 			        "/etc/ld.so.preload names %s, which cannot be read (%s): each program that starts "

@@ -3,8 +3,7 @@
 #ifndef COPOOL_TOOLS_DOCTOR_MACHINE_H
 #define COPOOL_TOOLS_DOCTOR_MACHINE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include <sys/types.h>
 
 #include "doctor/sheet.h"
 
@@ -20,13 +19,7 @@ void machine_confinement(struct sheet *sheet);
 /* /etc/ld.so.preload below `root` ("" for /). */
 void machine_preload_file(struct sheet *sheet, const char *root);
 
-/* Reads a small file's first line. Returns false, with errno, if it cannot be read. */
-bool machine_line(const char *path, char *text, size_t room);
-
-/* Tells of a security module's confinement that was read, "" or "unconfined" if there is none. */
-void machine_domain(struct sheet *sheet, const char *process_folder);
-
-/* Tells of a filter of system calls (the number in /proc/PID/status), and of NoNewPrivs. */
-void machine_filter(struct sheet *sheet, int seccomp, int no_new_privs);
+/* Tells what confines a process; 0 is this process. */
+void machine_confined(struct sheet *sheet, pid_t pid);
 
 #endif

@@ -15,6 +15,7 @@
 #include "doctor/machine.h"
 #include "process/permission.h"
 #include "process/remote.h"
+#include "run/rooted.h"
 
 enum { PATH_ROOM = 64, ENVIRONMENT_MOST = 1 << 20, MAPS_NEARLY = 9 };
 
@@ -47,13 +48,6 @@ static bool find_line(
 		fclose(file);
 	text[is_found ? strcspn(text, "\n") : 0] = '\0';
 	return is_found;
-}
-
-static long find_number(const struct process *process, const char *key)
-{
-	char text[128];
-
-	return find_line(process, "status", key, text, sizeof text) ? atol(text) : -1;
 }
 
 /* Reads a link. False, with errno, if that is not allowed. */
@@ -115,14 +109,35 @@ static void find_root(struct process *process, char *file)
 		memmove(file, file + length, strlen(file + length) + 1);
 }
 
-/* Finds the path of its program, as it can be opened from here. */
-static void find_file(struct sheet *sheet, struct process *process, struct program *program)
+/* Says why the process has no program. */
+static void tell_none(struct sheet *sheet, const struct process *process)
 {
-	char file[PATH_MAX - PROCESS_ROOT];
+	char state = permission_state(process->pid);
+
+	if (state == '?')
+		sheet_find(sheet, SHEET_NOTE, "missing", "there is no process %d any more", process->pid);
+	else if (state == 'Z' || state == 'X')
+		sheet_find(sheet, SHEET_NOTE, "missing",
+		        "process %d has ended; its parent has not asked for its exit status yet",
+		        process->pid);
+	else
+		sheet_find(sheet, SHEET_NOTE, "missing", "process %d runs no program: it is the kernel's",
+		        process->pid);
+}
+
+/* Finds its program, as it can be opened from here. Returns false if there is none. */
+static bool find_file(struct sheet *sheet, struct process *process, struct program *program)
+{
+	char file[PATH_MAX];
 
 	if (!read_link(process, "exe", file, sizeof file)) {
-		sheet_unread(sheet, "the program of process %d: %s", process->pid, strerror(errno));
-		return;
+		bool is_there = errno != ENOENT && errno != ESRCH;
+
+		if (is_there)
+			sheet_unread(sheet, "the program of process %d: %s", process->pid, strerror(errno));
+		else
+			tell_none(sheet, process);
+		return is_there;
 	}
 	size_t length = strlen(file), end = strlen(deleted);
 	if (length > end && strcmp(file + length - end, deleted) == 0) {
@@ -132,10 +147,14 @@ static void find_file(struct sheet *sheet, struct process *process, struct progr
 	}
 	find_root(process, file);
 	bool is_ours = process->root[0] == '\0';
-	snprintf(program->path, sizeof program->path, "%s%s", process->root, file);
+	if (is_ours)
+		snprintf(program->path, sizeof program->path, "%s", file);
+	else
+		snprintf(program->path, sizeof program->path, "/proc/%d/exe", process->pid);
 	snprintf(program->target.root, sizeof program->target.root, "%s", process->root);
 	sheet_text(sheet, "program", "path", file);
 	sheet_set(sheet, "process", "is_elsewhere", json_boolean(!is_ours));
+	return true;
 }
 
 bool process_find(struct sheet *sheet, struct process *process, struct program *program, pid_t pid)
@@ -153,9 +172,9 @@ bool process_find(struct sheet *sheet, struct process *process, struct program *
 	sheet_set(sheet, "process", "user", json_integer(process->writer.user));
 	program->target.user = process->writer.user;
 	program->target.group = process->writer.group;
-	find_file(sheet, process, program);
+	program->is_process = true;
 	read_link(process, "cwd", process->folder, sizeof process->folder);
-	return true;
+	return find_file(sheet, process, program);
 }
 
 /* ---- settings ---- */
@@ -179,14 +198,13 @@ static char *read_environment(const struct process *process, size_t *bytes)
 /* LD_PRELOAD names the library, and the process does not have it: is the file there? */
 static void check_preload(struct sheet *sheet, const struct process *process, const char *value)
 {
-	char path[PATH_MAX + PROCESS_ROOT], copy[PATH_MAX], *rest = NULL;
+	char copy[PATH_MAX], *rest = NULL;
 
 	snprintf(copy, sizeof copy, "%s", value);
 	for (char *entry = strtok_r(copy, " :", &rest); entry != NULL; entry = strtok_r(NULL, " :", &rest)) {
 		if (strstr(entry, "libcopool") == NULL || strchr(entry, '/') == NULL)
 			continue;
-		snprintf(path, sizeof path, "%s%s", process->root, entry);
-		if (access(path, R_OK) != 0)
+		if (!rooted_has(process->root, entry))
 			sheet_find(sheet, SHEET_BAR, "preload_missing",
 			        "its LD_PRELOAD names %s, which cannot be read there: %s", entry,
 			        strerror(errno));
@@ -244,12 +262,7 @@ static void examine_maps(struct sheet *sheet, const struct process *process)
 
 void process_examine(struct sheet *sheet, struct process *process)
 {
-	char folder[PATH_ROOM];
-
-	snprintf(folder, sizeof folder, "/proc/%d", process->pid);
-	machine_filter(
-	        sheet, (int)find_number(process, "Seccomp:"), (int)find_number(process, "NoNewPrivs:"));
-	machine_domain(sheet, folder);
+	machine_confined(sheet, process->pid);
 	sheet_set(sheet, "confinement", "mdwe", NULL);
 	sheet_unread(sheet, "MDWE of process %d: the kernel tells only the process itself", process->pid);
 	examine_maps(sheet, process);

@@ -80,6 +80,16 @@ static void tell_libc(struct sheet *sheet, const struct target *target)
 	sheet_text(sheet, "library", "needs", target->glibc_needed != 0 ? text : NULL);
 }
 
+/* The last name of the path of the file that is loaded. */
+static const char *name_of(const struct sheet *sheet, const struct program *program)
+{
+	const char *shown = sheet_get_text(sheet, "program", "path"),
+	           *path = program->target.root[0] != '\0' && shown != NULL ? shown : program->target.file,
+	           *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
 void program_examine(struct sheet *sheet, struct program *program)
 {
 	struct target *target = &program->target;
@@ -103,15 +113,15 @@ void program_examine(struct sheet *sheet, struct program *program)
 		tell_image(sheet, &image);
 		tell_libc(sheet, target);
 		elf_file_close(&image);
-		program_version(sheet, target->file);
+		program_version(sheet, target->file, name_of(sheet, program));
 	}
-	if (target->code != NULL && !program->is_loaded)
+	if (target->code != NULL && !program->is_loaded && program->shim[0] != '\0')
 		sheet_find(sheet, SHEET_BAR, target->code, "it %s", target->reason);
 }
 
 /* ---- versions, and libraries that come later ---- */
 
-void program_version(struct sheet *sheet, const char *path)
+void program_version(struct sheet *sheet, const char *path, const char *name)
 {
 	static const struct {
 		const char *of, *before;
@@ -124,7 +134,6 @@ void program_version(struct sheet *sheet, const char *path)
 	        {"QEMU", "%s version ", true},
 	        {"QEMU", "%s ", true},
 	};
-	const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
 	bool is_qemu = strncmp(name, "qemu-", 5) == 0 || strcmp(name, "kvm") == 0;
 	char version[80];
 	struct elf_file image;
@@ -160,7 +169,7 @@ void program_library(struct sheet *sheet, const char *path)
 		sheet_find(sheet, SHEET_NOTE, "library", "%s has no coroutines that copool knows", path);
 		return;
 	}
-	program_version(sheet, path);
+	program_version(sheet, path, path);
 	sheet_find(sheet, SHEET_NOTE, "library",
 	        "%s has %s, whose stacks are pooled from then on that it is loaded", path, of);
 }
@@ -195,15 +204,32 @@ void program_tell_adapter(struct sheet *sheet, const json_t *open, const char *s
 		        "libZydis, which reads the code to be patched, is not installed, or of another version");
 }
 
-/* Whether somebody else could have put into the file what the loader would run. */
-static bool is_foreign(const char *path, uid_t *owner)
+/* Whether another user can change a file, or what is in a folder. */
+static bool is_others(const char *path, uid_t *owner)
 {
 	struct stat status;
 
 	if (stat(path, &status) != 0)
 		return true;
 	*owner = status.st_uid;
-	return (status.st_uid != 0 && status.st_uid != geteuid()) || (status.st_mode & S_IWOTH) != 0;
+	bool is_shared = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
+	return (status.st_uid != 0 && status.st_uid != geteuid()) ||
+	       ((status.st_mode & S_IWOTH) != 0 && !is_shared);
+}
+
+/* Whether somebody else could have put into the file what the loader would run, or could do so now; `path` is then what. */
+static bool is_foreign(const char *file, char path[PATH_MAX], uid_t *owner)
+{
+	if (realpath(file, path) == NULL)
+		snprintf(path, PATH_MAX, "%s", file);
+	for (char *slash;;) {
+		if (is_others(path, owner))
+			return true;
+		slash = strrchr(path, '/');
+		if (slash == NULL || slash[1] == '\0')
+			return false;
+		slash[slash == path] = '\0';
+	}
 }
 
 /* What its file says of a program that was not started. */
@@ -226,16 +252,17 @@ void program_try(struct sheet *sheet, const struct program *program)
 {
 	const char *file = program->target.file;
 	struct rehearsal rehearsal;
+	char theirs[PATH_MAX];
 	uid_t owner = 0;
 	int error;
 
 	if (program->shim[0] == '\0' || sheet_bar(sheet) != NULL)
 		return;
-	if (is_foreign(file, &owner)) {
+	if (is_foreign(file, theirs, &owner)) {
 		sheet_unread(sheet,
 		        "how the program would be served: %s belongs to user %u, or all may write to it, so it is "
 		        "not started from here; run copool doctor as that user",
-		        file, (unsigned)owner);
+		        theirs, (unsigned)owner);
 		tell_untried(sheet, file);
 		return;
 	}
@@ -245,8 +272,8 @@ void program_try(struct sheet *sheet, const struct program *program)
 		json_decref(rehearsal.open);
 		return;
 	}
-	/* It has ended, or has no library: then the loader has said why. */
-	if (rehearsal.said[0] != '\0' && (error == -ECHILD || error == -ENOENT))
+	/* It has ended, or has no library: then the loader has said why. A process that runs was started in another way. */
+	if (rehearsal.said[0] != '\0' && (error == -ECHILD || error == -ENOENT) && !program->is_process)
 		sheet_find(sheet, SHEET_BAR, "loader", "at its start it says: %s", rehearsal.said);
 	else
 		sheet_unread(sheet, "how the program would be served: %s%s%s", rehearsal.why,
@@ -262,7 +289,7 @@ void program_hint(struct sheet *sheet, const struct program *program)
 	if (mode == NULL || strcmp(mode, "none") != 0 || sheet_get(sheet, "program", "brings") != NULL ||
 	        image_open(&image, program->target.file) != 0)
 		return;
-	hint = known_hint(program->target.file, &image, &code);
+	hint = known_hint(name_of(sheet, program), &image, &code);
 	elf_file_close(&image);
 	if (hint != NULL)
 		sheet_find(sheet, SHEET_NOTE, code, "%s", hint);

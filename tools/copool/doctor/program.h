@@ -14,7 +14,8 @@ struct program {
 	char path[PATH_MAX]; /* "": there is none */
 	char shim[PATH_MAX]; /* libcopool.so; "": there is none */
 	struct target target;
-	bool is_loaded; /* it runs, and has the library */
+	bool is_process; /* it runs */
+	bool is_loaded;  /* and has the library */
 };
 
 /* Finds the program as execvp(3) would. Returns whether there is one that can be looked at. */
@@ -32,8 +33,8 @@ void program_hint(struct sheet *sheet, const struct program *program);
 /* The facts of an `open` record; `source` says where it is from. */
 void program_tell_adapter(struct sheet *sheet, const json_t *open, const char *source);
 
-/* The version of QEMU or PHP that is in a file. */
-void program_version(struct sheet *sheet, const char *path);
+/* The version of QEMU or PHP that is in a file of this name. */
+void program_version(struct sheet *sheet, const char *path, const char *name);
 
 /* Whether a library that the program loads later has coroutines that copool knows. */
 void program_library(struct sheet *sheet, const char *path);

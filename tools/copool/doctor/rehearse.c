@@ -68,7 +68,6 @@ struct stage {
 	uint64_t base, entry;             /* of the loader, and the program's first instruction */
 	uint64_t state_call, state_at;    /* addresses of _dl_debug_state and _r_debug */
 	unsigned char saved[sizeof trap]; /* what the first trap has replaced */
-	bool is_quiet;                    /* the initializers are taken out */
 };
 
 __attribute__((format(printf, 3, 4))) static int fail(
@@ -100,7 +99,7 @@ static void set_environment(const char *shim)
 	setenv(settings[SETTING_summary].variable, "0", 1);
 }
 
-_Noreturn static void become(const char *path, const char *shim, int said)
+_Noreturn static void become(const char *path, const char *shim, int said, pid_t tracer)
 {
 	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -109,6 +108,9 @@ _Noreturn static void become(const char *path, const char *shim, int said)
 	dup2(said, STDERR_FILENO);
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() !=
+	        tracer) /* killed meanwhile: init would trace the program, and leave it stopped for good */
+		_exit(EXIT_FAILURE);
 	set_environment(shim);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 		dprintf(STDERR_FILENO, "it may not be traced: %s\n", strerror(errno));
@@ -275,7 +277,7 @@ static int next_stop(struct stage *stage, uint64_t deadline_ms)
 		pid_t pid = waitpid(stage->pid, &status, WNOHANG | __WALL);
 
 		if (pid < 0)
-			return -errno;
+			return fail(stage, -errno, "it cannot be waited for: %s", strerror(errno));
 		if (pid > 0 && WIFSTOPPED(status))
 			return WSTOPSIG(status);
 		if (pid > 0) {
@@ -317,7 +319,6 @@ static int at_trap(struct stage *stage)
 	if (!quieten_all(stage, debug.map) || !poke(stage, stage->entry, trap, sizeof trap) ||
 	        !poke(stage, stage->entry + sizeof trap, nothing, sizeof nothing) || !leave_trap(stage))
 		return fail(stage, -EFAULT, "its initializers cannot be left out: %s", strerror(errno));
-	stage->is_quiet = true;
 	return 0;
 }
 
@@ -330,7 +331,8 @@ static int ask(struct stage *stage)
 		stage->rehearsal->open = remote_open_record(&remote);
 	if (stage->rehearsal->open != NULL)
 		return 0;
-	return fail(stage, error != 0 ? error : -EBADMSG, "the loader did not load the library");
+	return error == -ENOENT ? fail(stage, error, "the loader did not load the library")
+	                        : fail(stage, error != 0 ? error : -EBADMSG, "%s", remote.why);
 }
 
 static int lead(struct stage *stage)
@@ -343,6 +345,8 @@ static int lead(struct stage *stage)
 		return fail(stage, -EPERM, "it could not be started");
 	if (signal < 0)
 		return signal;
+	if (signal != SIGTRAP)
+		return fail(stage, -ENOEXEC, "the kernel could not load it: %s", strsignal(signal));
 	ptrace(PTRACE_SETOPTIONS, stage->pid, NULL, (void *)PTRACE_O_EXITKILL);
 	snprintf(path, sizeof path, "/proc/%d/mem", stage->pid);
 	stage->memory = open(path, O_RDWR | O_CLOEXEC);
@@ -369,16 +373,20 @@ static int lead(struct stage *stage)
 	return arrived < 0 ? arrived : ask(stage);
 }
 
-/* What was written to standard error, on one line. */
+/* What the loader wrote to standard error, on one line. What the library wrote is about settings that are not the user's. */
 static void read_said(int said, char text[REHEARSE_SAID])
 {
-	ssize_t length = pread(said, text, REHEARSE_SAID - 1, 0);
+	char all[REHEARSE_SAID], *rest = NULL;
+	ssize_t length = pread(said, all, sizeof all - 1, 0);
+	size_t used = 0;
 
-	text[length > 0 ? length : 0] = '\0';
-	while (length > 0 && text[length - 1] == '\n')
-		text[--length] = '\0';
-	for (char *at = text; *at != '\0'; at++)
-		*at = *at == '\n' ? ';' : *at;
+	text[0] = '\0';
+	all[length > 0 ? length : 0] = '\0';
+	for (char *line = strtok_r(all, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+		if (strncmp(line, "copool: ", 8) != 0)
+			used += (size_t)snprintf(
+			        text + used, REHEARSE_SAID - used, "%s%s", used > 0 ? ";" : "", line);
+	}
 }
 
 int rehearse(const char *path, const char *shim, struct rehearsal *rehearsal)
@@ -388,10 +396,11 @@ int rehearse(const char *path, const char *shim, struct rehearsal *rehearsal)
 
 	*rehearsal = (struct rehearsal){0};
 	if (said < 0)
-		return fail(&stage, -errno, "there is no memory");
+		return fail(&stage, -errno, "there can be no file in memory: %s", strerror(errno));
+	pid_t tracer = getpid();
 	stage.pid = fork();
 	if (stage.pid == 0)
-		become(path, shim, said);
+		become(path, shim, said, tracer);
 	error = stage.pid < 0 ? fail(&stage, -errno, "there can be no process: %s", strerror(errno))
 	                      : lead(&stage);
 	if (stage.pid > 0) {

@@ -65,15 +65,26 @@ const char *sheet_get_text(const struct sheet *sheet, const char *group, const c
 	return json_string_value(sheet_get(sheet, group, key));
 }
 
+/* NULL if there is no memory. */
+__attribute__((format(printf, 1, 0))) static char *write_text(const char *format, va_list arguments)
+{
+	char *text;
+
+	return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
+void sheet_append(json_t *array, const char *text)
+{
+	json_array_append_new(array, string_of(text));
+}
+
 void sheet_find(struct sheet *sheet, enum sheet_level level, const char *code, const char *format, ...)
 {
 	json_t *finding = need(json_object());
 	va_list arguments;
-	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	char *text = write_text(format, arguments);
 	va_end(arguments);
 	json_object_set_new(finding, "level", string_of(level == SHEET_BAR ? "in_the_way" : "note"));
 	json_object_set_new(finding, "code", string_of(code));
@@ -107,13 +118,11 @@ bool sheet_has(const struct sheet *sheet, const char *code)
 void sheet_unread(struct sheet *sheet, const char *format, ...)
 {
 	va_list arguments;
-	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	char *text = write_text(format, arguments);
 	va_end(arguments);
 	if (text != NULL)
-		json_array_append_new(sheet->unread, string_of(text));
+		sheet_append(sheet->unread, text);
 	free(text);
 }

@@ -27,6 +27,9 @@ void sheet_set(struct sheet *sheet, const char *group, const char *key, json_t *
 /* Text from outside, which may be no UTF-8; NULL: not known. */
 void sheet_text(struct sheet *sheet, const char *group, const char *key, const char *text);
 
+/* Appends such text to an array. */
+void sheet_append(json_t *array, const char *text);
+
 /* A fact that was set, the sheet's; NULL: it is not known. */
 const json_t *sheet_get(const struct sheet *sheet, const char *group, const char *key);
 const char *sheet_get_text(const struct sheet *sheet, const char *group, const char *key);

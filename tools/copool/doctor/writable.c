@@ -21,13 +21,13 @@ enum { ANSWER_FINE = 0, ANSWER_UNKNOWN = 255 };
 
 int writer_find(struct writer *writer, const char *name)
 {
-	char *end;
-	unsigned long number = strtoul(name, &end, 10);
-	const struct passwd *user = *name != '\0' && *end == '\0' ? getpwuid((uid_t)number) : getpwnam(name);
+	bool is_number = *name != '\0' && name[strspn(name, "0123456789")] == '\0';
+	unsigned long number = is_number ? strtoul(name, NULL, 10) : 0;
+	const struct passwd *user = is_number ? getpwuid((uid_t)number) : getpwnam(name);
 
 	*writer = (struct writer){0};
 	snprintf(writer->name, sizeof writer->name, "%s", name);
-	if (user == NULL && (*name == '\0' || *end != '\0'))
+	if ((user == NULL && !is_number) || number >= (uid_t)-1) /* which stands for no user */
 		return -ENOENT;
 	if (user == NULL) {
 		writer->user = (uid_t)number; /* a container may have no name for it */
@@ -170,6 +170,7 @@ void writable_check(struct sheet *sheet, const struct writer *writer, const char
 		return;
 	sheet_set(sheet, "log", "is_writable", json_false());
 	sheet_set(sheet, "log", "is_missing", json_boolean(error == -ENOENT));
+	sheet_set(sheet, "log", "is_denied", json_boolean(error == -EACCES));
 	sheet_find(sheet, SHEET_BAR, "log", "user %s cannot write the log %s: %s: %s", writer->name, log,
 	        path, strerror(-error));
 }

@@ -1,49 +1,80 @@
 /* SPDX-License-Identifier: MIT */
-/* As shim/report/confinement.c, from outside; MDWE cannot be seen from there. */
+/* As shim/report/confinement.c, from outside. */
 #include "process/confined.h"
 
 #include "process/permission.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
-/* Reads the security module's label. */
-static void read_label(pid_t pid, char *label, int bytes)
+/* Reads a security module's label, "" if there is none. */
+static void read_label(pid_t pid, const char *name, char label[CONFINED_LABEL])
 {
 	char path[64];
 
-	snprintf(path, sizeof path, "/proc/%d/attr/current", pid);
+	if (pid != 0)
+		snprintf(path, sizeof path, "/proc/%d/attr/%s", pid, name);
+	else
+		snprintf(path, sizeof path, "/proc/self/attr/%s", name);
 	FILE *file = fopen(path, "re");
 	label[0] = '\0';
 	if (file == NULL)
 		return;
-	if (fgets(label, bytes, file) == NULL)
+	if (fgets(label, CONFINED_LABEL, file) == NULL)
 		label[0] = '\0';
 	fclose(file);
 	label[strcspn(label, "\n")] = '\0';
 }
 
+static bool is_unconfined(const char *label)
+{
+	return *label == '\0' || strcmp(label, "unconfined") == 0;
+}
+
+static int status_of(pid_t pid, const char *key)
+{
+	unsigned value = 0;
+
+	return permission_status(pid, key, &value) ? (int)value : -1;
+}
+
+void confined_read(pid_t pid, struct confined *confined)
+{
+	char label[CONFINED_LABEL];
+
+	*confined = (struct confined){.seccomp = -1, .no_new_privs = -1};
+	/* Where there are several modules, this file is one's. */
+	read_label(pid, "current", label);
+	bool is_profile = is_unconfined(label) || label[strlen(label) - 1] == ')';
+	strcpy(is_profile ? confined->apparmor : confined->selinux, label);
+	if (!is_profile || *label == '\0')
+		read_label(pid, "apparmor/current", confined->apparmor);
+	confined->seccomp = pid != 0 ? status_of(pid, "Seccomp:") : prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
+	confined->no_new_privs =
+	        pid != 0 ? status_of(pid, "NoNewPrivs:") : prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+}
+
 void confined_by(pid_t pid, char text[CONFINED_BYTES])
 {
-	char label[160];
-	unsigned filter = 0, no_more = 0;
+	struct confined confined;
+	size_t used = 0;
 
-	read_label(pid, label, sizeof label);
-	permission_status(pid, "Seccomp:", &filter);
-	permission_status(pid, "NoNewPrivs:", &no_more);
-	if (strcmp(label, "unconfined") == 0)
-		label[0] = '\0';
-	const char *module = !*label                           ? ""
-	                     : label[strlen(label) - 1] == ')' ? "AppArmor profile "
-	                                                       : "SELinux context ";
-	const char *parts[] = {
-	        *label ? label : NULL, filter ? "a seccomp filter" : NULL, no_more ? "NoNewPrivs" : NULL};
-	size_t used = (size_t)snprintf(text, CONFINED_BYTES, "%s", module);
-	const char *before = "";
+	confined_read(pid, &confined);
+	const struct {
+		bool is_so;
+		const char *kind, *name;
+	} parts[] = {
+	        {!is_unconfined(confined.apparmor), "AppArmor profile ", confined.apparmor},
+	        {*confined.selinux != '\0', "SELinux context ", confined.selinux},
+	        {confined.seccomp > 0, "a seccomp filter", ""},
+	        {confined.no_new_privs > 0, "NoNewPrivs", ""},
+	};
+	text[0] = '\0';
 	for (size_t i = 0; i < sizeof parts / sizeof *parts && used < CONFINED_BYTES; i++) {
-		if (parts[i] == NULL)
-			continue;
-		used += (size_t)snprintf(text + used, CONFINED_BYTES - used, "%s%s", before, parts[i]);
-		before = ", ";
+		if (parts[i].is_so)
+			used += (size_t)snprintf(text + used, CONFINED_BYTES - used, "%s%s%s",
+			        used > 0 ? ", " : "", parts[i].kind, parts[i].name);
 	}
 }

@@ -31,9 +31,9 @@ char permission_state(pid_t pid)
 	return state;
 }
 
-void permission_status(pid_t pid, const char *key, unsigned *value)
+bool permission_status(pid_t pid, const char *key, unsigned *value)
 {
-	find_status(pid, key, "%u", value);
+	return find_status(pid, key, "%u", value);
 }
 
 /* The value of kernel.yama.ptrace_scope; 0 if there is none. */

@@ -2,6 +2,7 @@
 #ifndef COPOOL_TOOLS_PROCESS_PERMISSION_H
 #define COPOOL_TOOLS_PROCESS_PERMISSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,7 +12,7 @@ void permission_explain(pid_t pid, char *why, size_t bytes);
 /* The process's state, as in ps(1); '?': not known. */
 char permission_state(pid_t pid);
 
-/* A number in /proc/PID/status; leaves `value` as it is if there is no such line. */
-void permission_status(pid_t pid, const char *key, unsigned *value);
+/* Reads a number in /proc/PID/status. Returns false if there is no such line; then `value` stays as it is. */
+bool permission_status(pid_t pid, const char *key, unsigned *value);
 
 #endif

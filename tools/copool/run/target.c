@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "run/glibc.h"
+#include "run/rooted.h"
 
 enum { SCRIPT_DEPTH = 5 }; /* interpreters of interpreters; the kernel's own limit */
 
@@ -158,20 +159,23 @@ static int read_loader(int fd, const Elf64_Ehdr *header, char *loader)
  */
 static int check_glibc(const char *loader, const char *shim, struct target *target)
 {
-	char path[PATH_MAX + sizeof target->root], libc[PATH_MAX];
-	int needed;
-	int defined;
+	char libc[PATH_MAX], path[32];
+	int needed, defined, fd;
 	char *slash;
 
-	snprintf(path, sizeof path, "%s%s", target->root, loader);
-	if (realpath(path, libc) == NULL)
+	snprintf(libc, sizeof libc, "%s", loader);
+	if (!rooted_follow(target->root, libc) || (slash = strrchr(libc, '/')) == NULL)
 		return 0; /* execve(2) will say so */
-	slash = strrchr(libc, '/');
 	if ((size_t)(slash + 1 - libc) + sizeof("libc.so.6") > sizeof libc)
 		return 0;
 	strcpy(slash + 1, "libc.so.6");
+	fd = rooted_open(target->root, libc);
+	if (fd < 0)
+		return 0;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	target->glibc_needed = needed = glibc_needed(shim);
-	target->glibc_defined = defined = glibc_defined(libc);
+	target->glibc_defined = defined = glibc_defined(path);
+	close(fd);
 	if (defined == 0 || defined >= needed)
 		return 0;
 	return refuse(target, -ENOEXEC, "old_libc",
@@ -212,21 +216,50 @@ static int check_elf(int fd, const Elf64_Ehdr *header, const char *shim, struct 
 }
 
 /*
- * Writes the interpreter in a script's first line, NUL-terminated in `line`, to `path`. `#!/usr/bin/env NAME` leads to
- * NAME. Returns 0, or -errno.
+ * The program that env(1) is told to run by what follows it in a script's first line: the first word behind -S,
+ * assignments and -i. NULL: it cannot be told.
+ */
+static const char *find_in_env(char *line)
+{
+	static const char *const split[] = {"--split-string=", "-vS", "-S"};
+	bool is_split = false;
+	char *rest = NULL;
+
+	line += strspn(line, " \t");
+	for (size_t i = 0; i < sizeof split / sizeof *split && !is_split; i++) {
+		is_split = strncmp(line, split[i], strlen(split[i])) == 0;
+		line += is_split ? strlen(split[i]) : 0;
+	}
+	for (char *word = strtok_r(line, " \t", &rest); word != NULL; word = strtok_r(NULL, " \t", &rest)) {
+		bool is_assignment = *word != '-' && strchr(word, '=') != NULL;
+
+		if (strpbrk(word, "$'\"\\") != NULL) /* env expands it */
+			return NULL;
+		if (*word != '-' && !is_assignment)
+			return word;
+		if (!is_split || (!is_assignment && strcmp(word, "-i") != 0))
+			return NULL;
+	}
+	return NULL;
+}
+
+/*
+ * Writes the interpreter in a script's first line, NUL-terminated in `line`, to `path`. `#!/usr/bin/env NAME`, also
+ * with -S, leads to NAME. Returns 0, or -errno.
  */
 static int find_interpreter(char *line, char *path)
 {
 	char *rest = NULL;
 	char *interpreter = strtok_r(line + 2, " \t", &rest);
-	char *argument = strtok_r(NULL, " \t", &rest);
+	const char *program = NULL;
 
 	if (interpreter == NULL)
 		return -ENOEXEC;
 	const char *slash = strrchr(interpreter, '/');
-	bool plain = argument != NULL && argument[0] != '-' && strchr(argument, '=') == NULL;
-	if (plain && strcmp(slash != NULL ? slash + 1 : interpreter, "env") == 0)
-		return target_find(argument, path);
+	if (strcmp(slash != NULL ? slash + 1 : interpreter, "env") == 0)
+		program = find_in_env(rest);
+	if (program != NULL)
+		return target_find(program, path);
 	if ((size_t)snprintf(path, PATH_MAX, "%s", interpreter) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	return can_execute(path);
@@ -261,7 +294,7 @@ static int check_file(const char *path, const char *shim, int depth, struct targ
 {
 	Elf64_Ehdr header;
 	char line[512] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	snprintf(target->file, sizeof target->file, "%s", path);
 	if (fd < 0)
