@@ -4,10 +4,11 @@
 # COPOOL_TEST_FULL=1 they are built, installed, upgraded and removed in fresh roots of Debian 12 and 13.
 # shellcheck disable=SC2016 # what is in single quotes is for the shell in the root
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
-# shellcheck disable=SC2153,SC2154 # helper.bash sets COPOOL_SO; start leaves $pid
+# shellcheck disable=SC2034,SC2153,SC2154 # helper.bash sets COPOOL_SO; start leaves $pid; lib/aarch64 reads $ARM_SO
 
 load lib/helper
 load lib/packages
+load lib/aarch64
 
 setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
@@ -354,6 +355,17 @@ life_of_packages() { # SUITE
 	[[ $(dpkg-deb -f one/deb/libcopool_*.deb Depends) =~ ^libc6\ \([^,]*\)$ ]]
 }
 
+@test "deb: for another architecture it says what is missing" {
+	requires dpkg-buildpackage dpkg-architecture
+	local architecture=s390x
+	! command -v s390x-linux-gnu-gcc >/dev/null || architecture=riscv64
+	run "$package/deb" . "$version" $architecture
+	[[ $status -eq 1 && $output == "make deb: there is no compiler for "*"install crossbuild-essential-$architecture" ]]
+	[[ ! -e deb ]]
+	run "$package/deb" . "$version" sparc69
+	[[ $status -eq 1 && $output == "make deb: dpkg does not know an architecture \`sparc69'" ]]
+}
+
 @test "rpm: the packages are built" {
 	requires_full rpmbuild
 	"$package/dist" . "$version" 0123abc
@@ -372,6 +384,30 @@ life_of_packages() { # SUITE
 	inside 'dpkg --add-architecture arm64; apt-get update; apt-get install -y crossbuild-essential-arm64'
 	inside 'apt-get build-dep -y --host-architecture arm64 ./tools/package'
 	inside 'make deb ARCH=arm64'
-	inside 'dpkg-deb -f build/deb/libcopool_*_arm64.deb Architecture; dpkg-deb -c build/deb/libcopool_*_arm64.deb'
-	[[ $output == *arm64* && $output == */usr/lib/aarch64-linux-gnu/libcopool.so* ]]
+	[[ $output != *warning:* ]]
+	local made=$fresh/copool/build/deb library=unpacked/usr/lib/aarch64-linux-gnu/libcopool.so
+	[[ $(dpkg-deb -f "$made"/libcopool_*.deb Architecture) == arm64 ]]
+	[[ $(dpkg-deb -f "$made"/copool_*.deb Architecture) == arm64 ]]
+	[[ $(dpkg-deb -f "$made"/libcopool_*.deb Depends) =~ ^libc6\ \([^,]*\)$ ]]
+	[[ $(dpkg-deb -f "$made"/libcopool_*.deb Recommends) == libunwind8 ]]
+	dpkg-deb --extract "$made"/libcopool_*.deb unpacked
+	dpkg-deb --extract "$made"/copool_*.deb unpacked
+	ls -l "$library" unpacked/usr/bin/copool
+	[[ $(stat -c %s "$library") -lt $((400 * 1024)) ]]
+	run -0 readelf --file-header --dynamic --wide "$library" unpacked/usr/bin/copool
+	[[ $(grep -c 'Machine: *AArch64' <<<"$output") -eq 2 ]]
+	[[ $(readelf --dynamic --wide "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort | xargs) == 'ld-linux-aarch64.so.1 libc.so.6' ]]
+
+	# What is inside works there.
+	requires_arm_12
+	ARM_SO=$PWD/$library
+	arm_pooled "$arm_root/usr/bin/php8.2" -n -r "$PHP_FIBERS"
+	[[ $status -eq 0 && $(log_open way) == stacks ]]
+	check_balance
+	arm unpacked/usr/bin/copool show "$LOG"
+	[[ $status -eq 0 && $output == *'stack '*Good* ]]
+	rm "$LOG"
+	arm_pooled "$arm_root"/usr/bin/qemu-img bench -w -c 4000 -d 512 --flush-interval=512 --image-opts driver=null-aio,size=1G
+	[[ $status -eq 0 && $(log_open way) == ending ]]
+	check_balance
 }

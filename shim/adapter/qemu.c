@@ -113,8 +113,6 @@ static int plan_ending(const struct qemu_callers *callers)
 	place = (struct entry_place){code.bytes + ending.at, ending.length, ending.object};
 	patch = (struct patch_place){.at = ending.at, .goes_on = ending.next};
 	count = entry_put(bytes, &qemu_hooks.pool, QEMU_POOL, &place, patch.exit, &patch.exits);
-	if (count == 0)
-		return refuse("qemu_aio_coroutine_enter", "there is no code for this processor");
 	return patch_plan_inside(
 	        &qemu.patches, "qemu_aio_coroutine_enter", &qemu.symbols.enter, &patch, bytes, count);
 }

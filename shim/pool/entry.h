@@ -25,8 +25,8 @@ struct entry_arming {
 
 /*
  * Writes the code of a function of two arguments that returns an armed object of the pool. The code may be copied
- * anywhere. Returns its bytes; 0 if there is none: not for x86-64, with ThreadSanitizer, or if thread-local storage is
- * out of reach.
+ * anywhere. Returns its bytes; 0 if there is none: on aarch64, with ThreadSanitizer, or if thread-local storage is out of
+ * reach.
  */
 size_t entry_get(uint8_t code[ENTRY_CODE_BYTES], unsigned index, const struct entry_arming *arming);
 
@@ -42,7 +42,7 @@ enum { ENTRY_EXITS = 2 };
 /*
  * Writes code that puts an object into the pool in the middle of a function, and then continues elsewhere in the function,
  * with all general registers as before. `exit` gets the offsets of the jumps to where the function continues, which the
- * caller must write there; `*exits` is how many there are. Returns the bytes; 0 on other processors.
+ * caller must write there; `*exits` is how many there are. Returns the bytes.
  */
 size_t entry_put(uint8_t code[ENTRY_CODE_BYTES], struct pool *pool, unsigned index,
         const struct entry_place *place, size_t exit[ENTRY_EXITS], size_t *exits);

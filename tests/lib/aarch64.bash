@@ -52,6 +52,14 @@ make_for_arm() { # TARGET...
 		CXX="aarch64-linux-gnu-g++ --sysroot=$CACHE/aarch64-12" BUILD="$ARM_BUILD" "$@"
 }
 
+# shim_for_arm [FOLDER...]: the library's files for aarch64, all or those in these folders, by the Makefile.
+shim_for_arm() {
+	# shellcheck disable=SC2016 # for make to expand
+	env -u MAKEFLAGS make --no-print-directory -C "$TESTS/.." CC=aarch64-linux-gnu-gcc \
+		--eval='shim-files: ; @printf "%s\n" $(abspath $(SHIM:%=shim/%))' shim-files |
+		grep -E "/shim/($(IFS='|' && echo "$*"))"
+}
+
 # arm [VARIABLE=VALUE...] PROGRAM ARGUMENT...: a program for aarch64, with the libraries of $arm_root. Variables are for it
 # alone. The page size may be ${ARM_PAGE_BYTES}.
 arm() {

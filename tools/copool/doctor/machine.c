@@ -131,13 +131,23 @@ static const char *loadable(const char *const *names)
 	return NULL;
 }
 
+static const char *decoder(void)
+{
+#ifdef __aarch64__
+	return "built in";
+#else
+	/* As in shim/patch/instruction.c. */
+	static const char *const names[] = {"libZydis.so.4.0", "libZydis.so.4.1", "libZydis.so.4", NULL};
+
+	return loadable(names);
+#endif
+}
+
 void machine_libraries(struct sheet *sheet)
 {
-	/* As in shim/patch/instruction.c and shim/report/origins/unwind.c. */
-	static const char *const decoders[] = {"libZydis.so.4.0", "libZydis.so.4.1", "libZydis.so.4", NULL};
-	static const char *const unwinders[] = {UNWINDER, NULL};
+	static const char *const unwinders[] = {UNWINDER, NULL}; /* as in shim/report/origins/unwind.c */
 
-	sheet_text(sheet, "library", "decoder", loadable(decoders));
+	sheet_text(sheet, "library", "decoder", decoder());
 	sheet_text(sheet, "library", "unwinder", loadable(unwinders));
 }
 
