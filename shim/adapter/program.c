@@ -34,8 +34,9 @@ bool program_is_starting(void)
 }
 
 /*
- * An object's headers are at its beginning. If its segments lie apart (PHP from 8.5 on), glibc 2.43 finds only the
- * segment of the address; the object then usually begins at its bias.
+ * An object's headers are at its beginning. If its segments lie apart (PHP from 8.5 on, any program on aarch64), glibc
+ * finds only the segment of the address, 2.43 in any object and 2.36 in the program; the object then usually begins at
+ * its bias.
  */
 static const Elf64_Ehdr *header_of(const struct object *object)
 {

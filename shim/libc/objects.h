@@ -14,7 +14,7 @@
 /* glibc's struct dl_find_object, which older headers do not have. */
 struct object {
 	unsigned long long flags;
-	void *begin, *end; /* of what is mapped; from glibc 2.43 on of one segment, if they lie apart */
+	void *begin, *end; /* of what is mapped, or of one segment, if they lie apart */
 	struct link_map *map;
 	void *frames; /* its .eh_frame_hdr, or NULL */
 	void *reserved[7];

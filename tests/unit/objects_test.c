@@ -35,7 +35,10 @@ static void test_agreed(void)
 
 		tap_ok(found == wanted && ours.map == theirs.map,
 		        "objects: the search finds what the loader does (%zu)", i);
-		tap_ok(ours.begin == theirs.begin && ours.frames == theirs.frames,
+		/* The loader may say the one segment, where they lie apart: the program's on aarch64. */
+		bool is_part = (char *)theirs.begin > (char *)ours.begin && theirs.begin <= address[i] &&
+		               theirs.end == ours.end;
+		tap_ok((ours.begin == theirs.begin || is_part) && ours.frames == theirs.frames,
 		        "objects: and its beginning, and its frames (%zu)", i);
 	}
 	free(address[7]);
