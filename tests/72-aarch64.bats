@@ -94,10 +94,10 @@ NOT_IN_QEMU=(
 	"origin: a handler's stack goes on with what it interrupted" # returns from signals in a page of no object
 )
 
-# unit_test_passes PROGRAM: but for those lines.
+# unit_test_passes PROGRAM: but for those lines. readers_test takes half a minute of a processor.
 unit_test_passes() {
 	local pattern
-	run timeout --kill-after=5 300 qemu-aarch64 ${arm_root:+-L "$arm_root"} "$1"
+	run timeout --kill-after=5 900 qemu-aarch64 ${arm_root:+-L "$arm_root"} "$1"
 	echo "$1: status $status, $(grep -c '^ok' <<<"$output") passed"
 	[[ $output == *'ok 1 '* && $output =~ (^|$'\n')1\.\.[0-9] ]] || return
 	for pattern in "${NOT_IN_QEMU[@]}"; do
