@@ -390,6 +390,23 @@ waiting_php() {
 	finds preload_missing
 }
 
+@test "doctor: a process whose library was replaced is told to start again, also when the new one is of another version" {
+	local version
+	version=$(sed -n 's/^VERSION := //p' "$TESTS/../Makefile")
+	mkfifo fifo
+	sed "s/${version//./[.]}/9.9.9/g" "$COPOOL_SO" >libcopool.so
+	waiting_php start_stock LD_PRELOAD="$PWD/libcopool.so"
+	doctor 0 "$pid"
+	finds other_version note
+	says '.library.version == "9.9.9"' '.library.is_replaced == false' '.findings | length == 1'
+	cp "$COPOOL_SO" new.so
+	mv new.so libcopool.so
+	doctor 0 "$pid"
+	finds other_version note
+	finds library_replaced note
+	says '.library.is_replaced'
+}
+
 @test "doctor: which setting made it so is told, of the environment or a file" {
 	mkfifo fifo
 	printf 'host = off\n[program php*]\nlog = %s/nowhere/log\n' "$PWD" >settings

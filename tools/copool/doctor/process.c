@@ -376,7 +376,7 @@ void process_library(struct sheet *sheet, struct process *process)
 	if (version != NULL && strcmp(version, COPOOL_VERSION) != 0)
 		sheet_find(sheet, SHEET_NOTE, "other_version",
 		        "the library in it is of version %s, this command of " COPOOL_VERSION, version);
-	else if (remote.is_replaced)
+	if (remote.is_replaced)
 		sheet_find(sheet, SHEET_NOTE, "library_replaced",
 		        "the library's file was replaced since it began: it has the new one when it starts again");
 }
