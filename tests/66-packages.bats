@@ -238,20 +238,23 @@ make_root() { # SUITE
 		mv "$CACHE/root-$1.tar.new" "$CACHE/root-$1.tar"
 }
 
-# fresh_root SUITE: $fresh is such a root, with the unpacked tarball in /copool and nothing installed. What apt downloads is
-# kept for the next run.
-fresh_root() {
+# bare_root SUITE FOLDER: such a root there, with nothing installed. What apt downloads is kept in $archives for the next run.
+bare_root() {
 	under_lock make_root "$1" >made 2>&1 || skip "a root of Debian's $1 cannot be had here"
-	fresh=$BATS_TEST_TMPDIR/root
-	ROOTS+=("$fresh")
-	mkdir -p "$fresh" "$CACHE/archives-$1"
-	tar -xf "$CACHE/root-$1.tar" -C "$fresh"
 	archives=$CACHE/archives-$1
+	ROOTS+=("$2")
+	mkdir -p "$2/copool" "$archives"
+	tar -xf "$CACHE/root-$1.tar" -C "$2"
+	cp -L /etc/resolv.conf "$2/etc/resolv.conf"
+	cp /etc/hosts "$2/etc/hosts"
+}
+
+# fresh_root SUITE: $fresh is such a root, with the unpacked tarball in /copool.
+fresh_root() {
+	fresh=$BATS_TEST_TMPDIR/root
+	bare_root "$1" "$fresh"
 	"$package/dist" "$BATS_TEST_TMPDIR" "$version" 0123abc
-	tar -xf "copool-$version.tar.xz" -C "$fresh"
-	mv "$fresh/copool-$version" "$fresh/copool"
-	cp -L /etc/resolv.conf "$fresh/etc/resolv.conf"
-	cp /etc/hosts "$fresh/etc/hosts"
+	tar -xf "copool-$version.tar.xz" -C "$fresh/copool" --strip-components=1
 }
 
 # shellcheck disable=SC2016 # for the inner shell
@@ -280,8 +283,33 @@ gains() {
 	jq -e '.helps and .pooled.new.median * 5 < .stock.new.median' "$fresh/tmp/compare.json"
 }
 
+# told PROGRAM KIND WAY COMMAND: doctor finds nothing in the way, and names the version that COMMAND prints.
+told() {
+	local is
+	inside "$4"
+	is=$output
+	inside "copool doctor $1; copool doctor --json $1 >/tmp/doctor.json"
+	jq -e --arg kind "$2" --arg way "$3" --arg is "$is" '.verdict == "can_help" and .findings == [] and .library.decoder
+		and .adapter.way == $way and .program.is == $kind and (.program.version | startswith($is))' "$fresh/tmp/doctor.json"
+}
+
+# on_another SUITE: packages that one release has built are installed on another, and help there. Doctor's own command
+# installs what is missing.
+on_another() {
+	local built=$fresh/copool/build/deb archives
+	local fresh=$BATS_TEST_TMPDIR/another
+	bare_root "$1" "$fresh"
+	cp "$built"/{lib,}copool_[0-9]*.deb "$fresh/copool"
+	inside 'apt-get update; apt-get install -y --no-install-recommends ./*.deb php-cli qemu-utils'
+	inside '! copool doctor --json qemu-img >/tmp/doctor.json'
+	[[ $(jq -r '"\(.verdict) \(.adapter.way)"' "$fresh/tmp/doctor.json") == 'in_the_way stacks' ]]
+	inside "$(jq -r .next "$fresh/tmp/doctor.json") -y"
+	gains "$QEMU_IMG"
+	gains "php -r '$PHP_FIBERS'"
+}
+
 # From README alone to a gain; then the next version under a running program; then all away.
-life_of_packages() { # SUITE
+life_of_packages() { # SUITE ANOTHER
 	requires_full mmdebstrap unshare chroot jq
 	fresh_root "$1"
 	inside 'tools/bootstrap deb'
@@ -290,11 +318,16 @@ life_of_packages() { # SUITE
 	inside 'dpkg -V copool libcopool; find /usr/lib -name libcopool.so'
 	[[ $output == /usr/lib/$multiarch/libcopool.so ]]
 	inside 'man=$(dpkg -L copool | grep libcopool.7); zgrep -q /usr/lib/'"$multiarch"'/libcopool.so "$man"'
-	inside 'copool doctor qemu-img; copool doctor php'
+	told qemu-img QEMU ending 'qemu-img --version | sed -nE "s/^qemu-img version ([0-9.]+).*/\1/p"'
+	told php PHP stacks 'php -r "echo PHP_VERSION;"'
 	gains "$QEMU_IMG"
 	gains "php -r '$PHP_FIBERS'"
 	inside "LD_PRELOAD=libcopool.so COPOOL_LOG=/tmp/bare.jsonl php -r '$PHP_FIBERS'; copool show /tmp/bare.jsonl"
 	[[ $output == *'stack '* && $output == *Good* ]]
+	inside "copool run --log=/tmp/run.jsonl -- $QEMU_IMG; copool show /tmp/run.jsonl; copool report -o /tmp/page.html /tmp/run.jsonl"
+	[[ $output == *'qemu-coroutine: Good. '* ]]
+	grep -q qemu-coroutine "$fresh/tmp/page.html"
+	on_another "$2"
 
 	# From an older version to this one.
 	inside 'make deb VERSION=0.1.9 BUILD=/tmp/older >/tmp/older.log'
@@ -308,8 +341,9 @@ life_of_packages() { # SUITE
 	inside 'apt-get install -y ./build/deb/copool_*.deb ./build/deb/libcopool_*.deb; dpkg -s libcopool'
 	[[ $output == *"Version: $version"* ]]
 	grep -q 'libcopool.so (deleted)$' "/proc/$pid/maps"
-	inside "copool ps; copool show $pid"
-	[[ $output == *'was replaced'* && $output == *'stack '* ]]
+	inside "copool ps; copool show $pid; copool doctor $pid"
+	[[ $output == *'was replaced: restart it'* && $output == *'stack '* ]]
+	[[ $output == *'is of version 0.1.9'* && $output == *'the new one when it starts again'* ]]
 	rm "$fresh/tmp/begun"
 	wait_until 20 test -e "$fresh/tmp/begun"
 	touch "$fresh/tmp/stop"
@@ -326,11 +360,11 @@ life_of_packages() { # SUITE
 }
 
 @test "Debian 12: built, installed, gains with QEMU and PHP, upgraded under a running program, purged" {
-	life_of_packages bookworm
+	life_of_packages bookworm trixie
 }
 
 @test "Debian 13: built, installed, gains with QEMU and PHP, upgraded under a running program, purged" {
-	life_of_packages trixie
+	life_of_packages trixie bookworm
 }
 
 @test "deb: packages are the same when they are built again elsewhere, and lintian has nothing to say" {
