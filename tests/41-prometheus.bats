@@ -278,13 +278,15 @@ a_file() { # NAME PID AGE: as the library writes it
 	ln -s gone.prom series/link.prom
 	mkdir series/folder.prom
 	mkfifo series/fifo.prom
-	run "$COPOOL" prune --dry-run series
+	run --separate-stderr "$COPOOL" prune --dry-run series
 	[[ $status -eq 0 && $(find series -mindepth 1 | wc -l) -eq 12 ]]
 	[[ $(sort <<<"$output") == $(printf 'would remove series/%s\n' gone.prom gone.prom.$gone.tmp number-was-given-again.prom) ]]
-	run "$COPOOL" prune series
-	[[ $status -eq 0 ]]
+	run --separate-stderr "$COPOOL" prune series
+	[[ $status -eq 0 && $stderr == 'copool prune: 2 more of processes that are gone: written in the last 60 seconds (--older)'* ]]
 	[[ $(sort <<<"$output") == $(printf 'removed series/%s\n' gone.prom gone.prom.$gone.tmp number-was-given-again.prom) ]]
 	[[ $(find series -mindepth 1 | wc -l) -eq 9 ]]
+	run "$COPOOL" prune --older=0 series
+	[[ $output == *'removed series/recent.prom'*'1 more of processes'*'in the last 0 seconds'* || $output == *'1 more'*recent.prom* ]]
 }
 
 @test "prune: what cannot be done is said" {

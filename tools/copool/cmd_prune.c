@@ -26,6 +26,7 @@ struct prune {
 	bool is_dry;
 	json_t *files; /* that were removed, or would be; NULL: a line for each is written */
 	long older_s;
+	long recent; /* files of processes that are gone, written too recently to be removed */
 	char **folders;
 	bool has_failed;
 };
@@ -146,12 +147,12 @@ static bool is_alive(const struct owner *owner, time_t written)
 	return start != 0 && start <= (double)written + 1;
 }
 
-static bool is_stale(const struct prune *prune, const struct owner *owner, const struct stat *status)
+/* Whether the file was written so recently that a process may be about to write it again. */
+static bool is_recent(const struct prune *prune, const struct owner *owner, const struct stat *status)
 {
 	double age = difftime(time(NULL), status->st_mtime);
 
-	return age >= (double)prune->older_s && age >= INTERVALS * owner->interval_s &&
-	       !is_alive(owner, status->st_mtime);
+	return age < (double)prune->older_s || age < INTERVALS * owner->interval_s;
 }
 
 static void tell(const struct prune *prune, const char *folder, const char *name)
@@ -190,8 +191,10 @@ static void look_at(struct prune *prune, int folder_fd, const char *folder, cons
 		return;
 	}
 	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && read_owner(file, &owner) &&
-	        is_stale(prune, &owner, &status)) {
-		if (!prune->is_dry && unlinkat(folder_fd, name, 0) != 0 && errno != ENOENT)
+	        !is_alive(&owner, status.st_mtime)) {
+		if (is_recent(prune, &owner, &status))
+			prune->recent++;
+		else if (!prune->is_dry && unlinkat(folder_fd, name, 0) != 0 && errno != ENOENT)
 			complain(prune, folder, name, errno);
 		else
 			tell(prune, folder, name);
@@ -222,6 +225,11 @@ int cmd_prune(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &prune);
 	for (char **folder = prune.folders; *folder != NULL; folder++)
 		prune_folder(&prune, *folder);
+	if (prune.recent > 0)
+		fprintf(stderr,
+		        "copool prune: %ld more of processes that are gone: written in the last %ld seconds (--older), "
+		        "or within three of their intervals\n",
+		        prune.recent, prune.older_s);
 	if (prune.files != NULL)
 		print_json(&prune);
 	return verb_end("prune", prune.has_failed, 1);
