@@ -126,6 +126,10 @@ os.execvp(sys.argv[1], sys.argv[1:])')
 	predicts php -n -r 0
 	says '.adapter.host == "stacks"'
 	is_called PHP
+	says '.next | startswith("copool compare -- php ")'
+	cp "$(command -v php)" php-fpm9
+	doctor 0 ./php-fpm9
+	says '.next == "copool recipe php-fpm"'
 	predicts nix-store --version
 	says '.adapter.host == "stacks" and (.text | test("Boost"))'
 	predicts apache2 -v
@@ -219,8 +223,21 @@ os.execvp(sys.argv[1], sys.argv[1:])')
 @test "doctor: a program that is missing cannot be told of, one that may not be executed is told so" {
 	doctor 2 copool-no-such-program
 	says '.verdict == "cannot_tell" and (.findings[0].text | test("PATH"))'
+	says '.next == null'
 	doctor 2 ./nothing
 	finds missing note
+	# What may be meant: a file in a folder that only root has in PATH, or one with a version in its name.
+	before=(env PATH="$PWD:/usr/bin:/bin")
+	doctor 2 ldconfig
+	says '.findings[0].text | endswith("in any folder of PATH, but there is /usr/sbin/ldconfig")' \
+		'.next == "copool doctor /usr/sbin/ldconfig"'
+	before=()
+	doctor 2 python3.
+	says '.next | test("^copool doctor /usr/bin/python3[.][0-9]+$")'
+	for name in '' '*' 'python3{.' 'python3\' "$(printf '%5000s' | tr ' ' x)"; do
+		doctor 2 "$name"
+		says '.next == null'
+	done
 	echo echo >plain
 	doctor 1 ./plain
 	finds not_executable

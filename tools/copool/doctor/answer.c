@@ -101,6 +101,14 @@ static void mend(const struct sheet *sheet, const struct process *process, struc
 		        word_of(sheet_get_text(sheet, "log", "folder"), folder));
 }
 
+/* It serves until it is stopped, so there is nothing to compare before it is set up. */
+static bool is_fpm(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return strncmp(base != NULL ? base + 1 : path, "php-fpm", strlen("php-fpm")) == 0;
+}
+
 static void find_next(const struct sheet *sheet, const struct program *program, const struct process *process,
         struct answer *answer)
 {
@@ -108,7 +116,9 @@ static void find_next(const struct sheet *sheet, const struct program *program, 
 	char word[PATH_MAX];
 
 	name = word_of(program->name, word);
-	if (answer->status == STATUS_HELPS_NOT && sheet_bar(sheet) != NULL)
+	if (program->nearby[0] != '\0')
+		try(answer, "copool doctor %s", program->nearby);
+	else if (answer->status == STATUS_HELPS_NOT && sheet_bar(sheet) != NULL)
 		mend(sheet, process, answer);
 	else if (process != NULL && process->is_loaded && answer->status == STATUS_HELPS)
 		try(answer, "copool show %d", process->pid);
@@ -116,6 +126,8 @@ static void find_next(const struct sheet *sheet, const struct program *program, 
 		try(answer, "copool observe %d", process->pid);
 	else if (answer->status == STATUS_HELPS && brings != NULL)
 		try(answer, "copool run --log=%%n-%%p.jsonl -- %s ARGUMENT...", name);
+	else if (answer->status == STATUS_HELPS && is_fpm(program->path))
+		try(answer, "copool recipe php-fpm");
 	else if (answer->status == STATUS_HELPS)
 		try(answer, "copool compare -- %s ARGUMENT...", name);
 	else if (sheet_has(sheet, "contexts") && process == NULL)

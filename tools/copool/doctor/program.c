@@ -2,6 +2,7 @@
 #include "doctor/program.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,32 @@
 #include "doctor/image.h"
 #include "doctor/known.h"
 #include "doctor/rehearse.h"
+
+/*
+ * Debian's services have a version in their names (php-fpm8.2), and are in a folder that only root has in PATH. Writes the
+ * last file of the name, or of the name and a version, to `path`. Returns whether there is one.
+ */
+static bool nearby(const char *name, char *path)
+{
+	static const char folders[] = "{/usr/local/sbin,/usr/local/bin,/usr/sbin,/usr/bin}";
+	char pattern[PATH_MAX];
+	glob_t found;
+
+	if (*name == '\0' || strpbrk(name, "*?[]{},\\~") != NULL ||
+	        snprintf(pattern, sizeof pattern, "%s/%s{-[0-9]*[0-9],[0-9]*[0-9],[0-9],}", folders, name) >=
+	                PATH_MAX)
+		return false;
+	if (glob(pattern, GLOB_BRACE, NULL, &found) != 0)
+		return false;
+	size_t i = found.gl_pathc;
+	while (i > 0 &&
+	        (access(found.gl_pathv[i - 1], X_OK) != 0 || strlen(found.gl_pathv[i - 1]) >= PATH_MAX))
+		i--;
+	if (i > 0)
+		strcpy(path, found.gl_pathv[i - 1]);
+	globfree(&found);
+	return i > 0;
+}
 
 bool program_find(struct sheet *sheet, struct program *program, const char *name)
 {
@@ -25,8 +52,13 @@ bool program_find(struct sheet *sheet, struct program *program, const char *name
 		sheet_find(sheet, SHEET_BAR, "not_executable", "%s is no file that may be executed", name);
 		return false;
 	}
-	sheet_find(sheet, SHEET_NOTE, "missing", "there is no %s%s", name,
-	        strchr(name, '/') != NULL ? "" : " in any folder of PATH");
+	if (strchr(name, '/') != NULL)
+		sheet_find(sheet, SHEET_NOTE, "missing", "there is no %s", name);
+	else if (!nearby(name, program->nearby))
+		sheet_find(sheet, SHEET_NOTE, "missing", "there is no %s in any folder of PATH", name);
+	else
+		sheet_find(sheet, SHEET_NOTE, "missing",
+		        "there is no %s in any folder of PATH, but there is %s", name, program->nearby);
 	return false;
 }
 

@@ -10,9 +10,10 @@
 #include "run/target.h"
 
 struct program {
-	const char *name;    /* as the user called it */
-	char path[PATH_MAX]; /* "": there is none */
-	char shim[PATH_MAX]; /* libcopool.so; "": there is none */
+	const char *name;      /* as the user called it */
+	char path[PATH_MAX];   /* "": there is none */
+	char nearby[PATH_MAX]; /* where there is none: a file that may be meant; "": nor is there one */
+	char shim[PATH_MAX];   /* libcopool.so; "": there is none */
 	struct target target;
 	bool is_process; /* it runs */
 	bool is_loaded;  /* and has the library */
