@@ -56,14 +56,14 @@ static void find_module(char text[MODULE_BYTES])
 
 	label[strcspn(label, "\n")] = '\0';
 	text[0] = '\0';
-	if (is_denial(error))
-		snprintf(text, MODULE_BYTES, "a security module that hides its name (AppArmor or SELinux)");
-	else if (error != 0 || label[0] == '\0' || strcmp(label, "unconfined") == 0)
+	if (error == 0 && (label[0] == '\0' || strcmp(label, "unconfined") == 0))
 		return;
-	else if (label[strlen(label) - 1] == ')')
-		snprintf(text, MODULE_BYTES, "AppArmor profile %s", label);
-	else
-		snprintf(text, MODULE_BYTES, "SELinux context %s", label);
+	if (error != 0 && !is_denial(error))
+		return;
+	const char *what = error != 0 ? "a security module that hides its name (AppArmor or SELinux)"
+	                   : label[strlen(label) - 1] == ')' ? "AppArmor profile "
+	                                                     : "SELinux context ";
+	snprintf(text, MODULE_BYTES, "%s%s", what, label);
 }
 
 __attribute__((format(printf, 2, 3))) static void add(char text[CONFINEMENT_BYTES], const char *format, ...)

@@ -176,15 +176,15 @@ static void tell_domain(struct sheet *sheet, const struct confined *confined)
 	sheet_text(sheet, "confinement", "apparmor", *profile != '\0' ? profile : NULL);
 	if (*profile != '\0' && strcmp(profile, "unconfined") != 0)
 		sheet_find(sheet, SHEET_NOTE, "apparmor",
-		        "AppArmor's profile %s applies: it must allow to map libcopool.so (m) and to write the "
+		        "AppArmor's profile %s applies: it must permit mapping libcopool.so (m) and writing the "
 		        "log; /usr/lib is allowed more often than /usr/local",
 		        profile);
 	sheet_text(sheet, "confinement", "selinux", *context != '\0' ? context : NULL);
 	if (*context != '\0' && read_line("/sys/fs/selinux/enforce", enforce, sizeof enforce) &&
 	        *enforce == '1')
 		sheet_find(sheet, SHEET_NOTE, "selinux",
-		        "SELinux enforces the domain %s: it must allow to execute what was modified (execmod, "
-		        "execmem) for QEMU, and to write the log",
+		        "SELinux enforces the domain %s: it must permit executing what was modified (execmod, "
+		        "execmem) for QEMU, and writing the log",
 		        context);
 }
 
