@@ -253,6 +253,7 @@ created() { # the sum of all final records
 	check_balance
 	[[ $(log_records warning) == '' ]]
 	inside copool recipe php-fpm | blocks sh Undo | inside bash -euo pipefail
+	run ! inside test -e $metrics
 	run ! inside grep -q libcopool "/proc/$(inside systemctl show -P MainPID "$unit")/maps"
 }
 
