@@ -234,7 +234,7 @@ os.execvp(sys.argv[1], sys.argv[1:])')
 	before=()
 	doctor 2 python3.
 	says '.next | test("^copool doctor /usr/bin/python3[.][0-9]+$")'
-	for name in '' '*' 'python3{.' 'python3\' "$(printf '%5000s' | tr ' ' x)"; do
+	for name in '' '*' 'python3{.' "$(printf '%05000d' 0)"; do
 		doctor 2 "$name"
 		says '.next == null'
 	done
