@@ -292,6 +292,7 @@ told() {
 	local is
 	inside "$4"
 	is=$output
+	[[ $is =~ ^[0-9]+[0-9.]+$ ]]
 	inside "copool doctor $1; copool doctor --json $1 >/tmp/doctor.json"
 	jq -e --arg kind "$2" --arg way "$3" --arg is "$is" '.verdict == "can_help" and .findings == [] and .library.decoder
 		and .adapter.way == $way and .program.is == $kind and (.program.version | startswith($is))' "$fresh/tmp/doctor.json"
