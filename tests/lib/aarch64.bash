@@ -41,7 +41,7 @@ requires_arm_12() {
 requires_arm_build() {
 	requires aarch64-linux-gnu-gcc make
 	requires_arm_12
-	under_lock make_for_arm all unit programs >"$BATS_TEST_TMPDIR/make" 2>&1 || {
+	BUILD_LOCK=$ARM_BUILD.lock under_lock make_for_arm all unit programs >"$BATS_TEST_TMPDIR/make" 2>&1 || {
 		cat "$BATS_TEST_TMPDIR/make"
 		return 1
 	}

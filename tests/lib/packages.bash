@@ -101,8 +101,10 @@ unpack() {
 	under_lock fetch_packages "$@"
 }
 
+# [BUILD_LOCK=FILE] under_lock COMMAND...: one after the other. What is built has a lock of its own: that takes minutes, for
+# which those would wait who only look whether their packages are there.
 under_lock() {
-	mkdir -p "$CACHE" && (exec 9>"$CACHE/lock" && flock 9 && "$@" 9>&-)
+	mkdir -p "$CACHE" && (exec 9>"${BUILD_LOCK-$CACHE/lock}" && flock 9 && "$@" 9>&-)
 }
 
 # requires_unpacked NAME SUITE PACKAGE...: Debian's packages of SUITE lie unpacked in $CACHE/NAME. A PACKAGE may

@@ -122,7 +122,7 @@ requires_tools() {
 	[[ $2 == gcc ]] || llvm_folder >/dev/null || lacks "there is no clang with a linker and an archiver of its version"
 	requires_unpacked meson trixie meson
 	requires_source fetch_tree "$1"
-	under_lock build_tools "$@" || {
+	BUILD_LOCK=$tools.lock under_lock build_tools "$@" || {
 		tail -n 20 "$tools/log"
 		return 1
 	}
