@@ -46,6 +46,16 @@ observes() {
 	[[ $status -eq 0 ]]
 }
 
+# observes_many N ARGUMENT...: for as long as it takes, on a machine that others use too, until N are created.
+observes_many() {
+	local seconds
+	for seconds in 0.5 2 8 32 128; do
+		observes --for "$seconds" "${@:2}" || return
+		[[ ! $output =~ (_create\ +|\"creates\":\ ?)([0-9]+) ]] || ((BASH_REMATCH[2] < $1)) || return 0
+	done
+	return 1
+}
+
 refuses() { # STATUS TEXT ARGUMENT...
 	run "$COPOOL" observe "${@:3}"
 	echo "copool observe ${*:3}: $status"
@@ -64,6 +74,10 @@ watch() {
 # has_probes N: $observer has that many.
 has_probes() {
 	[[ $(find "/proc/$observer/fd" -lname 'anon_inode:*perf_event*' 2>/dev/null | wc -l) -eq $1 ]]
+}
+
+looks() { # how often $observer has waited
+	awk '/^voluntary/ { print $2 }' "/proc/$observer/status"
 }
 
 fibers='for (;;) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $f->resume(); }'
@@ -103,11 +117,29 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	jq -e '.creates == 40 and .new == 20' answer
 }
 
+@test "observe: where none has ended yet, memory for other things is not taken for more of them than there are" {
+	requires_program outside
+	requires_probes
+	starts "$PROGRAMS/outside" 10000 late go end
+	wait_until 10 has_threads 3
+	watch answer 9
+	touch late
+	wait_until 10 has_threads 5 # whose stacks came since
+	wait_until 20 has_probes 15
+	touch go
+	wait_until 20 eval '[[ ! -e late ]]'
+	looks_before=$(looks)
+	wait_until 20 eval '(($(looks) > looks_before + 1))'
+	touch end
+	wait_until 30 is_gone "$observer"
+	jq -e '.new == 20000 and .saved > 0 and .saved < 20000 and .helps' answer
+}
+
 @test "observe: QEMU that makes coroutines again and again is told that the pool helps" {
 	requires qemu-img
 	requires_probes
 	starts qemu-img "${bursts[@]}"
-	observes --for 3 "$pid"
+	observes_many 50000 "$pid"
 	[[ $output == "qemu-img [$pid]: QEMU's coroutines, for "* ]]
 	[[ $output =~ qemu_coroutine_create\ +([0-9]+)\ entries.*qemu_coroutine_new\ +([0-9]+)\ entries ]]
 	created=${BASH_REMATCH[1]} made=${BASH_REMATCH[2]}
@@ -121,7 +153,7 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	requires qemu-img
 	requires_probes
 	starts qemu-img "${plain[@]}"
-	observes --for 0.5 --json "$pid"
+	observes_many 1001 --json "$pid"
 	jq -e '.helps == false and .creates > 1000 and .saved == 0 and (.verdict | startswith("does not help: only "))' <<<"$output"
 }
 
@@ -129,7 +161,7 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	requires php
 	requires_probes
 	starts php -r "$fibers"
-	observes --for 0.5 --json "$pid"
+	observes_many 1000 --json "$pid"
 	jq -e '.kind == "php" and .helps and .new == .creates and .saved > .new / 2' <<<"$output"
 	starts php -r 'file_put_contents("ready", ""); while (!file_exists("go")) { usleep(1000); clearstatcache(); }
 		for ($i = 0; $i < 5000; $i++) { $f = new Fiber(function () { Fiber::suspend(); }); $f->start(); $all[] = $f; }
@@ -150,7 +182,7 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	requires_probes
 	ldc2 -O "$TESTS/bench/fiber.d" -of=fiber >/dev/null
 	starts ./fiber 1000000000 10
-	observes --for 0.5 --json "$pid"
+	observes_many 1000 --json "$pid"
 	jq -e '.kind == "d" and .helps and .saved > .new / 2' <<<"$output"
 }
 
@@ -175,10 +207,10 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	END
 	g++ -O2 coroutine.cc -o coroutine -lboost_context
 	starts ./coroutine guarded
-	observes --for 0.5 --json "$pid"
+	observes_many 1000 --json "$pid"
 	jq -e '.kind == "boost" and .helps and .new > 100' <<<"$output"
 	starts ./coroutine
-	observes --for 0.5 --json "$pid"
+	observes_many 101 --json "$pid"
 	jq -e '.helps == false and .creates > 100 and .new == 0 and (.verdict | contains("from malloc"))' <<<"$output"
 }
 

@@ -253,17 +253,21 @@ static double space_of(pid_t pid)
 }
 
 /*
- * How many have ended. If QEMU's delete is inlined, the live ones are estimated from the address space that the
- * process has gained since the start. Other memory that it gained makes them more, never fewer.
+ * How many have ended. If QEMU's delete is inlined, or was not called yet, the live ones are estimated from the address
+ * space that the process has gained since the start. Other memory that it gained makes them more, up to all that were
+ * made, never fewer.
  */
-static uint64_t count_ended(struct observation *mine, uint64_t made)
+static uint64_t count_ended(const struct observation *mine, uint64_t made)
 {
 	uint64_t ended = count_of(mine, ENDED);
 	double space = mine->kind == QEMU && ended == 0 && made > 0 ? space_of(mine->pid) : 0;
+	double alive = (space - mine->space) / QEMU_STACK;
 
+	if (ended > 0)
+		return ended;
 	if (space == 0)
-		return ended > mine->outlook.ended ? ended : mine->outlook.ended;
-	return made - (uint64_t)(int64_t)((space - mine->space) / QEMU_STACK);
+		return mine->outlook.ended;
+	return alive < (double)made ? made - (uint64_t)(int64_t)alive : 0;
 }
 
 static int look(struct observation *mine)
