@@ -249,11 +249,10 @@ say = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
 
 all: $(BUILD)/libcopool.so $(BUILD)/copool $(COMPLETIONS)  ## libcopool.so and copool, into build/ (the default)
 
-# A file that is written only when the text changes: what depends on it is compiled again then.
+# A file that is written only when the text changes: what depends on it is compiled again then. Several may make it at once.
 define remember
 @mkdir -p $(@D)
-@printf '%s\n' '$(subst ','\'',$1)' > $@.new
-@if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+@new=$@.$$$$; printf '%s\n' '$(subst ','\'',$1)' > $$new; if cmp -s $$new $@; then rm -f $$new; else mv $$new $@; fi
 endef
 
 $(BUILD)/flags: FORCE
