@@ -153,9 +153,8 @@ static void look_at_process(struct sheet *sheet, const struct doctor *doctor, st
 		if (process->root[0] == '\0')
 			program_try(sheet, program);
 		else
-			sheet_unread(sheet,
-			        "how it would be served: its program is not the file that has this "
-			        "path here, so it is not started from here");
+			sheet_unread(
+			        sheet, "how it would be served: another file has its program's path here");
 	}
 	const char *mode = sheet_get_text(sheet, "adapter", "mode");
 	if (mode == NULL || strcmp(mode, "none") == 0)
