@@ -73,10 +73,10 @@ is_called() { # NAME: of what, and with which version
 }
 
 @test "doctor: each of QEMU's programs is served as it says, and it knows the version" {
-	local program programs=(qemu-img qemu-system-x86_64)
-	[[ ${COPOOL_TEST_FULL-} != 1 ]] || programs+=(qemu-io qemu-nbd qemu-storage-daemon qemu-aarch64)
-	requires "${programs[@]}"
-	for program in "${programs[@]}"; do
+	local program tried=(qemu-img qemu-system-x86_64)
+	[[ ${COPOOL_TEST_FULL-} != 1 ]] || tried+=(qemu-io qemu-nbd qemu-storage-daemon qemu-aarch64)
+	requires "${tried[@]}"
+	for program in "${tried[@]}"; do
 		predicts "$program" --version
 		[[ $version =~ [0-9]+\.[0-9]+\.[0-9]+\ \([^\)]*\) ]]
 		says ".program.version == \"${BASH_REMATCH[0]}\"" '.program.is == "QEMU" and .adapter.host == "qemu" and .adapter.way == "ending" and .verdict == "can_help"'
@@ -206,13 +206,13 @@ os.execvp(sys.argv[1], sys.argv[1:])')
 	printf '#!/usr/bin/env php\n<?php touch("mark");\n' >fibers
 	printf '#!/usr/bin/python3\nopen("mark", "w")\n' >snake
 	printf '#!/nowhere/to/be/found\n' >orphan
-	printf '#!/usr/bin/env -S A=1 php -n\n' >split
-	chmod +x script fibers snake orphan split
+	printf '#!/usr/bin/env -S A=1 php -n\n' >parted
+	chmod +x script fibers snake orphan parted
 	doctor 1 ./script
 	says '.program.kind == "script" and (.program.interpreter | endswith("sh"))'
 	doctor 0 ./fibers
 	says '.program.kind == "script" and .adapter.host == "stacks"'
-	doctor 0 ./split
+	doctor 0 ./parted
 	says '.adapter.host == "stacks"'
 	doctor 1 ./snake
 	doctor 1 ./orphan
