@@ -22,7 +22,7 @@ CANNOT_FAIL='
 	__environ environ __progname program_invocation_short_name __libc_single_threaded	data
 	__errno_location __stack_chk_fail gnu_get_libc_version strerrordesc_np
 	__memcpy_chk __snprintf_chk __sprintf_chk __strcpy_chk __vsnprintf_chk memcmp memcpy memmove memrchr memset
-	snprintf strchr strcmp strcpy strcspn strlen strncmp strnlen strrchr strspn strstr strtol strtoul strtoull	neither allocate nor call the system as used
+	snprintf strchr strcmp strcpy strcspn strlen strncmp strpbrk strnlen strrchr strspn strstr strtol strtoul strtoull	neither allocate nor call the system as used
 	geteuid getauxval getppid gettid pthread_self sched_yield sysconf uname	always known
 	pthread_attr_destroy pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_setcancelstate pthread_sigmask sigaddset sigemptyset sigfillset sigismember	of good arguments
 	makecontext swapcontext	make no system call that may fail
