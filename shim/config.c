@@ -68,9 +68,9 @@ static void check_name(const char *variable)
 
 	if (strlen(nearest->variable) == bytes && memcmp(variable, nearest->variable, bytes) == 0)
 		return;
+	known.mistakes++;
 	if (is_gone(variable, bytes))
 		return;
-	known.mistakes++;
 	warn("%.*s: there is no such setting; did you mean %s?", bytes < 100 ? (int)bytes : 100, variable,
 	        nearest->variable);
 }
