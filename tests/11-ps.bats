@@ -63,15 +63,7 @@ ps_json() { # FILTER [OPTION...]
 
 @test "ps: with --delay rates and hits are those of that time" {
 	requires php
-	cat >fibers.php <<-'END'
-		<?php
-		for (;;) {
-			$alive = [];
-			for ($i = 0; $i < 100; $i++) { $alive[$i] = new Fiber(fn() => Fiber::suspend()); $alive[$i]->start(); }
-			foreach ($alive as $fiber) $fiber->resume();
-			usleep(2000);
-		}
-	END
+	fibers_until_stopped
 	unset COPOOL_CREATE COPOOL_DESTROY
 	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" php -n fibers.php
 	wait_until 10 eval '"$COPOOL" show --json $pid 2>/dev/null | jq -e ".processes[0].pools[0].create_local > 1000"'

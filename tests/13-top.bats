@@ -31,15 +31,7 @@ start_steps() {
 # A process that makes and drops fibers until it is stopped.
 start_fibers() { # [VARIABLE=VALUE...]
 	requires php
-	cat >fibers.php <<-'END'
-		<?php
-		for (;;) {
-			$alive = [];
-			for ($i = 0; $i < 100; $i++) { $alive[$i] = new Fiber(fn() => Fiber::suspend()); $alive[$i]->start(); }
-			foreach ($alive as $fiber) $fiber->resume();
-			usleep(2000);
-		}
-	END
+	fibers_until_stopped
 	start_unlogged "$@" php -n fibers.php
 	wait_until 10 counts "$pid" '.create_local > 1000'
 }

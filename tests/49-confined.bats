@@ -183,6 +183,31 @@ confined_by() {
 	ended "$pid"
 }
 
+@test "confined: a label names the module that it is of, and one that restricts nothing is not told" {
+	local label told
+	unshare --mount true 2>/dev/null || skip "no mount namespace can be made here"
+	while IFS='|' read -r label told; do
+		echo "$label"
+		printf '%s\n' "$label" >label
+		rm -f "$LOG"
+		run unshare --mount bash -c 'mount --bind label /proc/$$/attr/current && exec "$@"' bash \
+			env LD_PRELOAD="$COPOOL_SO" COPOOL_LOG="$LOG" "${steps[@]}"
+		[[ $status -ne 32 ]] || skip "nothing can be mounted there"
+		[[ $status -eq 0 && $output == fine ]]
+		[[ $(log_records open '.confined // "" | split(", ") | map(select(test("profile|context|module"))) | .[0] // "nothing"') == "$told" ]]
+		run unshare --mount bash -c 'mount --bind label /proc/$$/attr/current && exec "$@"' bash \
+			"$COPOOL" doctor --json "${steps[0]}"
+		[[ $told != AppArmor* || $output == *'"code": "apparmor"'* ]]
+		[[ $told == AppArmor* || $output != *'"code": "apparmor"'* ]]
+	done <<-'END'
+		vm-1 (enforce)|AppArmor profile vm-1 (enforce)
+		system_u:system_r:svirt_t:s0|SELinux context system_u:system_r:svirt_t:s0
+		plasmashell (unconfined)|nothing
+		unconfined|nothing
+		_|nothing
+	END
+}
+
 @test "confined: of a program that is not served nothing is asked, whatever its log" {
 	requires strace
 	run_shown strace -f -o trace -e trace=open,openat,prctl -E LD_PRELOAD="$COPOOL_SO" -E COPOOL_LOG="$PWD/good/%p.jsonl" true

@@ -156,18 +156,6 @@ requires_old() {
 	[[ $("$old_build/copool" --version) == "copool 0.1.0" ]]
 }
 
-fibers_until_stopped() {
-	cat >fibers.php <<-'END'
-		<?php
-		for (;;) {
-			$alive = [];
-			for ($i = 0; $i < 100; $i++) { $alive[$i] = new Fiber(fn() => Fiber::suspend()); $alive[$i]->start(); }
-			foreach ($alive as $fiber) $fiber->resume();
-			usleep(2000);
-		}
-	END
-}
-
 # pools_of FILE: what the tools of both releases must agree on.
 pools_of() {
 	jq -S '[.processes[] | .pools[] | {pool, create_new, live, peak_objects, creates: (.create_local + .create_depot + .create_new),

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-static const uint32_t paciasp = 0xd503233f, pacibsp = 0xd503237f;
 static const uint32_t bti = 0xd503241f, bti_targets = 0xc0; /* c, j and both */
 
 /* A signed number of `bits` bits, of which the lowest is bit `low`. */
@@ -34,7 +33,7 @@ static void decode_system(struct a64 *in)
 
 	if ((word & 0xffe0001f) == 0xd4200000) /* brk */
 		in->kind = A64_BREAKPOINT;
-	else if (word == paciasp || word == pacibsp || (word & ~bti_targets) == bti)
+	else if (word == A64_PACIASP || word == A64_PACIBSP || (word & ~bti_targets) == bti)
 		in->kind = A64_LANDING;
 	else if ((word & 0xffc00000) != 0xd5000000 && (word & 0xffe0001f) != 0xd4000001) /* not even svc */
 		in->kind = A64_UNKNOWN;

@@ -16,6 +16,10 @@
 
 enum { A64_BYTES = 4 }; /* of an instruction */
 
+/* Those that sign the return address. */
+#define A64_PACIASP 0xd503233fu
+#define A64_PACIBSP 0xd503237fu
+
 enum a64_kind {
 	A64_PLAIN,      /* goes on with the next instruction, and means the same at any address */
 	A64_BRANCH,     /* to `target` or the next instruction */

@@ -16,8 +16,6 @@
 
 enum { JUMP_BITS = 26, X16 = 16, X17 = 17, ARGUMENTS = 8, SCRATCH = 19, REGISTERS = 31 };
 
-static const uint32_t paciasp = 0xd503233f, pacibsp = 0xd503237f;
-
 /* autiasp; nop, so that an address that follows is aligned as before */
 static const uint8_t undo_paciasp[] = {0xbf, 0x23, 0x03, 0xd5, 0x1f, 0x20, 0x03, 0xd5};
 static const uint8_t undo_pacibsp[] = {0xff, 0x23, 0x03, 0xd5, 0x1f, 0x20, 0x03, 0xd5};
@@ -117,8 +115,8 @@ enum decode_refusal decode_prologue(const struct decode_code *code, struct decod
 		return DECODE_UNKNOWN;
 	if (in.kind == A64_LANDING) {
 		skip = A64_BYTES;
-		if (in.word == paciasp || in.word == pacibsp) {
-			prologue->undo = in.word == paciasp ? undo_paciasp : undo_pacibsp;
+		if (in.word == A64_PACIASP || in.word == A64_PACIBSP) {
+			prologue->undo = in.word == A64_PACIASP ? undo_paciasp : undo_pacibsp;
 			prologue->undo_bytes = DECODE_UNDO_BYTES;
 		}
 		if (limit < skip + A64_BYTES || !a64_read(code, skip, &in))

@@ -8,6 +8,7 @@
  */
 #include "patch/imports.h"
 
+#include "patch/a64.h"
 #include "patch/elf_read.h"
 
 #include <stddef.h>
@@ -82,7 +83,6 @@ bool imports_has(const struct elf_image *image, const char *name)
 #ifdef __aarch64__
 
 enum {
-	CALL = 0x25,           /* bl, in its highest six bits */
 	BTI_C = 0xd503245f,    /* in code that is only to be entered where it says so */
 	PAGE_X16 = 0x90000010, /* adrp x16, … */
 	PAGE_MASK = 0x9f00001f,
@@ -91,18 +91,11 @@ enum {
 	STUB_WORDS = 3,
 };
 
-/* The lowest `bits` of a word as a signed number. */
-static int64_t signed_bits(uint64_t word, unsigned bits)
-{
-	return (int64_t)(word << (64 - bits)) >> (64 - bits);
-}
-
 /* The word that a stub at a link-time address jumps through; 0: it is no stub. */
 static uint64_t word_of_stub(const struct elf_image *image, uint64_t at)
 {
 	const uint8_t *from = elf_at(image, at, STUB_WORDS * sizeof(uint32_t));
 	uint32_t stub[STUB_WORDS], *code = stub;
-	uint64_t page;
 
 	if (from == NULL)
 		return 0;
@@ -113,20 +106,20 @@ static uint64_t word_of_stub(const struct elf_image *image, uint64_t at)
 	}
 	if ((code[0] & PAGE_MASK) != PAGE_X16 || (code[1] & LOAD_MASK) != LOAD_X17)
 		return 0;
-	/* adrp counts in pages of 4 KiB, whatever the kernel's are. */
-	page = (code[0] >> 29 & 3) | (code[0] >> 5 & 0x7ffff) << 2;
-	return (at & ~0xfffull) + ((uint64_t)signed_bits(page, 21) << 12) + (code[1] >> 10 & 0xfff) * 8;
+	return a64_decode(code[0], at).target + (code[1] >> 10 & 0xfff) * sizeof(uint64_t);
 }
 
 /* The word that a call at `from` goes through, whose link-time address is `at`; 0: it is no such call. */
 static uint64_t word_of_call(const struct elf_image *image, const uint8_t *from, uint64_t at, uint64_t left)
 {
 	uint32_t code;
+	struct a64 in;
 
 	if (left < sizeof code)
 		return 0;
 	memcpy(&code, from, sizeof code);
-	return code >> 26 == CALL ? word_of_stub(image, at + (uint64_t)(signed_bits(code, 26) * 4)) : 0;
+	in = a64_decode(code, at);
+	return in.kind == A64_CALL && in.target != 0 ? word_of_stub(image, in.target) : 0;
 }
 
 #else

@@ -63,9 +63,8 @@ struct decode_code patch_code(const struct symbol *function);
 /*
  * Plans that calls of `target` go to `hook`, and that `*original` becomes the function itself. Reads the program and
  * changes nothing. Needs decode_open(). 0 or -errno, with a reason in the set: -ENOTSUP (it cannot be moved, or is
- * part of libc), -ENOSPC (the set is full or committed, or there is no free page within
- * reach of a jump). What was planned
- * before stays planned.
+ * part of libc), -ENOSPC (the set is full or committed, or there is no free page within reach of a jump).
+ * What was planned before stays planned.
  */
 int patch_plan(
         struct patch_set *set, const char *name, const struct symbol *target, void *hook, void **original);

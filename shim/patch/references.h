@@ -16,8 +16,8 @@ enum { REFERENCES_MOST = 64 };
 struct references {
 	uintptr_t target; /* set by the caller */
 	size_t count;     /* of all that were found */
-	uintptr_t
-	        place[REFERENCES_MOST]; /* the addresses of the first distances, or of what has them in it */
+	/* Of the first: where the distances lie, or on aarch64 the instructions that contain them. */
+	uintptr_t place[REFERENCES_MOST];
 };
 
 /*

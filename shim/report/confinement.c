@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads files of /proc, as any program may: a filter that was there before the program was could kill it for prctl().
- * Only where there is none, that is asked for what no file tells.
+ * Reads files of /proc, which every program may do. A filter that the program was started under could kill it for calling
+ * prctl(), so that is called only if there is no filter.
  */
 #include "report/confinement.h"
 
@@ -45,25 +45,35 @@ static bool is_denial(int error)
 	return error == -EACCES || error == -EPERM;
 }
 
+/* Whether AppArmor's label restricts nothing: "unconfined", or "NAME (unconfined)" of a profile that only has a name. */
+static bool is_unconfined(const char *label)
+{
+	static const char mode[] = "(unconfined)";
+	size_t bytes = strlen(label), end = sizeof mode - 1;
+
+	return strcmp(label, "unconfined") == 0 || (bytes >= end && strcmp(label + bytes - end, mode) == 0);
+}
+
 /*
  * Which security module confines the process: "AppArmor profile NAME (enforce)", "SELinux context …", or "a security
- * module …" if even its name may not be read. "": none.
+ * module …" if even its name may not be read. "": none. Labels of others do not say whether they restrict anything.
  */
 static void find_module(char text[MODULE_BYTES])
 {
 	char label[MODULE_BYTES - 32];
 	int error = read_file("/proc/self/attr/current", label, sizeof label);
+	size_t bytes = strcspn(label, "\n");
 
-	label[strcspn(label, "\n")] = '\0';
+	label[bytes] = '\0';
 	text[0] = '\0';
-	if (error == 0 && (label[0] == '\0' || strcmp(label, "unconfined") == 0))
+	if (is_denial(error))
+		snprintf(text, MODULE_BYTES, "a security module that hides its name (AppArmor or SELinux)");
+	else if (error != 0 || bytes == 0 || is_unconfined(label))
 		return;
-	if (error != 0 && !is_denial(error))
-		return;
-	const char *what = error != 0 ? "a security module that hides its name (AppArmor or SELinux)"
-	                   : label[strlen(label) - 1] == ')' ? "AppArmor profile "
-	                                                     : "SELinux context ";
-	snprintf(text, MODULE_BYTES, "%s%s", what, label);
+	else if (label[bytes - 1] == ')')
+		snprintf(text, MODULE_BYTES, "AppArmor profile %s", label);
+	else if (strchr(label, ':') != NULL)
+		snprintf(text, MODULE_BYTES, "SELinux context %s", label);
 }
 
 __attribute__((format(printf, 2, 3))) static void add(char text[CONFINEMENT_BYTES], const char *format, ...)

@@ -14,8 +14,8 @@ enum { CONFINEMENT_BYTES = 256 };
 void confinement_say(char text[CONFINEMENT_BYTES]);
 
 /*
- * The reason why `path` could not be opened for writing: what the errno value means, and who has probably denied it.
- * The file system's own permissions were asked as well.
+ * The reason why `path` could not be opened for writing: what `error` (-errno) means, and what probably denied it: a
+ * security module, if one is in force or the file's permissions would allow it.
  */
 void confinement_explain(int error, const char *path, char text[CONFINEMENT_BYTES]);
 

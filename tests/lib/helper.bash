@@ -179,6 +179,19 @@ teardown() {
 	stop_all
 }
 
+# fibers.php: makes and drops fibers until it is stopped, a hundred at a time.
+fibers_until_stopped() {
+	cat >fibers.php <<-'END'
+		<?php
+		for (;;) {
+			$alive = [];
+			for ($i = 0; $i < 100; $i++) { $alive[$i] = new Fiber(fn() => Fiber::suspend()); $alive[$i]->start(); }
+			foreach ($alive as $fiber) $fiber->resume();
+			usleep(2000);
+		}
+	END
+}
+
 # ---- the log ----
 
 # log_records TYPE [FILTER]: the records of a type, one a line, through jq's FILTER; `-` for all types. Fails

@@ -24,7 +24,7 @@
 
 #include <linux/userfaultfd.h>
 
-#include "../../shim/report/record_block.h"
+#include "block.h"
 
 enum { THREADS = 3, CACHES = 64, CACHE = 64, KIND = 64 };
 
@@ -52,17 +52,6 @@ static struct {
 static struct thread threads[THREADS + 1];
 static uint64_t pools[POOL_MAX], chunks[RECORD_THREADS + 1];
 static uint32_t pool_count, thread_count, phase, words[6];
-
-struct record_block copool_block __attribute__((visibility("hidden")));
-
-/* As the shim's: see shim/report/outside_view.c. */
-__asm__(".pushsection .note.copool, \"a\", %note\n"
-        ".balign 4\n"
-        ".long 7, 8, 1\n"
-        ".asciz \"" RECORD_NOTE_NAME "\"\n"
-        ".balign 4\n"
-        ".quad copool_block - .\n"
-        ".popsection");
 
 static uint64_t address(const volatile void *of)
 {

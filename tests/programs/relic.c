@@ -19,20 +19,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "../../shim/report/record_block.h"
+#include "block.h"
 
 enum { PAGE = 4096, LINE = 32, TEXT = 512, PAGES = 1024 };
-
-struct record_block copool_block __attribute__((visibility("hidden")));
-
-/* As the shim's: see shim/report/outside_view.c. */
-__asm__(".pushsection .note.copool, \"a\", %note\n"
-        ".balign 4\n"
-        ".long 7, 8, 1\n"
-        ".asciz \"" RECORD_NOTE_NAME "\"\n"
-        ".balign 4\n"
-        ".quad copool_block - .\n"
-        ".popsection");
 
 static void fail(const char *what, uint64_t at)
 {

@@ -174,7 +174,7 @@ static void tell_domain(struct sheet *sheet, const struct confined *confined)
 	char enforce[8] = "";
 
 	sheet_text(sheet, "confinement", "apparmor", *profile != '\0' ? profile : NULL);
-	if (*profile != '\0' && strcmp(profile, "unconfined") != 0)
+	if (confined->is_profiled)
 		sheet_find(sheet, SHEET_NOTE, "apparmor",
 		        "AppArmor's profile %s applies: it must permit mapping libcopool.so (m) and writing the "
 		        "log; /usr/lib is allowed more often than /usr/local",

@@ -4,7 +4,6 @@
 
 #include "process/permission.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -28,9 +27,14 @@ static void read_label(pid_t pid, const char *name, char label[CONFINED_LABEL])
 	label[strcspn(label, "\n")] = '\0';
 }
 
+/* As in shim/report/confinement.c. */
 static bool is_unconfined(const char *label)
 {
-	return *label == '\0' || strcmp(label, "unconfined") == 0;
+	static const char mode[] = "(unconfined)";
+	size_t bytes = strlen(label), end = sizeof mode - 1;
+
+	return bytes == 0 || strcmp(label, "unconfined") == 0 ||
+	       (bytes >= end && strcmp(label + bytes - end, mode) == 0);
 }
 
 static int status_of(pid_t pid, const char *key)
@@ -48,9 +52,13 @@ void confined_read(pid_t pid, struct confined *confined)
 	/* Where there are several modules, this file is one's. */
 	read_label(pid, "current", label);
 	bool is_profile = is_unconfined(label) || label[strlen(label) - 1] == ')';
-	strcpy(is_profile ? confined->apparmor : confined->selinux, label);
+	if (is_profile)
+		strcpy(confined->apparmor, label);
+	else if (strchr(label, ':') != NULL)
+		strcpy(confined->selinux, label);
 	if (!is_profile || *label == '\0')
 		read_label(pid, "apparmor/current", confined->apparmor);
+	confined->is_profiled = !is_unconfined(confined->apparmor);
 	confined->seccomp = pid != 0 ? status_of(pid, "Seccomp:") : prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
 	confined->no_new_privs =
 	        pid != 0 ? status_of(pid, "NoNewPrivs:") : prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
@@ -66,7 +74,7 @@ void confined_by(pid_t pid, char text[CONFINED_BYTES])
 		bool is_so;
 		const char *kind, *name;
 	} parts[] = {
-	        {!is_unconfined(confined.apparmor), "AppArmor profile ", confined.apparmor},
+	        {confined.is_profiled, "AppArmor profile ", confined.apparmor},
 	        {*confined.selinux != '\0', "SELinux context ", confined.selinux},
 	        {confined.seccomp > 0, "a seccomp filter", ""},
 	        {confined.no_new_privs > 0, "NoNewPrivs", ""},

@@ -3,13 +3,15 @@
 #ifndef COPOOL_TOOLS_PROCESS_CONFINED_H
 #define COPOOL_TOOLS_PROCESS_CONFINED_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum { CONFINED_BYTES = 256, CONFINED_LABEL = 160 };
 
 struct confined {
-	char apparmor
-	        [CONFINED_LABEL]; /* the profile, or "unconfined"; "": there is no AppArmor, or it may not be read */
+	/* AppArmor's profile with its mode, or "unconfined"; "": there is no AppArmor, or it may not be read. */
+	char apparmor[CONFINED_LABEL];
+	bool is_profiled;             /* the profile restricts something */
 	char selinux[CONFINED_LABEL]; /* the context; "" likewise */
 	int seccomp, no_new_privs;    /* the numbers in /proc/PID/status; -1: not known */
 };
