@@ -108,8 +108,8 @@ _Noreturn static void become(const char *path, const char *shim, int said, pid_t
 	dup2(said, STDERR_FILENO);
 	setsid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() !=
-	        tracer) /* killed meanwhile: init would trace the program, and leave it stopped for good */
+	/* If doctor was killed before, init would trace the program, and leave it stopped for good. */
+	if (getppid() != tracer)
 		_exit(EXIT_FAILURE);
 	set_environment(shim);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
