@@ -342,13 +342,19 @@ is_clean() {
 	[[ $(grep -c Beware <<<"$output") -eq 1 && $output == *"Beware. (7 times)"* ]]
 }
 
-@test "show: processes with nothing to pool are only counted" {
+@test "show: processes with nothing to pool are counted, and the first says why if no other is shown" {
 	{
 		open_record 10 first | sed 's/"mode":"pool"/"mode":"none"/'
 		open_record 11 second | sed 's/"mode":"pool"/"mode":"none"/'
 	} >"$log"
 	show "$log"
-	[[ $status -eq 0 && $output == "2 processes had nothing to pool" ]]
+	[[ $status -eq 0 && $output == "2 processes had nothing to pool, the first of them first [10]: "* ]]
+	open_record 10 alone | sed 's/"mode":"pool"/"mode":"none"/; s/"detail":"[^"]*"/"detail":"switched off by \/etc\/copool.conf:1: host=off"/' >"$log"
+	show "$log"
+	[[ $status -eq 0 && $output == "1 process had nothing to pool: alone [10]: switched off by /etc/copool.conf:1: host=off" ]]
+	open_record 11 served >>"$log"
+	show "$log"
+	[[ $status -eq 0 && $output == *$'\n'"1 process had nothing to pool" ]]
 }
 
 @test "show: a process forked off another says so" {

@@ -137,6 +137,22 @@ bench=(qemu-img bench -c 2000 -d 64 --image-opts driver=null-aio,size=1G)
 	[[ $status -eq 0 && $(log_open mode) == pool && $(log_open decay_ms) -eq 10000 ]]
 	run_shown "${within[@]}" "$COPOOL" show logs/two
 	[[ $output == *"host=auto (environment), decay_ms=700 (/etc/copool.conf:2)"* && $output != *"log="* ]]
+	# copool run without --host says why nothing is pooled, in one line; what inherits the preload does not.
+	run --separate-stderr "${within[@]}" "$COPOOL" run -- sh -c 'ls -d /; exit 3'
+	[[ $status -eq 3 && $output == / && $stderr == "copool: sh ["*"]: nothing was pooled: switched off by /etc/copool.conf:1: host=off; copool run --host=auto overrules it" ]]
+	run --separate-stderr "${within[@]}" "$COPOOL" run --summary -- ls -d /
+	[[ $stderr == "copool: ls ["*"]: nothing was pooled: switched off by /etc/copool.conf:1: host=off" ]]
+	run --separate-stderr "${within[@]}" "$COPOOL" run --log=logs/four -- ls -d /
+	[[ $status -eq 0 && -z $stderr ]]
+	run "$COPOOL" show logs/four
+	[[ $output == "1 process had nothing to pool: ls ["*"]: switched off by /etc/copool.conf:1: host=off" ]]
+	run --separate-stderr "${within[@]}" env COPOOL_HOST=off "$COPOOL" run -- ls -d /
+	[[ $status -eq 0 && -z $stderr ]]
+	run --separate-stderr "${within[@]}" env LD_PRELOAD="$COPOOL_SO" ls -d /
+	[[ $status -eq 0 && -z $stderr ]]
+	run "${within[@]}" "$COPOOL" doctor qemu-img
+	[[ $status -eq 1 && $output == *"in the way: switched off by /etc/copool.conf:1: host=off"* && $output != *COPOOL_LEARN* ]]
+	[[ $output == *$'\n'"next: copool compare --host=auto -- qemu-img ARGUMENT..." ]]
 }
 
 @test "settings file: what is wrong, unreadable or another's costs a warning each, and the program runs" {

@@ -8,6 +8,7 @@
 #include "system/self.h"
 #include "pool/pool.h"
 #include "pool/stats.h"
+#include "report/journal.h"
 #include "report/log.h"
 #include "report/quiet.h"
 #include "report/report.h"
@@ -20,6 +21,7 @@ enum { TEXT_BYTES = 512 };
 
 static struct {
 	const struct report_service *service;
+	bool is_unasked; /* no setting asks for the line */
 	char text[TEXT_BYTES];
 } summary;
 
@@ -62,7 +64,8 @@ static void write_text(void)
 	size_t room = TEXT_BYTES - (size_t)bytes;
 
 	if (pool_count() == 0 && strcmp(summary.service->mode, "none") == 0)
-		snprintf(rest, room, "nothing was pooled: %s", summary.service->detail);
+		snprintf(rest, room, "nothing was pooled: %s%s", summary.service->detail,
+		        summary.is_unasked ? "; copool run --host=auto overrules it" : "");
 	else if (used == 0)
 		snprintf(rest, room, "nothing was pooled: the program created no coroutines");
 	else if (is_observed)
@@ -84,12 +87,26 @@ static void say(void)
 	log_complain(summary.text);
 }
 
+static bool is_this_process(unsigned id)
+{
+	return id != 0 && id == (unsigned)clock_pid();
+}
+
+/* Whether a settings file switches off the program that `copool run` has started, and no log says so. */
+static bool is_off_unawares(const struct config *config)
+{
+	char source[SETTINGS_SOURCE_BYTES];
+
+	return config->host == CONFIG_HOST_OFF && is_this_process(config->tell) && !journal_is_told() &&
+	       config_source(SETTING_host, source) != NULL && strcmp(source, "environment") != 0;
+}
+
 void summary_say(const struct config *config, const struct report_service *service)
 {
-	bool is_asked =
-	        config->summary == 1 || (config->summary != 0 && config->summary == (unsigned)clock_pid());
+	bool is_asked = config->summary == 1 || is_this_process(config->summary);
 
-	if (!is_asked || sandbox_is_tight())
+	summary.is_unasked = !is_asked;
+	if ((!is_asked && !is_off_unawares(config)) || sandbox_is_tight())
 		return;
 	summary.service = service;
 	quietly(say);

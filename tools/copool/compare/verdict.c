@@ -124,6 +124,18 @@ static bool judge_failing(
 	return true;
 }
 
+/* Whether a setting switches the pool off, so that there is only one kind of runs. */
+static bool judge_off(const struct side *stock, const struct side *pooled, enum verdict *found, char *text)
+{
+	const char *reason = pooled->trial[0].reason;
+
+	if (has_adapter(stock) || has_adapter(pooled) || strncmp(reason, "switched off by ", 16) != 0)
+		return false;
+	*found = VERDICT_NONE;
+	add(text, "no verdict: %s; --host=auto overrules it", reason);
+	return true;
+}
+
 /* Whether there is nothing that a pool could serve. */
 static bool judge_nothing(const struct side *stock, const struct side *pooled, char *text)
 {
@@ -170,8 +182,8 @@ enum verdict verdict_find(const struct side *stock, const struct side *pooled, c
 	enum verdict found = VERDICT_DOES_NOT_HELP;
 
 	text[0] = '\0';
-	if (judge_ends(stock, pooled, &found, text) || judge_nothing(stock, pooled, text) ||
-	        judge_failing(stock, pooled, &found, text))
+	if (judge_off(stock, pooled, &found, text) || judge_ends(stock, pooled, &found, text) ||
+	        judge_nothing(stock, pooled, text) || judge_failing(stock, pooled, &found, text))
 		return found;
 	bool fell = do_misses_fall(stock, pooled);
 	add_misses(why, stock, pooled, fell);

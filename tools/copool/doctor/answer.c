@@ -85,12 +85,15 @@ static void judge(const struct sheet *sheet, const struct process *process, stru
 }
 
 /* What to do about what is in the way. */
-static void mend(const struct sheet *sheet, const struct process *process, struct answer *answer)
+static void mend(
+        const struct sheet *sheet, const char *name, const struct process *process, struct answer *answer)
 {
 	char folder[PATH_MAX];
 
 	if (sheet_has(sheet, "decoder"))
 		try(answer, "apt-get install '^libzydis4[.]'");
+	else if (process == NULL && program_is_switched_off(sheet))
+		try(answer, "copool compare --host=auto -- %s ARGUMENT...", name);
 	else if (sheet_has(sheet, "switched_off"))
 		try(answer, "copool on %d", process->pid);
 	else if (json_is_true(sheet_get(sheet, "log", "is_missing")))
@@ -119,7 +122,7 @@ static void find_next(const struct sheet *sheet, const struct program *program, 
 	if (program->nearby[0] != '\0')
 		try(answer, "copool doctor %s", program->nearby);
 	else if (answer->status == STATUS_HELPS_NOT && sheet_bar(sheet) != NULL)
-		mend(sheet, process, answer);
+		mend(sheet, name, process, answer);
 	else if (process != NULL && process->is_loaded && answer->status == STATUS_HELPS)
 		try(answer, "copool show %d", process->pid);
 	else if (process != NULL && answer->status == STATUS_HELPS)

@@ -313,13 +313,20 @@ void program_try(struct sheet *sheet, const struct program *program)
 	tell_untried(sheet, file);
 }
 
+bool program_is_switched_off(const struct sheet *sheet)
+{
+	const char *detail = sheet_get_text(sheet, "adapter", "detail");
+
+	return detail != NULL && strncmp(detail, "switched off by ", 16) == 0;
+}
+
 void program_hint(struct sheet *sheet, const struct program *program)
 {
 	const char *mode = sheet_get_text(sheet, "adapter", "mode"), *hint = NULL, *code = NULL;
 	struct elf_file image;
 
 	if (mode == NULL || strcmp(mode, "none") != 0 || sheet_get(sheet, "program", "brings") != NULL ||
-	        image_open(&image, program->target.file) != 0)
+	        program_is_switched_off(sheet) || image_open(&image, program->target.file) != 0)
 		return;
 	hint = known_hint(name_of(sheet, program), &image, &code);
 	elf_file_close(&image);

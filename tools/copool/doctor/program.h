@@ -28,6 +28,9 @@ void program_examine(struct sheet *sheet, struct program *program);
 /* Starts it under the library as far as that is harmless, and tells how it would be served. */
 void program_try(struct sheet *sheet, const struct program *program);
 
+/* Whether COPOOL_HOST=off, or that line of a settings file, is why nothing of it would be pooled. */
+bool program_is_switched_off(const struct sheet *sheet);
+
 /* For a program that has nothing to pool: what may help its kind. */
 void program_hint(struct sheet *sheet, const struct program *program);
 

@@ -293,6 +293,21 @@ static void print_process(
 	putchar('\n');
 }
 
+/* If nothing else is shown, also why. */
+static void print_idle(const struct book *book)
+{
+	const char *program = json_string_value(json_object_get(book->idle_open, "program")),
+	           *detail = json_string_value(json_object_get(book->idle_open, "detail"));
+
+	printf("%llu %s had nothing to pool", book->idle, book->idle == 1 ? "process" : "processes");
+	if (book->processes == 0 && program != NULL && detail != NULL) {
+		printf("%s%s", book->idle == 1 ? ": " : ", the first of them ", clean(program));
+		printf(" [%" JSON_INTEGER_FORMAT "]: %s",
+		        json_integer_value(json_object_get(book->idle_open, "pid")), clean(detail));
+	}
+	putchar('\n');
+}
+
 static void print_notes(const struct book *book)
 {
 	for (size_t i = 0; i < book->warnings; i++) {
@@ -303,8 +318,7 @@ static void print_notes(const struct book *book)
 		putchar('\n');
 	}
 	if (book->idle)
-		printf("%llu %s had nothing to pool\n", book->idle,
-		        book->idle == 1 ? "process" : "processes");
+		print_idle(book);
 	for (size_t i = 0; i < BOOK_MISTAKES && i < book->mistakes; i++)
 		printf("bad line: %s: %s\n", clean(book->mistake[i].where), book->mistake[i].what);
 	if (book->mistakes > BOOK_MISTAKES)
