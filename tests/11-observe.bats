@@ -239,7 +239,16 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	refuses 2 "from 0.1 to 3600" --for 0 1
 	refuses 2 "from 1 to 1000" --max-cost 0 1
 	refuses 2 "One process is enough" 1 2
-	refuses 1 "there is no such process" 4194305
+	refuses 1 "there is no process 4194305" 4194305
+	# One that has ended, and whose parent has not waited for it.
+	(
+		true &
+		echo $! >ended
+		exec sleep 60
+	) &
+	watch_over "$!"
+	wait_until 10 eval '[[ $(cut -d " " -f 3 /proc/$(<ended)/stat) == Z ]]'
+	refuses 1 "there is no process $(<ended)" "$(<ended)"
 	requires_probes
 	start_pooled sleep 300
 	wait_until 10 grep -q libcopool "/proc/$pid/maps"

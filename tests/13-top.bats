@@ -134,13 +134,15 @@ without_time() {
 	[[ $status -eq 0 && $output == "steps [$pid], last seen after "*"host named: "* ]]
 }
 
-@test "show PID: a process that has nothing to pool says why" {
+@test "show PID, top PID: of a process that has nothing to pool they say why" {
 	unset COPOOL_CREATE COPOOL_DESTROY
 	start_unlogged sleep 60
 	wait_until 10 eval '"$COPOOL" show $pid'
 	run "$COPOOL" show "$pid"
 	[[ $status -eq 0 && $output == "sleep [$pid]"*"host none (none): the program has no known coroutines"* ]]
-	[[ $output == *"1 process had nothing to pool"* ]]
+	[[ $output == *$'\n'"1 process had nothing to pool" ]]
+	run --separate-stderr "$COPOOL" top -n 1 "$pid"
+	[[ $status -eq 0 && $output != *sleep* && $stderr == "copool top: nothing is pooled in process $pid: the program has no known coroutines" ]]
 }
 
 @test "show PID: a process that is stopped, chrooted, or whose library is gone can be looked into" {

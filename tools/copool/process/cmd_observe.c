@@ -192,7 +192,7 @@ static int find(struct observation *mine)
 	struct place place[KNOWN] = {0};
 	char why[REMOTE_WHY], path[64];
 	struct remote remote;
-	int error;
+	int error, opened;
 
 	snprintf(path, sizeof path, "/proc/%d/comm", mine->pid);
 	FILE *file = fopen(path, "re");
@@ -206,13 +206,18 @@ static int find(struct observation *mine)
 		place[i].object = known[i].object;
 	}
 	error = places_find(mine->pid, place, KNOWN);
+	opened = error == 0 ? remote_open(&remote, mine->pid) : error;
+	/* A process that has ended, and whose parent has not waited for it, still has a folder in /proc. */
+	if (opened == -ESRCH)
+		error = -ESRCH;
 	if (error == -EACCES || error == -EPERM) {
 		permission_explain(mine->pid, why, sizeof why);
 		fprintf(stderr, "copool observe: %s\n", why);
+	} else if (error == -ESRCH) {
+		fprintf(stderr, "copool observe: there is no process %d\n", mine->pid);
 	} else if (error) {
-		fprintf(stderr, "copool observe: process %d: %s\n", mine->pid,
-		        error == -ESRCH ? "there is no such process" : strerror(-error));
-	} else if (remote_open(&remote, mine->pid) == 0) {
+		fprintf(stderr, "copool observe: process %d: %s\n", mine->pid, strerror(-error));
+	} else if (opened == 0) {
 		fprintf(stderr, "copool observe: process %d already has libcopool.so: see copool show %d\n",
 		        mine->pid, mine->pid);
 	} else if (!choose(mine, place)) {

@@ -29,7 +29,8 @@ struct show {
 	bool csv;
 	char **logs; /* and process IDs; ends with NULL */
 	pid_t pid[SHOW_PIDS];
-	size_t pids; /* of --pid */
+	size_t pids;   /* of --pid */
+	bool has_idle; /* a process that has nothing to pool is shown: it has said why */
 };
 
 static const struct argp_option options[] = {
@@ -294,13 +295,13 @@ static void print_process(
 }
 
 /* If nothing else is shown, also why. */
-static void print_idle(const struct book *book)
+static void print_idle(const struct show *show, const struct book *book)
 {
 	const char *program = json_string_value(json_object_get(book->idle_open, "program")),
 	           *detail = json_string_value(json_object_get(book->idle_open, "detail"));
 
 	printf("%llu %s had nothing to pool", book->idle, book->idle == 1 ? "process" : "processes");
-	if (book->processes == 0 && program != NULL && detail != NULL) {
+	if (book->processes == 0 && !show->has_idle && program != NULL && detail != NULL) {
 		printf("%s%s", book->idle == 1 ? ": " : ", the first of them ", clean(program));
 		printf(" [%" JSON_INTEGER_FORMAT "]: %s",
 		        json_integer_value(json_object_get(book->idle_open, "pid")), clean(detail));
@@ -308,7 +309,7 @@ static void print_idle(const struct book *book)
 	putchar('\n');
 }
 
-static void print_notes(const struct book *book)
+static void print_notes(const struct show *show, const struct book *book)
 {
 	for (size_t i = 0; i < book->warnings; i++) {
 		const struct book_warning *warning = &book->warning[i];
@@ -318,7 +319,7 @@ static void print_notes(const struct book *book)
 		putchar('\n');
 	}
 	if (book->idle)
-		print_idle(book);
+		print_idle(show, book);
 	for (size_t i = 0; i < BOOK_MISTAKES && i < book->mistakes; i++)
 		printf("bad line: %s: %s\n", clean(book->mistake[i].where), book->mistake[i].what);
 	if (book->mistakes > BOOK_MISTAKES)
@@ -392,11 +393,11 @@ static void print_tables(const struct show *show, const struct book *book)
 {
 	for (size_t i = 0; i < book->processes; i++)
 		print_process(show, book, &book->process[i]);
-	print_notes(book);
+	print_notes(show, book);
 }
 
 /* Takes the counters of a process. Returns 0, or 1 after a message. */
-static int read_process(struct book *book, const struct show *show, pid_t pid)
+static int read_process(struct book *book, struct show *show, pid_t pid)
 {
 	static struct remote remote;
 	json_t *open = NULL, *samples = NULL, *sample;
@@ -410,8 +411,10 @@ static int read_process(struct book *book, const struct show *show, pid_t pid)
 		book_take(book, "process", open);
 		json_array_foreach(samples, i, sample) book_take(book, "process", sample);
 		const char *mode = json_string_value(json_object_get(open, "mode"));
-		if (!show->json && !show->csv && strcmp(mode, "none") == 0)
+		if (!show->json && !show->csv && strcmp(mode, "none") == 0) {
 			print_process(show, book, &(struct book_process){.pid = pid, .open = open});
+			show->has_idle = true;
+		}
 	} else {
 		fprintf(stderr, "copool show: %s\n", remote.why);
 	}
@@ -420,7 +423,7 @@ static int read_process(struct book *book, const struct show *show, pid_t pid)
 	return samples == NULL;
 }
 
-static int read_any(struct book *book, const struct show *show, const char *name)
+static int read_any(struct book *book, struct show *show, const char *name)
 {
 	pid_t pid;
 

@@ -120,6 +120,8 @@ static bool look_into(struct top *top)
 			return false;
 	}
 	json_array_foreach(samples, i, sample) board_take(&top->board, sample);
+	if (json_array_size(samples) > 0)
+		top->note[0] = '\0';
 	json_decref(samples);
 	return true;
 }
@@ -147,6 +149,17 @@ static void look(struct top *top)
 	}
 }
 
+/* Notes why the process has no pools, if it has none. They may come later. */
+static void note_idle(struct top *top, const json_t *open)
+{
+	const char *mode = json_string_value(json_object_get(open, "mode")),
+	           *detail = json_string_value(json_object_get(open, "detail"));
+
+	if (mode != NULL && strcmp(mode, "none") == 0 && detail != NULL)
+		snprintf(top->note, sizeof top->note, "nothing is pooled in process %d: %s", top->pid,
+		        clean(detail));
+}
+
 /* Begins to look into the process top->pid. Returns 0; or -1, with remote.why. */
 static int open_process(struct top *top)
 {
@@ -157,6 +170,7 @@ static int open_process(struct top *top)
 	memset(&top->board, 0, sizeof top->board);
 	top->has_ended = false;
 	top->note[0] = '\0';
+	note_idle(top, open);
 	board_take(&top->board, open);
 	snprintf(top->source, sizeof top->source, "%s [%d]", top->board.program[0].name, top->pid);
 	json_decref(open);
@@ -233,6 +247,8 @@ static int run_plain(struct top *top)
 	double next = now_s();
 	size_t ended = 0;
 
+	if (top->note[0] != '\0')
+		fprintf(stderr, "copool top: %s\n", top->note);
 	if (!top->is_json)
 		lines_head(top->name == NULL);
 	for (unsigned long i = 0; !ending_signal() && (top->count == 0 || i < top->count); i++) {
