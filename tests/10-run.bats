@@ -86,6 +86,15 @@ static_program() {
 	[[ $status -eq 0 && -z $stderr && -e file && ! -s file ]]
 }
 
+@test "copool: a help text or version that cannot be written is an error, with one line" {
+	for asked in help --help --version 'help run' 'show --help' 'top --usage' 'ps --version'; do
+		run bash -c '"$0" $1 >/dev/full' "$COPOOL" "$asked"
+		[[ $status -eq 1 && $output == "copool: cannot write: No space left on device" ]]
+	done
+	run "$COPOOL" help --help
+	[[ $status -eq 0 && $output == "Usage: copool VERB"* ]]
+}
+
 @test "copool: a verb that is nearly one is told which, and others are not" {
 	run "$COPOOL" shwo log
 	[[ $status -eq 2 && $output == "copool: there is no verb \`shwo'; did you mean show? See copool --help" ]]

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* copool VERB ...: the table of verbs, and the usage made from it. */
 #include <argp.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clean.h"
 #include "copool.h"
@@ -41,6 +45,18 @@ enum { VERBS = sizeof verbs / sizeof verbs[0], WORD_BYTES = 16 };
 /* No "()" if the commit is not known. */
 const char *argp_program_version =
         sizeof COPOOL_COMMIT > 1 ? "copool " COPOOL_VERSION " (" COPOOL_COMMIT ")" : "copool " COPOOL_VERSION;
+
+/* The verb has returned, and has reported what could not be written. */
+static bool has_returned;
+
+/* At exit: whether a help text could be written. argp exits with 0 in any case. */
+static void check_help(void)
+{
+	if (has_returned || (fflush(stdout) == 0 && !ferror(stdout)))
+		return;
+	fprintf(stderr, "copool: cannot write: %s\n", strerror(errno));
+	_exit(1);
+}
 
 static void usage(FILE *out)
 {
@@ -95,7 +111,9 @@ static int run_verb(const char *name, int argc, char **argv)
 	for (size_t i = 0; i < VERBS; i++) {
 		if (strcmp(name, verbs[i].name) == 0) {
 			argv[0] = (char *)verbs[i].argv0;
-			return verbs[i].run(argc, argv);
+			int status = verbs[i].run(argc, argv);
+			has_returned = true;
+			return status;
 		}
 	}
 	const char *nearest = nearest_verb(name);
@@ -111,15 +129,16 @@ static int help(int argc, char **argv)
 {
 	char *arguments[] = {NULL, "--help", NULL};
 
-	if (argc > 1 && strcmp(argv[1], "help") != 0)
+	if (argc > 1 && strcmp(argv[1], "help") != 0 && strcmp(argv[1], "--help") != 0)
 		return run_verb(argv[1], 2, arguments);
 	usage(stdout);
-	return fflush(stdout) == 0 ? 0 : 1;
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	argp_err_exit_status = EXIT_USAGE;
+	atexit(check_help);
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;
@@ -130,7 +149,7 @@ int main(int argc, char **argv)
 		return help(argc - 1, argv + 1);
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		puts(argp_program_version);
-		return fflush(stdout) == 0 ? 0 : 1;
+		return 0;
 	}
 	return run_verb(argv[1], argc - 1, argv + 1);
 }
