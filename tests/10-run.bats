@@ -433,17 +433,3 @@ static_program() {
 	run "$COPOOL" help jump
 	[[ $status -eq 2 ]]
 }
-
-@test "copool: the manual and the completions know every option of every verb" {
-	local tools=$BATS_TEST_DIRNAME/../tools verb option
-	for verb in run compare show report plot origins; do
-		for option in $("$COPOOL" $verb --help | grep -oE -- '--[a-z-]+' | sort -u); do
-			case $option in --help | --usage | --version) continue ;; esac
-			echo "$verb $option"
-			grep -qF -- "\\${option#-}" "$tools/man/copool.1"
-			grep -qF -- "$option" "${COPOOL%/*}/completions/copool.bash"
-			grep -qF -- "$option" "${COPOOL%/*}/completions/_copool"
-			grep -qF -- "-l ${option#--}" "${COPOOL%/*}/completions/copool.fish"
-		done
-	done
-}

@@ -125,7 +125,9 @@ _copool()
 		fi
 		;;
 	prune)
-		if [[ $word == -* ]]; then
+		if [[ $before == --older || $before == -o || $before == "=" ]]; then
+			return
+		elif [[ $word == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--dry-run --older --json --help --version" -- "$word")
 		else
 			mapfile -t COMPREPLY < <(compgen -d -- "$word")
@@ -171,6 +173,8 @@ _copool()
 			mapfile -t COMPREPLY < <(compgen -W "--output --baseline --for --interval --help --version" -- "$word")
 		elif [[ $word == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--output --pool --pid --script --help --version" -- "$word")
+		elif [[ ${COMP_WORDS[1]} == report && $before != --output && $before != --baseline && $before != -[ob] ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -W "$(_copool_pids)" -- "$word")
 		else
 			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		fi

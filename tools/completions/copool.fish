@@ -90,7 +90,7 @@ complete -c copool -n $watch -l interval -s i -x -d 'milliseconds from sample to
 set -l report '__fish_seen_subcommand_from report'
 complete -c copool -n $report -l output -s o -r -F -d 'where the page goes'
 complete -c copool -n $report -l baseline -s b -r -F -d 'a log of before, to compare with'
-complete -c copool -n $report -F
+complete -c copool -n $report -F -a '(__fish_complete_pids)'
 
 set -l plot '__fish_seen_subcommand_from plot'
 complete -c copool -n $plot -l output -s o -r -F -d 'where the picture goes: .svg, .png or .pdf'
@@ -123,4 +123,4 @@ complete -c copool -n $advise -l decay -s d -x -d 'also try this decay, in milli
 complete -c copool -n $advise -l max-batches -s b -x -d 'also try this cap, in batches of 16'
 complete -c copool -n $advise -F
 
-complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare observe show top ps set settings trim off on record report plot origins advise prune recipe'
+complete -c copool -n '__fish_seen_subcommand_from help' -a 'run compare doctor observe show top ps set settings trim off on record report plot origins advise prune recipe'
