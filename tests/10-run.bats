@@ -147,6 +147,11 @@ static_program() {
 		echo "$option: $status $output"
 		[[ $status -eq 2 && $output == *"${option%%=*}"* && ! -e $mine/ran ]]
 	done
+	mkfifo "$mine/fifo"
+	for option in "--config=$mine/none" "--config=$mine/fifo"; do
+		run "$COPOOL" run "$option" -- touch "$mine/ran"
+		[[ $status -eq 2 && $output == *"$option: "* && ! -e $mine/ran ]]
+	done
 	run "$COPOOL" run --nonsense -- touch "$mine/ran"
 	[[ $status -eq 2 && $output == *nonsense* && ! -e $mine/ran ]]
 	run "$COPOOL" run

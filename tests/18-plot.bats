@@ -149,6 +149,8 @@ two_samples() {
 	counters sample 10 small 1 1 1 >"$log"
 	plot "$log" -o "$picture.svg"
 	[[ $status -eq 1 && $output == *"no two samples of any pool"* && ! -e $picture.svg ]]
+	plot "$log" -P 11 -o "$picture.svg"
+	[[ $status -eq 1 && $output == *"the logs have no counters of process 11"* && ! -e $picture.svg ]]
 }
 
 @test "plot: what is wrong with the log is said, and the rest is drawn" {

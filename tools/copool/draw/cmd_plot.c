@@ -142,8 +142,16 @@ static bool is_named_before(const struct book *book, size_t process, size_t pool
 static void explain(const struct book *book, const struct plot *plot)
 {
 	size_t named = 0;
-	bool is_there = false;
+	bool is_there = false, has_process = plot->pid == 0;
 
+	for (size_t i = 0; i < book->processes; i++)
+		has_process |= book->process[i].pid == plot->pid;
+	if (!has_process) {
+		fprintf(stderr,
+		        "copool plot: the logs have no counters of process %" JSON_INTEGER_FORMAT "\n",
+		        plot->pid);
+		return;
+	}
 	for (size_t i = 0; plot->pool != NULL && i < book->processes; i++) {
 		for (size_t j = 0; j < book->process[i].pools; j++)
 			is_there |= strcmp(plot->pool, json_string_value(json_object_get(

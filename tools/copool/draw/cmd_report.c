@@ -85,7 +85,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (!report->path || !*report->path)
-			argp_error(state, "where to? -o FILE says it");
+			argp_error(state, "where to? Add -o FILE");
 		if (is_one_of(report->path, report->logs) || is_one_of(report->path, report->baseline))
 			argp_error(state, "%s is one of the logs", clean(report->path));
 		return 0;

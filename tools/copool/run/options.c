@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "settings.h"
 
@@ -78,6 +80,19 @@ static void check_pair(const struct argp_state *state)
 		argp_error(state, "--host=named needs --create and --destroy");
 }
 
+/* The library leaves a file out that it cannot read. Whoever names one should know. */
+static void check_config(const struct argp_state *state, const char *path)
+{
+	struct stat status;
+
+	if (strcmp(path, "none") == 0)
+		return;
+	if (stat(path, &status) != 0 || access(path, R_OK) != 0)
+		argp_error(state, "--config=%s: %s", path, strerror(errno));
+	else if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+		argp_error(state, "--config=%s: neither a file nor a folder", path);
+}
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	const struct setting *setting;
@@ -89,6 +104,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		if (why != NULL)
 			argp_error(state, "--%s=%s: %s; it must be %s", option->name, value, why,
 			        setting->range);
+		if (setting == &settings[SETTING_config])
+			check_config(state, value);
 		/* An option without a value is a word of its own. */
 		return setenv(setting->variable, value != NULL ? value : "1", 1) == 0 ? 0 : errno;
 	}
