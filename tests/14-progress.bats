@@ -60,7 +60,7 @@ reads_endless() {
 	reads_endless plot --script -
 }
 
-@test "progress: a signal leaves no line behind, and ends the verb as ever" {
+@test "progress: a signal leaves no line behind, and ends the verb" {
 	TERM=xterm terminal 24 80 bash -c 'exec "$1" show - < <(exec python3 endless.py)' bash "$COPOOL" <<-END
 		see ^reading, [0-9]+ MiB so far: -
 		signal INT

@@ -312,7 +312,7 @@ os.execv(sys.argv[1], sys.argv[1:])'
 	[[ $status -eq 143 && $(<heard) == heard ]]
 }
 
-@test "compare: who waits for it sees that it ended by the signal" {
+@test "compare: its parent sees that it ended by the signal" {
 	requires python3
 	run python3 -c 'import os, signal, subprocess, sys, time
 child = subprocess.Popen(sys.argv[1:])

@@ -292,7 +292,7 @@ fibers='for ($i = 0; $i < 3000; $i++) { $f = new Fiber(function ($n) { return $n
 	log_records warning .text | grep -F 'COPOOL_MODE=observed' | grep -F 'pool, observe'
 }
 
-@test "observe: what a log of QEMU foretells is what pooling saves, and it tells who is not helped" {
+@test "observe: what a log of QEMU foretells is what pooling saves, and it names programs that are not helped" {
 	requires_qemu qemu-img
 	unset COPOOL_MODE
 	local bench=(qemu-img bench -w -c 40960 --image-opts driver=null-aio,size=1G) foreseen made

@@ -283,7 +283,7 @@ log_is_whole() {
 	log_is_whole
 }
 
-@test "program: a file size limit that kills who writes kills nobody" {
+@test "program: where a file size limit kills processes that write, none is killed" {
 	# The program itself writes nothing. The user may be told that there is no log.
 	run_pooled COPOOL_INTERVAL_MS=10 prlimit --fsize=0 "$PROGRAMS/qemu_confined" plain
 	[[ $status -eq 0 && $(grep -v '^copool: ' <<<"$output") == "" ]]

@@ -478,7 +478,7 @@ descriptors() { # PID
 	is_pooled_qemu
 }
 
-@test "log: who reads the output of an unmodified QEMU sees its end once that is a daemon" {
+@test "log: a reader of an unmodified QEMU's output sees its end once QEMU is a daemon" {
 	requires_qemu qemu-nbd qemu-img
 	# Its header is read in coroutines, so that our thread is there before the output is let go.
 	run_stock qemu-img create -f qcow2 image 1M

@@ -132,13 +132,13 @@ not_numbers=(abc -1 +1 ' ' '10 ' 1e3 0x10 10.5 10ms 99999999999999999999999999 $
 	[[ $status -eq 0 && $output == fine ]]
 }
 
-@test "bad input: a terminal that stops who writes from the background does not stop a program that is told on" {
+@test "bad input: where a terminal stops background processes that write, a warning does not stop the program" {
 	requires script
 	cat >session <<-'END'
 		stty tostop
 		set -m
 		env LD_PRELOAD="$COPOOL_SO" COPOOL_HOST=off COPOOL_TELL=1 COPOOL_LOG=/nowhere/log "$steps" touch there &
-		# Who is stopped is never waited for to the end.
+		# A job that is stopped never ends.
 		wait -n
 		echo "status $?" >ended
 		kill -KILL %1 2>/dev/null

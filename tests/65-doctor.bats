@@ -260,7 +260,7 @@ os.execvp(sys.argv[1], sys.argv[1:])')
 	says '.findings[0].text | test("has ended")'
 }
 
-@test "doctor: a set-user-id program, or one with capabilities, is refused for whoever gains by it" {
+@test "doctor: a set-user-id program, or one with capabilities, is refused for users who gain rights by it" {
 	[[ $(id -u) -eq 0 ]] || skip "only root can give capabilities"
 	requires su passwd
 	! findmnt -no OPTIONS -T "$PWD" | grep -qw nosuid || skip "the temporary folder is mounted nosuid"

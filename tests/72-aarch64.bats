@@ -148,12 +148,12 @@ on_aarch64() {
 	on_aarch64 -march=armv8.1-a -- depot_stress_test pool_stress_test
 }
 
-@test "aarch64: and where each atomic operation may give way" {
+@test "aarch64: and where each atomic operation may be delayed at random" {
 	on_aarch64 -include "$root/tests/unit/perturb.h" -- depot_stress_test pool_stress_test pool_fork_test trim_test
 }
 
-# Fork changes the depot's word, and then reads who is inside: a pop that only acquires would not say so there.
-@test "aarch64: whoever changes a stack's word publishes what he wrote before, also in a pop" {
+# Fork changes the depot's word, and then reads which threads are inside: a pop that only acquires would not say so there.
+@test "aarch64: a thread that changes a stack's word publishes what it wrote before, also in a pop" {
 	local file
 	requires_full
 	requires aarch64-linux-gnu-gcc aarch64-linux-gnu-objdump

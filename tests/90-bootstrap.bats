@@ -67,7 +67,7 @@ bootstrap() {
 	[[ ! -e $bin/three && $(grep -c install "$calls") -eq 1 ]]
 }
 
-@test "bootstrap: who is not root uses sudo" {
+@test "bootstrap: a user other than root uses sudo" {
 	with_apt
 	rm "$bin/id"
 	script "$bin/id" 'echo 1000'

@@ -23,7 +23,7 @@ exported() {
 
 # ---- what a test needs ----
 
-# lacks REASON: this test is skipped aloud; with COPOOL_TEST_STRICT=1 it fails, since a machine could have that.
+# lacks REASON: this test is skipped, with the reason; with COPOOL_TEST_STRICT=1 it fails, since a machine could have that.
 # What a machine cannot have by its nature is a plain `skip REASON`.
 lacks() {
 	[[ ${COPOOL_TEST_STRICT-} == 1 ]] || skip "$*"

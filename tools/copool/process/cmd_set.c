@@ -94,8 +94,8 @@ static const struct argp argp_set = {.options = options,
         .parser = parse,
         .args_doc = "PID [SETTING...]",
         .doc = "Changes settings of a running process; without a SETTING, shows them. A SETTING is one of " KNOWN
-               ". The names are those of the COPOOL_ variables; the word `default' stands for the value with "
-               "which the process began. off=1 does what `copool off' does, off=0 what `copool on' does.\v" STATUS};
+               ". The names are those of the COPOOL_ variables. For the first two, the word `default' means the "
+               "value with which the process began. off=1 does what `copool off' does, off=0 what `copool on' does.\v" STATUS};
 static const struct argp argp_trim = {.options = options,
         .parser = parse,
         .args_doc = "PID",
