@@ -3,7 +3,7 @@
 #
 #   make SAN=thread|address ...   with that sanitizer (address brings undefined along), into build/san-*/
 #                                 (SAN=fuzzer: for `make fuzz` alone)
-#   make SAN=perturb check        what threads share, with atomic operations that give way at random
+#   make SAN=perturb check        what threads share, with atomic operations that are delayed at random
 #   make WERROR=1 ...             warnings are errors
 #   make STATIC_LIBS=1|0 ...      copool has jansson and ncurses inside, of their .a files, or is linked to them; by
 #                                 default inside, where these files are there
@@ -371,7 +371,7 @@ $(BUILD)/programs/%: tests/programs/%.cc $(BUILD)/flags
 	$(Q)$(CXX) -std=gnu++17 $(CFLAGS) $(SANITIZE) -Wall -Wextra $(CPPFLAGS) $(DEPS) $(LDFLAGS) -o $@ $< \
 		$(PROGRAM_FLAGS_$*) -pthread
 
-# The contenders' libraries are there or not; what is not is left out aloud when the bench runs.
+# The contenders' libraries are there or not; what is not is left out, and the bench says so.
 has_header  = $(shell $(CC) $(CPPFLAGS) -include $1 -xc -E /dev/null >/dev/null 2>&1 && echo yes)
 POOLS_LIBS  = $(if $(call has_header,urcu/lfstack.h),-lurcu-cds -lurcu-common) -ljansson -ldl -lm
 # As QEMU is compiled: Debian's have no endbr64.

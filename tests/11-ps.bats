@@ -82,7 +82,7 @@ ps_json() { # FILTER [OPTION...]
 	touch go
 	ended "$pid"
 	rm go
-	# All is made anew, again and again.
+	# All objects are made again each time.
 	rm -f used
 	start env -u COPOOL_LOG LD_PRELOAD="$COPOOL_SO" COPOOL_MAX_BATCHES=0 "$steps" use 1000 use 1000 use 1000 touch used wait go
 	wait_until 10 test -e used

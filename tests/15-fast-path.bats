@@ -13,7 +13,7 @@ setup() {
 }
 
 # The straight line through the code in FILE, from its first instruction to its first return, or to the jump back into
-# the function that it stands in: no branch taken.
+# the function that has it: no branch taken.
 fast_path() {
 	objdump --disassemble-all --target=binary --architecture=i386:x86-64 --no-show-raw-insn "$1" |
 		awk -F '\t' '/^ / { sub(/ *#.*/, "", $2); print $2 } $2 ~ /^(ret|jmp)/ { exit }'

@@ -140,7 +140,7 @@ check_misses() {
 	wait_until 10 half
 	stop "$pid" KILL
 	[[ $(log_records final) == "" ]]
-	# What is said anew takes the place of what was said before.
+	# A later record replaces the earlier one.
 	"$COPOOL" origins --json "$LOG" | jq -e "[.origins[] | select(.kind == \"miss\").count] | add <= $new"
 }
 

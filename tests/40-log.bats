@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The log: where it goes, what stands in it, and that it is whole whatever happens to its file.
+# The log: where it goes, what is in it, and that it is whole whatever happens to its file.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2154 # start_pooled sets pid
 # shellcheck disable=SC2016 # what is in single quotes is for jq or another shell

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Programs that something confines: what is denied, by whom, and what is lost for it is said in the log; where the log
-# is what is denied, on standard error. Landlock stands in for other security modules that deny by path; with
+# Programs that something confines: what is denied, by what, and what is lost is in the log; if the log is
+# what is denied, on standard error. Landlock is used in place of other security modules that deny by path; with
 # COPOOL_TEST_FULL=1 AppArmor does it, in a machine with Debian's kernel.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2016 # what is in single quotes is for another shell

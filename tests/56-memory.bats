@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Memory follows demand: what is given back when memory is short, how much is kept at most, and what an idle process
-# costs meanwhile.
+# costs.
 # shellcheck disable=SC2030,SC2031 # each test is a process of its own
 # shellcheck disable=SC2153,SC2154 # helper.bash sets COPOOL_SO; start sets pid
 
@@ -57,7 +57,7 @@ start_idle() {
 	group_limit $((32 << 20))
 	# It notices what happens after its first look at what lies in the depot.
 	wait_until 20 eval 'press && counts ".depot_batches == 0 and .trimmed == 976"'
-	# And is as good as ever.
+	# And goes on as before.
 	touch again
 	wait_until 10 test -e "done"
 	counts '.depot_batches == 61'

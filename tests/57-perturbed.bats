@@ -18,7 +18,7 @@ setup() {
 	FILTER='/^# COPOOL_SEED=/d'
 }
 
-# does_the_same [VARIABLE=VALUE...] COMMAND...: and more than once, since each time something else gives way.
+# does_the_same [VARIABLE=VALUE...] COMMAND...: and more than once, since other operations are delayed each time.
 does_the_same() {
 	for _ in 1 2 3; do
 		rm -f "$LOG"

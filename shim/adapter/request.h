@@ -27,7 +27,7 @@ struct request {
 };
 
 /*
- * Called once, before the other functions. Requests of `named_bytes` are for stacks, whoever asks (0: none are).
+ * Called once, before the other functions. Requests of `named_bytes` are for stacks, whatever code asks (0: none are).
  * `is_every_clean`: every stack is handed out zeroed.
  */
 void request_init(size_t named_bytes, bool is_every_clean);

@@ -14,7 +14,7 @@ static uint32_t read_word(const _Atomic uint32_t *word)
 	return atomic_load_explicit((_Atomic uint32_t *)word, memory_order_acquire);
 }
 
-/* [control] release: `done` is written when all is; pairs with who reads it from outside. */
+/* [control] release: `done` is written when all is; pairs with the reader outside. */
 static void set_word(_Atomic uint32_t *word, uint32_t value)
 {
 	atomic_store_explicit(word, value, memory_order_release);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What confines this process, as far as it can see, and why a file may have been denied. Where there is nothing to
- * write, nothing of this is read. The statistics thread enters; while there is none, whoever writes in its place.
+ * write, nothing of this is read. The statistics thread enters; while there is none, the thread that writes instead.
  */
 #ifndef COPOOL_REPORT_CONFINEMENT_H
 #define COPOOL_REPORT_CONFINEMENT_H

@@ -162,7 +162,7 @@ lint_tools_include() {
 	done | nothing
 }
 
-# door ROOT PATTERN ALLOWED FOLDER...: code that matches PATTERN stands only in files that match ALLOWED.
+# door ROOT PATTERN ALLOWED FOLDER...: code that matches PATTERN is only in files that match ALLOWED.
 door() {
 	local root=$1 pattern=$2 allowed=$3 code
 	shift 3

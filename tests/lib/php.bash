@@ -110,7 +110,7 @@ no_calls() {
 	quiet_php
 	for alive in 1 100 1000; do
 		rm -f "$LOG"
-		# Nothing is given back meanwhile: a busy machine may take longer than a window.
+		# Nothing is given back in this time: a busy machine may take longer than a window.
 		COPOOL_DECAY_MS=0 "$1" strace -f -o trace "$2" -n quiet.php $alive
 		[[ $status -eq 0 ]] || return
 		calls=$(calls_between_marks trace)

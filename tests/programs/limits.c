@@ -3,7 +3,7 @@
  * Stacks of a program that lives within limits, and of one that is looked at from outside; the first argument
  * says which.
  *
- *	data BYTES	as many stacks as RLIMIT_DATA bears, which counts what strict overcommit counts
+ *	data BYTES	as many stacks as RLIMIT_DATA allows, which counts what strict overcommit counts
  *	count N		what the kernel counts for N stacks, in KiB
  *	lock FLAGS	mlockall with these (1 current, 2 future, 4 on fault), within a small RLIMIT_MEMLOCK,
  *			and what became of stacks of before and after

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host with QEMU's coroutines that changes what a process stands on: its descriptors, its root folder, its
+ * A host with QEMU's coroutines that changes what a process relies on: its descriptors, its root folder, its
  * rights, its parent. qemu_confined SCENARIO [PATH]. While one takes its course, coroutines come and go, and
  * so does whatever else the process has running.
  */

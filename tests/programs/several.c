@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stacks of one size that are asked for at several places, and what a program is called meanwhile. Each word does
+ * Stacks of one size that are asked for at several places, and what a program is called in that time. Each word does
  * something:
  *
  *	use		maps and unmaps stacks: 50 at one place, 20 at another, 5 at the first that may hold code

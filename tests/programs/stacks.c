@@ -6,7 +6,7 @@
  *	reach N		the same, with a handler that says where it was stopped
  *	crash N		dies with N stacks alive
  *	zero N		counts bytes of N recycled stacks that are not zero
- *	limit BYTES	as many stacks as the address space bears
+ *	limit BYTES	as many stacks as the address space has room for
  *	lock BYTES	with all memory locked, now and later, within a limit
  *	refuse WORD	in a sandbox that refuses `guards` by madvise, every `madvise`, or guards by `poison`
  *	guards		with guards that grow and shrink from life to life

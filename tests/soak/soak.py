@@ -45,7 +45,7 @@ class Soak:
     # ---- processes ----
 
     def start(self, command, **variables):
-        # A file, since a pipe that nobody reads stops who writes much.
+        # A file, since a pipe that nobody reads stops a process that writes much.
         output = tempfile.TemporaryFile("w+", dir=".")
         process = subprocess.Popen(command, env={**os.environ, **variables}, stdin=subprocess.DEVNULL,
                                    stdout=output, stderr=subprocess.STDOUT)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A storage daemon under copool that serves fio while everything is done to it that QMP can do.
 
-fio writes and verifies over NBD. Meanwhile, in random order: snapshots that are committed back, mirrors that the
+fio writes and verifies over NBD. At the same time, in random order: snapshots that are committed back, mirrors that the
 disk moves to, backups, jobs that pause and go on, I/O threads that come and go with disks of their own, and reads of
 a disk one sector of which is bad. In the end all bytes of the disk are read through the daemon and from its file, and
 compared; and of the coroutines only those live that lived before.

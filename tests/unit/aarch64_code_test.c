@@ -130,7 +130,7 @@ static const struct operand operands[] = {
                 0x0},
         {"none: a call has changed the address", "b0000002 4b000034 9400003e b9000854 d65f03c0",
                 DECODE_NO_OPERAND, 0x0},
-        {"none: the address was loaded anew", "b0000002 4b000021 f9400042 b9000841 d65f03c0",
+        {"none: the address was loaded again", "b0000002 4b000021 f9400042 b9000841 d65f03c0",
                 DECODE_NO_OPERAND, 0x0},
         {"none: a call with an address, and no negation", "b0000001 91002021 9400003e d65f03c0",
                 DECODE_NO_OPERAND, 0x0},

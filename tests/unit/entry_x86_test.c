@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The code of pool/entry.h, run from a page of its own: it does what pool_get and pool_put do, in the cache,
- * at its ends, without a cache, and in a signal handler that interrupts it at each of its instructions. What stands
+ * at its ends, without a cache, and in a signal handler that interrupts it at each of its instructions. What is
  * in the middle of a function is called with all registers set, and returns where the function would go on.
  */
 #include <pthread.h>

@@ -43,7 +43,7 @@ TAP_USED static void root_remove(void)
 		tap_ok(false, "the folder %s can be removed", root);
 }
 
-/* Makes it anew, empty. */
+/* Makes it again, empty. */
 TAP_USED static void root_make(void)
 {
 	root_remove();

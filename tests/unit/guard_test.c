@@ -261,7 +261,8 @@ static void test_nowhere(void)
 	munmap(memory, PAGES * PAGE);
 	errno = 78;
 	tap_is(guard_install(GUARD_MADVISE, memory, PAGE), -ENOMEM, "guard: there is none where nothing is");
-	tap_is(guard_remove(GUARD_MPROTECT, memory, PAGE, RW), -ENOMEM, "guard: nor can it be taken away");
+	tap_is(guard_remove(GUARD_MPROTECT, memory, PAGE, RW), -ENOMEM,
+	        "guard: it cannot be taken away either");
 	tap_is(errno, 78, "guard: errno survives failure too");
 }
 

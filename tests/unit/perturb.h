@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Included in front of every file with `make SAN=perturb`: each atomic operation of the real code may give way to
- * other threads first, for a moment or for long, so that they come in between where they hardly ever do. Where
+ * Included in front of every file with `make SAN=perturb`: each atomic operation of the real code may let
+ * other threads run first, for a moment or for long, so that they come in between where they hardly ever do. Where
  * and how long is random. COPOOL_SEED=N tries again what a run has printed, as far as threads start in the
  * same order.
  *
@@ -36,7 +36,7 @@ __attribute__((weak, constructor, visibility("default"))) void perturb_start(voi
 	fflush(stdout);
 }
 
-/* Gives way, or not, and returns a random number; a signal handler in its middle may be returned the same. */
+/* Waits, or not, and returns a random number; a signal handler in its middle may be returned the same. */
 __attribute__((weak, visibility("default"))) uint32_t perturb(void)
 {
 	struct timespec moment = {0, 1};

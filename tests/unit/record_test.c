@@ -125,7 +125,7 @@ static void test_open(void)
 	config.max_batches = BATCHES_DERIVED;
 	pool_records_open(&line, &config, &service, 0);
 	snprintf(wanted, sizeof wanted, "\"max_batches\":%u,", pool_cap_bearable(POOL_OBJECT_MAPS, 0));
-	tap_ok(strstr(ended(), wanted) != NULL, "record: a cap that nobody set is what the system bears");
+	tap_ok(strstr(ended(), wanted) != NULL, "record: a cap that nobody set is what the system allows");
 	pool_records_open(&line, &config, &none, 0);
 	tap_ok(strstr(ended(), "\"max_batches\":0,") != NULL,
 	        "record: and nothing where there is nothing to pool");

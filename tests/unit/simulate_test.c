@@ -40,11 +40,11 @@ static void test_misses(void)
 	tap_is(replay(step, 3, (struct tuning){0, 0}).misses, 4 * BURST,
 	        "replay: without a depot all is missed");
 	tap_is(replay(step, 2, (struct tuning){5, 0}).misses, 2 * BURST - 80,
-	        "replay: what the cap does not bear is missed again");
+	        "replay: what the cap does not allow is missed again");
 	tap_is(replay(step, 3, (struct tuning){5, 0}).idle_most, 80, "replay: the cap is never exceeded");
 	swings.rise = 10 * BURST;
 	tap_is(replay(&swings, 1, (struct tuning){5, 0}).misses, BURST + 9 * 80,
-	        "replay: each swing within a step misses what the cap does not bear");
+	        "replay: each swing within a step misses what the cap does not allow");
 	tap_is(replay(&swings, 1, endless).misses, BURST, "replay: no swing misses what is kept");
 	half.rise = BURST + BURST / 2;
 	tap_is(replay(&half, 1, (struct tuning){5, 0}).misses, BURST,

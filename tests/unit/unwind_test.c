@@ -136,7 +136,8 @@ static void test_small(void)
 	        "origin: a coroutine's stack is followed to its beginning");
 	while (unused < SMALL_BYTES && small_stack[unused] == 0x5a)
 		unused++;
-	tap_ok(SMALL_BYTES - unused < SMALL_BYTES / 4, "origin: a coroutine's stack of 16 KiB bears it");
+	tap_ok(SMALL_BYTES - unused < SMALL_BYTES / 4,
+	        "origin: a coroutine's stack of 16 KiB is enough for it");
 	printf("# %zu bytes of it were used\n", SMALL_BYTES - unused);
 }
 

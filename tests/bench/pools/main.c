@@ -81,7 +81,7 @@ static bool find_programs(void)
 	return true;
 }
 
-/* What cannot be had is left out, aloud. */
+/* A pool that is not there is left out, with a line that says so. */
 static void look_for_all(const char *only)
 {
 	for (unsigned i = 0; i < ENTRANTS; i++) {

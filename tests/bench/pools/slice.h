@@ -22,7 +22,7 @@ struct order {
 struct answer {
 	double ns;           /* a pair, wall time: the mean over the threads */
 	double processor;    /* the least part of its wall time that a thread was on a processor */
-	uint64_t operations; /* of the depot meanwhile; `pools-count` only */
+	uint64_t operations; /* of the depot in that time; `pools-count` only */
 	uint64_t held;       /* objects that existed in the end; `pools-count` only */
 	uint64_t resident;   /* KiB, of the whole process */
 };

@@ -15,7 +15,7 @@ struct queued {
 	_Atomic(struct queued *) below; /* of a queue's first: the queue under it on the stack */
 };
 
-static _Atomic uint64_t top; /* tag 16, address 48: against a queue that comes back meanwhile */
+static _Atomic uint64_t top; /* tag 16, address 48: against a queue that is taken and comes back */
 static _Atomic unsigned queues;
 
 static __thread struct {

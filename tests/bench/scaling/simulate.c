@@ -5,8 +5,8 @@
  *
  * Each thread works, then changes the word, as lifo.h does: it loads it, computes, and swaps if it is as it
  * was; when it is not it has the new value and tries again. The word's line is at one processor at a time;
- * whoever wants it waits for his turn, first come first served, and LINE_NS more. "fair": a processor loses
- * the line after each load and each swap, if somebody waits, which is the worst that hardware can do; "kept":
+ * a thread that wants it waits for its turn, first come first served, and LINE_NS more. "fair": a processor loses
+ * the line after each load and each swap, if another waits, which is the worst that hardware can do; "kept":
  * it keeps the line for the few ns from its load, or from a swap that failed, to its next swap, as hardware
  * mostly does. WORK_NS is a thread's time between two operations, drawn at random around that mean. Prints ns
  * from an operation's begin to its end; tries beyond the first; and operations a second of all threads.
@@ -70,7 +70,7 @@ int main(int count, char **word)
 			one->begun = one->at;
 			one->step = LOADING;
 		}
-		/* Whoever has asked for the line since then stands behind. */
+		/* Threads that have asked for the line since then come after it. */
 		end = (one->at > is_free ? one->at : is_free) + (owner == i ? LOCAL_NS : line);
 		is_free = end;
 		owner = i;

@@ -80,7 +80,7 @@ static void check_pair(const struct argp_state *state)
 		argp_error(state, "--host=named needs --create and --destroy");
 }
 
-/* The library leaves a file out that it cannot read. Whoever names one should know. */
+/* The library leaves out a file that it cannot read, but a user who names one should know. */
 static void check_config(const struct argp_state *state, const char *path)
 {
 	struct stat status;
