@@ -209,7 +209,7 @@ trimmed() {
 	done
 }
 
-@test "calls: who unloads the library that it loaded while it ran goes on, through threads that end and forks" {
+@test "calls: a program that unloads the library that it loaded while it ran goes on, through threads that end and forks" {
 	run_shown env COPOOL_LOG="$LOG" "$PROGRAMS/unloads" "$COPOOL_SO"
 	[[ $status -eq 0 && $output == fine ]]
 }

@@ -269,7 +269,7 @@ few_calls() {
 	few_calls 20020 "$PROGRAMS/guards" opened '#' # without us four
 }
 
-@test "guards: those that a program installs by madvise are recycled, cost nothing, and are not there for who installs none" {
+@test "guards: those that a program installs by madvise are recycled, cost nothing, and are not there for a program that installs none" {
 	requires_program guards
 	local kind variables
 	for variables in A=1 COPOOL_GUARD=poison COPOOL_GUARD=mprotect COPOOL_ZERO=1 COPOOL_STACK_SIZE=65536 \
