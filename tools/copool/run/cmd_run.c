@@ -60,7 +60,8 @@ static const struct argp argp = {
         .args_doc = "PROGRAM [ARGUMENT...]",
         .children = children,
         .doc = "Runs PROGRAM with libcopool.so preloaded, so that its coroutines are recycled.\v"
-               "For options that are not given, the environment counts (see libcopool(7)).\n\n"
+               "For options that are not given, the environment counts, and then the settings files: see "
+               "libcopool(7), and `copool settings PROGRAM'.\n\n"
                "PROGRAM's children inherit the preload. Programs that use musl, or a glibc older than "
                "libcopool.so needs, do not start with it: start them with `env -u LD_PRELOAD'.\n\n"
                "The exit status is PROGRAM's; 2 for a wrong option, 125 if copool itself fails, 126 if "
