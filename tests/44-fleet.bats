@@ -52,15 +52,17 @@ has_scraped_all() {
 }
 
 @test "fleet: all workers and guests are in ps and come through node_exporter, with no more than 25 series each" {
-	local exporter_port most process
+	local exporter_port looks most process
 	start_fleet
 	wait_until 60 ps_sees_all
 	# What it reads of each is found at once: the library's name comes before those of others.
-	strace -f -qq -e trace=process_vm_readv -o calls "$COPOOL" ps >/dev/null
+	# A process that was slow, on a busy machine, is looked at twice.
+	strace -f -qq -e trace=process_vm_readv,openat -o calls "$COPOOL" ps >/dev/null
 	most=$(for process in $(jq '.processes[] | select(.label != null) | .pid' seen); do
-		grep -c "process_vm_readv($process," calls
+		looks=$(grep -c "\"/proc/$process/maps\"" calls)
+		echo $(($(grep -c "process_vm_readv($process," calls) / looks))
 	done | sort -n | tail -n 1)
-	echo "$((2 * each)) processes of ours: at most $most reads of one"
+	echo "$((2 * each)) processes of ours: at most $most reads of one in a look"
 	((most <= 45))
 	exporter_port=$(free_port)
 	start prometheus-node-exporter --web.listen-address="127.0.0.1:$exporter_port" --collector.disable-defaults \
