@@ -98,6 +98,13 @@ enum decode_refusal decode_move(const struct decode_code *code, const struct dec
  */
 enum decode_refusal decode_operand(const struct decode_code *code, uint64_t *address);
 
+/*
+ * Whether the function calls code of other objects, or through pointers. If not, its compiler has seen all that runs in
+ * a call of it, and callers in the same file may rely on what it does: on registers that it leaves unchanged (gcc's
+ * -fipa-ra), and on a stack that needs no alignment (-fipa-stack-alignment). Then nothing else can take its place.
+ */
+bool decode_leads_away(const struct decode_code *code);
+
 /* Writes a jump of DECODE_JUMP_BYTES that lies at `from`. False: `to` is out of reach. */
 bool decode_put_jump(uint8_t *bytes, uint64_t from, uint64_t to);
 
