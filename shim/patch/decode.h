@@ -68,6 +68,7 @@ struct decode_prologue {
 	unsigned skip; /* bytes of a leading endbr64, bti or paciasp, 0 or 4; it stays, the jump follows it */
 	unsigned moved; /* bytes of the instructions behind it that must run elsewhere; padding may follow */
 	bool ends;      /* the last of them returns or jumps away */
+	bool is_torn;   /* the first instruction of all is shorter than the jump in its place */
 	/* What undoes the leading instruction: code that replaces the function must begin with it. */
 	unsigned undo_bytes; /* at most DECODE_UNDO_BYTES */
 	const uint8_t *undo;

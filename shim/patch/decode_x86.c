@@ -160,7 +160,7 @@ enum decode_refusal decode_prologue(const struct decode_code *code, struct decod
 	        limit >= ENDBR_BYTES && memcmp(code->bytes, endbr64, ENDBR_BYTES) == 0 ? ENDBR_BYTES : 0;
 	size_t end = skip + DECODE_JUMP_BYTES, at;
 	struct instruction in;
-	bool ends = false;
+	bool ends = false, is_torn = false;
 
 	if (!instruction_can_read())
 		return DECODE_NO_DECODER;
@@ -177,11 +177,12 @@ enum decode_refusal decode_prologue(const struct decode_code *code, struct decod
 		if (refusal != DECODE_FINE)
 			return refusal;
 		ends = in.flow == FLOW_JUMP || in.flow == FLOW_AWAY;
+		is_torn |= at == 0 && in.length < DECODE_JUMP_BYTES;
 	}
 	if (at < end && !is_padded(code, at, end))
 		return DECODE_TOO_SHORT;
 	*prologue = (struct decode_prologue){
-	        .skip = (unsigned)skip, .moved = (unsigned)(at - skip), .ends = ends};
+	        .skip = (unsigned)skip, .moved = (unsigned)(at - skip), .ends = ends, .is_torn = is_torn};
 	return find_branch_back(code, skip, at > end ? at : end);
 }
 

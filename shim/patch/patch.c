@@ -205,6 +205,7 @@ int patch_plan_code(struct patch_set *set, const char *name, const struct symbol
 	patch = &set->patch[set->patches];
 	*patch = (struct patch){.name = name, .protection = target->protection, .original = original};
 	patch->jump = (uint8_t *)target->address + prologue.skip;
+	patch->is_torn = prologue.is_torn;
 	other = find_overlap(set, patch->jump);
 	if (other != NULL)
 		return fail(set, -ENOTSUP, "%s: it shares its code with %s", name, other->name);
@@ -312,12 +313,34 @@ static void copy_code(uint8_t *to, const uint8_t *from)
 #endif
 }
 
-/* Writes a jump's bytes to the code. On failure nothing is written. */
-static int write_code(const struct patch *patch, const uint8_t *bytes)
+/* The pages in which a jump lies. */
+static uintptr_t pages_of(const struct patch *patch, size_t *bytes)
 {
 	uintptr_t page = getauxval(AT_PAGESZ);
 	uintptr_t low = (uintptr_t)patch->jump & ~(page - 1);
-	uintptr_t high = ((uintptr_t)patch->jump + DECODE_JUMP_BYTES + page - 1) & ~(page - 1);
+
+	*bytes = (((uintptr_t)patch->jump + DECODE_JUMP_BYTES + page - 1) & ~(page - 1)) - low;
+	return low;
+}
+
+/*
+ * A uprobe (perf, bpftrace, SystemTap) at the function's entry would execute the file's first instruction, and go on
+ * behind it: in the middle of the jump. The kernel sets probes only in pages of files.
+ */
+static void hide_from_probes(const struct patch *patch)
+{
+	size_t bytes;
+	uintptr_t low = pages_of(patch, &bytes);
+
+	if (patch->is_torn)
+		replace_pages((void *)low, bytes, patch->protection);
+}
+
+/* Writes a jump's bytes to the code. On failure nothing is written. */
+static int write_code(const struct patch *patch, const uint8_t *bytes)
+{
+	size_t length;
+	uintptr_t low = pages_of(patch, &length), high = low + length;
 	uint8_t old[DECODE_JUMP_BYTES];
 	int error = 0;
 
@@ -376,6 +399,7 @@ static int write_jumps(struct patch_set *set)
 	int error = 0;
 
 	while (done < set->patches && error == 0) {
+		hide_from_probes(&set->patch[done]);
 		error = write_code(&set->patch[done], set->patch[done].after);
 		if (error == 0)
 			done++;
