@@ -18,12 +18,14 @@
 #include "libc/real.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
 	ISLAND_ALIGN = 16,
@@ -323,17 +325,41 @@ static uintptr_t pages_of(const struct patch *patch, size_t *bytes)
 	return low;
 }
 
+/* Whether pages are the file's, unchanged: /proc/self/pagemap says so of each. */
+static bool are_of_file(int pagemap, uintptr_t low, size_t bytes)
+{
+	const uint64_t of_file = (uint64_t)1 << 63 | (uint64_t)1 << 61; /* present; and no copy */
+	uintptr_t page = getauxval(AT_PAGESZ);
+
+	for (uintptr_t at = low; at < low + bytes; at += page) {
+		uint64_t entry;
+
+		if (pread(pagemap, &entry, sizeof entry, (off_t)(at / page * sizeof entry)) != sizeof entry ||
+		        (entry & of_file) != of_file)
+			return false;
+	}
+	return true;
+}
+
 /*
  * A uprobe (perf, bpftrace, SystemTap) at the function's entry would execute the file's first instruction, and go on
- * behind it: in the middle of the jump. The kernel sets probes only in pages of files.
+ * behind it: in the middle of the jump. The kernel sets probes only in pages of files. A page that was changed before
+ * is left as it is: it may have probes already, which would kill the program in a page of no file.
  */
-static void hide_from_probes(const struct patch *patch)
+static void hide_from_probes(const struct patch_set *set)
 {
-	size_t bytes;
-	uintptr_t low = pages_of(patch, &bytes);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-	if (patch->is_torn)
-		replace_pages((void *)low, bytes, patch->protection);
+	if (pagemap < 0)
+		return;
+	for (const struct patch *patch = set->patch; patch < set->patch + set->patches; patch++) {
+		size_t bytes;
+		uintptr_t low = pages_of(patch, &bytes);
+
+		if (patch->is_torn && are_of_file(pagemap, low, bytes))
+			replace_pages((void *)low, bytes, patch->protection);
+	}
+	close(pagemap);
 }
 
 /* Writes a jump's bytes to the code. On failure nothing is written. */
@@ -398,8 +424,8 @@ static int write_jumps(struct patch_set *set)
 	size_t done = 0;
 	int error = 0;
 
+	hide_from_probes(set);
 	while (done < set->patches && error == 0) {
-		hide_from_probes(&set->patch[done]);
 		error = write_code(&set->patch[done], set->patch[done].after);
 		if (error == 0)
 			done++;
