@@ -348,18 +348,19 @@ static bool are_of_file(int pagemap, uintptr_t low, size_t bytes)
  */
 static void hide_from_probes(const struct patch_set *set)
 {
-	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int pagemap = -1;
 
-	if (pagemap < 0)
-		return;
 	for (const struct patch *patch = set->patch; patch < set->patch + set->patches; patch++) {
 		size_t bytes;
 		uintptr_t low = pages_of(patch, &bytes);
 
-		if (patch->is_torn && are_of_file(pagemap, low, bytes))
+		if (patch->is_torn && pagemap < 0)
+			pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+		if (patch->is_torn && pagemap >= 0 && are_of_file(pagemap, low, bytes))
 			replace_pages((void *)low, bytes, patch->protection);
 	}
-	close(pagemap);
+	if (pagemap >= 0)
+		close(pagemap);
 }
 
 /* Writes a jump's bytes to the code. On failure nothing is written. */
