@@ -184,6 +184,9 @@ static void finish(uint64_t *sum, uint32_t make_calls, uint32_t destroy_calls)
 	                 sum[COUNTER_create_new] - sum[COUNTER_destroy_local] - sum[COUNTER_destroy_depot] -
 	                 sum[COUNTER_destroy_delete]);
 	sum[COUNTER_live] = live > 0 ? (uint64_t)live : 0;
+	/* As threads were read one after another, it may be too many. */
+	if (sum[COUNTER_live] > sum[COUNTER_peak_objects])
+		sum[COUNTER_live] = sum[COUNTER_peak_objects];
 	if (sum[COUNTER_peak_live] < sum[COUNTER_live])
 		sum[COUNTER_peak_live] = sum[COUNTER_live];
 }
