@@ -53,7 +53,8 @@ SHIM := shim.c exports.c config.c settings.c \
 	stack/address.c stack/arena.c stack/chunk.c stack/depth.c stack/guard.c stack/holes.c stack/lifetime.c \
 	stack/locked.c stack/orphans.c stack/poison.c stack/reclaim.c stack/roots.c stack/slot_guard.c stack/trust.c \
 	stack/upper.c \
-	patch/decode.c patch/elf.c patch/elf_symbols.c patch/extent.c patch/imports.c patch/patch.c patch/symbols.c \
+	patch/decode.c patch/elf.c patch/elf_symbols.c patch/extent.c patch/imports.c patch/parts.c patch/patch.c \
+	patch/symbols.c \
 	adapter/adapter.c adapter/ceiling.c adapter/classes.c adapter/contexts.c adapter/label.c adapter/late.c \
 	adapter/mappings.c adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c \
 	adapter/qemu.c adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c adapter/qemu_symbols.c \
@@ -154,8 +155,8 @@ READERS = -Itools/copool $(filter-out %/main.o,$(COPOOL_OBJECTS)) $(COPOOL_LIBS)
 
 # What one program needs beyond the rest.
 ifneq ($(MACHINE),aarch64)
-AARCH64 := $(patsubst %.c,$(BUILD)/read-aarch64/%.o,patch/a64.c patch/decode.c patch/decode_aarch64.c patch/references_aarch64.c \
-	adapter/qemu_code.c adapter/qemu_code_aarch64.c)
+AARCH64 := $(patsubst %.c,$(BUILD)/read-aarch64/%.o,patch/a64.c patch/decode.c patch/decode_aarch64.c patch/parts.c \
+	patch/references_aarch64.c adapter/qemu_code.c adapter/qemu_code_aarch64.c)
 UNIT_FLAGS_aarch64_code_test := -DDECODE_FOR_AARCH64 $(AARCH64)
 UNIT_FLAGS_aarch64_qemu_test := -DDECODE_FOR_AARCH64 $(AARCH64)
 FUZZ_FLAGS_aarch64_fuzz      := -DDECODE_FOR_AARCH64 $(AARCH64)
@@ -177,8 +178,6 @@ PROGRAM_FLAGS_faults         := -shared -fPIC -ftls-model=initial-exec -Wl,-z,in
 PROGRAM_FLAGS_late_known     := -shared -fPIC
 PROGRAM_FLAGS_late_other     := -shared -fPIC
 PROGRAM_FLAGS_liar           := -shared -fPIC
-# Of functions that call no others, callers shall not know which registers survive them.
-PROGRAM_FLAGS_named          := -fno-ipa-ra
 PROGRAM_FLAGS_nonsense       := -Ishim
 PROGRAM_FLAGS_outside        := -rdynamic
 PROGRAM_FLAGS_pages          := -shared -fPIC

@@ -40,6 +40,14 @@ made() { # WHAT: how many boxes or blocks the program's own function made in the
 	log_records warning .text | grep -F 'COPOOL_CREATE=block_make' | grep -F 'block_make/N'
 }
 
+@test "named: functions that call nothing are left alone: their callers may rely on registers that they do not change" {
+	for mode in pool observe; do
+		rm -f "$LOG"
+		same_twin COPOOL_MODE=$mode COPOOL_CREATE=token_make/0 COPOOL_DESTROY=token_drop "$PROGRAMS/named" leaf 1000
+		[[ $(log_open mode) == none && $(log_open detail) == *"token_make calls nothing outside of its file"* ]]
+	done
+}
+
 @test "named: an object that another function made is destroyed by the program's own" {
 	same_twin COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$PROGRAMS/named" foreign 1000
 	[[ $output == *"boxes 1 1000 "* ]]

@@ -30,7 +30,6 @@ CANNOT_FAIL='
 	dl_iterate_phdr dlclose dlerror secure_getenv	nothing that is missing is an error
 	exit	is compared with, and not called
 	capset ioctl mlock mlock2 mlockall pkey_mprotect process_madvise seteuid setns setresuid setreuid setuid	what the program asks for is passed on, and nothing else
-	mremap	only after mprotect has failed
 '
 
 @test "faults: whatever libcopool.so takes from libc is made to fail here, or cannot fail" {

@@ -126,3 +126,17 @@ start_fibers() {
 	run "$COPOOL" report 4194305 -o other.html
 	[[ $status -eq 1 && $output == *"there is no process 4194305"* && ! -e other.html ]]
 }
+
+@test "record: how long a process has been running is right, also from another time namespace" {
+	local here there
+	requires unshare
+	unshare --time --monotonic 1000000 --fork true 2>/dev/null || skip "no time namespace can be made here"
+	start_pooled COPOOL_CREATE=box_make/0 COPOOL_DESTROY=box_drop "$steps" use 10 touch used wait go
+	wait_until 10 test -e used
+	here=$("$COPOOL" show --json "$pid" | jq '.processes[0].pools[0].uptime_ms')
+	there=$(unshare --time --monotonic 1000000 --fork "$COPOOL" show --json "$pid" | jq '.processes[0].pools[0].uptime_ms')
+	echo "after $here ms, and there after $there ms"
+	[[ $there -ge $here && $there -lt 1000000000 ]]
+	touch go
+	ended "$pid"
+}

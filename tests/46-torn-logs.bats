@@ -80,6 +80,20 @@ in_memory() {
 	grep -qE '^  qemu-coroutine +795386 ' <<<"$output"
 }
 
+@test "readers: a counter below 0 makes a bad line, and no figure" {
+	requires jq
+	{
+		cat "$whole"
+		tail -n 1 "$whole" | sed -E 's/"(create_local|uptime_ms)":[0-9]+/"\1":-9223372036854775808/g'
+	} >"$log"
+	readers "$log"
+	[[ $status -eq 0 && $("$COPOOL" show "$log" 2>&1) == *"a counter below 0"* ]]
+	run --separate-stderr "$COPOOL" show --json "$log"
+	"$COPOOL" show --json "$whole" >"$BATS_TEST_TMPDIR/alone"
+	diff <(jq '.processes' <<<"$output") <(jq '.processes' "$BATS_TEST_TMPDIR/alone")
+	jq -e '.bad_lines == 1' <<<"$output"
+}
+
 @test "readers: a log of a newer format is read as far as it is known" {
 	sed 's/"format":1/"format":3,"levels":{"a":[1]}/; s/"live":/"warm":{"x":1},"live":/' "$whole" >"$log"
 	echo '{"type":"weather","time":1,"pid":32220,"wind":[1,2]}' >>"$log"

@@ -242,6 +242,19 @@ static void read_create(const char *setting)
 	        slash != NULL ? (int)(slash - setting) : (int)sizeof create_name - 1, setting);
 }
 
+/* Code that is as quick as a pool needs none, and see decode_leads_away(). */
+static int refuse_leaf(const char *name, const struct symbol *symbol, struct adapter_outcome *outcome)
+{
+	const struct decode_code code = patch_code(symbol);
+
+	if (decode_leads_away(&code))
+		return 0;
+	adapter_say(outcome,
+	        "nothing is pooled: %s calls nothing outside of its file: its callers may rely on registers that it leaves unchanged",
+	        name);
+	return -ENOTSUP;
+}
+
 /* Plans the patch of a function of the program; or of a library, if no other thread can be inside the library. */
 static int plan(const struct symbols *symbols, const char *name, void *hook, void *original,
         struct adapter_outcome *outcome)
@@ -256,6 +269,8 @@ static int plan(const struct symbols *symbols, const char *name, void *hook, voi
 		        error == -ENOTUNIQ ? ", or more than one of that name" : "");
 	else if ((error = patch_plan(&named.patches, name, &symbol, hook, original)) != 0)
 		adapter_say(outcome, "nothing is pooled: %s", named.patches.reason);
+	else
+		error = refuse_leaf(name, &symbol, outcome);
 	return error;
 }
 

@@ -68,6 +68,7 @@ struct decode_prologue {
 	unsigned skip; /* bytes of a leading endbr64, bti or paciasp, 0 or 4; it stays, the jump follows it */
 	unsigned moved; /* bytes of the instructions behind it that must run elsewhere; padding may follow */
 	bool ends;      /* the last of them returns or jumps away */
+	bool is_torn;   /* the first instruction of all is shorter than the jump in its place */
 	/* What undoes the leading instruction: code that replaces the function must begin with it. */
 	unsigned undo_bytes; /* at most DECODE_UNDO_BYTES */
 	const uint8_t *undo;
@@ -97,6 +98,13 @@ enum decode_refusal decode_move(const struct decode_code *code, const struct dec
  * (up to its first return if the size is unknown).
  */
 enum decode_refusal decode_operand(const struct decode_code *code, uint64_t *address);
+
+/*
+ * Whether the function calls code of other objects, or through pointers. If not, its compiler has seen all that runs in
+ * a call of it, and callers in the same file may rely on what it does: on registers that it leaves unchanged (gcc's
+ * -fipa-ra), and on a stack that needs no alignment (-fipa-stack-alignment). Then nothing else can take its place.
+ */
+bool decode_leads_away(const struct decode_code *code);
 
 /* Writes a jump of DECODE_JUMP_BYTES that lies at `from`. False: `to` is out of reach. */
 bool decode_put_jump(uint8_t *bytes, uint64_t from, uint64_t to);

@@ -11,6 +11,7 @@
 #include "patch/decode.h"
 
 #include "patch/a64.h"
+#include "patch/parts.h"
 
 #include <string.h>
 
@@ -84,10 +85,14 @@ static enum decode_refusal refuse_to_move(const struct a64 *in)
 	}
 }
 
-/* Whether the function branches to one of its first `end` bytes; a call of itself does not count. */
+/*
+ * Whether the function branches to one of its first `end` bytes; a call of itself does not count, and from elsewhere
+ * nothing that leads to its entry.
+ */
 static enum decode_refusal find_branch_back(const struct decode_code *code, size_t at, size_t end)
 {
 	struct a64_walk walk = {.code = code, .at = at};
+	size_t limit = code->size != 0 ? code->size : code->available;
 	struct a64 in;
 
 	while (a64_next(&walk, &in)) {
@@ -97,6 +102,9 @@ static enum decode_refusal find_branch_back(const struct decode_code *code, size
 			return DECODE_UNKNOWN;
 		if ((in.kind == A64_BRANCH || in.kind == A64_JUMP || in.kind == A64_CALL) && offset < end &&
 		        !(in.kind == A64_CALL && offset == 0))
+			return DECODE_BRANCH_BACK;
+		if ((in.kind == A64_BRANCH || in.kind == A64_JUMP) && offset >= limit &&
+		        part_leads_back(code, in.target, 1, end))
 			return DECODE_BRANCH_BACK;
 	}
 	return DECODE_FINE;
@@ -212,6 +220,62 @@ enum decode_refusal decode_move(const struct decode_code *code, const struct dec
 	memcpy(moved + prologue->skip, word, words * A64_BYTES);
 	*moved_bytes = prologue->skip + words * A64_BYTES;
 	return is_in_reach ? DECODE_FINE : DECODE_OUT_OF_RANGE;
+}
+
+/* A search for calls that lead away. */
+struct search {
+	unsigned left; /* instructions that may still be read */
+	unsigned depth;
+};
+
+static bool searches(const struct decode_code *code, struct search *search);
+
+/* A jump to where a table says stays in its function: its address is the sum of two registers. */
+static bool is_by_table(const struct a64 *in, const struct a64 *before)
+{
+	return (before->word & 0xff200000) == 0x8b200000 && a64_register(before->word) == a64_base(in->word);
+}
+
+/* Whether an instruction calls, or jumps to for good, what the function's compiler cannot have seen. */
+static bool is_away(
+        const struct a64_walk *walk, const struct a64 *in, const struct a64 *before, struct search *search)
+{
+	const struct decode_code *code = walk->code;
+	size_t limit = code->size != 0 ? code->size : code->available;
+	struct decode_code part;
+	bool is_found;
+
+	if (in->kind == A64_AWAY)
+		return (in->word & 0xfffffc1f) == 0xd61f0000 && !is_by_table(in, before); /* br */
+	if (in->kind != A64_CALL && (in->kind != A64_JUMP || in->target - code->address < limit))
+		return false;
+	/* What is called at the very end does not return: compilers leave it out of account. */
+	if (in->target == code->address || (in->kind == A64_CALL && walk->at == code->size))
+		return false;
+	if (in->target == 0 || search->depth == PARTS_DEPTH || !part_at(code, in->target, &part))
+		return true;
+	search->depth++;
+	is_found = searches(&part, search);
+	search->depth--;
+	return is_found;
+}
+
+/* What cannot be read, or is more than is read, counts as found. */
+static bool searches(const struct decode_code *code, struct search *search)
+{
+	struct a64_walk walk = {.code = code};
+	struct a64 in, before = {0};
+
+	for (; a64_next(&walk, &in); before = in) {
+		if (search->left-- == 0 || in.kind == A64_UNKNOWN || is_away(&walk, &in, &before, search))
+			return true;
+	}
+	return false;
+}
+
+bool decode_leads_away(const struct decode_code *code)
+{
+	return searches(code, &(struct search){.left = PARTS_INSTRUCTIONS});
 }
 
 /* What is known of registers while a function is read. */

@@ -9,6 +9,7 @@
 #include "patch/decode.h"
 
 #include "patch/instruction.h"
+#include "patch/parts.h"
 
 #include <string.h>
 
@@ -17,6 +18,7 @@ enum {
 	FUNCTION_ALIGNMENT = 16, /* padding reaches to the next such address, not beyond */
 	STARTS_BYTES = 1 << 16,  /* how much of a function is searched for code inside other instructions */
 	BRANCHES_MOST = 4096,
+	LEAVING_MOST = 64,
 };
 
 const uint64_t decode_jump_reach = 1ull << 31;
@@ -79,12 +81,29 @@ struct layout {
 	uint64_t branch
 	        [BRANCHES_MOST]; /* the offsets of its branches' targets; calls of itself are left out */
 	size_t branches;
+	uint64_t leaving[LEAVING_MOST]; /* the targets of branches and jumps to elsewhere */
+	size_t leavings;
 };
+
+/* Of several branches to the same place, one counts. */
+static void note_leaving(struct layout *layout, uint64_t target)
+{
+	for (size_t i = 0; i < layout->leavings && i < LEAVING_MOST; i++) {
+		if (layout->leaving[i] == target)
+			return;
+	}
+	if (layout->leavings < LEAVING_MOST)
+		layout->leaving[layout->leavings] = target;
+	layout->leavings++;
+}
 
 static void note_branch(struct layout *layout, const struct decode_code *code, const struct instruction *in)
 {
 	uint64_t offset = in->target - code->address;
 
+	if ((in->flow == FLOW_BRANCH || in->flow == FLOW_JUMP) &&
+	        offset >= (code->size != 0 ? code->size : code->available))
+		note_leaving(layout, in->target);
 	if (in->size == 0 || in->flow == FLOW_NEXT || (in->flow == FLOW_CALL && offset == 0) ||
 	        offset >= STARTS_BYTES)
 		return;
@@ -109,16 +128,20 @@ static enum decode_refusal lay_out(struct layout *layout, const struct decode_co
 }
 
 /*
- * Whether the function branches to one of its first `end` bytes; a call of itself does not count. A branch into the
- * middle of an instruction leads to code that nobody has checked.
+ * Whether the function branches to one of its first `end` bytes; a call of itself does not count, and from elsewhere
+ * nothing that leads to its entry. A branch into the middle of an instruction leads to code that nobody has checked.
  */
 static enum decode_refusal find_branch_back(const struct decode_code *code, size_t at, size_t end)
 {
 	struct layout layout = {0};
 	enum decode_refusal refusal = lay_out(&layout, code, at);
 
-	if (refusal == DECODE_FINE && layout.branches > BRANCHES_MOST)
+	if (refusal == DECODE_FINE && (layout.branches > BRANCHES_MOST || layout.leavings > LEAVING_MOST))
 		refusal = DECODE_TOO_LONG;
+	for (size_t i = 0; i < layout.leavings && refusal == DECODE_FINE; i++) {
+		if (part_leads_back(code, layout.leaving[i], 1, end))
+			refusal = DECODE_BRANCH_BACK;
+	}
 	for (size_t i = 0; i < layout.branches && refusal == DECODE_FINE; i++) {
 		uint64_t offset = layout.branch[i];
 
@@ -137,7 +160,7 @@ enum decode_refusal decode_prologue(const struct decode_code *code, struct decod
 	        limit >= ENDBR_BYTES && memcmp(code->bytes, endbr64, ENDBR_BYTES) == 0 ? ENDBR_BYTES : 0;
 	size_t end = skip + DECODE_JUMP_BYTES, at;
 	struct instruction in;
-	bool ends = false;
+	bool ends = false, is_torn = false;
 
 	if (!instruction_can_read())
 		return DECODE_NO_DECODER;
@@ -154,11 +177,12 @@ enum decode_refusal decode_prologue(const struct decode_code *code, struct decod
 		if (refusal != DECODE_FINE)
 			return refusal;
 		ends = in.flow == FLOW_JUMP || in.flow == FLOW_AWAY;
+		is_torn |= at == 0 && in.length < DECODE_JUMP_BYTES;
 	}
 	if (at < end && !is_padded(code, at, end))
 		return DECODE_TOO_SHORT;
 	*prologue = (struct decode_prologue){
-	        .skip = (unsigned)skip, .moved = (unsigned)(at - skip), .ends = ends};
+	        .skip = (unsigned)skip, .moved = (unsigned)(at - skip), .ends = ends, .is_torn = is_torn};
 	return find_branch_back(code, skip, at > end ? at : end);
 }
 
@@ -231,6 +255,70 @@ enum decode_refusal decode_move(const struct decode_code *code, const struct dec
 	}
 	*moved_bytes = used;
 	return DECODE_FINE;
+}
+
+/* A jump to where a table says stays in its function. gcc computes it by an addition, or marks it by a prefix. */
+static bool is_by_table(const struct instruction *in, const struct instruction *before)
+{
+	const uint8_t *at = in->bytes;
+
+	while (*at == 0xf2 || (*at & 0xf0) == 0x40)
+		at++;
+	if (*at == 0x3e)
+		return true;
+	if (at[1] >= 0xc0)
+		return before->length == 3 && (before->bytes[1] & ~2) == 0x01; /* add %register, %register */
+	return (at[1] & 7) == 4 && (at[2] & 0x38) != 0x20;                     /* has an index */
+}
+
+/* A search for calls that lead away. */
+struct search {
+	unsigned left; /* instructions that may still be read */
+	unsigned depth;
+};
+
+static bool searches(const struct decode_code *code, struct search *search);
+
+/* Whether an instruction calls, or jumps to for good, what the function's compiler cannot have seen. */
+static bool is_away(const struct walk *walk, const struct instruction *in, const struct instruction *before,
+        struct search *search)
+{
+	const struct decode_code *code = walk->code;
+	struct decode_code part;
+	bool is_found;
+
+	if (in->is_indirect)
+		return in->flow == FLOW_CALL || !is_by_table(in, before);
+	if (in->flow != FLOW_CALL && (in->flow != FLOW_JUMP || in->target - code->address < walk->limit))
+		return false;
+	/* What is called at the very end does not return: compilers leave it out of account. */
+	if (in->target == code->address || (in->flow == FLOW_CALL && walk->at == code->size))
+		return false;
+	if (search->depth == PARTS_DEPTH || !part_at(code, in->target, &part))
+		return true;
+	search->depth++;
+	is_found = searches(&part, search);
+	search->depth--;
+	return is_found;
+}
+
+/* What cannot be read, or is more than is read, counts as found. */
+static bool searches(const struct decode_code *code, struct search *search)
+{
+	struct walk walk = walk_begin(code, 0);
+	enum decode_refusal refusal = DECODE_FINE;
+	struct instruction in, before = {0};
+
+	for (; walk_next(&walk, &in, &refusal); before = in) {
+		if (search->left-- == 0 || is_away(&walk, &in, &before, search))
+			return true;
+	}
+	return refusal != DECODE_FINE;
+}
+
+bool decode_leads_away(const struct decode_code *code)
+{
+	return searches(code, &(struct search){.left = PARTS_INSTRUCTIONS});
 }
 
 /* The only `sub %r32, disp(%rip)`, with or without lock. */

@@ -130,6 +130,8 @@ bool elf_read_dynamic(const struct elf_image *image, struct elf_dynamic *dynamic
 {
 	const Elf64_Phdr *segment = image->headers;
 	const Elf64_Phdr *end = segment + image->count;
+	const uint8_t *whole;
+	uint64_t bytes;
 	Elf64_Dyn entry;
 
 	*dynamic = (struct elf_dynamic){0};
@@ -137,10 +139,17 @@ bool elf_read_dynamic(const struct elf_image *image, struct elf_dynamic *dynamic
 		segment++;
 	if (segment == end)
 		return false;
-	for (uint64_t at = 0; at + sizeof entry <= segment_bytes(image, segment); at += sizeof entry) {
+	bytes = segment_bytes(image, segment);
+	/* Every program looks up names in all its objects when it starts: so this is not read entry by entry, if possible. */
+	whole = elf_at(image, segment->p_vaddr, bytes);
+	for (uint64_t at = 0; at + sizeof entry <= bytes; at += sizeof entry) {
 		uint64_t value;
 
-		if (!elf_read(image, segment->p_vaddr + at, &entry, sizeof entry) || entry.d_tag == DT_NULL)
+		if (whole != NULL)
+			memcpy(&entry, whole + at, sizeof entry);
+		else if (!elf_read(image, segment->p_vaddr + at, &entry, sizeof entry))
+			break;
+		if (entry.d_tag == DT_NULL)
 			break;
 		value = entry.d_un.d_val;
 		note_entry(dynamic, entry.d_tag, value, value >= image->bias ? value - image->bias : value);

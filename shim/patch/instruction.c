@@ -69,6 +69,7 @@ static void classify(const ZydisDecodedInstruction *raw, struct instruction *in)
 			in->flow = FLOW_CALL;
 		else if (reg == 4 || reg == 5)
 			in->flow = FLOW_AWAY;
+		in->is_indirect = in->flow != FLOW_NEXT;
 		break;
 	case 0xc2 ... 0xc3: /* ret, near and far */
 	case 0xca ... 0xcb:

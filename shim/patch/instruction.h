@@ -31,12 +31,13 @@ struct instruction {
 	unsigned length;
 	enum flow flow;
 	bool is_privileged;
-	bool is_odd;     /* an operand or address size that does not match a relative offset */
-	bool is_padding; /* int3, or a nop that compilers use as padding */
-	bool is_rip_sub; /* sub %r32, disp(%rip) */
-	unsigned offset; /* of the bytes that are relative to the end of the instruction */
-	unsigned size;   /* the number of these bytes: 0 (none), 1 or 4 */
-	uint64_t target; /* the address that they encode */
+	bool is_indirect; /* a call or jump to a register's or memory's address */
+	bool is_odd;      /* an operand or address size that does not match a relative offset */
+	bool is_padding;  /* int3, or a nop that compilers use as padding */
+	bool is_rip_sub;  /* sub %r32, disp(%rip) */
+	unsigned offset;  /* of the bytes that are relative to the end of the instruction */
+	unsigned size;    /* the number of these bytes: 0 (none), 1 or 4 */
+	uint64_t target;  /* the address that they encode */
 };
 
 /* A pass over the instructions of a function, in the order of their addresses. */

@@ -18,12 +18,14 @@
 #include "libc/real.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
 	ISLAND_ALIGN = 16,
@@ -205,6 +207,7 @@ int patch_plan_code(struct patch_set *set, const char *name, const struct symbol
 	patch = &set->patch[set->patches];
 	*patch = (struct patch){.name = name, .protection = target->protection, .original = original};
 	patch->jump = (uint8_t *)target->address + prologue.skip;
+	patch->is_torn = prologue.is_torn;
 	other = find_overlap(set, patch->jump);
 	if (other != NULL)
 		return fail(set, -ENOTSUP, "%s: it shares its code with %s", name, other->name);
@@ -312,12 +315,59 @@ static void copy_code(uint8_t *to, const uint8_t *from)
 #endif
 }
 
-/* Writes a jump's bytes to the code. On failure nothing is written. */
-static int write_code(const struct patch *patch, const uint8_t *bytes)
+/* The pages in which a jump lies. */
+static uintptr_t pages_of(const struct patch *patch, size_t *bytes)
 {
 	uintptr_t page = getauxval(AT_PAGESZ);
 	uintptr_t low = (uintptr_t)patch->jump & ~(page - 1);
-	uintptr_t high = ((uintptr_t)patch->jump + DECODE_JUMP_BYTES + page - 1) & ~(page - 1);
+
+	*bytes = (((uintptr_t)patch->jump + DECODE_JUMP_BYTES + page - 1) & ~(page - 1)) - low;
+	return low;
+}
+
+/* Whether pages are the file's, unchanged: /proc/self/pagemap says so of each. */
+static bool are_of_file(int pagemap, uintptr_t low, size_t bytes)
+{
+	const uint64_t of_file = (uint64_t)1 << 63 | (uint64_t)1 << 61; /* present; and no copy */
+	uintptr_t page = getauxval(AT_PAGESZ);
+
+	for (uintptr_t at = low; at < low + bytes; at += page) {
+		uint64_t entry;
+
+		if (pread(pagemap, &entry, sizeof entry, (off_t)(at / page * sizeof entry)) != sizeof entry ||
+		        (entry & of_file) != of_file)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A uprobe (perf, bpftrace, SystemTap) at the function's entry would execute the file's first instruction, and go on
+ * behind it: in the middle of the jump. The kernel sets probes only in pages of files. A page that was changed before
+ * is left as it is: it may have probes already, which would kill the program in a page of no file.
+ */
+static void hide_from_probes(const struct patch_set *set)
+{
+	int pagemap = -1;
+
+	for (const struct patch *patch = set->patch; patch < set->patch + set->patches; patch++) {
+		size_t bytes;
+		uintptr_t low = pages_of(patch, &bytes);
+
+		if (patch->is_torn && pagemap < 0)
+			pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+		if (patch->is_torn && pagemap >= 0 && are_of_file(pagemap, low, bytes))
+			replace_pages((void *)low, bytes, patch->protection);
+	}
+	if (pagemap >= 0)
+		close(pagemap);
+}
+
+/* Writes a jump's bytes to the code. On failure nothing is written. */
+static int write_code(const struct patch *patch, const uint8_t *bytes)
+{
+	size_t length;
+	uintptr_t low = pages_of(patch, &length), high = low + length;
 	uint8_t old[DECODE_JUMP_BYTES];
 	int error = 0;
 
@@ -375,6 +425,7 @@ static int write_jumps(struct patch_set *set)
 	size_t done = 0;
 	int error = 0;
 
+	hide_from_probes(set);
 	while (done < set->patches && error == 0) {
 		error = write_code(&set->patch[done], set->patch[done].after);
 		if (error == 0)

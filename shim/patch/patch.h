@@ -39,6 +39,7 @@ struct patch {
 	const char *name; /* the caller's; must outlive the set */
 	uint8_t *jump;    /* where it is written: behind a leading endbr64 or the like, or the instruction */
 	int protection;   /* PROT_* bits of the pages at `jump`, except during commit and revert */
+	bool is_torn;     /* see decode.h */
 	void **original;  /* the caller's: `trampoline` after commit, NULL after revert; may be NULL */
 	uint8_t *trampoline; /* runs the function as it was */
 	uint8_t before[DECODE_JUMP_BYTES];

@@ -7,6 +7,7 @@
 #ifndef COPOOL_PATCH_REFERENCES_H
 #define COPOOL_PATCH_REFERENCES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,5 +26,11 @@ struct references {
  * It may count other bytes that look like one; it never misses one.
  */
 void references_find(uintptr_t low, uintptr_t high, struct references *references, size_t number);
+
+/*
+ * Whether the code from `low` to `high` branches, jumps or calls to one of the addresses from `first` to `last`, both
+ * included, with a long distance. Other bytes may look like it; it never misses one.
+ */
+bool references_lead_to(uintptr_t low, uintptr_t high, uintptr_t first, uintptr_t last);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* b and bl, with their distance in 26 bits, in words. */
+/* b and bl, with their distance in 26 bits, in words; and the branches, with fewer. */
 #include "patch/references.h"
+
+#include "patch/a64.h"
 
 #include <string.h>
 
@@ -28,4 +30,20 @@ void references_find(uintptr_t low, uintptr_t high, struct references *reference
 			references[i].count++;
 		}
 	}
+}
+
+bool references_lead_to(uintptr_t low, uintptr_t high, uintptr_t first, uintptr_t last)
+{
+	for (uintptr_t at = low & ~(uintptr_t)(WORD_BYTES - 1); at < high && high - at >= WORD_BYTES;
+	        at += WORD_BYTES) {
+		struct a64 in;
+		uint32_t word;
+
+		memcpy(&word, (const void *)at, sizeof word);
+		in = a64_decode(word, at);
+		if ((in.kind == A64_BRANCH || in.kind == A64_JUMP || in.kind == A64_CALL) &&
+		        in.target - first <= last - first)
+			return true;
+	}
+	return false;
 }

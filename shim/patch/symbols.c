@@ -275,20 +275,27 @@ int symbols_find(const struct symbols *symbols, const char *name, enum elf_kind 
 	return error;
 }
 
+/* Whether an object is this library, or the kernel's. */
+static bool is_ours_or_kernels(const struct elf_image *image)
+{
+	return image_holds(image, (uintptr_t)is_ours_or_kernels) ||
+	       image_holds(image, getauxval(AT_SYSINFO_EHDR));
+}
+
 /* Searches one object. Stops the walk when there is an answer, good or bad. */
 static int find_in_object(struct dl_phdr_info *info, size_t bytes, void *argument)
 {
 	struct loaded *loaded = argument;
 	struct elf_image image = image_of(info);
 	bool is_library = loaded->is_library;
-	uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
 	struct elf_symbol symbol;
 
 	(void)bytes;
 	loaded->is_library = true;
-	if (is_library && (image_holds(&image, (uintptr_t)find_in_object) || image_holds(&image, vdso)))
-		return 0;
 	loaded->error = elf_find_dynamic(&image, loaded->name, loaded->kind, &symbol);
+	/* Asked last, as it is rarely needed: most objects do not have the name. */
+	if (loaded->error != -ENOENT && is_library && is_ours_or_kernels(&image))
+		loaded->error = -ENOENT;
 	if (loaded->error == 0)
 		fill(loaded->found, &image, &symbol);
 	return loaded->error != -ENOENT;

@@ -11,7 +11,7 @@ static uint64_t number(const _Atomic int64_t *value)
 	return number > 0 ? (uint64_t)number : 0;
 }
 
-enum { READ_TRIES = 8 };
+enum { READ_TRIES = 8, FEW = 2 * BATCH_SIZE };
 
 /*
  * Adds what one cache has served. Its thread may change the words while they are read, one after the other. They are
@@ -51,6 +51,39 @@ static void add_thread(const struct pool *pool, const struct thread *thread, str
 	stats->calls_saved += counter_read(&cache->counters.calls_saved);
 	/* [thread.in_use] relaxed: a statistic. */
 	stats->threads += atomic_load_explicit((_Atomic bool *)&thread->in_use, memory_order_relaxed);
+}
+
+/* What all threads have taken. */
+static uint64_t count_taken(const struct pool *pool)
+{
+	uint64_t taken = 0;
+
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
+		taken += counter_read(&t->cache[pool->index].counters.taken);
+	return taken;
+}
+
+/*
+ * Adds all threads, one after another. An object that goes from one to another meanwhile counts in both, or in none. So
+ * if much is taken meanwhile, because this thread was interrupted, all is read again; the quickest read counts.
+ */
+static void add_threads(const struct pool *pool, struct pool_stats *stats)
+{
+	const struct pool_stats begun = *stats;
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned tries = 0; tries < READ_TRIES && least > FEW; tries++) {
+		struct pool_stats sum = begun;
+		uint64_t taken = count_taken(pool), meanwhile;
+
+		for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
+			add_thread(pool, t, &sum);
+		meanwhile = sum.create_local + sum.create_depot - begun.create_depot - taken;
+		if (meanwhile < least) {
+			least = meanwhile;
+			*stats = sum;
+		}
+	}
 }
 
 /* Returns no less than before: a reader takes a counter that falls for one that was reset. */
@@ -115,8 +148,7 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	        .depot_high = depot_sample_high(&pool->depot),
 	        .pooled = remainder_count(&pool->remainder) + leaving_count(&pool->leaving),
 	};
-	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
-		add_thread(pool, t, stats);
+	add_threads(pool, stats);
 	if (pool->kind->is_observed) {
 		/* After the creates, as they are counted: so a create in progress never looks served. */
 		stats->create_new = counter_read(&pool->create_new);
@@ -126,6 +158,9 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	live = (int64_t)(stats->inherited + stats->create_local + stats->create_depot + stats->create_new -
 	                 stats->destroy_local - stats->destroy_depot - stats->destroy_delete);
 	stats->live = live > 0 ? (uint64_t)live : 0;
+	/* As threads were read one after another, it may be too many. */
+	if (stats->live > number(&pool->peak_objects))
+		stats->live = number(&pool->peak_objects);
 	stats->create_local = keep_most(&pool->create_seen, stats->create_local);
 	stats->destroy_local = keep_most(&pool->destroy_seen, stats->destroy_local);
 	stats->calls_saved = saved_calls(pool, stats);

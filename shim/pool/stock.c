@@ -181,6 +181,9 @@ __attribute__((flatten)) void stock_catch_up(struct pool *pool, struct cache *ca
 	struct stock_run run = begin(pool, read_idle(own));
 	unsigned shared = run.shared;
 
+	/* A take that a handler has left, or whose thread a fork's child does not have, may miss in `taken`. */
+	if ((int64_t)destroys < 0)
+		destroys = 0;
 	stock_play(&run, creates, destroys, swing(cache), top == 0);
 	set_idle(own, run.idle);
 	change_shared(pool, &run, shared);

@@ -50,6 +50,7 @@ enum { ARGUMENTS = 6 };
 	CALL(mincore, -1)                                                                                    \
 	CALL(mmap, -1)                                                                                       \
 	CALL(mprotect, -1)                                                                                   \
+	CALL(mremap, -1)                                                                                     \
 	CALL(munmap, -1)                                                                                     \
 	CALL(open, -1)                                                                                       \
 	CALL(poll, -1)                                                                                       \
@@ -115,6 +116,8 @@ static size_t noted_arguments(enum call call)
 		return 6;
 	case CALL_prctl:
 		return 5;
+	case CALL_mremap:
+		return 4;
 	case CALL_mprotect:
 	case CALL_madvise:
 		return 3;
@@ -359,5 +362,6 @@ IN_FRONT(mmap, CALL_mmap)
 IN_FRONT(mmap64, CALL_mmap)
 IN_FRONT(munmap, CALL_munmap)
 IN_FRONT(mprotect, CALL_mprotect)
+IN_FRONT(mremap, CALL_mremap)
 IN_FRONT(madvise, CALL_madvise)
 IN_FRONT(prctl, CALL_prctl)

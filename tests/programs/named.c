@@ -7,6 +7,7 @@
  *	named foreign ROUNDS	objects that another function made, destroyed by box_drop()
  *	named numbers ROUNDS	handles that are no addresses: number_make() and number_drop()
  *	named many ROUNDS	block_make(size, 0) with ever other sizes, and block_drop()
+ *	named leaf ROUNDS	token_make() and token_drop(), which call nothing; gcc lets their caller rely on that
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +27,14 @@ struct block {
 	char rest[];
 };
 
+enum { TOKENS = 100 };
+
+struct token {
+	struct token *next;
+	unsigned long number;
+};
+
+static struct token tokens[TOKENS], *idle_tokens;
 static unsigned long boxes_made, boxes_dropped, blocks_made, blocks_dropped, wrong;
 
 struct box *box_make(void);
@@ -35,6 +44,8 @@ struct block *block_make(size_t bytes, int kind);
 uint64_t number_make(void);
 void number_drop(uint64_t number);
 void block_drop(struct block *block);
+struct token *token_make(void);
+void token_drop(struct token *token);
 
 APART struct box *box_make(void)
 {
@@ -76,16 +87,36 @@ APART void block_drop(struct block *block)
 	free(block);
 }
 
-/* The lowest, and those above all addresses. PROGRAM_FLAGS_named in the Makefile is for these. */
+/* The lowest, and those above all addresses. Like other functions that create, these can call others. */
 APART uint64_t number_make(void)
 {
-	boxes_made++;
+	if (++boxes_made == 0)
+		perror("too many");
 	return boxes_made == 1 ? 1 : ((uint64_t)1 << 60) + boxes_made * 16;
 }
 
 APART void number_drop(uint64_t number)
 {
+	if (number == 0)
+		perror("no number");
 	boxes_dropped += number != 0;
+}
+
+APART struct token *token_make(void)
+{
+	struct token *token = idle_tokens;
+
+	if (token == NULL)
+		return &tokens[boxes_made++ % TOKENS];
+	idle_tokens = token->next;
+	return token;
+}
+
+APART void token_drop(struct token *token)
+{
+	token->next = idle_tokens;
+	idle_tokens = token;
+	boxes_dropped++;
 }
 
 static void run_plain(unsigned long rounds)
@@ -137,6 +168,25 @@ static void run_many(unsigned long rounds)
 		block_drop(block_make(i, 0));
 }
 
+/* So many values live over the calls that registers must hold some which a call may change. */
+static APART unsigned long use_tokens(
+        unsigned long a, unsigned long b, unsigned long c, unsigned long d, double e)
+{
+	struct token *first = token_make(), *second = token_make();
+
+	first->number = a;
+	second->number = b;
+	token_drop(second);
+	token_drop(first);
+	return a + 2 * b + 3 * c + 4 * d + (unsigned long)e;
+}
+
+static void run_leaf(unsigned long rounds)
+{
+	for (unsigned long i = 0; i < rounds; i++)
+		wrong += use_tokens(i, i + 1, i + 2, i + 3, (double)i) != 11 * i + 20;
+}
+
 int main(int count, char **argument)
 {
 	unsigned long rounds = count > 2 ? strtoul(argument[2], NULL, 10) : 0;
@@ -151,6 +201,8 @@ int main(int count, char **argument)
 		run_numbers(rounds);
 	else if (count > 1 && strcmp(argument[1], "many") == 0)
 		run_many(rounds);
+	else if (count > 1 && strcmp(argument[1], "leaf") == 0)
+		run_leaf(rounds);
 	else
 		return 2;
 	printf("wrong %lu\n", wrong);

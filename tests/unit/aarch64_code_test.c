@@ -293,6 +293,72 @@ static void test_reach(void)
 	free((void *)code.bytes);
 }
 
+/* Code where it lies: a part that is rarely executed, and 16 words above it the function that branches to it. */
+static const struct {
+	const char *promise, *part, *function;
+	enum decode_refusal refusal;
+} parts[] = {
+        {"a jump from elsewhere to what would be overwritten", "94000100 14000010",
+                "d503245f a9bf7bfd b4fffdc0 d65f03c0", DECODE_BRANCH_BACK},
+        {"a branch from elsewhere to it", "d503201f b5000200", "d503245f a9bf7bfd b4fffdc0 d65f03c0",
+                DECODE_BRANCH_BACK},
+        {"a jump from elsewhere behind it", "94000100 14000011", "d503245f a9bf7bfd b4fffdc0 d65f03c0",
+                DECODE_FINE},
+        {"a call from elsewhere", "94000010 d65f03c0", "a9bf7bfd b4fffde0 d65f03c0", DECODE_FINE},
+};
+
+static void test_parts(void)
+{
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		uint32_t words[WORDS] = {0}, *function = words + 16;
+		const uintptr_t low = (uintptr_t)words, high = low + sizeof words;
+		struct decode_code code = {(uint8_t *)function, (uintptr_t)function,
+		        spell(function, parts[i].function) * A64_BYTES, sizeof words - 16 * A64_BYTES, low,
+		        high, low, high};
+		struct decode_prologue prologue;
+
+		spell(words, parts[i].part);
+		tap_is_text(decode_refusal_text(decode_prologue(&code, &prologue)),
+		        decode_refusal_text(parts[i].refusal), "aarch64: %s is judged right",
+		        parts[i].promise);
+	}
+}
+
+/* Functions whose callers may know, or not, all that runs in them: `words` words; what they call lies behind. */
+static const struct {
+	const char *name, *code;
+	size_t words;
+	bool leads_away;
+} callers[] = {
+        {"one that calls nothing", "f9400000 f9000020 d65f03c0", 3, false},
+        {"a call of a register's address", "a9bf7bfd d63f0000 a8c17bfd d65f03c0", 4, true},
+        {"a jump by x16", "d61f0200", 1, true},
+        {"a jump by another register", "f9400001 d61f0020", 2, true},
+        {"a jump that a table tells", "10000001 8b208820 d61f0000", 3, false},
+        {"a call of what calls nothing", "a9bf7bfd 94000003 a8c17bfd d65f03c0 d65f03c0", 4, false},
+        {"a call of a stub for another object",
+                "a9bf7bfd 94000003 a8c17bfd d65f03c0 90000010 f9400211 91000210 d61f0220", 4, true},
+        {"a jump to such a stub", "d503201f 14000001 90000010 f9400211 91000210 d61f0220", 2, true},
+        {"a call at its very end", "b4000040 d65f03c0 94000001 d61f0220", 3, false},
+        {"a call of itself", "a9bf7bfd 97ffffff a8c17bfd d65f03c0", 4, false},
+        {"one with unknown instructions", "00000000 d65f03c0", 2, true},
+};
+
+static void test_leads_away(void)
+{
+	for (size_t i = 0; i < sizeof callers / sizeof *callers; i++) {
+		uint32_t words[WORDS];
+		const uintptr_t low = (uintptr_t)words,
+		                high = low + spell(words, callers[i].code) * A64_BYTES;
+		const struct decode_code code = {(uint8_t *)words, low, callers[i].words * A64_BYTES,
+		        high - low, low, high, low, high};
+
+		tap_is(decode_leads_away(&code), callers[i].leads_away, "aarch64: %s %s", callers[i].name,
+		        callers[i].leads_away ? "leads to code that callers do not know"
+		                              : "does not lead away");
+	}
+}
+
 /* Every word at the entry, of two million of them: what is moved means the same, or it is refused. */
 static void test_words(void)
 {
@@ -397,6 +463,8 @@ int main(void)
 		test_operand(&operands[i]);
 	test_undo();
 	test_reach();
+	test_parts();
+	test_leads_away();
 	test_words();
 	test_references();
 	return tap_done();

@@ -295,6 +295,76 @@ static void test_reach(void)
 	        DECODE_OUT_OF_RANGE, "decode: a trampoline that cannot jump back is refused");
 }
 
+/* Code where it lies: a part that is rarely executed, and 0x100 bytes above it the function that branches to it. */
+static const struct {
+	const char *promise, *part, *function;
+	enum decode_refusal refusal;
+} parts[] = {
+#define FUNCTION_OF_PART "48 83 ec 08 8b 07 85 c0 0f 84 f2 fe ff ff c3"
+        {"a jump from elsewhere to what would be overwritten", "e8 00 00 00 00 e9 fa 00 00 00",
+                FUNCTION_OF_PART, DECODE_BRANCH_BACK},
+        {"a branch from elsewhere to it", "85 c0 0f 85 fc 00 00 00", FUNCTION_OF_PART, DECODE_BRANCH_BACK},
+        {"a jump from elsewhere to it, behind endbr64", "e8 00 00 00 00 e9 fe 00 00 00",
+                ENDBR64 "48 83 ec 08 8b 07 85 c0 0f 84 ee fe ff ff c3", DECODE_BRANCH_BACK},
+        {"a jump from elsewhere behind it", "e8 00 00 00 00 e9 fe 00 00 00", FUNCTION_OF_PART, DECODE_FINE},
+        {"a call from elsewhere", "e8 fb 00 00 00 c3", FUNCTION_OF_PART, DECODE_FINE},
+};
+
+static void test_parts(void)
+{
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		uint8_t bytes[0x200] = {0};
+		uint8_t *function = bytes + 0x100;
+		const uintptr_t low = (uintptr_t)bytes, high = low + sizeof bytes;
+		struct decode_code code = {function, (uintptr_t)function,
+		        spell(function, 0, parts[i].function), sizeof bytes - 0x100, low, high, low, high};
+		struct decode_prologue prologue;
+
+		spell(bytes, 0, parts[i].part);
+		tap_is_text(decode_refusal_text(decode_prologue(&code, &prologue)),
+		        decode_refusal_text(parts[i].refusal), "decode: %s is judged right",
+		        parts[i].promise);
+	}
+}
+
+/* Functions whose callers may know, or not, all that runs in them. Behind each lies `behind`. */
+static const struct {
+	const char *name, *function, *behind;
+	bool leads_away;
+} callers[] = {
+        {"one that calls nothing", "48 8b 07 48 89 06 c3", "", false},
+        {"a call of memory's address", "ff 15 00 00 00 00 c3", "", true},
+        {"a call of a register's address", "48 83 ec 08 ff d0 58 c3", "", true},
+        {"a jump to memory's address", "ff 25 00 00 00 00", "", true},
+        {"a jump to what an object says", "ff 67 10", "", true},
+        {"a jump to a register's address", "48 8b 07 ff e0", "", true},
+        {"a jump that a table of distances tells", "48 63 04 83 48 01 d8 ff e0 c3", "", false},
+        {"a jump that a table of addresses tells", "ff 24 c5 00 10 40 00 c3", "", false},
+        {"a jump without tracking", "48 8b 07 3e ff e0 c3", "", false},
+        {"a call of what calls nothing", "48 83 ec 08 e8 02 00 00 00 58 c3", "48 89 f8 c3", false},
+        {"a call of a stub for another object", "48 83 ec 08 e8 02 00 00 00 58 c3",
+                "f3 0f 1e fa f2 ff 25 00 00 00 00", true},
+        {"a jump to such a stub", "48 89 f8 e9 00 00 00 00", "ff 25 00 00 00 00", true},
+        {"a call at its very end", "85 ff 74 01 c3 e8 00 00 00 00", "ff 25 00 00 00 00", false},
+        {"a call of itself", "48 83 ec 08 e8 f7 ff ff ff 58 c3", "", false},
+        {"a branch to such a stub", "85 ff 0f 84 01 00 00 00 c3", "ff 25 00 00 00 00", false},
+        {"one with unknown instructions", "48 89 f8 06 c3", "", true},
+};
+
+static void test_leads_away(void)
+{
+	for (size_t i = 0; i < sizeof callers / sizeof *callers; i++) {
+		uint8_t bytes[ROOM];
+		struct decode_code code = code_of(bytes, "", callers[i].function, callers[i].behind);
+
+		code.address = code.text_low = (uintptr_t)bytes;
+		code.text_high = (uintptr_t)bytes + code.available;
+		tap_is(decode_leads_away(&code), callers[i].leads_away, "decode: %s %s", callers[i].name,
+		        callers[i].leads_away ? "leads to code that callers do not know"
+		                              : "does not lead away");
+	}
+}
+
 static void test_jump(void)
 {
 	static const uint8_t wanted[] = {0xe9, 0xfb, 0xef, 0xef, 0xff};
@@ -381,6 +451,8 @@ int main(void)
 	}
 	for (size_t i = 0; i < sizeof(operands) / sizeof(*operands); i++)
 		test_operand(&operands[i]);
+	test_parts();
+	test_leads_away();
 	test_recursion();
 	test_padding_boundary();
 	test_reach();

@@ -219,6 +219,48 @@ static bool are_texts_protected(void)
 	return good && has_protection((char *)target_straddle + PAGE / 2, "r-xp");
 }
 
+/* Whether the page of a function is one of a file, so that the kernel sets uprobes in it. */
+static bool is_of_file(function *target)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long low, high, inode = 0;
+	char line[512];
+
+	while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+		if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &low, &high, &inode) == 3 &&
+		        (unsigned long)target >= low && (unsigned long)target < high)
+			break;
+		inode = 0;
+	}
+	if (maps != NULL)
+		fclose(maps);
+	return inode != 0;
+}
+
+/* A uprobe executes the file's first instruction, and goes on behind it. The pages are still as the loader made them. */
+static void test_probes(void)
+{
+	struct patch_set set;
+	struct symbol symbol;
+	function *original;
+
+	patch_begin(&set);
+	find("lock_sub", &symbol);
+	tap_ok(patch_plan(&set, "lock_sub", &symbol, hook_lock_sub, (void **)&original) == 0 &&
+	                patch_commit(&set) == 0 && is_of_file(target_lock_sub),
+	        "patch: a function that begins with a long instruction can be probed");
+	patch_revert(&set);
+	patch_begin(&set);
+	tap_ok(plan(&set, &targets[INDEX_endbr]) == 0 && patch_commit(&set) == 0 && is_of_file(target_endbr),
+	        "patch: so can one that begins with endbr64, which stays");
+	patch_revert(&set);
+	patch_begin(&set);
+	tap_ok(is_of_file(target_next_page) && plan(&set, &targets[INDEX_next_page]) == 0 &&
+	                patch_commit(&set) == 0 && !is_of_file(target_next_page),
+	        "patch: where a probe would lead into the jump, the kernel finds no file to set it in");
+	patch_revert(&set);
+}
+
 static void test_round(void)
 {
 	struct patch_set set;
@@ -554,6 +596,7 @@ int main(void)
 	for (size_t i = 0; i < TARGETS; i++)
 		memcpy(before[i], (void *)targets[i].function, sizeof(before[i]));
 	memcpy(inside_before, (void *)target_inside, sizeof inside_before);
+	test_probes();
 	test_round();
 	test_operand();
 	test_inside();

@@ -307,6 +307,30 @@ static void test_reader(void)
 	check_contents(&pool, "reader");
 }
 
+/* Objects that always end in another thread, of which a reader looks at the first, then at the second. */
+static void test_reader_of_ring(bool is_swapped)
+{
+	static struct pool pools[2];
+	struct pool *pool = &pools[is_swapped];
+	struct worker worker = {.pool = pool};
+	struct pool_stats stats;
+	pthread_t reader, first, second;
+
+	pool_start(pool, &objects_kind, NULL, BATCHES_DERIVED);
+	atomic_store(&reading.is_wanted, true);
+	pthread_create(&first, NULL, is_swapped ? consume : produce, &worker);
+	pthread_create(&second, NULL, is_swapped ? produce : consume, &worker);
+	pthread_create(&reader, NULL, read_all, pool);
+	pthread_join(first, NULL);
+	pthread_join(second, NULL);
+	atomic_store(&reading.is_wanted, false);
+	pthread_join(reader, NULL);
+	pool_read(pool, &stats);
+	tap_ok(stats.peak_live <= stats.peak_objects,
+	        "reader: no more seem to live than there ever were, whoever is read first (%lu of %lu)",
+	        (unsigned long)stats.peak_live, (unsigned long)stats.peak_objects);
+}
+
 /* The trimming at work beside threads that get and put. */
 static _Atomic bool is_trimming;
 
@@ -350,6 +374,8 @@ int main(void)
 	test_late_destructors();
 	test_trim();
 	test_reader();
+	test_reader_of_ring(false);
+	test_reader_of_ring(true);
 	test_signals();
 	tap_is(atomic_load(&objects_broken), 0, "pool: no object was handed out or destroyed twice");
 	return tap_done();

@@ -85,6 +85,36 @@ static void test_kinds(void)
 	}
 }
 
+/* The same for what leads to one of several addresses; a branch does, too. */
+static void test_lead_to(void)
+{
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		const size_t length = kinds[k].bytes + sizeof(int32_t);
+		const bool leads = kinds[k].is_branch || kinds[k].opcode[0] == '\x0f';
+		unsigned wrong = 0;
+
+		for (size_t low = 0; low < 16; low++) {
+			for (size_t offset = low; offset < 64; offset++) {
+				clear();
+				put(offset, kinds[k].opcode, kinds[k].bytes, at(300));
+				for (size_t behind = 0; behind < 40; behind++) {
+					uintptr_t high = at(offset + length + behind);
+
+					wrong += references_lead_to(at(low), high, at(300), at(300)) != leads;
+					wrong += references_lead_to(at(low), high, at(298), at(303)) != leads;
+					wrong += references_lead_to(at(low), high, at(301), at(304));
+					wrong += references_lead_to(at(low), high, at(296), at(299));
+				}
+				wrong += references_lead_to(
+				        at(low), at(offset + length - 1), at(300), at(300));
+				wrong += references_lead_to(at(offset + 1), at(200), at(300), at(300));
+			}
+		}
+		tap_is(wrong, 0, "references: %s %s", kinds[k].name,
+		        leads ? "leads where it leads, at any place of any range" : "leads nowhere");
+	}
+}
+
 static void test_edges(void)
 {
 	uintptr_t target = at(400);
@@ -201,6 +231,7 @@ static void test_end_of_memory(void)
 int main(void)
 {
 	test_kinds();
+	test_lead_to();
 	test_edges();
 	test_ranges();
 	test_most();

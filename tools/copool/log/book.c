@@ -68,7 +68,23 @@ json_int_t book_counter(const json_t *record, const char *name)
 	const json_int_t bound = (json_int_t)1 << NUMBER_BITS;
 	json_int_t number = json_integer_value(json_object_get(record, name));
 
-	return number > bound ? bound : number < -bound ? -bound : number;
+	return number > bound ? bound : number < 0 ? 0 : number;
+}
+
+/* Whether no counter of the record is below 0, which the library never writes. */
+static bool has_counters(const json_t *record)
+{
+	static const char *const names[] = {"uptime_ms",
+#define NAME(name, kind, help) #name,
+	        RECORD_COUNTERS(NAME)
+#undef NAME
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (json_integer_value(json_object_get(record, names[i])) < 0)
+			return false;
+	}
+	return true;
 }
 
 static bool is_final(const json_t *record)
@@ -209,6 +225,8 @@ static const char *note_counters(struct book *book, const struct place *place, j
 
 	if (name == NULL)
 		return "counters without the name of their pool";
+	if (!has_counters(record))
+		return "a counter below 0";
 	if (process == NULL)
 		process = add_process(book, place, NULL);
 	if (process == NULL)

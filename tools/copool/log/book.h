@@ -91,7 +91,7 @@ void book_take(struct book *book, const char *from, json_t *record);
 
 void book_close(struct book *book);
 
-/* A record's number, 0 if it has none, bounded so that the sum of a few cannot overflow. */
+/* A record's number, 0 if it has none or less, bounded so that the sum of a few cannot overflow. */
 json_int_t book_counter(const json_t *record, const char *name);
 
 /*

@@ -184,6 +184,9 @@ static void finish(uint64_t *sum, uint32_t make_calls, uint32_t destroy_calls)
 	                 sum[COUNTER_create_new] - sum[COUNTER_destroy_local] - sum[COUNTER_destroy_depot] -
 	                 sum[COUNTER_destroy_delete]);
 	sum[COUNTER_live] = live > 0 ? (uint64_t)live : 0;
+	/* As threads were read one after another, it may be too many. */
+	if (sum[COUNTER_live] > sum[COUNTER_peak_objects])
+		sum[COUNTER_live] = sum[COUNTER_peak_objects];
 	if (sum[COUNTER_peak_live] < sum[COUNTER_live])
 		sum[COUNTER_peak_live] = sum[COUNTER_live];
 }
@@ -289,10 +292,9 @@ static json_t *read_pool(struct remote *remote, uint64_t at, uint64_t *sum, stru
 	json_t *text = peek_text(remote, name);
 	if (text == NULL)
 		return NULL;
-	uint64_t now = clock_now_ms();
+	int64_t uptime_ms = (int64_t)(clock_now_ms() + (uint64_t)remote->ahead_ms - block->start_ms);
 	json_t *record = common(remote, RECORD_SAMPLE);
-	json_object_set_new(record, "uptime_ms",
-	        json_integer(now > block->start_ms ? (json_int_t)(now - block->start_ms) : 0));
+	json_object_set_new(record, "uptime_ms", json_integer(uptime_ms > 0 ? uptime_ms : 0));
 	json_object_set_new(record, "pool", text);
 	add_text(remote, record, "owner", kind, block->kind_owner);
 	add_text(remote, record, "part_of", kind, block->kind_part_of);

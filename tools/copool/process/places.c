@@ -112,7 +112,7 @@ static int open_mapped(pid_t pid, const struct mapping *mapping)
 	/* Without CAP_SYS_ADMIN. The name must still lead to the mapped file. */
 	if ((size_t)snprintf(path, sizeof path, "/proc/%d/root%s", pid, mapping->path) >= sizeof path)
 		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd >= 0 && (fstat(fd, &status) != 0 || status.st_ino != mapping->inode)) {
 		close(fd);
 		fd = -1;

@@ -324,6 +324,21 @@ static int find_block(struct remote *remote, int maps)
 	return error;
 }
 
+/* How far CLOCK_MONOTONIC of a process is ahead of that of the machine, as the file says; 0 if there is no such file. */
+static int64_t clock_ahead_ms(const char *path)
+{
+	char text[256] = "";
+	long long seconds, ns;
+	int fd = peek_open(path);
+
+	if (fd < 0)
+		return 0;
+	ssize_t got = peek_get(fd, text, sizeof text - 1);
+	close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	return sscanf(text, "monotonic %lld %lld", &seconds, &ns) == 2 ? seconds * 1000 + ns / 1000000 : 0;
+}
+
 int remote_open(struct remote *remote, pid_t pid)
 {
 	char path[64];
@@ -338,6 +353,9 @@ int remote_open(struct remote *remote, pid_t pid)
 	ssize_t got = peek_read(pid, 0, &byte, sizeof byte, remote->deadline_ms);
 	int error = got < 0 && got != -EFAULT ? fail_system(remote, (int)-got) : find_block(remote, maps);
 	close(maps);
+	snprintf(path, sizeof path, "/proc/%d/timens_offsets", pid);
+	remote->ahead_ms =
+	        error == 0 ? clock_ahead_ms(path) - clock_ahead_ms("/proc/self/timens_offsets") : 0;
 	return error;
 }
 

@@ -24,6 +24,7 @@ struct remote {
 	pid_t pid;
 	uint64_t at;               /* the block's address there */
 	uint64_t deadline_ms;      /* of this look; see peek.h */
+	int64_t ahead_ms;          /* its CLOCK_MONOTONIC less ours: it may be in another time namespace */
 	struct record_block block; /* as last read and checked; what an older version's has not is 0 */
 	bool is_replaced;          /* the library's file has been deleted or replaced */
 	uint64_t idle_bytes;       /* after remote_samples: memory of idle objects, about */
