@@ -222,7 +222,7 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	[[ $stderr == "" ]]
 	starts php -r 'for (;;) usleep(1000);'
 	observes --for 0.2 "$pid"
-	[[ $output == *"it created no coroutines in this time"* && $output != *"start it with"* ]]
+	[[ $output == *"copool saw it create no coroutines in this time"* && $output != *"start it with"* ]]
 }
 
 @test "observe: it stops early when the probes cost too much" {

@@ -64,7 +64,8 @@ static void write_text(void)
 	if (pool_count() == 0 && strcmp(summary.service->mode, "none") == 0)
 		snprintf(rest, room, "nothing was pooled: %s", summary.service->detail);
 	else if (used == 0)
-		snprintf(rest, room, "nothing was pooled: the program created no coroutines");
+		snprintf(rest, room,
+		        "nothing was pooled: copool saw no coroutines (stacks from malloc are out of its reach)");
 	else if (is_observed)
 		snprintf(rest, room,
 		        "%llu of %llu creates (%.2f %%) had to be made, at most %llu existed at once; only observed",
