@@ -220,6 +220,13 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	observes --for 0.2 --json "$pid"
 	jq -e '.kind == "mappings" and .helps == null and .saved == 0' <<<"$output"
 	[[ $stderr == "" ]]
+	# Whose memory has no guard pages, as that of Python's greenlet, so COPOOL_LEARN would pool none of it.
+	requires python3
+	starts /usr/bin/python3 -c 'import mmap, time
+while True: mmap.mmap(-1, 16384).close(); time.sleep(0.001)'
+	observes_many 100 --json "$pid"
+	jq -e '.helps == null and (.verdict | contains(" times. If those are stacks with guard pages, COPOOL_LEARN=1 pools them ")
+		and contains("; if they are of one size, COPOOL_STACK_SIZE="))' <<<"$output"
 	starts php -r 'for (;;) usleep(1000);'
 	observes --for 0.2 "$pid"
 	[[ $output == *"copool saw it create no coroutines in this time"* && $output != *"start it with"* ]]

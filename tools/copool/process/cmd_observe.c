@@ -358,11 +358,11 @@ static int judge(const struct observation *mine, char text[OUTLOOK_TEXT])
 	}
 	snprintf(text, OUTLOOK_TEXT,
 	        "it has no function that copool knows to create coroutines; its C library mapped memory %" PRIu64
-	        " times%s",
-	        outlook->made,
+	        " time%s%s",
+	        outlook->made, outlook->made == 1 ? "" : "s",
 	        outlook_saved(outlook) > 0
-	                ? ". If those are stacks, COPOOL_LEARN=1 pools them: copool run --observe --learn "
-	                  "shows it"
+	                ? ". If those are stacks with guard pages, COPOOL_LEARN=1 pools them (copool run "
+	                  "--observe --learn shows it); if they are of one size, COPOOL_STACK_SIZE= does"
 	                : "");
 	return -1;
 }
