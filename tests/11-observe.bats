@@ -184,6 +184,25 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	starts ./fiber 1000000000 10
 	observes_many 1000 --json "$pid"
 	jq -e '.kind == "d" and .helps and .saved > .new / 2' <<<"$output"
+	# Linked statically they are known only to who asks for them.
+	observes --for 0.2 "$pid"
+	[[ $output == *'start it with LD_PRELOAD='*'copool run -- PROGRAM'* ]]
+	cat >fiber.d <<-'END'
+		import core.thread;
+		void main()
+		{
+			for (;;) {
+				auto fiber = new Fiber({ Fiber.yield(); });
+				fiber.call();
+				fiber.call();
+				destroy(fiber);
+			}
+		}
+	END
+	ldc2 -link-defaultlib-shared=false -of=fiber2 fiber.d
+	starts ./fiber2
+	observes --for 0.5 "$pid"
+	[[ $output == *'start it with COPOOL_HOST=stacks LD_PRELOAD='*'copool run --host=stacks -- PROGRAM'* ]]
 }
 
 @test "observe: Boost's stacks are told apart by their guard pages: those from malloc are out of reach" {

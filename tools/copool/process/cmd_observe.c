@@ -367,10 +367,21 @@ static int judge(const struct observation *mine, char text[OUTLOOK_TEXT])
 	return -1;
 }
 
+/* Whether the library looks for its allocator only where it is told to: where it is linked statically. */
+static bool needs_host(const struct observation *mine)
+{
+	bool is_static = false;
+
+	for (size_t i = 0; i < mine->places; i++)
+		is_static |= mine->role[i] == MADE && !mine->place[i].is_dynamic;
+	return is_static && (mine->kind == PHP || mine->kind == D || mine->kind == CORO);
+}
+
 static void print_text(const struct observation *mine, const char *verdict, bool helps)
 {
 	double seconds = mine->outlook.seconds, cost = probes_seconds(mine);
 	char shim[PATH_MAX];
+	bool is_host = needs_host(mine);
 
 	fold_stdout();
 	printf("%s [%d]: %s, for %.1f s; %zu thread%s%s%s\n", clean(mine->program), mine->pid,
@@ -388,8 +399,9 @@ static void print_text(const struct observation *mine, const char *verdict, bool
 	if (cost > 0)
 		printf("the probes cost the process about %.2g s of CPU time\n", cost);
 	if (helps)
-		printf("start it with LD_PRELOAD=%s, or with: copool run -- PROGRAM ...\n",
-		        launch_find_shim(shim) == 0 ? shim : "libcopool.so");
+		printf("start it with %sLD_PRELOAD=%s, or with: copool run %s-- PROGRAM ...\n",
+		        is_host ? "COPOOL_HOST=stacks " : "",
+		        launch_find_shim(shim) == 0 ? shim : "libcopool.so", is_host ? "--host=stacks " : "");
 }
 
 static int print_json(const struct observation *mine, const char *verdict, int helps)
