@@ -80,8 +80,10 @@ static_program() {
 	[[ $stderr == *" at most 102"*" existed at once; about "*" system calls saved" && $(wc -l <<<"$stderr") -eq 1 ]]
 	run --separate-stderr "$COPOOL" run --summary --observe -- "${bench[@]}"
 	[[ $status -eq 0 && $stderr == *" creates ("*" %) had to be made, at most "*"; only observed" ]]
-	# Where the standard error is something else by now, it gets nothing of ours.
 	requires php
+	run --separate-stderr "$COPOOL" run --summary -- php -n -r ';'
+	[[ $stderr == *": nothing was pooled: copool saw no coroutines (stacks from malloc are out of its reach)" ]]
+	# Where the standard error is something else by now, it gets nothing of ours.
 	run --separate-stderr "$COPOOL" run --summary -- php -n -r 'fclose(STDERR); $f = fopen("file", "w"); (new Fiber(fn() => 1))->start();'
 	[[ $status -eq 0 && -z $stderr && -e file && ! -s file ]]
 }

@@ -184,6 +184,25 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	starts ./fiber 1000000000 10
 	observes_many 1000 --json "$pid"
 	jq -e '.kind == "d" and .helps and .saved > .new / 2' <<<"$output"
+	# Linked statically they are known only to who asks for them.
+	observes --for 0.2 "$pid"
+	[[ $output == *'start it with LD_PRELOAD='*'copool run -- PROGRAM'* ]]
+	cat >fiber.d <<-'END'
+		import core.thread;
+		void main()
+		{
+			for (;;) {
+				auto fiber = new Fiber({ Fiber.yield(); });
+				fiber.call();
+				fiber.call();
+				destroy(fiber);
+			}
+		}
+	END
+	ldc2 -link-defaultlib-shared=false -of=fiber2 fiber.d
+	starts ./fiber2
+	observes --for 0.5 "$pid"
+	[[ $output == *'start it with COPOOL_HOST=stacks LD_PRELOAD='*'copool run --host=stacks -- PROGRAM'* ]]
 }
 
 @test "observe: Boost's stacks are told apart by their guard pages: those from malloc are out of reach" {
@@ -220,9 +239,16 @@ plain=(bench -w -c 100000000 -d 32 --image-opts driver=null-aio,size=1G)
 	observes --for 0.2 --json "$pid"
 	jq -e '.kind == "mappings" and .helps == null and .saved == 0' <<<"$output"
 	[[ $stderr == "" ]]
+	# Whose memory has no guard pages, as that of Python's greenlet, so COPOOL_LEARN would pool none of it.
+	requires python3
+	starts /usr/bin/python3 -c 'import mmap, time
+while True: mmap.mmap(-1, 16384).close(); time.sleep(0.001)'
+	observes_many 100 --json "$pid"
+	jq -e '.helps == null and (.verdict | contains(" times. If those are stacks with guard pages, COPOOL_LEARN=1 pools them ")
+		and contains("; if they are of one size, COPOOL_STACK_SIZE="))' <<<"$output"
 	starts php -r 'for (;;) usleep(1000);'
 	observes --for 0.2 "$pid"
-	[[ $output == *"it created no coroutines in this time"* && $output != *"start it with"* ]]
+	[[ $output == *"copool saw it create no coroutines in this time"* && $output != *"start it with"* ]]
 }
 
 @test "observe: it stops early when the probes cost too much" {

@@ -114,7 +114,7 @@ tells() {
 	[[ $(row misses) == "- -" && $(row creates) == "0 0" ]]
 	requires php
 	compares 0 -n 1 -- php -n -r 'echo 1;'
-	[[ $(verdict) == "does not help: the program created no coroutines, leave it off" ]]
+	[[ $(verdict) == "does not help: copool saw no coroutines (stacks from malloc are out of its reach), leave it off" ]]
 }
 
 @test "compare: why nothing is pooled is said where there is a reason" {

@@ -109,6 +109,36 @@ served() {
 	(($(served 'stack 20480 d') > 900))
 }
 
+# As gdc links it if nothing else is said.
+@test "d: fibers of a run-time library that is linked statically are pooled where the user asks for stacks" {
+	requires ldc2
+	cat >fiber.d <<-'END'
+		import core.thread, core.stdc.stdio;
+		void main()
+		{
+			long sum;
+			foreach (i; 0 .. 2000) {
+				auto fiber = new Fiber({ auto mine = i; Fiber.yield(); sum += mine; });
+				fiber.call();
+				fiber.call();
+				destroy(fiber);
+			}
+			printf("%ld\n", sum);
+		}
+	END
+	ldc2 -link-defaultlib-shared=false -of=fiber fiber.d
+	same_twin COPOOL_HOST=stacks ./fiber
+	[[ $status -eq 0 && $output == 1999000 ]]
+	(($(served 'stack 20480 d') > 1900))
+	run "$COPOOL" doctor ./fiber
+	[[ $status -eq 1 && $output == *"it has D's fibers"*"COPOOL_HOST=stacks pools"*'next: copool compare --host=stacks -- ./fiber ARGUMENT...' ]]
+	# Stripped it is not known.
+	rm -f "$LOG"
+	strip fiber
+	same_twin COPOOL_HOST=stacks ./fiber
+	[[ $status -eq 0 && $(served 'stack 20480 d') -eq 0 ]]
+}
+
 @test "perl: Coro's coroutines with stacks of their own are pooled" {
 	requires_package libcoro-perl
 	cat >coro.pl <<-'END'

@@ -89,6 +89,17 @@ bool sites_know(const char *owner, uintptr_t low, uintptr_t high)
 	return false;
 }
 
+void sites_know_by(bool (*find)(void *to, const char *function, uintptr_t *low, uintptr_t *high), void *to)
+{
+	uintptr_t low, high;
+
+	for (uint32_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (!known[i].is_told && !known[i].is_reserving && known[i].part_of == NULL &&
+		        find(to, known[i].function, &low, &high))
+			sites_know(known[i].owner, low, high);
+	}
+}
+
 void sites_pool_above(bool is_pooled)
 {
 	atomic_store_explicit(&sites.is_pooled_above, is_pooled, memory_order_relaxed);

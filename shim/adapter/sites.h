@@ -40,6 +40,12 @@ void sites_init(enum sites_learning learning, size_t only_bytes);
  */
 bool sites_know(const char *owner, uintptr_t low, uintptr_t high);
 
+/*
+ * Declares those of the known allocators whose code `find` finds, by the name of its function. Not Boost's, QEMU's, nor
+ * any that reserves. Constructor time.
+ */
+void sites_know_by(bool (*find)(void *to, const char *function, uintptr_t *low, uintptr_t *high), void *to);
+
 /* Whether another adapter has a pool above the stacks of its program. At first: no. Any thread. */
 void sites_pool_above(bool is_pooled);
 bool sites_are_pooled_above(void);

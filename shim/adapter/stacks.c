@@ -45,10 +45,14 @@ static bool has_function(const char *name)
 	return symbols_find_loaded(name, ELF_FUNCTION, &symbol) == 0;
 }
 
+static bool is_asked_for(const struct config *config)
+{
+	return config->host == CONFIG_HOST_STACKS || config->stack_size != 0 || config->learn;
+}
+
 static bool is_here(const struct config *config)
 {
-	return config->host == CONFIG_HOST_STACKS || config->stack_size != 0 || config->learn ||
-	       contexts_has_boost() || sites_any_known(has_function);
+	return is_asked_for(config) || contexts_has_boost() || sites_any_known(has_function);
 }
 
 static const char *learning_text(const struct config *config, bool boost)
@@ -109,6 +113,32 @@ static void know_boost(void)
 		sites_know("boost", allocate.low, allocate.high);
 }
 
+static bool find_in_file(void *symbols, const char *function, uintptr_t *low, uintptr_t *high)
+{
+	struct symbol symbol;
+
+	if (symbols_find(symbols, function, ELF_FUNCTION, &symbol) != 0)
+		return false;
+	*low = (uintptr_t)symbol.address;
+	*high = *low + symbol.size;
+	return true;
+}
+
+/*
+ * Of a run-time library that is linked statically, as D's often is, only the symbol table of the program's file tells.
+ * To read that takes too long for each program that anybody starts.
+ */
+static void know_static(void)
+{
+	struct symbols symbols;
+
+	if (symbols_open(&symbols) != 0)
+		return;
+	if (symbols_open_files(&symbols, NULL) == 0)
+		sites_know_by(find_in_file, &symbols);
+	symbols_close(&symbols);
+}
+
 static int attach(const struct config *config, struct adapter_outcome *outcome)
 {
 	bool boost = !outcome->is_late && contexts_has_boost();
@@ -121,6 +151,8 @@ static int attach(const struct config *config, struct adapter_outcome *outcome)
 	request_init(config->stack_size, config->zero);
 	if (boost)
 		know_boost();
+	if (is_asked_for(config) && !outcome->is_late)
+		know_static();
 	sites_init(config->learn                        ? SITES_EVERYWHERE
 	           : boost || outcome->learn_bytes != 0 ? SITES_IN_PROGRAM
 	                                                : SITES_NEVER,

@@ -67,7 +67,8 @@ static void write_text(void)
 		snprintf(rest, room, "nothing was pooled: %s%s", summary.service->detail,
 		        summary.is_unasked ? "; copool run --host=auto overrules it" : "");
 	else if (used == 0)
-		snprintf(rest, room, "nothing was pooled: the program created no coroutines");
+		snprintf(rest, room,
+		        "nothing was pooled: copool saw no coroutines (stacks from malloc are out of its reach)");
 	else if (is_observed)
 		snprintf(rest, room,
 		        "%llu of %llu creates (%.2f %%) had to be made, at most %llu existed at once; only observed",

@@ -12,7 +12,7 @@ static void test_nothing(void)
 {
 	struct outlook outlook = {0};
 
-	tap_ok(!outlook_find(&outlook, text) && strstr(text, "created no coroutines"),
+	tap_ok(!outlook_find(&outlook, text) && strstr(text, "copool saw it create no coroutines"),
 	        "nothing: where there was no create nothing is promised");
 	outlook_add(&outlook, 100000, 0, 0);
 	tap_ok(!outlook_find(&outlook, text) && strstr(text, "only 0 %") && outlook_saved(&outlook) == 0,

@@ -148,7 +148,8 @@ static bool judge_nothing(const struct side *stock, const struct side *pooled, c
 	}
 	if (side_spread(stock, TRIAL_CREATES).high > 0 || side_spread(pooled, TRIAL_CREATES).high > 0)
 		return false;
-	add(text, "does not help: the program created no coroutines, leave it off");
+	add(text,
+	        "does not help: copool saw no coroutines (stacks from malloc are out of its reach), leave it off");
 	return true;
 }
 

@@ -133,6 +133,8 @@ static void find_next(const struct sheet *sheet, const struct program *program, 
 		try(answer, "copool recipe php-fpm");
 	else if (answer->status == STATUS_HELPS)
 		try(answer, "copool compare -- %s ARGUMENT...", name);
+	else if (sheet_has(sheet, "static") && process == NULL)
+		try(answer, "copool compare --host=stacks -- %s ARGUMENT...", name);
 	else if (sheet_has(sheet, "contexts") && process == NULL)
 		try(answer, "copool compare --learn -- %s ARGUMENT...", name);
 	else if (sheet_has(sheet, "later") && process == NULL)

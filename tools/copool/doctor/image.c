@@ -40,15 +40,28 @@ static bool find_in(const struct elf_file *image, const Elf64_Shdr *table, const
 	return false;
 }
 
-bool image_has(const struct elf_file *image, const char *name, bool is_defined, uint64_t *value)
+static bool find_table(const struct elf_file *image, uint32_t type, Elf64_Shdr *table)
 {
-	Elf64_Shdr section;
-
-	for (unsigned i = 0; elf_file_section(image, i, &section); i++) {
-		if (section.sh_type == SHT_DYNSYM)
-			return find_in(image, &section, name, is_defined, value);
+	for (unsigned i = 0; elf_file_section(image, i, table); i++) {
+		if (table->sh_type == type)
+			return true;
 	}
 	return false;
+}
+
+bool image_has(const struct elf_file *image, const char *name, bool is_defined, uint64_t *value)
+{
+	Elf64_Shdr table;
+
+	return find_table(image, SHT_DYNSYM, &table) && find_in(image, &table, name, is_defined, value);
+}
+
+bool image_lists(const struct elf_file *image, const char *name)
+{
+	Elf64_Shdr table;
+	uint64_t value;
+
+	return find_table(image, SHT_SYMTAB, &table) && find_in(image, &table, name, true, &value);
 }
 
 /* The version at `text`, of at most `bytes` bytes. */

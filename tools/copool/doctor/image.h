@@ -18,6 +18,9 @@ int image_open(struct elf_file *image, const char *path);
  */
 bool image_has(const struct elf_file *image, const char *name, bool is_defined, uint64_t *value);
 
+/* Whether the file's symbol table, which the loader does not read, has the name defined. */
+bool image_lists(const struct elf_file *image, const char *name);
+
 /*
  * Finds `before` followed by a version number (three numbers with points between them), and copies the number and the
  * rest of its line to `version`. Returns whether there is one.

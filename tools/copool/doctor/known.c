@@ -5,12 +5,14 @@
 
 #include "process/places.h"
 
+#define D_ALLOCATE "_D4core6thread5fiber5Fiber10allocStackMFNbmmZv"
+
 static const struct {
 	const char *function, *of;
 } known[] = {
         {"qemu_coroutine_new", "QEMU's coroutines"},
         {"zend_fiber_init_context", "PHP's fibers"},
-        {"_D4core6thread5fiber5Fiber10allocStackMFNbmmZv", "D's fibers"},
+        {D_ALLOCATE, "D's fibers"},
         {"coro_stack_alloc", "coroutines of perl's Coro"},
         {"qemu_alloc_stack", "QEMU's coroutines"},
         {"_ZN7sc_core13sc_cor_pkg_qt6createEmPFvPvES1_", "SystemC's threads"},
@@ -66,6 +68,11 @@ const char *known_hint(const char *name, const struct elf_file *image, const cha
 			continue;
 		*code = names[i].code;
 		return names[i].hint;
+	}
+	if (image_lists(image, D_ALLOCATE)) {
+		*code = "static";
+		return "it has D's fibers, of a run-time library that is linked statically: COPOOL_HOST=stacks pools "
+		       "their stacks";
 	}
 	*code = "contexts";
 	for (size_t i = 0; i < sizeof switching / sizeof *switching; i++) {

@@ -15,7 +15,8 @@ int known_in_process(pid_t pid, const char **of);
 
 /*
  * A sentence for a program of this name that brings none but may have some in another way, and a code for it: "later" (in a
- * library that it may load), "own_pool", "contexts" (it switches contexts itself). NULL: there is none.
+ * library that it may load), "own_pool", "static" (known ones, linked statically), "contexts" (it switches contexts itself).
+ * NULL: there is none.
  */
 const char *known_hint(const char *name, const struct elf_file *image, const char **code);
 

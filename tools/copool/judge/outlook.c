@@ -59,8 +59,8 @@ bool outlook_find(const struct outlook *outlook, char *text)
 	say_time(outlook, time, sizeof time);
 	if (outlook->creates == 0) {
 		snprintf(text, OUTLOOK_TEXT,
-		        "it created no coroutines in this time; observe it while it has work, or for longer "
-		        "(--for)");
+		        "copool saw it create no coroutines in this time; observe it while it has work, or for "
+		        "longer (--for)");
 		return false;
 	}
 	if (!verdict_is_worth(

@@ -363,19 +363,30 @@ static int judge(const struct observation *mine, char text[OUTLOOK_TEXT])
 	}
 	snprintf(text, OUTLOOK_TEXT,
 	        "it has no function that copool knows to create coroutines; its C library mapped memory %" PRIu64
-	        " times%s",
-	        outlook->made,
+	        " time%s%s",
+	        outlook->made, outlook->made == 1 ? "" : "s",
 	        outlook_saved(outlook) > 0
-	                ? ". If those are stacks, COPOOL_LEARN=1 pools them: copool run --observe --learn "
-	                  "shows it"
+	                ? ". If those are stacks with guard pages, COPOOL_LEARN=1 pools them (copool run "
+	                  "--observe --learn shows it); if they are of one size, COPOOL_STACK_SIZE= does"
 	                : "");
 	return -1;
+}
+
+/* Whether the library looks for its allocator only where it is told to: where it is linked statically. */
+static bool needs_host(const struct observation *mine)
+{
+	bool is_static = false;
+
+	for (size_t i = 0; i < mine->places; i++)
+		is_static |= mine->role[i] == MADE && !mine->place[i].is_dynamic;
+	return is_static && (mine->kind == PHP || mine->kind == D || mine->kind == CORO);
 }
 
 static void print_text(const struct observation *mine, const char *verdict, bool helps)
 {
 	double seconds = mine->outlook.seconds, cost = probes_seconds(mine);
 	char shim[PATH_MAX];
+	bool is_host = needs_host(mine);
 
 	fold_stdout();
 	printf("%s [%d]: %s, for %.1f s; %zu thread%s%s%s\n", clean(mine->program), mine->pid,
@@ -393,8 +404,9 @@ static void print_text(const struct observation *mine, const char *verdict, bool
 	if (cost > 0)
 		printf("the probes cost the process about %.2g s of CPU time\n", cost);
 	if (helps)
-		printf("start it with LD_PRELOAD=%s, or with: copool run -- PROGRAM ...\n",
-		        launch_find_shim(shim) == 0 ? shim : "libcopool.so");
+		printf("start it with %sLD_PRELOAD=%s, or with: copool run %s-- PROGRAM ...\n",
+		        is_host ? "COPOOL_HOST=stacks " : "",
+		        launch_find_shim(shim) == 0 ? shim : "libcopool.so", is_host ? "--host=stacks " : "");
 }
 
 static int print_json(const struct observation *mine, const char *verdict, int helps)

@@ -53,7 +53,7 @@ static bool find_offset(const struct elf_file *file, uint64_t address, uint64_t 
 }
 
 static void look_at_symbol(const struct search *search, const struct elf_file *file, const Elf64_Sym *symbol,
-        const char *name, const struct place *at)
+        const char *name, bool is_dynamic, const struct place *at)
 {
 	for (size_t i = 0; i < search->places; i++) {
 		struct place *place = &search->place[i];
@@ -64,6 +64,7 @@ static void look_at_symbol(const struct search *search, const struct elf_file *f
 		        !find_offset(file, symbol->st_value, &place->offset))
 			continue;
 		place->is_found = true;
+		place->is_dynamic = is_dynamic;
 		memcpy(place->path, at->path, sizeof place->path);
 		memcpy(place->object_name, at->object_name, sizeof place->object_name);
 	}
@@ -82,7 +83,7 @@ static void look_at_table(const struct search *search, const struct elf_file *fi
 		const char *name = elf_file_string(file, &strings, symbol.st_name);
 
 		if (name != NULL && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF)
-			look_at_symbol(search, file, &symbol, name, at);
+			look_at_symbol(search, file, &symbol, name, table->sh_type == SHT_DYNSYM, at);
 	}
 }
 

@@ -17,6 +17,7 @@ struct place {
 	const char *function; /* the caller's: the symbol's name */
 	const char *object;   /* the caller's: how the name of its file begins; NULL: any file */
 	bool is_found;
+	bool is_dynamic;                /* found: among the symbols for the loader */
 	char path[PLACE_PATH];          /* found: the file, which stays open in this process */
 	char object_name[PLACE_OBJECT]; /* found: its name, without folders */
 	uint64_t offset;                /* found: in that file, in bytes */
