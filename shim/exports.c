@@ -3,6 +3,7 @@
  * The functions that replace libc's; libc/hooked.h has the table. An exported function calls hook_…, which calls real_…
  * in libc/real.c: nothing calls an exported name, so that nothing recurses.
  */
+#include "adapter/request.h"
 #include "adapter/stack_hooks.h"
 #include "adapter/unload.h"
 #include "libc/real.h"
@@ -21,6 +22,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -80,6 +86,8 @@ EXPORT int export_prctl(int option, unsigned long a, unsigned long b, unsigned l
 	if (option == PR_SET_SECCOMP)
 		return confine(a, b, c, d);
 	result = real_prctl(option, a, b, c, d);
+	if (option == PR_SET_MDWE && (a & PR_MDWE_REFUSE_EXEC_GAIN) != 0 && result == 0)
+		request_forbid_code();
 	/* A filter follows, most often by a bare system call. It may kill for starting a thread. */
 	if (option == PR_SET_NO_NEW_PRIVS && result == 0)
 		report_expect_filter();

@@ -124,6 +124,13 @@ os.waitpid(os.fork() or os._exit(0), 0)'
 	check_balance
 }
 
+@test "calls: a folder that the program has left can be unmounted, though the thread came while it was there" {
+	[[ $(id -u) -eq 0 ]] || skip "only root may mount"
+	same_twin "$PROGRAMS/aside" unmount
+	[[ $status -eq 0 && $output == *"to leave it: done"*"to unmount it: done" ]]
+	check_balance
+}
+
 @test "calls: a thread that stepped aside goes on with samples, and with giving memory back" {
 	start_pooled COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 "$PROGRAMS/aside" back end
 	wait_until 10 trimmed

@@ -79,7 +79,8 @@ void *hook_mmap(
 		return hooks_are(HOOKS_OBSERVE)
 		               ? observe_mmap(address, bytes, protection, flags, fd, offset, caller)
 		               : real_mmap(address, bytes, protection, flags, fd, offset);
-	if (request_is_candidate(address, bytes, protection, flags)) {
+	/* The kernel looks at the offset, though there is no file. */
+	if (offset == 0 && request_is_candidate(address, bytes, protection, flags)) {
 		struct request request = {request_pages(bytes), protection, flags, caller, false, false};
 
 		if (ceiling_is_set() && ceiling_refuses(&request)) {

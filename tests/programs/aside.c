@@ -6,6 +6,7 @@
  *	earlier PATH	a time namespace in which the clock is set back; then stacks, and waits until there is such a file
  *	own		a user namespace of its own, twice
  *	back PATH	the same, and stacks, and waits until there is such a file
+ *	unmount		works in a folder that it has mounted, leaves it, and unmounts it
  *	refused		what is refused anyway
  *	confined	forbids itself, on pain of death, what the making of threads and the opening of files take; then stacks
  *	keep		keeps its capabilities when its user changes, after the first stack
@@ -16,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,7 +26,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -168,6 +172,20 @@ static void back(const char *end)
 	wait_for(end);
 }
 
+static void unmount(void)
+{
+	char here[PATH_MAX];
+
+	say("own mounts", unshare(CLONE_NEWNS) ?: mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	mkdir("mounted", 0755);
+	say("a folder", mount("none", "mounted", "tmpfs", 0, NULL) ?: chdir("mounted"));
+	if (getcwd(here, sizeof here) == NULL)
+		return;
+	use();
+	say("to leave it", chdir("/"));
+	say("to unmount it", umount(here));
+}
+
 static void confined(void)
 {
 #define KILL_FOR(name)                                                                                       \
@@ -231,6 +249,8 @@ int main(int count, char **words)
 		use();
 	} else if (strcmp(what, "back") == 0) {
 		back(count > 2 ? words[2] : "");
+	} else if (strcmp(what, "unmount") == 0) {
+		unmount();
 	} else if (strcmp(what, "refused") == 0) {
 		refused();
 	} else if (strcmp(what, "confined") == 0) {

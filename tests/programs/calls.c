@@ -33,6 +33,11 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
 enum { PAGE = 4096, BYTES = 64 << 10, SOME = 40, DEEP = 128 << 10, ERRNO = 77, PAINT = 0xa5 };
 enum { RW = PROT_READ | PROT_WRITE, PLAIN = MAP_PRIVATE | MAP_ANONYMOUS, STACK = PLAIN | MAP_STACK };
 
@@ -65,6 +70,23 @@ static void use(void)
 static long of(void *pointer)
 {
 	return pointer == MAP_FAILED ? -1 : 0;
+}
+
+__attribute__((noinline)) static char *map_code(void)
+{
+	char *volatile mapped = mmap(NULL, BYTES, RW | PROT_EXEC, STACK, -1, 0);
+
+	return mapped;
+}
+
+/* A stack has come and gone before the kernel is told to refuse executable memory. */
+static long map_forbidden_code(void)
+{
+	munmap(map_code(), BYTES);
+	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0)
+		return -3;
+	errno = ERRNO;
+	return of(map_code());
 }
 
 /* As many kinds as there can be, and more. */
@@ -157,6 +179,8 @@ static char *unterminated(void)
 	CALL(mmap, "where a stack is", of(mmap(stack, BYTES, RW, PLAIN | MAP_FIXED_NOREPLACE, -1, 0)))       \
 	CALL(mmap, "nothing", of(mmap(NULL, 0, RW, STACK, -1, 0)))                                           \
 	CALL(mmap, "too much", of(mmap(NULL, (size_t)1 << 60, RW, STACK, -1, 0)))                            \
+	CALL(mmap, "a stack at a crooked offset", of(mmap(NULL, BYTES, RW, STACK, -1, 1)))                   \
+	CALL(mmap, "an executable stack, which is forbidden", map_forbidden_code())                          \
 	CALL(mmap, "of a file that is not open", of(mmap(NULL, BYTES, RW, MAP_PRIVATE, 999, 0)))             \
 	CALL(mmap64, "the first stack", of(mmap64(NULL, BYTES, RW, STACK, -1, 0)))                           \
 	CALL(mmap64, "over a stack", of(mmap64(stack, BYTES, RW, PLAIN | MAP_FIXED, -1, 0)))                 \
