@@ -11,6 +11,9 @@
 /* Whether a byte of the range is in a chunk. The caller must have asked arena_is_near. */
 bool arena_holds(const struct arena *arena, const void *address, size_t bytes);
 
+/* The end of the part of a range that begins in no slot: the next grain that begins in a chunk, or the range's end. */
+uintptr_t arena_gap_end(const struct arena *arena, uintptr_t low, uintptr_t high);
+
 /* Whether the range reaches between the arena's lowest and highest byte. One comparison for most ranges. */
 static inline bool arena_is_near(const struct arena *arena, const void *address, size_t bytes)
 {

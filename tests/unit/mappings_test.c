@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a program does to ranges that touch the arena: states, releases, neighbours and races between threads. */
 #include "adapter/mappings.h"
+#include "adapter/pieces.h"
 #include "adapter/placing.h"
 #include "stack/address.h"
 #include "stack/lifetime.h"
@@ -327,6 +328,26 @@ static void test_race(void)
 	tap_is(releases(), RACES, "mappings: a stack that two threads unmap at once is released once");
 }
 
+/* A range may be all addresses: what lies between chunks is one piece. */
+static void test_gaps(void)
+{
+	uintptr_t all = (uintptr_t)1 << ARENA_ADDRESS_BITS, low = arena.low, high = arena.high;
+	struct piece below = piece_at(&arena, PAGE, all), above = piece_at(&arena, high, all);
+	char *made = arena_make(class);
+
+	tap_ok(!below.is_slot && below.low + below.bytes == low, "gaps: all below the arena is one piece");
+	tap_ok(!above.is_slot && above.low + above.bytes == all, "gaps: all above it is another");
+	tap_ok(arena_holds(&arena, (void *)(low - PAGE), 2 * PAGE) &&
+	                !arena_holds(&arena, (void *)PAGE, low - PAGE) &&
+	                arena_holds(&arena, (void *)PAGE, low) &&
+	                !arena_holds(&arena, (void *)high, all - high),
+	        "gaps: neither holds a byte of the arena");
+	tap_is(mappings_advise(&arena, (void *)PAGE, (uintptr_t)made, MADV_COLD), -1,
+	        "gaps: what goes from the first address to a stack cannot be advised");
+	tap_is(errno, ENOMEM, "gaps: since not all of it is mapped");
+	tap_is(state_of(made), SLOT_LIVE, "gaps: the stack is as before");
+}
+
 int main(void)
 {
 	arena_init(&arena, GUARD_AUTO);
@@ -341,5 +362,6 @@ int main(void)
 	test_abandoned();
 	test_fork();
 	test_race();
+	test_gaps();
 	return tap_done();
 }
