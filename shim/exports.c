@@ -54,6 +54,22 @@ EXPORT void *mmap64(void *address, size_t bytes, int protection, int flags, int 
 	EXPORT_##exported(result, name, parameters, arguments)
 HOOKED(EXPORT_ONE)
 
+/* With 64 bits both names of each mean the same. */
+EXPORT int export_setrlimit64(int resource, const struct rlimit *limit) __asm__("setrlimit64");
+
+EXPORT int export_setrlimit64(int resource, const struct rlimit *limit)
+{
+	return hook_setrlimit(resource, limit);
+}
+
+EXPORT int export_prlimit64(
+        pid_t process, int resource, const struct rlimit *limit, struct rlimit *old) __asm__("prlimit64");
+
+EXPORT int export_prlimit64(pid_t process, int resource, const struct rlimit *limit, struct rlimit *old)
+{
+	return hook_prlimit(process, resource, limit, old);
+}
+
 /* sandbox_know() reads the filter only after the kernel has accepted it. */
 static int confine(unsigned long mode, unsigned long filter, unsigned long c, unsigned long d)
 {

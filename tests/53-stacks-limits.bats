@@ -40,6 +40,13 @@ said() {
 	done
 }
 
+@test "count: a limit that a program sets after its stacks leaves it all that it does not use" {
+	for stacks in 0 3 2000; do
+		same_twin "$limits" late $stacks
+		[[ $status -eq 0 && ${lines[2]} == there && ${lines[5]} == there ]]
+	done
+}
+
 @test "count: where the address space has no room for an arena, stacks come as without it" {
 	requires prlimit
 	run_stock prlimit --as=$((64 << 20)) "$limits" stop
@@ -112,6 +119,11 @@ said() {
 		[[ $limit -eq 8 || ${lines[0]} == 'mlockall ENOMEM' ]]
 	done
 	[[ $status -eq 0 && ${lines[0]} == 'mlockall done' ]]
+}
+
+@test "lock: stacks that the program has unmapped do not count when it locks its memory" {
+	same_twin "$limits" idle 300
+	[[ $status -eq 0 && ${lines[1]} == 'mlockall done' ]]
 }
 
 @test "lock: a stack that was locked by mlock or mlock2 comes again unlocked" {

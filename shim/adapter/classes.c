@@ -271,8 +271,8 @@ static bool hand_out(struct stack_class *class, void *stack)
 	bool idle, ready;
 
 	/* First the state: the program may have mapped something over an idle slot. */
-	if (!arena_find(classes.arena, stack, &place))
-		return false;
+	if (!arena_find(classes.arena, stack, &place) || place.class != class->slots || place.offset != 0)
+		return false; /* the last two: see arena_vacate() */
 	idle = slot_move(place.slot, SLOT_IDLE, SLOT_BUSY);
 	if (!idle && !slot_move(place.slot, SLOT_FRESH, SLOT_BUSY))
 		return false;

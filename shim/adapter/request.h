@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The part of a program's mmap calls that matters for coroutine stacks: whether a request is for a stack, and which
- * requests are alike. One state for the process, written once. All threads.
+ * requests are alike. One state for the process. All threads.
  */
 #ifndef COPOOL_ADAPTER_REQUEST_H
 #define COPOOL_ADAPTER_REQUEST_H

@@ -18,6 +18,7 @@
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/locked.h"
+#include "system/clock.h"
 
 #include <errno.h>
 #include <linux/userfaultfd.h>
@@ -25,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 struct arena stack_arena;
 
@@ -322,6 +324,13 @@ int hook_ioctl(int fd, unsigned long request, void *argument)
 	return result;
 }
 
+/* The same for ranges that the kernel has read, if it has done something with them. */
+static void retire_all(const struct iovec *range, size_t ranges, ssize_t done)
+{
+	for (size_t i = 0; i < ranges && done > 0; i++)
+		retire(range[i].iov_base, range[i].iov_len);
+}
+
 /* For the own process this is madvise on another path. For another process it does no harm. */
 ssize_t hook_process_madvise(
         int process, const struct iovec *range, size_t ranges, int advice, unsigned flags)
@@ -330,8 +339,16 @@ ssize_t hook_process_madvise(
 
 	if (advice == MADV_WILLNEED || advice == MADV_COLD || advice == MADV_PAGEOUT)
 		return done;
-	for (size_t i = 0; i < ranges && done > 0; i++)
-		retire(range[i].iov_base, range[i].iov_len);
+	retire_all(range, ranges, done);
+	return done;
+}
+
+/* The pipe has the pages themselves: nobody may write to them when the program has unmapped them. */
+ssize_t hook_vmsplice(int pipe, const struct iovec *range, size_t ranges, unsigned flags)
+{
+	ssize_t done = real_vmsplice(pipe, range, ranges, flags);
+
+	retire_all(range, ranges, done);
 	return done;
 }
 
@@ -345,9 +362,41 @@ int hook_mlockall(int flags)
 	arena_start_over(&stack_arena);
 	errno = saved;
 	result = real_mlockall(flags);
+	/* All memory counts, whoever uses it. */
+	if (result != 0 && errno == ENOMEM) {
+		arena_vacate(&stack_arena);
+		errno = saved;
+		result = real_mlockall(flags);
+	}
 	if (result == 0) {
 		arena_start_over(&stack_arena); /* idle slots are now as new mappings will be */
 		errno = saved;
 	}
+	return result;
+}
+
+/* The program limits its memory: what it does not use must not take more than a share. errno survives. */
+static void note_limit(int resource, const struct rlimit *limit)
+{
+	if ((resource == RLIMIT_AS || resource == RLIMIT_DATA) && limit->rlim_cur != RLIM_INFINITY &&
+	        hooks_are(HOOKS_POOL))
+		arena_limit(&stack_arena, limit->rlim_cur);
+}
+
+int hook_setrlimit(int resource, const struct rlimit *limit)
+{
+	int result = real_setrlimit(resource, limit);
+
+	if (result == 0 && limit != NULL)
+		note_limit(resource, limit);
+	return result;
+}
+
+int hook_prlimit(pid_t process, int resource, const struct rlimit *limit, struct rlimit *old)
+{
+	int result = real_prlimit(process, resource, limit, old);
+
+	if (result == 0 && limit != NULL && (process == 0 || process == clock_pid()))
+		note_limit(resource, limit);
 	return result;
 }

@@ -46,7 +46,7 @@ struct arena_chunk {
 	uint64_t reciprocal; /* to multiply by instead of dividing by `bytes` */
 	struct arena_class *class;
 	struct slot *slot;               /* one each, zeroed */
-	_Atomic uint32_t slots;          /* arena_shrink lowers it once, to those in use */
+	_Atomic uint32_t slots;          /* lowered by arena_shrink to those in use, by arena_vacate to 0 */
 	uint32_t number;                 /* in its class */
 	_Atomic uintptr_t end;           /* of the reservation; lowered with `slots` */
 	uint16_t *mark;                  /* one a slot, see stack/depth.c; NULL: nobody has looked */
@@ -92,6 +92,7 @@ struct arena {
 	_Atomic uintptr_t low, high;                   /* all chunks lie in between */
 	_Atomic uint64_t reserved;                     /* bytes */
 	_Atomic bool is_refused;                       /* the system once had no room for a slot */
+	_Atomic bool is_limited;                       /* see arena_is_limited */
 	_Atomic int no_huge; /* the answer to MADV_NOHUGEPAGE for all of it: 0, an errno, ARENA_… */
 	struct depth_watch watch;
 	/* Called for a retired stack that is gone: it never returns to a pool. May be NULL. */
@@ -112,6 +113,13 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
 
 /* Whether the system once had no room for a slot. */
 bool arena_is_refused(const struct arena *arena);
+
+/* Whether the program has limited its memory: what it does not use must take no addresses. See stack/locked.h. */
+static inline bool arena_is_limited(const struct arena *arena)
+{
+	/* [arena.is_limited] relaxed: a word by itself. */
+	return atomic_load_explicit((_Atomic bool *)&arena->is_limited, memory_order_relaxed);
+}
 
 /* How many bytes of guard the slots of a reserved class have at their high end, as far as is known. */
 static inline size_t arena_upper(const struct arena_class *class)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For a program that locks all its memory with mlockall. Without this, reserved addresses would count against its
+ * For a program that locks all its memory with mlockall, or limits it. Without this, reserved addresses would count against its
  * limit; idle stacks would be filled with memory; the kernel would fill the program's mapping only up to the first
  * guard; and recycled stacks would stay locked, or unlocked, unlike new ones. All threads. errno survives.
  */
@@ -17,5 +17,14 @@ void arena_shrink(struct arena *arena);
  * mapped again and closed.
  */
 void arena_start_over(struct arena *arena);
+
+/*
+ * Unmaps all slots that are not in the program's hands, and what was never used. They are never handed out again; the
+ * arena grows when it must.
+ */
+void arena_vacate(struct arena *arena);
+
+/* Does so if the arena takes more than its share of a limit. */
+void arena_limit(struct arena *arena, uint64_t bytes);
 
 #endif

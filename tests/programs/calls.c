@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <ucontext.h>
@@ -136,12 +137,30 @@ static long ask(const char *path)
 	return ioctl(file, FIONREAD, &answer) != 0 ? -1 : answer;
 }
 
+static long give(char *memory)
+{
+	int ends[2];
+
+	if (pipe(ends) != 0)
+		return -2;
+	errno = ERRNO;
+	return vmsplice(ends[1], &(struct iovec){memory, PAGE}, 1, 0);
+}
+
 static long join(const char *path, int type)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	errno = ERRNO;
 	return setns(fd, type);
+}
+
+static struct rlimit room = {1 << 30, RLIM_INFINITY}, was;
+
+/* And what is limited then is there. */
+static long of_room(long limited)
+{
+	return limited != 0 ? limited : of(mmap(NULL, 1 << 28, RW, PLAIN, -1, 0));
 }
 
 static long fork_once(void)
@@ -208,6 +227,9 @@ static char *unterminated(void)
 	CALL(process_madvise, "other memory", advise(plain, MADV_COLD))                                      \
 	CALL(process_madvise, "no process",                                                                  \
 	        process_madvise(-1, &(struct iovec){stack, BYTES}, 1, MADV_COLD, 0))                         \
+	CALL(vmsplice, "a stack", give(stack))                                                               \
+	CALL(vmsplice, "what is not there", give((char *)PAGE))                                              \
+	CALL(vmsplice, "from nowhere", vmsplice(-1, NULL, 1, 0))                                             \
 	CALL(ioctl, "what a pipe holds", ask("pipe"))                                                        \
 	CALL(ioctl, "what a file does not know", ask("/dev/null"))                                           \
 	CALL(ioctl, "a file that is not open", ioctl(-1, FIONREAD, NULL))                                    \
@@ -224,6 +246,15 @@ static char *unterminated(void)
 	CALL(mremap, "to nothing", of(mremap(stack, BYTES, 0, MREMAP_MAYMOVE)))                              \
 	CALL(mremap, "in no way that there is", of(mremap(stack, BYTES, BYTES, 0x700)))                      \
 	CALL(mremap, "what is not there", of(mremap((char *)PAGE, PAGE, PAGE / 2, 0)))                       \
+	CALL(setrlimit, "addresses", of_room(setrlimit(RLIMIT_AS, &room)))                                   \
+	CALL(setrlimit, "nothing that there is", setrlimit(99, &(struct rlimit){1, 1}))                      \
+	CALL(setrlimit, "from nowhere", setrlimit(RLIMIT_AS, NULL))                                          \
+	CALL(setrlimit64, "addresses", of_room(setrlimit64(RLIMIT_AS, (struct rlimit64 *)&room)))            \
+	CALL(prlimit, "its addresses", prlimit(getpid(), RLIMIT_AS, &room, &was))                            \
+	CALL(prlimit, "its data", prlimit(0, RLIMIT_DATA, &room, NULL))                                      \
+	CALL(prlimit, "nothing", prlimit(0, RLIMIT_AS, NULL, &was))                                          \
+	CALL(prlimit, "nobody", prlimit(-1, RLIMIT_AS, &room, NULL))                                         \
+	CALL(prlimit64, "its addresses", prlimit64(0, RLIMIT_AS, (struct rlimit64 *)&room, NULL))            \
 	CALL(prctl, "a stack's name", NAME("a name"))                                                        \
 	CALL(prctl, "a stack's name, again", (NAME("a name"), errno = ERRNO, NAME("a name")))                \
 	CALL(prctl, "a name from nowhere", NAME((char *)8))                                                  \

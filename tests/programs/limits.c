@@ -4,9 +4,11 @@
  * says which.
  *
  *	data BYTES	as many stacks as RLIMIT_DATA bears, which counts what strict overcommit counts
+ *	late N		limits its addresses, and its data, after N stacks have come and gone, and uses what it has then
  *	count N		what the kernel counts for N stacks, in KiB
  *	lock FLAGS	mlockall with these (1 current, 2 future, 4 on fault), within a small RLIMIT_MEMLOCK,
  *			and what became of stacks of before and after
+ *	idle N		mlockall of what there is within that limit, after N stacks have come and gone
  *	part FLAGS	the same for mlock and mlock2 of one stack
  *	storm N		four threads make and unmap, while all memory is locked and unlocked N times
  *	place		what can be mapped where a stack was
@@ -331,6 +333,44 @@ static void number_all(int many)
 	fflush(stdout);
 }
 
+static void limit(const char *what, int resource)
+{
+	struct rlimit room = {128 << 20, RLIM_INFINITY};
+	void *most;
+
+	printf("%s %s\n", what, setrlimit(resource, &room) == 0 ? "limited" : strerrorname_np(errno));
+	most = mmap(NULL, 90 << 20, RW, PLAIN, -1, 0);
+	printf("%s\n", most != MAP_FAILED ? "there" : strerrorname_np(errno));
+	if (most != MAP_FAILED)
+		munmap(most, 90 << 20);
+}
+
+static void come_and_go(int count)
+{
+	int made = make_all(count);
+
+	printf("made %d\n", made);
+	while (made > 0)
+		munmap(stack[--made], BYTES);
+}
+
+static void limit_late(int count)
+{
+	come_and_go(count);
+	limit("addresses", RLIMIT_AS);
+	come_and_go(10);
+	limit("data", RLIMIT_DATA);
+	come_and_go(10);
+}
+
+static void lock_idle(int count)
+{
+	come_and_go(count);
+	drop_rights(8 << 20);
+	printf("mlockall %s\n", mlockall(MCL_CURRENT) == 0 ? "done" : strerrorname_np(errno));
+	come_and_go(3);
+}
+
 int main(int arguments, char **argument)
 {
 	const char *what = arguments > 1 ? argument[1] : "";
@@ -338,10 +378,14 @@ int main(int arguments, char **argument)
 
 	if (strcmp(what, "data") == 0)
 		fill_data(number);
+	else if (strcmp(what, "late") == 0)
+		limit_late((int)number);
 	else if (strcmp(what, "count") == 0)
 		count((int)number);
 	else if (strcmp(what, "lock") == 0)
 		lock((int)number);
+	else if (strcmp(what, "idle") == 0)
+		lock_idle((int)number);
 	else if (strcmp(what, "part") == 0)
 		lock_part((int)number);
 	else if (strcmp(what, "storm") == 0)
