@@ -47,6 +47,11 @@ said() {
 	done
 }
 
+@test "count: a limit that a child of vfork sets on itself costs its parent nothing" {
+	same_twin "$limits" child 2000
+	[[ $status -eq 0 && ${lines[1]} == there ]]
+}
+
 @test "count: where the address space has no room for an arena, stacks come as without it" {
 	requires prlimit
 	run_stock prlimit --as=$((64 << 20)) "$limits" stop

@@ -32,8 +32,11 @@ struct arena stack_arena;
 
 static _Atomic int state; /* an enum stack_hooks */
 
+static pid_t owner; /* of this memory; written by stack_hooks_set and stack_hooks_fork_child */
+
 void stack_hooks_set(enum stack_hooks now)
 {
+	owner = clock_pid();
 	/* [hooks.state] release: publishes all that the hooks need; pairs with hooks_are. */
 	atomic_store_explicit(&state, now, memory_order_release);
 }
@@ -42,6 +45,12 @@ static bool hooks_are(enum stack_hooks wanted)
 {
 	/* [hooks.state] acquire: pairs with stack_hooks_set. */
 	return atomic_load_explicit(&state, memory_order_acquire) == (int)wanted;
+}
+
+void stack_hooks_fork_child(void)
+{
+	if (!hooks_are(HOOKS_PASS))
+		owner = clock_pid();
 }
 
 /*
@@ -375,11 +384,14 @@ int hook_mlockall(int flags)
 	return result;
 }
 
-/* The program limits its memory: what it does not use must not take more than a share. errno survives. */
+/*
+ * The program limits its memory: what it does not use must not take more than a share. A child of vfork, which limits
+ * itself before it calls exec, uses its parent's memory. errno survives.
+ */
 static void note_limit(int resource, const struct rlimit *limit)
 {
 	if ((resource == RLIMIT_AS || resource == RLIMIT_DATA) && limit->rlim_cur != RLIM_INFINITY &&
-	        hooks_are(HOOKS_POOL))
+	        hooks_are(HOOKS_POOL) && owner == clock_pid())
 		arena_limit(&stack_arena, limit->rlim_cur);
 }
 

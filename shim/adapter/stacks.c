@@ -158,6 +158,7 @@ static void fork_child(void)
 	late_fork_child();
 	arena_fork_child(&stack_arena);
 	classes_fork_child();
+	stack_hooks_fork_child();
 	observe_fork_child();
 }
 

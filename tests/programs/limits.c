@@ -5,6 +5,7 @@
  *
  *	data BYTES	as many stacks as RLIMIT_DATA bears, which counts what strict overcommit counts
  *	late N		limits its addresses, and its data, after N stacks have come and gone, and uses what it has then
+ *	child N		the same in a child of vfork; says whether what N stacks have left is still there
  *	count N		what the kernel counts for N stacks, in KiB
  *	lock FLAGS	mlockall with these (1 current, 2 future, 4 on fault), within a small RLIMIT_MEMLOCK,
  *			and what became of stacks of before and after
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -363,6 +365,22 @@ static void limit_late(int count)
 	come_and_go(10);
 }
 
+static void limit_child(int count)
+{
+	struct rlimit room = {128 << 20, RLIM_INFINITY};
+	long before;
+	pid_t child;
+
+	come_and_go(count);
+	before = status_kib("VmSize:");
+	child = vfork();
+	if (child == 0)
+		_exit(setrlimit(RLIMIT_AS, &room) != 0);
+	waitpid(child, NULL, 0);
+	printf("%s\n", status_kib("VmSize:") >= before ? "there" : "gone");
+	come_and_go(count);
+}
+
 static void lock_idle(int count)
 {
 	come_and_go(count);
@@ -380,6 +398,8 @@ int main(int arguments, char **argument)
 		fill_data(number);
 	else if (strcmp(what, "late") == 0)
 		limit_late((int)number);
+	else if (strcmp(what, "child") == 0)
+		limit_child((int)number);
 	else if (strcmp(what, "count") == 0)
 		count((int)number);
 	else if (strcmp(what, "lock") == 0)
