@@ -3,7 +3,6 @@
  * The functions that replace libc's; libc/hooked.h has the table. An exported function calls hook_…, which calls real_…
  * in libc/real.c: nothing calls an exported name, so that nothing recurses.
  */
-#include "adapter/request.h"
 #include "adapter/stack_hooks.h"
 #include "adapter/unload.h"
 #include "libc/real.h"
@@ -103,7 +102,7 @@ EXPORT int export_prctl(int option, unsigned long a, unsigned long b, unsigned l
 		return confine(a, b, c, d);
 	result = real_prctl(option, a, b, c, d);
 	if (option == PR_SET_MDWE && (a & PR_MDWE_REFUSE_EXEC_GAIN) != 0 && result == 0)
-		request_forbid_code();
+		stack_hooks_forbid_code();
 	/* A filter follows, most often by a bare system call. It may kill for starting a thread. */
 	if (option == PR_SET_NO_NEW_PRIVS && result == 0)
 		report_expect_filter();

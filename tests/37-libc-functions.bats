@@ -165,6 +165,15 @@ trimmed() {
 	[[ $status -eq 0 ]]
 }
 
+@test "calls: a child of vfork that gives up what it may do takes nothing from its parent" {
+	for when in launch launch-first; do
+		rm -f "$LOG"
+		same_twin "$PROGRAMS/aside" $when
+		check_balance
+		[[ $(log_records warning | wc -l) -eq 0 && $(log_records final 'select(.create_new > 0)' | wc -l) -eq 1 ]]
+	done
+}
+
 @test "calls: a child of vfork that has the first stack keeps nothing from its parent" {
 	local start=$SECONDS
 	same_twin "$PROGRAMS/aside" vfork

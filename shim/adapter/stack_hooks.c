@@ -53,6 +53,18 @@ void stack_hooks_fork_child(void)
 		owner = clock_pid();
 }
 
+/* A child of vfork gives up what it may do before it calls exec, in its parent's memory. */
+static bool is_own_memory(void)
+{
+	return owner == clock_pid();
+}
+
+void stack_hooks_forbid_code(void)
+{
+	if (is_own_memory())
+		request_forbid_code();
+}
+
 /*
  * An address without its tag. On aarch64 a program may keep something in the highest byte of its addresses, which the
  * kernel leaves out of account in all that follows here but mmap.
@@ -384,14 +396,11 @@ int hook_mlockall(int flags)
 	return result;
 }
 
-/*
- * The program limits its memory: what it does not use must not take more than a share. A child of vfork, which limits
- * itself before it calls exec, uses its parent's memory. errno survives.
- */
+/* The program limits its memory: what it does not use must not take more than a share. errno survives. */
 static void note_limit(int resource, const struct rlimit *limit)
 {
 	if ((resource == RLIMIT_AS || resource == RLIMIT_DATA) && limit->rlim_cur != RLIM_INFINITY &&
-	        hooks_are(HOOKS_POOL) && owner == clock_pid())
+	        hooks_are(HOOKS_POOL) && is_own_memory())
 		arena_limit(&stack_arena, limit->rlim_cur);
 }
 

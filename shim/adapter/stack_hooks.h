@@ -32,6 +32,9 @@ void stack_hooks_set(enum stack_hooks state);
 /* In a fork's child. */
 void stack_hooks_fork_child(void);
 
+/* The kernel refuses executable memory from now on. */
+void stack_hooks_forbid_code(void);
+
 /* `caller` is the return address of the program's call. */
 void *hook_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);

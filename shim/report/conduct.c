@@ -17,6 +17,12 @@
 
 #include <errno.h>
 
+/* A child of vfork gives up what it may do before it calls exec, in its parent's memory. */
+static bool is_own_memory(void)
+{
+	return report.pid == clock_pid();
+}
+
 bool report_step_aside(void)
 {
 	/* [phase] relaxed: as in report_end. */
@@ -52,6 +58,8 @@ void report_confine(void)
 	/* [phase] relaxed: as in report_end. */
 	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
 
+	if (!is_own_memory())
+		return;
 	/* [is_confined] relaxed: published by the bell. */
 	atomic_store_explicit(&report_shared.is_confined, true, memory_order_relaxed);
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
@@ -62,13 +70,14 @@ void report_confine(void)
 void report_expect_filter(void)
 {
 	int saved = errno;
+	bool is_own = is_own_memory();
 
 	/* The filter binds our thread, too: neither it nor the destructor may risk a call that is forbidden then. */
-	if (report_change(PHASE_ARMED, PHASE_DONE)) {
+	if (is_own && report_change(PHASE_ARMED, PHASE_DONE)) {
 		warn_later("the program confined itself before it pooled anything: " NO_MORE);
 		if (report_wants_files(report.config))
 			elsewhere_run(report_tell_now, NULL);
-	} else if (!report_change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+	} else if (!(is_own && report_change(PHASE_LATENT, PHASE_DONE)) && report.is_waiting) {
 		/* [is_barred] relaxed: a word by itself. */
 		atomic_store_explicit(&report_shared.is_barred, true, memory_order_relaxed);
 	}
@@ -79,19 +88,20 @@ void report_withdraw(const char *why)
 {
 	/* [phase] relaxed: as in report_end. */
 	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
+	bool is_own = is_own_memory();
 
-	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
+	if (is_own && (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)) {
 		warn_later("%s: " NO_MORE, why);
 		/* libc must know that it is gone: the last thread that libc knows ends the process and flushes its files. */
 		if (report_end())
 			thread_end_await(&report.life, STOP_WAIT_MS);
-	} else if (report_change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
+	} else if (is_own && report_change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
 		report.why = why;
 		if (report.is_child && report.config->log[0] != '\0') {
 			warn_later("%s: " NO_MORE, why);
 			elsewhere_run(report_tell_now, NULL);
 		}
-	} else if (!report_change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+	} else if (!(is_own && report_change(PHASE_LATENT, PHASE_DONE)) && report.is_waiting) {
 		report.why = why;
 	}
 	errno = saved;

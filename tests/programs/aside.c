@@ -11,6 +11,8 @@
  *	confined	forbids itself, on pain of death, what the making of threads and the opening of files take; then stacks
  *	keep		keeps its capabilities when its user changes, after the first stack
  *	keep-first	and before it
+ *	launch		a child of vfork gives rights up, as before exec, between stacks
+ *	launch-first	and before them
  *	vfork		stacks first in a child of vfork, then its own
  *	alone		says how many threads there are, after nothing, and after a stack
  */
@@ -221,6 +223,19 @@ static void in_child(void)
 	use();
 }
 
+static void launch(bool is_after)
+{
+	pid_t child;
+
+	if (!is_after)
+		use();
+	child = vfork();
+	if (child == 0)
+		_exit(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0);
+	waitpid(child, NULL, 0);
+	use();
+}
+
 static void count_threads(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -260,6 +275,8 @@ int main(int count, char **words)
 			use();
 		say("capabilities", prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
 		use();
+	} else if (strncmp(what, "launch", 6) == 0) {
+		launch(what[6] != '\0');
 	} else if (strcmp(what, "vfork") == 0) {
 		in_child();
 	} else {
