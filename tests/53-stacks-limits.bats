@@ -47,6 +47,11 @@ said() {
 	done
 }
 
+@test "count: what a program maps, opens or grows at its limit has the memory of idle stacks" {
+	same_twin "$limits" lack 300
+	[[ $status -eq 0 && ${lines[1]} == 'mapped all' && ${lines[3]} == 'opened all' && ${lines[5]} == 'grown to all' ]]
+}
+
 @test "count: a limit that a child of vfork sets on itself costs its parent nothing" {
 	same_twin "$limits" child 2000
 	[[ $status -eq 0 && ${lines[1]} == there ]]

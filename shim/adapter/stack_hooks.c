@@ -78,7 +78,31 @@ static void *untagged(const void *address)
 #endif
 }
 
+/*
+ * Whether a call that has failed, for a range outside the arena, is to be made again: the memory that it lacked may be
+ * that of idle stacks. errno is then as before the call.
+ */
+static bool has_made_room(size_t bytes, int saved)
+{
+	if (errno != ENOMEM || !hooks_are(HOOKS_POOL) || !is_own_memory() ||
+	        !arena_make_room(&stack_arena, bytes))
+		return false;
+	errno = saved;
+	return true;
+}
+
 /* ---- mmap and munmap ---- */
+
+/* As real_mmap(). */
+static void *map(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	int saved = errno;
+	void *mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+
+	if (__builtin_expect(mapped == MAP_FAILED, 0) && has_made_room(bytes, saved))
+		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+	return mapped;
+}
 
 /* The kernel may have filled a hole that a bare system call made in the arena. MAP_FAILED is above all addresses. */
 static void *admitted(void *mapped, size_t bytes)
@@ -116,7 +140,7 @@ void *hook_mmap(
 			return mapped;
 		}
 		errno = saved;
-		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+		mapped = map(address, bytes, protection, flags, fd, offset);
 		if (mapped != MAP_FAILED)
 			sites_note_mapping(caller, mapped, request_site_bytes(&request));
 		return admitted(mapped, bytes);
@@ -124,7 +148,7 @@ void *hook_mmap(
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 && arena_touches(&stack_arena, address, bytes))
 		return placing_map(&stack_arena, address, bytes, protection, flags, fd, offset);
 	errno = saved;
-	return admitted(real_mmap(address, bytes, protection, flags, fd, offset), bytes);
+	return admitted(map(address, bytes, protection, flags, fd, offset), bytes);
 }
 
 /* The most frequent case first: a whole, untreated stack. */
@@ -198,7 +222,7 @@ static bool is_open_already(const void *address, size_t bytes, int protection)
 
 int hook_mprotect(void *address, size_t bytes, int protection)
 {
-	int result;
+	int saved = errno, result;
 
 	address = untagged(address);
 	if (!hooks_are(HOOKS_POOL))
@@ -209,6 +233,8 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 	if (arena_touches(&stack_arena, address, bytes))
 		return mappings_protect(&stack_arena, address, bytes, protection, -1);
 	result = real_mprotect(address, bytes, protection);
+	if (result != 0 && (protection & PROT_WRITE) != 0 && has_made_room(bytes, saved))
+		result = real_mprotect(address, bytes, protection);
 	if (result == 0) {
 		if (protection == PROT_NONE)
 			sites_note_guard(address);
@@ -275,6 +301,9 @@ int hook_madvise(void *address, size_t bytes, int advice)
 
 void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
 {
+	int saved = errno;
+	void *moved;
+
 	address = untagged(address);
 	if (!hooks_are(HOOKS_POOL))
 		return hooks_are(HOOKS_OBSERVE)
@@ -283,7 +312,10 @@ void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	if (arena_touches(&stack_arena, address, old_bytes) ||
 	        ((flags & MREMAP_FIXED) != 0 && arena_touches(&stack_arena, new_address, new_bytes)))
 		return mappings_move(&stack_arena, address, old_bytes, new_bytes, flags, new_address);
-	return admitted(real_mremap(address, old_bytes, new_bytes, flags, new_address), new_bytes);
+	moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
+	if (moved == MAP_FAILED && (flags & MREMAP_MAYMOVE) != 0 && has_made_room(new_bytes, saved))
+		moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
+	return admitted(moved, new_bytes);
 }
 
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)

@@ -94,6 +94,18 @@ static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chu
 	return true;
 }
 
+/* How many of the chunks so far still have slots: see arena_vacate. */
+static uint32_t chunks_in_use(const struct arena_class *class, uint32_t chunks)
+{
+	uint32_t used = 0;
+
+	/* [chunk.slots] relaxed: an estimate. */
+	for (uint32_t i = 0; i < chunks; i++)
+		used += atomic_load_explicit(
+		                (_Atomic uint32_t *)&class->chunk[i].slots, memory_order_relaxed) > 0;
+	return used;
+}
+
 /*
  * The size of the next chunk: small for a program with few stacks, then each twice the last, within the limit on
  * address space. 0: nothing is left.
@@ -212,7 +224,7 @@ static bool add_chunk(struct arena_class *class)
 
 	if (number == ARENA_CHUNKS || sandbox_is_tight())
 		return false;
-	bytes = next_chunk_bytes(class, number);
+	bytes = next_chunk_bytes(class, chunks_in_use(class, number));
 	if (bytes == 0)
 		return false;
 	slots = bytes / class->bytes < 1u << SLOT_BITS ? bytes / class->bytes : 1u << SLOT_BITS;

@@ -160,9 +160,24 @@ void arena_vacate(struct arena *arena)
 	each_class(arena, give_up_chunks);
 }
 
+/* [arena.reserved] relaxed: an estimate. */
+static uint64_t reserved(struct arena *arena)
+{
+	return atomic_load_explicit(&arena->reserved, memory_order_relaxed);
+}
+
 void arena_limit(struct arena *arena, uint64_t bytes)
 {
-	/* [arena.reserved] relaxed: an estimate. */
-	if (atomic_load_explicit(&arena->reserved, memory_order_relaxed) > bytes / CHUNK_LIMIT_SHARE)
+	if (reserved(arena) > bytes / CHUNK_LIMIT_SHARE)
 		arena_vacate(arena);
+}
+
+bool arena_make_room(struct arena *arena, size_t bytes)
+{
+	uint64_t before = reserved(arena);
+
+	if (before == 0 || bytes >> ARENA_ADDRESS_BITS != 0)
+		return false;
+	arena_vacate(arena);
+	return reserved(arena) < before;
 }

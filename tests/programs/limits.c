@@ -4,6 +4,7 @@
  * says which.
  *
  *	data BYTES	as many stacks as RLIMIT_DATA bears, which counts what strict overcommit counts
+ *	lack N		needs most of its data, which is limited, for other things each time that N stacks have come and gone
  *	late N		limits its addresses, and its data, after N stacks have come and gone, and uses what it has then
  *	child N		the same in a child of vfork; says whether what N stacks have left is still there
  *	count N		what the kernel counts for N stacks, in KiB
@@ -365,6 +366,28 @@ static void limit_late(int count)
 	come_and_go(10);
 }
 
+/* In three ways. */
+static void lack(int count)
+{
+	struct rlimit room = {64 << 20, RLIM_INFINITY};
+	const size_t most = 50 << 20;
+	char *memory;
+
+	setrlimit(RLIMIT_DATA, &room);
+	come_and_go(count);
+	memory = mmap(NULL, most, RW, PLAIN, -1, 0);
+	printf("mapped %s\n", memory != MAP_FAILED ? "all" : strerrorname_np(errno));
+	munmap(memory, most);
+	come_and_go(count);
+	memory = mmap(NULL, most, PROT_NONE, PLAIN, -1, 0);
+	printf("opened %s\n", mprotect(memory, most, RW) == 0 ? "all" : strerrorname_np(errno));
+	munmap(memory, most);
+	come_and_go(count);
+	memory = mmap(NULL, PAGE, RW, PLAIN, -1, 0);
+	memory = mremap(memory, PAGE, most, MREMAP_MAYMOVE);
+	printf("grown to %s\n", memory != MAP_FAILED ? "all" : strerrorname_np(errno));
+}
+
 static void limit_child(int count)
 {
 	struct rlimit room = {128 << 20, RLIM_INFINITY};
@@ -396,6 +419,8 @@ int main(int arguments, char **argument)
 
 	if (strcmp(what, "data") == 0)
 		fill_data(number);
+	else if (strcmp(what, "lack") == 0)
+		lack((int)number);
 	else if (strcmp(what, "late") == 0)
 		limit_late((int)number);
 	else if (strcmp(what, "child") == 0)
