@@ -84,8 +84,7 @@ static void *untagged(const void *address)
  */
 static bool has_made_room(size_t bytes, int saved)
 {
-	if (errno != ENOMEM || !hooks_are(HOOKS_POOL) || !is_own_memory() ||
-	        !arena_make_room(&stack_arena, bytes))
+	if (errno != ENOMEM || !hooks_are(HOOKS_POOL) || !arena_make_room(&stack_arena, bytes))
 		return false;
 	errno = saved;
 	return true;
@@ -432,8 +431,8 @@ int hook_mlockall(int flags)
 static void note_limit(int resource, const struct rlimit *limit)
 {
 	if ((resource == RLIMIT_AS || resource == RLIMIT_DATA) && limit->rlim_cur != RLIM_INFINITY &&
-	        hooks_are(HOOKS_POOL) && is_own_memory())
-		arena_limit(&stack_arena, limit->rlim_cur);
+	        hooks_are(HOOKS_POOL) && arena_exceeds(&stack_arena, limit->rlim_cur) && is_own_memory())
+		arena_vacate(&stack_arena);
 }
 
 int hook_setrlimit(int resource, const struct rlimit *limit)

@@ -166,10 +166,9 @@ static uint64_t reserved(struct arena *arena)
 	return atomic_load_explicit(&arena->reserved, memory_order_relaxed);
 }
 
-void arena_limit(struct arena *arena, uint64_t bytes)
+bool arena_exceeds(struct arena *arena, uint64_t bytes)
 {
-	if (reserved(arena) > bytes / CHUNK_LIMIT_SHARE)
-		arena_vacate(arena);
+	return reserved(arena) > bytes / CHUNK_LIMIT_SHARE;
 }
 
 bool arena_make_room(struct arena *arena, size_t bytes)

@@ -27,7 +27,7 @@ void arena_vacate(struct arena *arena);
 /* Does so for a mapping of `bytes`, for which there was no memory. Returns whether there is more now. */
 bool arena_make_room(struct arena *arena, size_t bytes);
 
-/* Does so if the arena takes more than its share of a limit. */
-void arena_limit(struct arena *arena, uint64_t bytes);
+/* Whether the arena takes more than its share of a limit. */
+bool arena_exceeds(struct arena *arena, uint64_t bytes);
 
 #endif
