@@ -58,7 +58,15 @@
 	X(FOUND, OWN, int, seteuid, (uid_t), (uid_t user), (user))                                           \
 	X(FOUND, OWN, int, setreuid, (uid_t, uid_t), (uid_t real, uid_t effective), (real, effective))       \
 	X(FOUND, OWN, int, setresuid, (uid_t, uid_t, uid_t), (uid_t real, uid_t effective, uid_t saved),     \
-	  (real, effective, saved))
+	  (real, effective, saved))                                                                          \
+	X(FOUND, OWN, int, setgid, (gid_t), (gid_t group), (group))                                          \
+	X(FOUND, OWN, int, setegid, (gid_t), (gid_t group), (group))                                         \
+	X(FOUND, OWN, int, setregid, (gid_t, gid_t), (gid_t real, gid_t effective), (real, effective))       \
+	X(FOUND, OWN, int, setresgid, (gid_t, gid_t, gid_t), (gid_t real, gid_t effective, gid_t saved),     \
+	  (real, effective, saved))                                                                          \
+	X(FOUND, OWN, int, setgroups, (size_t, const gid_t *), (size_t count, const gid_t *groups),          \
+	  (count, groups))                                                                                   \
+	X(FOUND, OWN, int, initgroups, (const char *, gid_t), (const char *user, gid_t group), (user, group))
 /* clang-format on */
 
 #endif

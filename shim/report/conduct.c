@@ -27,6 +27,15 @@ static bool is_own(int phase)
 	       (sandbox_is_tight() || report.pid == clock_pid());
 }
 
+pid_t report_thread(void)
+{
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
+	bool is_there = phase == PHASE_RUNNING || phase == PHASE_ASLEEP;
+
+	return is_there && !sandbox_is_tight() && is_own(phase) ? (pid_t)report.life.number : 0;
+}
+
 bool report_step_aside(void)
 {
 	/* [phase] relaxed: as in report_end. */

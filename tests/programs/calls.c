@@ -10,6 +10,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdint.h>
@@ -113,6 +114,20 @@ static long drop_right(int version)
 	errno = ERRNO;
 	return capset(&header, data);
 }
+
+/* As libcap does, for the calling thread and for nobody else. */
+static void lose_right(int right)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	syscall(SYS_capget, &header, data);
+	data[0].effective &= ~(1u << right);
+	syscall(SYS_capset, &header, data);
+	errno = ERRNO;
+}
+
+#define without(right, call) (lose_right(right), call)
 
 /* Of this very process. */
 static long advise(char *memory, int advice)
@@ -288,6 +303,16 @@ static char *unterminated(void)
 	CALL(setreuid, "no change", setreuid((uid_t)-1, (uid_t)-1))                                          \
 	CALL(setresuid, "another user", setresuid(65534, 65534, 65534))                                      \
 	CALL(setresuid, "another and back", setresuid((uid_t)-1, 65534, 0) ?: setresuid(0, 0, 0))            \
+	CALL(setuid, "another user, without the right", without(CAP_SETUID, setuid(65534)))                  \
+	CALL(setgid, "another group", setgid(65534))                                                         \
+	CALL(setgid, "another group, without the right", without(CAP_SETGID, setgid(65534)))                 \
+	CALL(setegid, "another group", setegid(65534))                                                       \
+	CALL(setregid, "another group", setregid(65534, 65534))                                              \
+	CALL(setresgid, "another group, without the right", without(CAP_SETGID, setresgid(1, 2, 3)))         \
+	CALL(setgroups, "another group", setgroups(1, &(gid_t){65534}))                                      \
+	CALL(setgroups, "too many", setgroups((size_t)1 << 20, (gid_t *)stack))                              \
+	CALL(initgroups, "those of nobody", initgroups("nobody", 65534))                                     \
+	CALL(initgroups, "those of nobody, without the right", without(CAP_SETGID, initgroups("nobody", 1))) \
 	CALL(dlclose, "the program", dlclose(dlopen(NULL, RTLD_NOW)))                                        \
 	CALL(dlclose, "nothing that was loaded", dlclose(no_library))                                        \
 	CALL(fork, "once", fork_once())
