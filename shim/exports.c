@@ -16,6 +16,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -72,16 +73,29 @@ EXPORT int export_prlimit64(pid_t process, int resource, const struct rlimit *li
 	return hook_prlimit(process, resource, limit, old);
 }
 
+/* The program has a filter, or expects one, that does not bind our thread. */
+static _Atomic bool is_filtered;
+
+static void note_filter(void)
+{
+	/* [is_filtered] relaxed: read by the thread that the filter binds. */
+	atomic_store_explicit(&is_filtered, true, memory_order_relaxed);
+}
+
 /* sandbox_know() reads the filter only after the kernel has accepted it. */
 static int confine(unsigned long mode, unsigned long filter, unsigned long c, unsigned long d)
 {
+	bool has_thread = report_thread() != 0;
 	int result;
 
 	report_expect_filter();
 	report_confine();
 	result = real_prctl(PR_SET_SECCOMP, mode, filter, c, d);
-	if (result == 0)
+	if (result == 0) {
 		sandbox_know(mode == SECCOMP_MODE_FILTER ? (void *)filter : NULL);
+		if (has_thread)
+			note_filter();
+	}
 	return result;
 }
 
@@ -107,8 +121,11 @@ EXPORT int export_prctl(int option, unsigned long a, unsigned long b, unsigned l
 	if (option == PR_SET_MDWE && (a & PR_MDWE_REFUSE_EXEC_GAIN) != 0 && result == 0)
 		stack_hooks_forbid_code();
 	/* A filter follows, most often by a bare system call. It may kill for starting a thread. */
-	if (option == PR_SET_NO_NEW_PRIVS && result == 0)
+	if (option == PR_SET_NO_NEW_PRIVS && result == 0) {
 		report_expect_filter();
+		if (report_thread() != 0)
+			note_filter();
+	}
 	return result;
 }
 
@@ -146,7 +163,7 @@ EXPORT int capset(void *header, const void *data)
 
 /*
  * libc changes users and groups in all threads, and aborts if one may do what another may not. libcap, for one, changes
- * the capabilities of its own thread by a bare system call.
+ * the capabilities of the calling thread by a bare system call; and a filter binds that thread.
  */
 static void agree(void)
 {
@@ -155,6 +172,11 @@ static void agree(void)
 
 	if (thread == 0)
 		return;
+	/* [is_filtered] relaxed: as in note_filter. */
+	if (atomic_load_explicit(&is_filtered, memory_order_relaxed)) {
+		report_withdraw("the program changes its user or groups under a filter");
+		return;
+	}
 	own = rights_of(0);
 	ours = rights_of(thread);
 	if (own.permitted != ours.permitted || own.effective != ours.effective)

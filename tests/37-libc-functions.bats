@@ -124,6 +124,13 @@ os.waitpid(os.fork() or os._exit(0), 0)'
 	check_balance
 }
 
+@test "calls: a program whose filter refuses it another user is told so" {
+	same_twin "$PROGRAMS/aside" filtered
+	[[ $status -eq 0 && $output == *"another user: Operation not permitted" ]]
+	log_records warning | grep -q 'under a filter'
+	check_balance
+}
+
 @test "calls: a folder that the program has left can be unmounted, though the thread came while it was there" {
 	[[ $(id -u) -eq 0 ]] || skip "only root may mount"
 	same_twin "$PROGRAMS/aside" unmount

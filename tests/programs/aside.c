@@ -9,6 +9,7 @@
  *	unmount		works in a folder that it has mounted, leaves it, and unmounts it
  *	refused		what is refused anyway
  *	confined	forbids itself, on pain of death, what the making of threads and the opening of files take; then stacks
+ *	filtered	may not change its user, by a filter of its own thread that comes after the first stack
  *	keep		keeps its capabilities when its user changes, after the first stack
  *	keep-first	and before it
  *	launch		a child of vfork gives rights up, as before exec, between stacks
@@ -211,6 +212,23 @@ static void confined(void)
 	use();
 }
 
+static void filtered(void)
+{
+	struct sock_filter code[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setuid, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+	use();
+	say("no new rights", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	say("a filter", prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+	say("another user", setuid(1));
+	use();
+}
+
 static void in_child(void)
 {
 	pid_t child = vfork();
@@ -270,6 +288,8 @@ int main(int count, char **words)
 		refused();
 	} else if (strcmp(what, "confined") == 0) {
 		confined();
+	} else if (strcmp(what, "filtered") == 0) {
+		filtered();
 	} else if (strncmp(what, "keep", 4) == 0) {
 		if (what[4] == '\0')
 			use();
