@@ -52,6 +52,18 @@ said() {
 	[[ $status -eq 0 && ${lines[1]} == 'mapped all' && ${lines[3]} == 'opened all' && ${lines[5]} == 'grown to all' ]]
 }
 
+@test "count: a program that asks for more than there is keeps its idle stacks" {
+	same_twin "$limits" probe 300
+	[[ $status -eq 0 && ${lines[1]} == 'huge: ENOMEM' && ${lines[3]} == kept ]]
+}
+
+@test "count: at limits that come and go, and with memory locked, threads and children lose nothing that they have" {
+	same_twin "$PROGRAMS/squeeze" 40
+	[[ $status -eq 0 && ${lines[0]} == '0 damaged' ]]
+	[[ -z ${COPOOL_TEST_FULL-} ]] || run_pooled COPOOL_MAX_BATCHES=0 "$PROGRAMS/squeeze" 400
+	[[ $status -eq 0 && ${lines[0]} == '0 damaged' ]]
+}
+
 @test "count: a limit that a child of vfork sets on itself costs its parent nothing" {
 	same_twin "$limits" child 2000
 	[[ $status -eq 0 && ${lines[1]} == there ]]

@@ -37,14 +37,6 @@ int mappings_retire(struct arena *arena, const void *address, size_t bytes)
 
 /* ---- munmap ---- */
 
-/* Unmaps a part of a slot that was never ours again. It keeps its addresses, unless the program has limited them. */
-static int unmap_lost(const struct arena_place *place, uintptr_t low, size_t bytes)
-{
-	if (!arena_is_limited(place->class->arena))
-		return arena_blank(place, low, bytes);
-	return real_munmap((void *)low, bytes) == 0 ? 0 : -errno;
-}
-
 /* Unmaps a whole slot. False: its state has just changed. */
 static bool unmap_slot(
         const struct arena_place *place, void (*release)(const struct arena_place *place), int *error)
@@ -59,9 +51,7 @@ static bool unmap_slot(
 		return true;
 	}
 	if (slot_move(place->slot, SLOT_LOST, SLOT_TREATED)) {
-		*error = unmap_lost(place, place->base, place->class->bytes);
-		if (*error == 0)
-			arena_forget(place);
+		*error = arena_close(place);
 		arena_end_treatment(place, *error == 0 ? SLOT_GONE : SLOT_LOST);
 		return true;
 	}
@@ -77,8 +67,7 @@ static int unmap_part(const struct piece *piece)
 
 	if (error != 0 || !piece_hold(place, &was))
 		return error;
-	error = was == SLOT_LOST ? unmap_lost(place, piece->low, piece->bytes)
-	                         : arena_blank(place, piece->low, piece->bytes);
+	error = arena_blank(place, piece->low, piece->bytes);
 	if (error == 0)
 		holes_add(place, piece->low, piece->bytes);
 	piece_let_go(place, was);

@@ -53,6 +53,8 @@ struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t high)
 
 	piece.is_slot = arena_find(arena, (void *)low, &piece.place);
 	end = piece.is_slot ? piece.place.base + piece.place.class->bytes : arena_gap_end(arena, low, high);
+	if (piece.is_slot && slot_state(piece.place.slot) == SLOT_VACANT)
+		piece.is_slot = false;
 	piece.bytes = (end < high ? end : high) - low;
 	if (piece.is_slot)
 		piece.bytes = holes_run(&piece.place, low, piece.bytes, &piece.is_hole);

@@ -13,6 +13,7 @@
 #include "adapter/observe.h"
 #include "adapter/placing.h"
 #include "adapter/request.h"
+#include "adapter/room.h"
 #include "adapter/sites.h"
 #include "libc/real.h"
 #include "stack/address.h"
@@ -27,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 struct arena stack_arena;
 
@@ -84,7 +86,7 @@ static void *untagged(const void *address)
  */
 static bool has_made_room(size_t bytes, int saved)
 {
-	if (errno != ENOMEM || !hooks_are(HOOKS_POOL) || !arena_make_room(&stack_arena, bytes))
+	if (errno != ENOMEM || !hooks_are(HOOKS_POOL) || !room_make(&stack_arena, bytes))
 		return false;
 	errno = saved;
 	return true;
@@ -98,7 +100,7 @@ static void *map(void *address, size_t bytes, int protection, int flags, int fd,
 	int saved = errno;
 	void *mapped = real_mmap(address, bytes, protection, flags, fd, offset);
 
-	if (__builtin_expect(mapped == MAP_FAILED, 0) && has_made_room(bytes, saved))
+	if (__builtin_expect(mapped == MAP_FAILED, 0) && room_is_for(flags) && has_made_room(bytes, saved))
 		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
 	return mapped;
 }
@@ -219,6 +221,16 @@ static bool is_open_already(const void *address, size_t bytes, int protection)
 	return true;
 }
 
+/* Whether all of a range that could not be opened is mapped: otherwise memory was not what it lacked. errno survives. */
+static bool is_mapped(void *address, size_t bytes)
+{
+	int saved = errno;
+	bool is_there = real_own_madvise(address, bytes, MADV_WILLNEED) == 0 || errno != ENOMEM;
+
+	errno = saved;
+	return is_there;
+}
+
 int hook_mprotect(void *address, size_t bytes, int protection)
 {
 	int saved = errno, result;
@@ -232,7 +244,8 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 	if (arena_touches(&stack_arena, address, bytes))
 		return mappings_protect(&stack_arena, address, bytes, protection, -1);
 	result = real_mprotect(address, bytes, protection);
-	if (result != 0 && (protection & PROT_WRITE) != 0 && has_made_room(bytes, saved))
+	if (result != 0 && errno == ENOMEM && (protection & PROT_WRITE) != 0 && is_mapped(address, bytes) &&
+	        has_made_room(bytes, saved))
 		result = real_mprotect(address, bytes, protection);
 	if (result == 0) {
 		if (protection == PROT_NONE)
@@ -427,11 +440,16 @@ int hook_mlockall(int flags)
 	return result;
 }
 
-/* The program limits its memory: what it does not use must not take more than a share. errno survives. */
-static void note_limit(int resource, const struct rlimit *limit)
+/*
+ * The program limits its memory: what it does not use must not take more than a share. The kernel is asked: it may have
+ * written the old limit to where the new one was. errno survives.
+ */
+static void note_limit(int resource)
 {
-	if ((resource == RLIMIT_AS || resource == RLIMIT_DATA) && limit->rlim_cur != RLIM_INFINITY &&
-	        hooks_are(HOOKS_POOL) && arena_exceeds(&stack_arena, limit->rlim_cur) && is_own_memory())
+	uint64_t limit = room_note_limit(resource);
+
+	if (limit != RLIM_INFINITY && hooks_are(HOOKS_POOL) && arena_exceeds(&stack_arena, limit) &&
+	        is_own_memory())
 		arena_vacate(&stack_arena);
 }
 
@@ -439,8 +457,8 @@ int hook_setrlimit(int resource, const struct rlimit *limit)
 {
 	int result = real_setrlimit(resource, limit);
 
-	if (result == 0 && limit != NULL)
-		note_limit(resource, limit);
+	if (result == 0)
+		note_limit(resource);
 	return result;
 }
 
@@ -448,7 +466,7 @@ int hook_prlimit(pid_t process, int resource, const struct rlimit *limit, struct
 {
 	int result = real_prlimit(process, resource, limit, old);
 
-	if (result == 0 && limit != NULL && (process == 0 || process == clock_pid()))
-		note_limit(resource, limit);
+	if (result == 0 && limit != NULL && (process == 0 || process == clock_pid() || process == gettid()))
+		note_limit(resource);
 	return result;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which slot of the arena an address lies in. The table has two levels, leaves and grains; both are set once and
- * never change, so that a look-up needs no lock. All threads.
+ * Which slot of the arena an address lies in. The table has two levels, leaves and grains. A leaf is set once; a grain
+ * may become another chunk's only after nothing of the first is left (stack/locked.h), so that a look-up needs no
+ * lock: whoever has found a slot of the first finds it vacant. All threads.
  */
 #ifndef COPOOL_STACK_ADDRESS_H
 #define COPOOL_STACK_ADDRESS_H

@@ -6,8 +6,9 @@
  *	chunk  | slot | slot | slot | slot |  not yet opened …            |
  *	         ^ guard, then the stack
  *
- * A chunk never moves, and only what was never used of it is ever unmapped (stack/locked.h). A table says whether an
- * address is in a chunk, exactly and without a lock (stack/address.h). What happens to a slot is in stack/lifetime.h.
+ * A chunk never moves. What the program does not use of it may be unmapped, and is never ours again (stack/locked.h). A
+ * table says whether an address is in a chunk, exactly and without a lock (stack/address.h). What happens to a slot is
+ * in stack/lifetime.h.
  *
  * The adapter for stacks owns the arena. All threads, also in signal handlers: nothing here waits. errno survives.
  */
@@ -92,7 +93,6 @@ struct arena {
 	_Atomic uintptr_t low, high;                   /* all chunks lie in between */
 	_Atomic uint64_t reserved;                     /* bytes */
 	_Atomic bool is_refused;                       /* the system once had no room for a slot */
-	_Atomic bool is_limited;                       /* see arena_is_limited */
 	_Atomic int no_huge; /* the answer to MADV_NOHUGEPAGE for all of it: 0, an errno, ARENA_… */
 	struct depth_watch watch;
 	/* Called for a retired stack that is gone: it never returns to a pool. May be NULL. */
@@ -113,13 +113,6 @@ struct arena_class *arena_class_start(struct arena *arena, unsigned index, size_
 
 /* Whether the system once had no room for a slot. */
 bool arena_is_refused(const struct arena *arena);
-
-/* Whether the program has limited its memory: what it does not use must take no addresses. See stack/locked.h. */
-static inline bool arena_is_limited(const struct arena *arena)
-{
-	/* [arena.is_limited] relaxed: a word by itself. */
-	return atomic_load_explicit((_Atomic bool *)&arena->is_limited, memory_order_relaxed);
-}
 
 /* How many bytes of guard the slots of a reserved class have at their high end, as far as is known. */
 static inline size_t arena_upper(const struct arena_class *class)

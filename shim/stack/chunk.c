@@ -134,22 +134,34 @@ static void *map_closed(uintptr_t hint, uint64_t bytes)
 	return real_mmap((void *)hint, bytes, PROT_NONE, flags, -1, 0);
 }
 
-/* Addresses that were never the arena's; MAP_FAILED: there are none. */
+/* Whether a range that was to be mapped is of use. If it was mapped at all, it lies in no hole among our slots. */
+static bool is_outside(const struct arena *arena, const void *range, uint64_t bytes)
+{
+	return range == MAP_FAILED || !arena_touches(arena, range, bytes);
+}
+
+/*
+ * Addresses of no chunk; MAP_FAILED: there are none. The kernel likes to fill the holes among our slots, which a bare
+ * system call or arena_vacate has made. Below all slots are none; elsewhere it goes on when one is filled.
+ */
 static void *find_range(const struct arena *arena, uint64_t bytes)
 {
-	void *range = map_closed(0, bytes);
+	void *range = map_closed(0, bytes), *next;
 	uintptr_t low;
 
-	if (range == MAP_FAILED || !arena_touches(arena, range, bytes))
+	if (is_outside(arena, range, bytes))
 		return range;
-	/* In holes among our slots, which a bare system call or arena_vacate has made. Below all slots are none. */
 	real_munmap(range, bytes);
 	/* [arena.low] relaxed: see widen. */
 	low = atomic_load_explicit((_Atomic uintptr_t *)&arena->low, memory_order_relaxed);
 	range = map_closed(low > bytes ? low - bytes : 0, bytes);
-	if (range == MAP_FAILED || !arena_touches(arena, range, bytes))
+	if (is_outside(arena, range, bytes))
 		return range;
+	next = map_closed(0, bytes);
 	real_munmap(range, bytes);
+	if (is_outside(arena, next, bytes))
+		return next;
+	real_munmap(next, bytes);
 	return MAP_FAILED;
 }
 

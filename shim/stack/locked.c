@@ -4,7 +4,6 @@
 
 #include "libc/real.h"
 #include "stack/chunk.h"
-#include "stack/slot_guard.h"
 #include "stack/lifetime.h"
 
 #include <errno.h>
@@ -70,19 +69,32 @@ static bool close_waiting(const struct arena_place *place, enum slot_state waiti
 	return true;
 }
 
-/* Unmaps a slot that waits. Whoever still has it in a list finds it gone. */
+/*
+ * Ends what vacate_waiting began. Whoever wanted to have the slot in the meantime, or waited for it too long
+ * (stack/orphans.h), has left it alone.
+ */
+static void leave(struct slot *slot)
+{
+	if (!slot_move(slot, SLOT_BUSY, SLOT_VACANT) && !slot_move(slot, SLOT_STRAY, SLOT_VACANT))
+		slot_move(slot, SLOT_GONE, SLOT_VACANT);
+}
+
+/* Unmaps a slot that waits. Whoever still has it in a list finds it vacant. */
 static bool vacate_waiting(const struct arena_place *place, enum slot_state waiting)
 {
 	struct arena *arena = place->class->arena;
 
 	if (!slot_move(place->slot, waiting, SLOT_BUSY))
 		return false;
-	slot_doom(place->slot, SLOT_SPENT);
+	/* There may be no memory map for the two parts of a mapping. */
+	if (real_munmap((void *)place->base, place->class->bytes) != 0) {
+		arena_let_go(place, waiting);
+		return true;
+	}
 	arena_forget(place);
 	/* [arena.reserved] relaxed: an estimate. */
-	if (real_munmap((void *)place->base, place->class->bytes) == 0)
-		atomic_fetch_sub_explicit(&arena->reserved, place->class->bytes, memory_order_relaxed);
-	slot_settle(place->slot, SLOT_GONE);
+	atomic_fetch_sub_explicit(&arena->reserved, place->class->bytes, memory_order_relaxed);
+	leave(place->slot);
 	return true;
 }
 
@@ -118,22 +130,25 @@ void arena_start_over(struct arena *arena)
 	each_slot(arena, start_over);
 }
 
-static bool is_gone(struct arena_chunk *chunk)
+/* Whether nothing of a chunk will be used again. */
+static bool is_over(struct arena_chunk *chunk)
 {
 	/* [chunk.slots, chunk.used] relaxed: as in chunk_each_slot; no slot comes into use after shrink(). */
 	uint32_t slots = atomic_load_explicit(&chunk->slots, memory_order_relaxed);
 	uint32_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
 
 	for (uint32_t i = 0; i < slots; i++) {
-		if (i >= used || slot_state(&chunk->slot[i]) != SLOT_GONE)
+		enum slot_state state = i < used ? slot_state(&chunk->slot[i]) : SLOT_FREE;
+
+		if (state != SLOT_VACANT && state != SLOT_GONE)
 			return false;
 	}
 	return true;
 }
 
 /*
- * Gives up the addresses of chunks that have nothing any more: they are others', and may become another chunk's. A pool
- * may still have such an address: see hand_out().
+ * Gives up the addresses of chunks that are over: they are others', and may become another chunk's. A pool may still
+ * have such an address: see is_own() in adapter/classes.c.
  */
 static void give_up_chunks(struct arena_class *class)
 {
@@ -143,9 +158,9 @@ static void give_up_chunks(struct arena_class *class)
 	for (uint32_t i = 0; i < chunks; i++) {
 		struct arena_chunk *chunk = &class->chunk[i];
 
-		if (!is_gone(chunk))
+		if (!is_over(chunk))
 			continue;
-		/* [chunk.slots, chunk.end] relaxed: a thread that sees the old ones finds the slots gone. */
+		/* [chunk.slots, chunk.end] relaxed: a thread that sees the old ones finds no slot that it can take. */
 		atomic_store_explicit(&chunk->slots, 0, memory_order_relaxed);
 		atomic_store_explicit(&chunk->end, chunk->base, memory_order_relaxed);
 	}
@@ -153,30 +168,18 @@ static void give_up_chunks(struct arena_class *class)
 
 void arena_vacate(struct arena *arena)
 {
-	/* [arena.is_limited] relaxed: a word by itself. */
-	atomic_store_explicit(&arena->is_limited, true, memory_order_relaxed);
 	each_class(arena, shrink);
 	each_slot(arena, vacate);
 	each_class(arena, give_up_chunks);
 }
 
 /* [arena.reserved] relaxed: an estimate. */
-static uint64_t reserved(struct arena *arena)
+uint64_t arena_reserved(const struct arena *arena)
 {
-	return atomic_load_explicit(&arena->reserved, memory_order_relaxed);
+	return atomic_load_explicit((_Atomic uint64_t *)&arena->reserved, memory_order_relaxed);
 }
 
-bool arena_exceeds(struct arena *arena, uint64_t bytes)
+bool arena_exceeds(const struct arena *arena, uint64_t bytes)
 {
-	return reserved(arena) > bytes / CHUNK_LIMIT_SHARE;
-}
-
-bool arena_make_room(struct arena *arena, size_t bytes)
-{
-	uint64_t before = reserved(arena);
-
-	if (before == 0 || bytes >> ARENA_ADDRESS_BITS != 0)
-		return false;
-	arena_vacate(arena);
-	return reserved(arena) < before;
+	return arena_reserved(arena) > bytes / CHUNK_LIMIT_SHARE;
 }

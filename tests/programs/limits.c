@@ -6,7 +6,8 @@
  *	data BYTES	as many stacks as RLIMIT_DATA bears, which counts what strict overcommit counts
  *	lack N		needs most of its data, which is limited, for other things each time that N stacks have come and gone
  *	late N		limits its addresses, and its data, after N stacks have come and gone, and uses what it has then
- *	child N		the same in a child of vfork; says whether what N stacks have left is still there
+ *	probe N		asks for what cannot be there, after N stacks have come and gone; says whether anything is gone
+ *	child N		the same as late in a child of vfork; says whether what N stacks have left is still there
  *	count N		what the kernel counts for N stacks, in KiB
  *	lock FLAGS	mlockall with these (1 current, 2 future, 4 on fault), within a small RLIMIT_MEMLOCK,
  *			and what became of stacks of before and after
@@ -404,6 +405,22 @@ static void limit_child(int count)
 	come_and_go(count);
 }
 
+static void probe(int count)
+{
+	const size_t huge = (size_t)1 << 46;
+	long before;
+
+	come_and_go(count);
+	before = status_kib("VmSize:");
+	printf("huge: %s\n",
+	        mmap(NULL, huge, RW, PLAIN, -1, 0) == MAP_FAILED ? strerrorname_np(errno) : "there");
+	printf("no memory: %s\n", mprotect((char *)PAGE, PAGE, RW) != 0 ? strerrorname_np(errno) : "there");
+	for (int i = 0; i < 3; i++)
+		mmap(NULL, (size_t)1 << 45, RW, PLAIN | MAP_HUGETLB, -1, 0);
+	printf("%s\n", status_kib("VmSize:") >= before ? "kept" : "gone");
+	come_and_go(count);
+}
+
 static void lock_idle(int count)
 {
 	come_and_go(count);
@@ -423,6 +440,8 @@ int main(int arguments, char **argument)
 		lack((int)number);
 	else if (strcmp(what, "late") == 0)
 		limit_late((int)number);
+	else if (strcmp(what, "probe") == 0)
+		probe((int)number);
 	else if (strcmp(what, "child") == 0)
 		limit_child((int)number);
 	else if (strcmp(what, "count") == 0)
