@@ -178,6 +178,23 @@ static long of_room(long limited)
 	return limited != 0 ? limited : of(mmap(NULL, 1 << 28, RW, PLAIN, -1, 0));
 }
 
+/* More than is left within a limit. */
+static long of_lack(void)
+{
+	char *last = mmap(NULL, 1 << 30, PROT_NONE, PLAIN, -1, 0);
+
+	setrlimit(RLIMIT_DATA, &room);
+	errno = ERRNO;
+	return mprotect(last, 1 << 30, RW);
+}
+
+static long of_room_left(void)
+{
+	setrlimit(RLIMIT_AS, &room);
+	errno = ERRNO;
+	return of(mmap(NULL, (1 << 30) - PAGE, PROT_NONE, PLAIN, -1, 0));
+}
+
 static long fork_once(void)
 {
 	pid_t child = fork();
@@ -213,6 +230,7 @@ static char *unterminated(void)
 	CALL(mmap, "where a stack is", of(mmap(stack, BYTES, RW, PLAIN | MAP_FIXED_NOREPLACE, -1, 0)))       \
 	CALL(mmap, "nothing", of(mmap(NULL, 0, RW, STACK, -1, 0)))                                           \
 	CALL(mmap, "too much", of(mmap(NULL, (size_t)1 << 60, RW, STACK, -1, 0)))                            \
+	CALL(mmap, "more than its limit leaves", of_room_left())                                             \
 	CALL(mmap, "a stack at a crooked offset", of(mmap(NULL, BYTES, RW, STACK, -1, 1)))                   \
 	CALL(mmap, "an executable stack, which is forbidden", map_forbidden_code())                          \
 	CALL(mmap, "of a file that is not open", of(mmap(NULL, BYTES, RW, MAP_PRIVATE, 999, 0)))             \
@@ -232,6 +250,7 @@ static char *unterminated(void)
 	CALL(mprotect, "a crooked address", mprotect(stack + 1, PAGE, PROT_NONE))                            \
 	CALL(pkey_mprotect, "a guard", pkey_mprotect(stack, PAGE, PROT_NONE, -1))                            \
 	CALL(pkey_mprotect, "a key that nobody has", pkey_mprotect(stack, PAGE, RW, 15))                     \
+	CALL(mprotect, "to open more than its limit leaves", of_lack())                                      \
 	CALL(madvise, "a stack's pages", madvise(stack, BYTES, MADV_DONTNEED))                               \
 	CALL(madvise, "that no stack has", madvise(stack, BYTES, MADV_DONTDUMP))                             \
 	CALL(madvise, "that there is not", madvise(stack, BYTES, 9999))                                      \
