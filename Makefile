@@ -58,7 +58,7 @@ SHIM := shim.c exports.c config.c settings.c \
 	adapter/adapter.c adapter/ceiling.c adapter/classes.c adapter/contexts.c adapter/label.c adapter/late.c \
 	adapter/mappings.c adapter/named.c adapter/observe.c adapter/pieces.c adapter/placing.c adapter/program.c \
 	adapter/qemu.c adapter/qemu_code.c adapter/qemu_hooks.c adapter/qemu_label.c adapter/qemu_symbols.c \
-	adapter/request.c adapter/sites.c adapter/stack_hooks.c adapter/stacks.c adapter/unload.c \
+	adapter/request.c adapter/room.c adapter/sites.c adapter/stack_hooks.c adapter/stacks.c adapter/unload.c \
 	report/bell.c report/conduct.c report/confinement.c report/depth_records.c report/fork.c report/journal.c \
 	report/line.c report/log.c report/moment.c report/outside_view.c report/path.c report/pool_records.c \
 	report/pressure.c report/prometheus.c report/quiet.c report/report.c report/statistics_thread.c \
@@ -121,7 +121,7 @@ FUZZ_PARTS := sandbox
 
 # Small programs for the tests; a name that ends in .cc is C++.
 PROGRAMS := advises.c aside.c becomes.c calls.c count_contexts.c deep.c embeds.c dns.c faults.c guards.c handler.c hostile.c late.c late_known.c late_other.c leaves.c liar.c limits.c lives.c looks_inside.c mappings.c named.c nonsense.c outside.c pages.c plugin.c qemu_confined.c denied.c \
-	qemu_hidden_loop.c qemu_hidden_stacks.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c relic.c reserved.c service.c several.c slow_ends.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
+	qemu_hidden_loop.c qemu_hidden_stacks.c qemu_like.c qemu_newer.c qemu_odd_loop.c qemu_unmovable.c relic.c reserved.c service.c several.c slow_ends.c squeeze.c stacks.c steps.c throws.cc treats.c unloads.c wrapper.c
 
 # The pools compared. Up to structure_alone.c they are a contender each.
 POOLS := bare_array.c copool_interposed.c copool_linked.c locked_batches.c magazines_ck.c magazines_urcu.c \

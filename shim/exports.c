@@ -11,16 +11,25 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
+
+#define GIVES_UP "the program gives up capabilities"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -48,16 +57,45 @@ EXPORT void *mmap64(void *address, size_t bytes, int protection, int flags, int 
 	EXPORT_##exported(result, name, parameters, arguments)
 HOOKED(EXPORT_ONE)
 
+/* With 64 bits both names of each mean the same. */
+EXPORT int export_setrlimit64(int resource, const struct rlimit *limit) __asm__("setrlimit64");
+
+EXPORT int export_setrlimit64(int resource, const struct rlimit *limit)
+{
+	return hook_setrlimit(resource, limit);
+}
+
+EXPORT int export_prlimit64(
+        pid_t process, int resource, const struct rlimit *limit, struct rlimit *old) __asm__("prlimit64");
+
+EXPORT int export_prlimit64(pid_t process, int resource, const struct rlimit *limit, struct rlimit *old)
+{
+	return hook_prlimit(process, resource, limit, old);
+}
+
+/* The program has a filter, or expects one, that does not bind our thread. */
+static _Atomic bool is_filtered;
+
+static void note_filter(void)
+{
+	/* [is_filtered] relaxed: read by the thread that the filter binds. */
+	atomic_store_explicit(&is_filtered, true, memory_order_relaxed);
+}
+
 /* sandbox_know() reads the filter only after the kernel has accepted it. */
 static int confine(unsigned long mode, unsigned long filter, unsigned long c, unsigned long d)
 {
+	bool has_thread = report_thread() != 0;
 	int result;
 
 	report_expect_filter();
 	report_confine();
 	result = real_prctl(PR_SET_SECCOMP, mode, filter, c, d);
-	if (result == 0)
+	if (result == 0) {
 		sandbox_know(mode == SECCOMP_MODE_FILTER ? (void *)filter : NULL);
+		if (has_thread)
+			note_filter();
+	}
 	return result;
 }
 
@@ -80,62 +118,136 @@ EXPORT int export_prctl(int option, unsigned long a, unsigned long b, unsigned l
 	if (option == PR_SET_SECCOMP)
 		return confine(a, b, c, d);
 	result = real_prctl(option, a, b, c, d);
+	if (option == PR_SET_MDWE && (a & PR_MDWE_REFUSE_EXEC_GAIN) != 0 && result == 0)
+		stack_hooks_forbid_code();
 	/* A filter follows, most often by a bare system call. It may kill for starting a thread. */
-	if (option == PR_SET_NO_NEW_PRIVS && result == 0)
+	if (option == PR_SET_NO_NEW_PRIVS && result == 0) {
 		report_expect_filter();
+		if (report_thread() != 0)
+			note_filter();
+	}
 	return result;
 }
 
-/* Reads the calling thread's permitted capabilities; none if that fails. */
-static void permitted(uint64_t *rights)
+struct rights {
+	uint64_t permitted, effective;
+};
+
+/* A thread's capabilities (0: the calling thread's); none if they cannot be read. */
+static struct rights rights_of(pid_t thread)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = thread};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+	struct rights rights = {0};
 	int saved = errno;
 
-	*rights = 0;
-	if (syscall(SYS_capget, &header, data) == 0)
-		*rights = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+	if (syscall(SYS_capget, &header, data) == 0) {
+		rights.permitted = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+		rights.effective = (uint64_t)data[1].effective << 32 | data[0].effective;
+	}
 	errno = saved;
+	return rights;
 }
 
 /* Each thread has its own capabilities: our thread must not keep what the program gives up. */
 EXPORT int capset(void *header, const void *data)
 {
-	uint64_t before, after;
-	int result;
+	uint64_t before = rights_of(0).permitted, after;
+	int result = real_capset(header, data);
 
-	permitted(&before);
-	result = real_capset(header, data);
-	permitted(&after);
+	after = rights_of(0).permitted;
 	if ((before & ~after) != 0)
-		report_withdraw("the program gives up capabilities");
+		report_withdraw(GIVES_UP);
 	return result;
 }
 
+/*
+ * libc changes users and groups in all threads, and aborts if one may do what another may not. libcap, for one, changes
+ * the capabilities of the calling thread by a bare system call; and a filter binds that thread.
+ */
+static void agree(void)
+{
+	struct rights own, ours;
+	pid_t thread = report_thread();
+
+	if (thread == 0)
+		return;
+	/* [is_filtered] relaxed: as in note_filter. */
+	if (atomic_load_explicit(&is_filtered, memory_order_relaxed)) {
+		report_withdraw("the program changes its user or groups under a filter");
+		return;
+	}
+	own = rights_of(0);
+	ours = rights_of(thread);
+	if (own.permitted != ours.permitted || own.effective != ours.effective)
+		report_withdraw(GIVES_UP);
+}
+
 /* A service's worker may become a user that cannot open the log. */
+static void become(uid_t user)
+{
+	agree();
+	report_leave_root(user);
+}
+
 EXPORT int setuid(uid_t user)
 {
-	report_leave_root(user);
+	become(user);
 	return real_setuid(user);
 }
 
 EXPORT int seteuid(uid_t user)
 {
-	report_leave_root(user);
+	become(user);
 	return real_seteuid(user);
 }
 
 EXPORT int setreuid(uid_t real, uid_t effective)
 {
-	report_leave_root(effective);
+	become(effective);
 	return real_setreuid(real, effective);
 }
 
 EXPORT int setresuid(uid_t real, uid_t effective, uid_t saved)
 {
-	report_leave_root(effective);
+	become(effective);
 	return real_setresuid(real, effective, saved);
+}
+
+EXPORT int setgid(gid_t group)
+{
+	agree();
+	return real_setgid(group);
+}
+
+EXPORT int setegid(gid_t group)
+{
+	agree();
+	return real_setegid(group);
+}
+
+EXPORT int setregid(gid_t real, gid_t effective)
+{
+	agree();
+	return real_setregid(real, effective);
+}
+
+EXPORT int setresgid(gid_t real, gid_t effective, gid_t saved)
+{
+	agree();
+	return real_setresgid(real, effective, saved);
+}
+
+EXPORT int setgroups(size_t count, const gid_t *groups)
+{
+	agree();
+	return real_setgroups(count, groups);
+}
+
+EXPORT int initgroups(const char *user, gid_t group)
+{
+	agree();
+	return real_initgroups(user, group);
 }
 
 /*

@@ -44,6 +44,17 @@ check_misses() {
 	}
 }
 
+@test "origins: a library that was loaded by a relative path has its file's names, too" {
+	requires python3
+	requires_program plugin
+	cp "$PROGRAMS/plugin" library.so
+	run_pooled COPOOL_ORIGINS=1 COPOOL_HOST=stacks python3 -c 'import ctypes
+make = ctypes.CDLL("./library.so").plugin_stack
+for _ in range(20): make(1 << 16, 0x20000)'
+	[[ $status -eq 0 ]]
+	frames miss | grep -qE '^library\.so\+0x[0-9a-f]+ map_hidden$'
+}
+
 @test "origins: those of a QEMU run name the block layer's functions" {
 	requires_qemu qemu-img
 	run_pooled COPOOL_ORIGINS=1 qemu-img bench -w -c 5000 -d 100 --flush-interval=100 \

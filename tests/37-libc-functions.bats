@@ -124,6 +124,20 @@ os.waitpid(os.fork() or os._exit(0), 0)'
 	check_balance
 }
 
+@test "calls: a program whose filter refuses it another user is told so" {
+	same_twin "$PROGRAMS/aside" filtered
+	[[ $status -eq 0 && $output == *"another user: Operation not permitted" ]]
+	log_records warning | grep -q 'under a filter'
+	check_balance
+}
+
+@test "calls: a folder that the program has left can be unmounted, though the thread came while it was there" {
+	[[ $(id -u) -eq 0 ]] || skip "only root may mount"
+	same_twin "$PROGRAMS/aside" unmount
+	[[ $status -eq 0 && $output == *"to leave it: done"*"to unmount it: done" ]]
+	check_balance
+}
+
 @test "calls: a thread that stepped aside goes on with samples, and with giving memory back" {
 	start_pooled COPOOL_INTERVAL_MS=20 COPOOL_DECAY_MS=100 "$PROGRAMS/aside" back end
 	wait_until 10 trimmed
@@ -156,6 +170,15 @@ trimmed() {
 	[[ $(log_records warning .text) == *"confined itself"* && $(log_records final | wc -l) -eq 0 ]]
 	run_shown env LD_PRELOAD="$COPOOL_SO" "$PROGRAMS/aside" confined
 	[[ $status -eq 0 ]]
+}
+
+@test "calls: a child of vfork that gives up what it may do takes nothing from its parent" {
+	for when in launch launch-first; do
+		rm -f "$LOG"
+		same_twin "$PROGRAMS/aside" $when
+		check_balance
+		[[ $(log_records warning | wc -l) -eq 0 && $(log_records final 'select(.create_new > 0)' | wc -l) -eq 1 ]]
+	done
 }
 
 @test "calls: a child of vfork that has the first stack keeps nothing from its parent" {

@@ -40,6 +40,35 @@ said() {
 	done
 }
 
+@test "count: a limit that a program sets after its stacks leaves it all that it does not use" {
+	for stacks in 0 3 2000; do
+		same_twin "$limits" late $stacks
+		[[ $status -eq 0 && ${lines[2]} == there && ${lines[5]} == there ]]
+	done
+}
+
+@test "count: what a program maps, opens or grows at its limit has the memory of idle stacks" {
+	same_twin "$limits" lack 300
+	[[ $status -eq 0 && ${lines[1]} == 'mapped all' && ${lines[3]} == 'opened all' && ${lines[5]} == 'grown to all' ]]
+}
+
+@test "count: a program that asks for more than there is keeps its idle stacks" {
+	same_twin "$limits" probe 300
+	[[ $status -eq 0 && ${lines[1]} == 'huge: ENOMEM' && ${lines[3]} == kept ]]
+}
+
+@test "count: at limits that come and go, and with memory locked, threads and children lose nothing that they have" {
+	same_twin "$PROGRAMS/squeeze" 40
+	[[ $status -eq 0 && ${lines[0]} == '0 damaged' ]]
+	[[ -z ${COPOOL_TEST_FULL-} ]] || run_pooled COPOOL_MAX_BATCHES=0 "$PROGRAMS/squeeze" 400
+	[[ $status -eq 0 && ${lines[0]} == '0 damaged' ]]
+}
+
+@test "count: a limit that a child of vfork sets on itself costs its parent nothing" {
+	same_twin "$limits" child 2000
+	[[ $status -eq 0 && ${lines[1]} == there ]]
+}
+
 @test "count: where the address space has no room for an arena, stacks come as without it" {
 	requires prlimit
 	run_stock prlimit --as=$((64 << 20)) "$limits" stop
@@ -112,6 +141,11 @@ said() {
 		[[ $limit -eq 8 || ${lines[0]} == 'mlockall ENOMEM' ]]
 	done
 	[[ $status -eq 0 && ${lines[0]} == 'mlockall done' ]]
+}
+
+@test "lock: stacks that the program has unmapped do not count when it locks its memory" {
+	same_twin "$limits" idle 300
+	[[ $status -eq 0 && ${lines[1]} == 'mlockall done' ]]
 }
 
 @test "lock: a stack that was locked by mlock or mlock2 comes again unlocked" {

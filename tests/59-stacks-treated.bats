@@ -157,6 +157,11 @@ advices() {
 	[[ $status -eq 0 && $output == *'a child has the next stacks' ]]
 }
 
+@test "treated: what a pipe was given of a stack stays as it was, whoever uses the stack next" {
+	same_twin "$treats" give
+	[[ $status -eq 0 && $output == *given*'0 bytes were wrong' ]]
+}
+
 @test "treated: nothing that a program does to its stacks is a cancellation point" {
 	local guard
 	for guard in auto mprotect poison; do

@@ -10,6 +10,7 @@
 #include "libc/elsewhere.h"
 #include "pool/fast_path.h"
 #include "pool/pool.h"
+#include "pool/stats.h"
 #include "pool/tally.h"
 #include "stack/address.h"
 #include "stack/lifetime.h"
@@ -134,12 +135,21 @@ static void *make(void *owner)
 	return stack;
 }
 
+/*
+ * Finds the slot of a stack that was in the class's pool. False: there is none, since it was given up with all of its
+ * chunk; its address may now be that of anything, or in a slot of another class.
+ */
+static bool is_own(const struct stack_class *class, const void *stack, struct arena_place *place)
+{
+	return arena_find(classes.arena, stack, place) && place->class == class->slots && place->offset == 0;
+}
+
 static void destroy(void *owner, void *stack)
 {
+	const struct stack_class *class = owner;
 	struct arena_place place;
 
-	(void)owner;
-	if (arena_find(classes.arena, stack, &place)) {
+	if (is_own(class, stack, &place)) {
 		depth_note(&place);
 		arena_discard(&place);
 	}
@@ -153,7 +163,7 @@ static void given_back(void *owner, void *stack)
 
 	/* The program has unmapped it before, or thinks so: that was saved, and destroy has made a call now. */
 	note_calls(class->slots, 1);
-	if (arena_find(classes.arena, stack, &place))
+	if (is_own(class, stack, &place))
 		arena_reclaim(&place);
 }
 
@@ -271,7 +281,7 @@ static bool hand_out(struct stack_class *class, void *stack)
 	bool idle, ready;
 
 	/* First the state: the program may have mapped something over an idle slot. */
-	if (!arena_find(classes.arena, stack, &place))
+	if (!is_own(class, stack, &place))
 		return false;
 	idle = slot_move(place.slot, SLOT_IDLE, SLOT_BUSY);
 	if (!idle && !slot_move(place.slot, SLOT_FRESH, SLOT_BUSY))
@@ -344,6 +354,19 @@ void classes_put(const struct arena_place *place)
 void classes_count_saved(const struct arena_class *slots)
 {
 	pool_count_saved(class_of(slots)->pool.index);
+}
+
+uint64_t classes_returned(void)
+{
+	unsigned started = roster_count(&classes.started);
+	struct pool_stats stats;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < started; i++) {
+		pool_read(&classes.class[i].pool, &stats);
+		sum += stats.destroy_local + stats.destroy_depot + stats.destroy_delete;
+	}
+	return sum;
 }
 
 void classes_fork_child(void)

@@ -30,6 +30,9 @@ void classes_put(const struct arena_place *place);
 /* Counts a system call that was not made for a slot of this class. */
 void classes_count_saved(const struct arena_class *slots);
 
+/* How many stacks came back from the program so far. It may count one twice, and never falls. */
+uint64_t classes_returned(void);
+
 /* In a fork's child: ends what other threads were doing. */
 void classes_fork_child(void);
 

@@ -48,12 +48,13 @@ void piece_let_go(const struct arena_place *place, enum slot_state was)
 
 struct piece piece_at(const struct arena *arena, uintptr_t low, uintptr_t high)
 {
-	uintptr_t grain = (uintptr_t)1 << ARENA_GRAIN_SHIFT, end = (low | (grain - 1)) + 1;
 	struct piece piece = {.low = low};
+	uintptr_t end;
 
 	piece.is_slot = arena_find(arena, (void *)low, &piece.place);
-	if (piece.is_slot)
-		end = piece.place.base + piece.place.class->bytes;
+	end = piece.is_slot ? piece.place.base + piece.place.class->bytes : arena_gap_end(arena, low, high);
+	if (piece.is_slot && slot_state(piece.place.slot) == SLOT_VACANT)
+		piece.is_slot = false;
 	piece.bytes = (end < high ? end : high) - low;
 	if (piece.is_slot)
 		piece.bytes = holes_run(&piece.place, low, piece.bytes, &piece.is_hole);

@@ -51,6 +51,8 @@ static bool claim(const struct piece *piece, bool may_replace)
 	for (;;) {
 		enum slot_state state = arena_await(place);
 
+		if (state == SLOT_VACANT)
+			return may_replace || placing_plug(piece);
 		if (state == SLOT_LIVE && !may_replace)
 			return false;
 		if (state == SLOT_LIVE) {

@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,8 @@ static struct {
 	size_t page_bytes;
 	size_t named_bytes;
 	bool is_every_clean;
-} requests;
+	_Atomic int executable; /* PROT_EXEC: stacks may be; 0: they may not */
+} requests = {.executable = PROT_EXEC};
 
 void request_init(size_t named_bytes, bool is_every_clean)
 {
@@ -35,13 +37,21 @@ size_t request_pages(size_t bytes)
 	return (bytes + requests.page_bytes - 1) & ~(requests.page_bytes - 1);
 }
 
+void request_forbid_code(void)
+{
+	/* [requests.executable] relaxed: a word by itself. */
+	atomic_store_explicit(&requests.executable, 0, memory_order_relaxed);
+}
+
 bool request_is_candidate(const void *address, size_t bytes, int protection, int flags)
 {
 	int plain = MAP_PRIVATE | MAP_ANONYMOUS, may = MAP_STACK | MAP_NORESERVE;
+	/* [requests.executable] relaxed: a word by itself. */
+	int executable = atomic_load_explicit(&requests.executable, memory_order_relaxed);
 
 	return address == NULL && bytes >= STACK_MIN_BYTES && bytes <= STACK_MAX_BYTES &&
 	       (flags & ~may) == plain &&
-	       (protection == PROT_NONE || (protection & ~PROT_EXEC) == (PROT_READ | PROT_WRITE));
+	       (protection == PROT_NONE || (protection & ~executable) == (PROT_READ | PROT_WRITE));
 }
 
 bool request_is_stack(struct request *request)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The part of a program's mmap calls that matters for coroutine stacks: whether a request is for a stack, and which
- * requests are alike. One state for the process, written once. All threads.
+ * requests are alike. One state for the process. All threads.
  */
 #ifndef COPOOL_ADAPTER_REQUEST_H
 #define COPOOL_ADAPTER_REQUEST_H
@@ -37,6 +37,9 @@ size_t request_pages(size_t bytes);
 
 /* Whether a mapping may be a coroutine stack at all. */
 bool request_is_candidate(const void *address, size_t bytes, int protection, int flags);
+
+/* From now on no request for executable memory is a candidate: the kernel refuses it. Any thread, at any time. */
+void request_forbid_code(void);
 
 /* The size in the form of adapter/sites.h. */
 static inline size_t request_site_bytes(const struct request *request)

@@ -13,11 +13,13 @@
 #include "adapter/observe.h"
 #include "adapter/placing.h"
 #include "adapter/request.h"
+#include "adapter/room.h"
 #include "adapter/sites.h"
 #include "libc/real.h"
 #include "stack/address.h"
 #include "stack/lifetime.h"
 #include "stack/locked.h"
+#include "system/clock.h"
 
 #include <errno.h>
 #include <linux/userfaultfd.h>
@@ -25,13 +27,18 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 struct arena stack_arena;
 
 static _Atomic int state; /* an enum stack_hooks */
 
+static pid_t owner; /* of this memory; written by stack_hooks_set and stack_hooks_fork_child */
+
 void stack_hooks_set(enum stack_hooks now)
 {
+	owner = clock_pid();
 	/* [hooks.state] release: publishes all that the hooks need; pairs with hooks_are. */
 	atomic_store_explicit(&state, now, memory_order_release);
 }
@@ -40,6 +47,24 @@ static bool hooks_are(enum stack_hooks wanted)
 {
 	/* [hooks.state] acquire: pairs with stack_hooks_set. */
 	return atomic_load_explicit(&state, memory_order_acquire) == (int)wanted;
+}
+
+void stack_hooks_fork_child(void)
+{
+	if (!hooks_are(HOOKS_PASS))
+		owner = clock_pid();
+}
+
+/* A child of vfork gives up what it may do before it calls exec, in its parent's memory. */
+static bool is_own_memory(void)
+{
+	return owner == clock_pid();
+}
+
+void stack_hooks_forbid_code(void)
+{
+	if (is_own_memory())
+		request_forbid_code();
 }
 
 /*
@@ -55,7 +80,30 @@ static void *untagged(const void *address)
 #endif
 }
 
+/*
+ * Whether a call that has failed, for a range outside the arena, is to be made again: the memory that it lacked may be
+ * that of idle stacks. errno is then as before the call.
+ */
+static bool has_made_room(size_t bytes, int saved)
+{
+	if (errno != ENOMEM || !hooks_are(HOOKS_POOL) || !room_make(&stack_arena, bytes))
+		return false;
+	errno = saved;
+	return true;
+}
+
 /* ---- mmap and munmap ---- */
+
+/* As real_mmap(). */
+static void *map(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	int saved = errno;
+	void *mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+
+	if (__builtin_expect(mapped == MAP_FAILED, 0) && room_is_for(flags) && has_made_room(bytes, saved))
+		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+	return mapped;
+}
 
 /* The kernel may have filled a hole that a bare system call made in the arena. MAP_FAILED is above all addresses. */
 static void *admitted(void *mapped, size_t bytes)
@@ -79,7 +127,8 @@ void *hook_mmap(
 		return hooks_are(HOOKS_OBSERVE)
 		               ? observe_mmap(address, bytes, protection, flags, fd, offset, caller)
 		               : real_mmap(address, bytes, protection, flags, fd, offset);
-	if (request_is_candidate(address, bytes, protection, flags)) {
+	/* The kernel looks at the offset, though there is no file. */
+	if (offset == 0 && request_is_candidate(address, bytes, protection, flags)) {
 		struct request request = {request_pages(bytes), protection, flags, caller, false, false};
 
 		if (ceiling_is_set() && ceiling_refuses(&request)) {
@@ -92,7 +141,7 @@ void *hook_mmap(
 			return mapped;
 		}
 		errno = saved;
-		mapped = real_mmap(address, bytes, protection, flags, fd, offset);
+		mapped = map(address, bytes, protection, flags, fd, offset);
 		if (mapped != MAP_FAILED)
 			sites_note_mapping(caller, mapped, request_site_bytes(&request));
 		return admitted(mapped, bytes);
@@ -100,7 +149,7 @@ void *hook_mmap(
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0 && arena_touches(&stack_arena, address, bytes))
 		return placing_map(&stack_arena, address, bytes, protection, flags, fd, offset);
 	errno = saved;
-	return admitted(real_mmap(address, bytes, protection, flags, fd, offset), bytes);
+	return admitted(map(address, bytes, protection, flags, fd, offset), bytes);
 }
 
 /* The most frequent case first: a whole, untreated stack. */
@@ -172,9 +221,19 @@ static bool is_open_already(const void *address, size_t bytes, int protection)
 	return true;
 }
 
+/* Whether all of a range that could not be opened is mapped: otherwise memory was not what it lacked. errno survives. */
+static bool is_mapped(void *address, size_t bytes)
+{
+	int saved = errno;
+	bool is_there = real_own_madvise(address, bytes, MADV_WILLNEED) == 0 || errno != ENOMEM;
+
+	errno = saved;
+	return is_there;
+}
+
 int hook_mprotect(void *address, size_t bytes, int protection)
 {
-	int result;
+	int saved = errno, result;
 
 	address = untagged(address);
 	if (!hooks_are(HOOKS_POOL))
@@ -185,6 +244,9 @@ int hook_mprotect(void *address, size_t bytes, int protection)
 	if (arena_touches(&stack_arena, address, bytes))
 		return mappings_protect(&stack_arena, address, bytes, protection, -1);
 	result = real_mprotect(address, bytes, protection);
+	if (result != 0 && errno == ENOMEM && (protection & PROT_WRITE) != 0 && is_mapped(address, bytes) &&
+	        has_made_room(bytes, saved))
+		result = real_mprotect(address, bytes, protection);
 	if (result == 0) {
 		if (protection == PROT_NONE)
 			sites_note_guard(address);
@@ -251,6 +313,9 @@ int hook_madvise(void *address, size_t bytes, int advice)
 
 void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, void *new_address)
 {
+	int saved = errno;
+	void *moved;
+
 	address = untagged(address);
 	if (!hooks_are(HOOKS_POOL))
 		return hooks_are(HOOKS_OBSERVE)
@@ -259,7 +324,10 @@ void *hook_mremap(void *address, size_t old_bytes, size_t new_bytes, int flags, 
 	if (arena_touches(&stack_arena, address, old_bytes) ||
 	        ((flags & MREMAP_FIXED) != 0 && arena_touches(&stack_arena, new_address, new_bytes)))
 		return mappings_move(&stack_arena, address, old_bytes, new_bytes, flags, new_address);
-	return admitted(real_mremap(address, old_bytes, new_bytes, flags, new_address), new_bytes);
+	moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
+	if (moved == MAP_FAILED && (flags & MREMAP_MAYMOVE) != 0 && has_made_room(new_bytes, saved))
+		moved = real_mremap(address, old_bytes, new_bytes, flags, new_address);
+	return admitted(moved, new_bytes);
 }
 
 int hook_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
@@ -321,6 +389,13 @@ int hook_ioctl(int fd, unsigned long request, void *argument)
 	return result;
 }
 
+/* The same for ranges that the kernel has read, if it has done something with them. */
+static void retire_all(const struct iovec *range, size_t ranges, ssize_t done)
+{
+	for (size_t i = 0; i < ranges && done > 0; i++)
+		retire(range[i].iov_base, range[i].iov_len);
+}
+
 /* For the own process this is madvise on another path. For another process it does no harm. */
 ssize_t hook_process_madvise(
         int process, const struct iovec *range, size_t ranges, int advice, unsigned flags)
@@ -329,8 +404,16 @@ ssize_t hook_process_madvise(
 
 	if (advice == MADV_WILLNEED || advice == MADV_COLD || advice == MADV_PAGEOUT)
 		return done;
-	for (size_t i = 0; i < ranges && done > 0; i++)
-		retire(range[i].iov_base, range[i].iov_len);
+	retire_all(range, ranges, done);
+	return done;
+}
+
+/* The pipe has the pages themselves: nobody may write to them when the program has unmapped them. */
+ssize_t hook_vmsplice(int pipe, const struct iovec *range, size_t ranges, unsigned flags)
+{
+	ssize_t done = real_vmsplice(pipe, range, ranges, flags);
+
+	retire_all(range, ranges, done);
 	return done;
 }
 
@@ -344,9 +427,46 @@ int hook_mlockall(int flags)
 	arena_start_over(&stack_arena);
 	errno = saved;
 	result = real_mlockall(flags);
+	/* All memory counts, whoever uses it. */
+	if (result != 0 && errno == ENOMEM) {
+		arena_vacate(&stack_arena);
+		errno = saved;
+		result = real_mlockall(flags);
+	}
 	if (result == 0) {
 		arena_start_over(&stack_arena); /* idle slots are now as new mappings will be */
 		errno = saved;
 	}
+	return result;
+}
+
+/*
+ * The program limits its memory: what it does not use must not take more than a share. The kernel is asked: it may have
+ * written the old limit to where the new one was. errno survives.
+ */
+static void note_limit(int resource)
+{
+	uint64_t limit = room_note_limit(resource);
+
+	if (limit != RLIM_INFINITY && hooks_are(HOOKS_POOL) && arena_exceeds(&stack_arena, limit) &&
+	        is_own_memory())
+		arena_vacate(&stack_arena);
+}
+
+int hook_setrlimit(int resource, const struct rlimit *limit)
+{
+	int result = real_setrlimit(resource, limit);
+
+	if (result == 0)
+		note_limit(resource);
+	return result;
+}
+
+int hook_prlimit(pid_t process, int resource, const struct rlimit *limit, struct rlimit *old)
+{
+	int result = real_prlimit(process, resource, limit, old);
+
+	if (result == 0 && limit != NULL && (process == 0 || process == clock_pid() || process == gettid()))
+		note_limit(resource);
 	return result;
 }

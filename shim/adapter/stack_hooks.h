@@ -29,6 +29,12 @@ extern struct arena stack_arena __attribute__((visibility("hidden")));
 /* From now on the hooks do what `state` says. All that they need must be set up. */
 void stack_hooks_set(enum stack_hooks state);
 
+/* In a fork's child. */
+void stack_hooks_fork_child(void);
+
+/* The kernel refuses executable memory from now on. */
+void stack_hooks_forbid_code(void);
+
 /* `caller` is the return address of the program's call. */
 void *hook_mmap(
         void *address, size_t bytes, int protection, int flags, int fd, off_t offset, const void *caller);

@@ -22,6 +22,7 @@
 #include "adapter/late.h"
 #include "adapter/observe.h"
 #include "adapter/request.h"
+#include "adapter/room.h"
 #include "adapter/sites.h"
 #include "adapter/stack_hooks.h"
 #include "config.h"
@@ -100,6 +101,7 @@ static void attach_pools(const struct config *config, bool boost, struct adapter
 	ceiling_init(config->max_live);
 	arena_init(&stack_arena, config->guard);
 	classes_init(&stack_arena, config->max_batches);
+	room_init();
 	outcome->cap = is_derived ? classes_cap_bearable() : config->max_batches;
 	outcome->mode = "pool";
 	say_how(config, boost, outcome);
@@ -190,6 +192,7 @@ static void fork_child(void)
 	late_fork_child();
 	arena_fork_child(&stack_arena);
 	classes_fork_child();
+	stack_hooks_fork_child();
 	observe_fork_child();
 }
 

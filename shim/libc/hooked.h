@@ -35,6 +35,11 @@
 	X(SYSTEM, PASS, int, mlock2, (const void *, size_t, unsigned),                                       \
 	  (const void *address, size_t bytes, unsigned flags), (address, bytes, flags))                      \
 	X(SYSTEM, PASS, int, mlockall, (int), (int flags), (flags))                                          \
+	X(SYSTEM, PASS, int, setrlimit, (int, const struct rlimit *),                                        \
+	  (int resource, const struct rlimit *limit), (resource, limit))                                     \
+	X(FOUND, PASS, int, prlimit, (pid_t, int, const struct rlimit *, struct rlimit *),                   \
+	  (pid_t process, int resource, const struct rlimit *limit, struct rlimit *old),                     \
+	  (process, resource, limit, old))                                                                   \
 	X(SYSTEM, OWN, int, prctl, (int, ...),                                                               \
 	  (int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d),                  \
 	  (option, a, b, c, d))                                                                              \
@@ -45,13 +50,23 @@
 	X(SYSTEM, PASS, ssize_t, process_madvise, (int, const struct iovec *, size_t, int, unsigned),        \
 	  (int process, const struct iovec *range, size_t ranges, int advice, unsigned flags),               \
 	  (process, range, ranges, advice, flags))                                                           \
+	X(SYSTEM, PASS, ssize_t, vmsplice, (int, const struct iovec *, size_t, unsigned),                    \
+	  (int pipe, const struct iovec *range, size_t ranges, unsigned flags), (pipe, range, ranges, flags)) \
 	X(SYSTEM, OWN, int, capset, (void *, const void *), (void *header, const void *data), (header, data))\
 	X(OWN, PASS, int, dlclose, (void *), (void *library), (library))                                     \
 	X(FOUND, OWN, int, setuid, (uid_t), (uid_t user), (user))                                            \
 	X(FOUND, OWN, int, seteuid, (uid_t), (uid_t user), (user))                                           \
 	X(FOUND, OWN, int, setreuid, (uid_t, uid_t), (uid_t real, uid_t effective), (real, effective))       \
 	X(FOUND, OWN, int, setresuid, (uid_t, uid_t, uid_t), (uid_t real, uid_t effective, uid_t saved),     \
-	  (real, effective, saved))
+	  (real, effective, saved))                                                                          \
+	X(FOUND, OWN, int, setgid, (gid_t), (gid_t group), (group))                                          \
+	X(FOUND, OWN, int, setegid, (gid_t), (gid_t group), (group))                                         \
+	X(FOUND, OWN, int, setregid, (gid_t, gid_t), (gid_t real, gid_t effective), (real, effective))       \
+	X(FOUND, OWN, int, setresgid, (gid_t, gid_t, gid_t), (gid_t real, gid_t effective, gid_t saved),     \
+	  (real, effective, saved))                                                                          \
+	X(FOUND, OWN, int, setgroups, (size_t, const gid_t *), (size_t count, const gid_t *groups),          \
+	  (count, groups))                                                                                   \
+	X(FOUND, OWN, int, initgroups, (const char *, gid_t), (const char *user, gid_t group), (user, group))
 /* clang-format on */
 
 #endif

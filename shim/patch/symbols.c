@@ -128,10 +128,16 @@ static bool is_file_of(struct elf_file file, const struct elf_image *loaded)
 	       (length <= 0 || memcmp(id, id_loaded, (size_t)length) == 0);
 }
 
+/* A path that the loader has as relative begins in the program's folder: our thread has left it. */
 static int open_program(struct symbols *symbols, const char *path)
 {
-	int error = map_file(path, &symbols->program);
+	char full[PATH_MAX];
+	int error;
 
+	if (snprintf(full, sizeof full, "%s%s", path[0] == '/' ? "" : "/proc/self/cwd/", path) >=
+	        (int)sizeof full)
+		return -ENAMETOOLONG;
+	error = map_file(full, &symbols->program);
 	if (error == 0 && !is_file_of(symbols->program, &symbols->image)) {
 		unmap_file(&symbols->program);
 		error = -ESTALE;

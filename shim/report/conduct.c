@@ -17,6 +17,25 @@
 
 #include <errno.h>
 
+/*
+ * Whether there is a thread, or one to come, that is the caller's. A child of vfork gives up what it may do before it
+ * calls exec, in its parent's memory. Otherwise no system call is made: a filter may be there already.
+ */
+static bool is_own(int phase)
+{
+	return phase != PHASE_NONE && phase != PHASE_DONE && phase != PHASE_ALONE &&
+	       (sandbox_is_tight() || report.pid == clock_pid());
+}
+
+pid_t report_thread(void)
+{
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed);
+	bool is_there = phase == PHASE_RUNNING || phase == PHASE_ASLEEP;
+
+	return is_there && !sandbox_is_tight() && is_own(phase) ? (pid_t)report.life.number : 0;
+}
+
 bool report_step_aside(void)
 {
 	/* [phase] relaxed: as in report_end. */
@@ -52,6 +71,8 @@ void report_confine(void)
 	/* [phase] relaxed: as in report_end. */
 	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
 
+	if (!is_own(phase))
+		return;
 	/* [is_confined] relaxed: published by the bell. */
 	atomic_store_explicit(&report_shared.is_confined, true, memory_order_relaxed);
 	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)
@@ -61,14 +82,16 @@ void report_confine(void)
 
 void report_expect_filter(void)
 {
-	int saved = errno;
+	/* [phase] relaxed: as in report_end. */
+	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
+	bool is_ours = is_own(phase);
 
 	/* The filter binds our thread, too: neither it nor the destructor may risk a call that is forbidden then. */
-	if (report_change(PHASE_ARMED, PHASE_DONE)) {
+	if (is_ours && report_change(PHASE_ARMED, PHASE_DONE)) {
 		warn_later("the program confined itself before it pooled anything: " NO_MORE);
 		if (report_wants_files(report.config))
 			elsewhere_run(report_tell_now, NULL);
-	} else if (!report_change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+	} else if (!(is_ours && report_change(PHASE_LATENT, PHASE_DONE)) && report.is_waiting) {
 		/* [is_barred] relaxed: a word by itself. */
 		atomic_store_explicit(&report_shared.is_barred, true, memory_order_relaxed);
 	}
@@ -79,19 +102,20 @@ void report_withdraw(const char *why)
 {
 	/* [phase] relaxed: as in report_end. */
 	int phase = atomic_load_explicit(&report_shared.phase, memory_order_relaxed), saved = errno;
+	bool is_ours = is_own(phase);
 
-	if (phase == PHASE_RUNNING || phase == PHASE_ASLEEP) {
+	if (is_ours && (phase == PHASE_RUNNING || phase == PHASE_ASLEEP)) {
 		warn_later("%s: " NO_MORE, why);
 		/* libc must know that it is gone: the last thread that libc knows ends the process and flushes its files. */
 		if (report_end())
 			thread_end_await(&report.life, STOP_WAIT_MS);
-	} else if (report_change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
+	} else if (is_ours && report_change(PHASE_ARMED, report.is_child ? PHASE_DONE : PHASE_ALONE)) {
 		report.why = why;
 		if (report.is_child && report.config->log[0] != '\0') {
 			warn_later("%s: " NO_MORE, why);
 			elsewhere_run(report_tell_now, NULL);
 		}
-	} else if (!report_change(PHASE_LATENT, PHASE_DONE) && report.is_waiting) {
+	} else if (!(is_ours && report_change(PHASE_LATENT, PHASE_DONE)) && report.is_waiting) {
 		report.why = why;
 	}
 	errno = saved;

@@ -60,6 +60,9 @@ void report_stop(void);
  */
 void report_withdraw(const char *why);
 
+/* The thread's id, if it runs in the calling process and may be asked about; 0: no. errno survives. */
+pid_t report_thread(void);
+
 /*
  * Ends the thread while the program does something that only a process of one thread can do; report_come_back() starts
  * it again. False: there is no thread, or it does not end; then report_come_back() must not be called. errno survives.

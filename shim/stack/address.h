@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which slot of the arena an address lies in. The table has two levels, leaves and grains; both are set once and
- * never change, so that a look-up needs no lock. All threads.
+ * Which slot of the arena an address lies in. The table has two levels, leaves and grains. A leaf is set once; a grain
+ * may become another chunk's only after nothing of the first is left (stack/locked.h), so that a look-up needs no
+ * lock: whoever has found a slot of the first finds it vacant. All threads.
  */
 #ifndef COPOOL_STACK_ADDRESS_H
 #define COPOOL_STACK_ADDRESS_H
@@ -10,6 +11,9 @@
 
 /* Whether a byte of the range is in a chunk. The caller must have asked arena_is_near. */
 bool arena_holds(const struct arena *arena, const void *address, size_t bytes);
+
+/* The end of the part of a range that begins in no slot: the next grain that begins in a chunk, or the range's end. */
+uintptr_t arena_gap_end(const struct arena *arena, uintptr_t low, uintptr_t high);
 
 /* Whether the range reaches between the arena's lowest and highest byte. One comparison for most ranges. */
 static inline bool arena_is_near(const struct arena *arena, const void *address, size_t bytes)

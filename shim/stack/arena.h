@@ -6,8 +6,9 @@
  *	chunk  | slot | slot | slot | slot |  not yet opened …            |
  *	         ^ guard, then the stack
  *
- * A chunk never moves, and only what was never used of it is ever unmapped (stack/locked.h). A table says whether an
- * address is in a chunk, exactly and without a lock (stack/address.h). What happens to a slot is in stack/lifetime.h.
+ * A chunk never moves. What the program does not use of it may be unmapped, and is never ours again (stack/locked.h). A
+ * table says whether an address is in a chunk, exactly and without a lock (stack/address.h). What happens to a slot is
+ * in stack/lifetime.h.
  *
  * The adapter for stacks owns the arena. All threads, also in signal handlers: nothing here waits. errno survives.
  */
@@ -46,7 +47,7 @@ struct arena_chunk {
 	uint64_t reciprocal; /* to multiply by instead of dividing by `bytes` */
 	struct arena_class *class;
 	struct slot *slot;               /* one each, zeroed */
-	_Atomic uint32_t slots;          /* arena_shrink lowers it once, to those in use */
+	_Atomic uint32_t slots;          /* lowered by arena_shrink to those in use, by arena_vacate to 0 */
 	uint32_t number;                 /* in its class */
 	_Atomic uintptr_t end;           /* of the reservation; lowered with `slots` */
 	uint16_t *mark;                  /* one a slot, see stack/depth.c; NULL: nobody has looked */

@@ -16,7 +16,6 @@
 
 enum {
 	SLOT_BITS = 26,
-	RLIMIT_SHARE = 8,
 	FIRST_SLOTS = 16,
 	RESERVE_CALLS = 5, /* a map, its end unmapped, advice, and tables */
 };
@@ -95,6 +94,18 @@ static bool set_chunk(struct arena *arena, uintptr_t at, struct arena_chunk *chu
 	return true;
 }
 
+/* How many of the chunks so far still have slots: see arena_vacate. */
+static uint32_t chunks_in_use(const struct arena_class *class, uint32_t chunks)
+{
+	uint32_t used = 0;
+
+	/* [chunk.slots] relaxed: an estimate. */
+	for (uint32_t i = 0; i < chunks; i++)
+		used += atomic_load_explicit(
+		                (_Atomic uint32_t *)&class->chunk[i].slots, memory_order_relaxed) > 0;
+	return used;
+}
+
 /*
  * The size of the next chunk: small for a program with few stacks, then each twice the last, within the limit on
  * address space. 0: nothing is left.
@@ -110,10 +121,48 @@ static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t numbe
 	while (number-- > 0 && bytes < CHUNK_MAX_BYTES)
 		bytes *= 2;
 	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-		while (bytes >= GRAIN_BYTES && reserved + bytes > limit.rlim_cur / RLIMIT_SHARE)
+		while (bytes >= GRAIN_BYTES && reserved + bytes > limit.rlim_cur / CHUNK_LIMIT_SHARE)
 			bytes = bytes / 2 & ~(GRAIN_BYTES - 1);
 	}
 	return bytes >= class->bytes ? bytes : 0;
+}
+
+static void *map_closed(uintptr_t hint, uint64_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+	return real_mmap((void *)hint, bytes, PROT_NONE, flags, -1, 0);
+}
+
+/* Whether a range that was to be mapped is of use. If it was mapped at all, it lies in no hole among our slots. */
+static bool is_outside(const struct arena *arena, const void *range, uint64_t bytes)
+{
+	return range == MAP_FAILED || !arena_touches(arena, range, bytes);
+}
+
+/*
+ * Addresses of no chunk; MAP_FAILED: there are none. The kernel likes to fill the holes among our slots, which a bare
+ * system call or arena_vacate has made. Below all slots are none; elsewhere it goes on when one is filled.
+ */
+static void *find_range(const struct arena *arena, uint64_t bytes)
+{
+	void *range = map_closed(0, bytes), *next;
+	uintptr_t low;
+
+	if (is_outside(arena, range, bytes))
+		return range;
+	real_munmap(range, bytes);
+	/* [arena.low] relaxed: see widen. */
+	low = atomic_load_explicit((_Atomic uintptr_t *)&arena->low, memory_order_relaxed);
+	range = map_closed(low > bytes ? low - bytes : 0, bytes);
+	if (is_outside(arena, range, bytes))
+		return range;
+	next = map_closed(0, bytes);
+	real_munmap(range, bytes);
+	if (is_outside(arena, next, bytes))
+		return next;
+	real_munmap(next, bytes);
+	return MAP_FAILED;
 }
 
 /*
@@ -123,17 +172,10 @@ static uint64_t next_chunk_bytes(const struct arena_class *class, uint32_t numbe
 static uintptr_t reserve(struct arena_class *class, uint64_t bytes)
 {
 	struct arena *arena = class->arena;
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	void *range = real_mmap(NULL, bytes + GRAIN_BYTES, PROT_NONE, flags, -1, 0);
+	void *range = find_range(arena, bytes + GRAIN_BYTES);
 	uintptr_t low, end, base;
 
 	if (range == MAP_FAILED)
-		return 0;
-	/*
-	 * The kernel has filled a hole that a bare system call made among our slots. The mapping stays, to close the
-	 * hole.
-	 */
-	if (arena_touches(arena, range, bytes + GRAIN_BYTES))
 		return 0;
 	low = (uintptr_t)range;
 	end = low + bytes + GRAIN_BYTES;
@@ -194,7 +236,7 @@ static bool add_chunk(struct arena_class *class)
 
 	if (number == ARENA_CHUNKS || sandbox_is_tight())
 		return false;
-	bytes = next_chunk_bytes(class, number);
+	bytes = next_chunk_bytes(class, chunks_in_use(class, number));
 	if (bytes == 0)
 		return false;
 	slots = bytes / class->bytes < 1u << SLOT_BITS ? bytes / class->bytes : 1u << SLOT_BITS;
@@ -202,7 +244,7 @@ static bool add_chunk(struct arena_class *class)
 	if (chunk->slot == NULL)
 		return false;
 	bytes = slots * class->bytes;
-	chunk->base = reserve(class, bytes) ?: reserve(class, bytes);
+	chunk->base = reserve(class, bytes);
 	if (chunk->base == 0) {
 		real_table_free(chunk->slot, slots * sizeof *chunk->slot);
 		return false;

@@ -8,6 +8,8 @@
 
 #include "stack/arena.h"
 
+enum { CHUNK_LIMIT_SHARE = 8 }; /* all chunks together take at most this part of the limit on address space */
+
 /* Takes a free slot or a new one. 0: there is none, or another thread is just reserving a chunk. */
 uint32_t chunk_take_slot(struct arena_class *class);
 

@@ -22,6 +22,7 @@ enum slot_state {
 	SLOT_GONE,    /* the same, and the program has unmapped it */
 	SLOT_FRESH, /* from the arena, and not in the program's hands yet; set by the caller of arena_make */
 	SLOT_TREATED, /* in the program's hands, while one of our calls changes it */
+	SLOT_VACANT,  /* unmapped by us: whatever is there now is not ours, see stack/locked.h */
 };
 
 struct slot {

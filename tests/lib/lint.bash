@@ -182,7 +182,7 @@ lint_doors() {
 		door "$1" '(?<!->)(?<!\.)\b(mmap|mmap64|munmap|mprotect|madvise|mremap)\s*\(' \
 			'shim/libc/real\.[ch]|shim/exports\.c' shim
 		door "$1" '(?<!->)(?<!\.)\b(_?exit|_Exit|quick_exit|abort|assert)\s*\(' 'none' shim
-		door "$1" '\b(__atomic_|__sync_|atomic_\w+\s*\(|_Atomic\b)' 'shim/adapter/(classes|label|late|qemu(_hooks)?|sites|stack_hooks|unload)\.[ch]' shim/adapter
+		door "$1" '\b(__atomic_|__sync_|atomic_\w+\s*\(|_Atomic\b)' 'shim/adapter/(classes|label|late|qemu(_hooks)?|request|room|sites|stack_hooks|unload)\.[ch]' shim/adapter
 	} | nothing
 }
 

@@ -6,16 +6,21 @@
  *	earlier PATH	a time namespace in which the clock is set back; then stacks, and waits until there is such a file
  *	own		a user namespace of its own, twice
  *	back PATH	the same, and stacks, and waits until there is such a file
+ *	unmount		works in a folder that it has mounted, leaves it, and unmounts it
  *	refused		what is refused anyway
  *	confined	forbids itself, on pain of death, what the making of threads and the opening of files take; then stacks
+ *	filtered	may not change its user, by a filter of its own thread that comes after the first stack
  *	keep		keeps its capabilities when its user changes, after the first stack
  *	keep-first	and before it
+ *	launch		a child of vfork gives rights up, as before exec, between stacks
+ *	launch-first	and before them
  *	vfork		stacks first in a child of vfork, then its own
  *	alone		says how many threads there are, after nothing, and after a stack
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,7 +29,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -168,6 +175,20 @@ static void back(const char *end)
 	wait_for(end);
 }
 
+static void unmount(void)
+{
+	char here[PATH_MAX];
+
+	say("own mounts", unshare(CLONE_NEWNS) ?: mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	mkdir("mounted", 0755);
+	say("a folder", mount("none", "mounted", "tmpfs", 0, NULL) ?: chdir("mounted"));
+	if (getcwd(here, sizeof here) == NULL)
+		return;
+	use();
+	say("to leave it", chdir("/"));
+	say("to unmount it", umount(here));
+}
+
 static void confined(void)
 {
 #define KILL_FOR(name)                                                                                       \
@@ -191,6 +212,23 @@ static void confined(void)
 	use();
 }
 
+static void filtered(void)
+{
+	struct sock_filter code[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setuid, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+	use();
+	say("no new rights", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	say("a filter", prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+	say("another user", setuid(1));
+	use();
+}
+
 static void in_child(void)
 {
 	pid_t child = vfork();
@@ -199,6 +237,19 @@ static void in_child(void)
 		use();
 		_exit(0);
 	}
+	waitpid(child, NULL, 0);
+	use();
+}
+
+static void launch(bool is_after)
+{
+	pid_t child;
+
+	if (!is_after)
+		use();
+	child = vfork();
+	if (child == 0)
+		_exit(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0);
 	waitpid(child, NULL, 0);
 	use();
 }
@@ -231,15 +282,21 @@ int main(int count, char **words)
 		use();
 	} else if (strcmp(what, "back") == 0) {
 		back(count > 2 ? words[2] : "");
+	} else if (strcmp(what, "unmount") == 0) {
+		unmount();
 	} else if (strcmp(what, "refused") == 0) {
 		refused();
 	} else if (strcmp(what, "confined") == 0) {
 		confined();
+	} else if (strcmp(what, "filtered") == 0) {
+		filtered();
 	} else if (strncmp(what, "keep", 4) == 0) {
 		if (what[4] == '\0')
 			use();
 		say("capabilities", prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
 		use();
+	} else if (strncmp(what, "launch", 6) == 0) {
+		launch(what[6] != '\0');
 	} else if (strcmp(what, "vfork") == 0) {
 		in_child();
 	} else {

@@ -10,6 +10,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <ucontext.h>
@@ -31,6 +33,11 @@
 #ifndef PR_SET_VMA
 #define PR_SET_VMA           0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
+#endif
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
 #endif
 
 enum { PAGE = 4096, BYTES = 64 << 10, SOME = 40, DEEP = 128 << 10, ERRNO = 77, PAINT = 0xa5 };
@@ -67,6 +74,23 @@ static long of(void *pointer)
 	return pointer == MAP_FAILED ? -1 : 0;
 }
 
+__attribute__((noinline)) static char *map_code(void)
+{
+	char *volatile mapped = mmap(NULL, BYTES, RW | PROT_EXEC, STACK, -1, 0);
+
+	return mapped;
+}
+
+/* A stack has come and gone before the kernel is told to refuse executable memory. */
+static long map_forbidden_code(void)
+{
+	munmap(map_code(), BYTES);
+	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0)
+		return -3;
+	errno = ERRNO;
+	return of(map_code());
+}
+
 /* As many kinds as there can be, and more. */
 static long map_kinds(void)
 {
@@ -91,6 +115,20 @@ static long drop_right(int version)
 	return capset(&header, data);
 }
 
+/* As libcap does, for the calling thread and for nobody else. */
+static void lose_right(int right)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	syscall(SYS_capget, &header, data);
+	data[0].effective &= ~(1u << right);
+	syscall(SYS_capset, &header, data);
+	errno = ERRNO;
+}
+
+#define without(right, call) (lose_right(right), call)
+
 /* Of this very process. */
 static long advise(char *memory, int advice)
 {
@@ -114,12 +152,47 @@ static long ask(const char *path)
 	return ioctl(file, FIONREAD, &answer) != 0 ? -1 : answer;
 }
 
+static long give(char *memory)
+{
+	int ends[2];
+
+	if (pipe(ends) != 0)
+		return -2;
+	errno = ERRNO;
+	return vmsplice(ends[1], &(struct iovec){memory, PAGE}, 1, 0);
+}
+
 static long join(const char *path, int type)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	errno = ERRNO;
 	return setns(fd, type);
+}
+
+static struct rlimit room = {1 << 30, RLIM_INFINITY}, was;
+
+/* And what is limited then is there. */
+static long of_room(long limited)
+{
+	return limited != 0 ? limited : of(mmap(NULL, 1 << 28, RW, PLAIN, -1, 0));
+}
+
+/* More than is left within a limit. */
+static long of_lack(void)
+{
+	char *last = mmap(NULL, 1 << 30, PROT_NONE, PLAIN, -1, 0);
+
+	setrlimit(RLIMIT_DATA, &room);
+	errno = ERRNO;
+	return mprotect(last, 1 << 30, RW);
+}
+
+static long of_room_left(void)
+{
+	setrlimit(RLIMIT_AS, &room);
+	errno = ERRNO;
+	return of(mmap(NULL, (1 << 30) - PAGE, PROT_NONE, PLAIN, -1, 0));
 }
 
 static long fork_once(void)
@@ -157,6 +230,9 @@ static char *unterminated(void)
 	CALL(mmap, "where a stack is", of(mmap(stack, BYTES, RW, PLAIN | MAP_FIXED_NOREPLACE, -1, 0)))       \
 	CALL(mmap, "nothing", of(mmap(NULL, 0, RW, STACK, -1, 0)))                                           \
 	CALL(mmap, "too much", of(mmap(NULL, (size_t)1 << 60, RW, STACK, -1, 0)))                            \
+	CALL(mmap, "more than its limit leaves", of_room_left())                                             \
+	CALL(mmap, "a stack at a crooked offset", of(mmap(NULL, BYTES, RW, STACK, -1, 1)))                   \
+	CALL(mmap, "an executable stack, which is forbidden", map_forbidden_code())                          \
 	CALL(mmap, "of a file that is not open", of(mmap(NULL, BYTES, RW, MAP_PRIVATE, 999, 0)))             \
 	CALL(mmap64, "the first stack", of(mmap64(NULL, BYTES, RW, STACK, -1, 0)))                           \
 	CALL(mmap64, "over a stack", of(mmap64(stack, BYTES, RW, PLAIN | MAP_FIXED, -1, 0)))                 \
@@ -174,6 +250,7 @@ static char *unterminated(void)
 	CALL(mprotect, "a crooked address", mprotect(stack + 1, PAGE, PROT_NONE))                            \
 	CALL(pkey_mprotect, "a guard", pkey_mprotect(stack, PAGE, PROT_NONE, -1))                            \
 	CALL(pkey_mprotect, "a key that nobody has", pkey_mprotect(stack, PAGE, RW, 15))                     \
+	CALL(mprotect, "to open more than its limit leaves", of_lack())                                      \
 	CALL(madvise, "a stack's pages", madvise(stack, BYTES, MADV_DONTNEED))                               \
 	CALL(madvise, "that no stack has", madvise(stack, BYTES, MADV_DONTDUMP))                             \
 	CALL(madvise, "that there is not", madvise(stack, BYTES, 9999))                                      \
@@ -184,6 +261,9 @@ static char *unterminated(void)
 	CALL(process_madvise, "other memory", advise(plain, MADV_COLD))                                      \
 	CALL(process_madvise, "no process",                                                                  \
 	        process_madvise(-1, &(struct iovec){stack, BYTES}, 1, MADV_COLD, 0))                         \
+	CALL(vmsplice, "a stack", give(stack))                                                               \
+	CALL(vmsplice, "what is not there", give((char *)PAGE))                                              \
+	CALL(vmsplice, "from nowhere", vmsplice(-1, NULL, 1, 0))                                             \
 	CALL(ioctl, "what a pipe holds", ask("pipe"))                                                        \
 	CALL(ioctl, "what a file does not know", ask("/dev/null"))                                           \
 	CALL(ioctl, "a file that is not open", ioctl(-1, FIONREAD, NULL))                                    \
@@ -200,6 +280,15 @@ static char *unterminated(void)
 	CALL(mremap, "to nothing", of(mremap(stack, BYTES, 0, MREMAP_MAYMOVE)))                              \
 	CALL(mremap, "in no way that there is", of(mremap(stack, BYTES, BYTES, 0x700)))                      \
 	CALL(mremap, "what is not there", of(mremap((char *)PAGE, PAGE, PAGE / 2, 0)))                       \
+	CALL(setrlimit, "addresses", of_room(setrlimit(RLIMIT_AS, &room)))                                   \
+	CALL(setrlimit, "nothing that there is", setrlimit(99, &(struct rlimit){1, 1}))                      \
+	CALL(setrlimit, "from nowhere", setrlimit(RLIMIT_AS, NULL))                                          \
+	CALL(setrlimit64, "addresses", of_room(setrlimit64(RLIMIT_AS, (struct rlimit64 *)&room)))            \
+	CALL(prlimit, "its addresses", prlimit(getpid(), RLIMIT_AS, &room, &was))                            \
+	CALL(prlimit, "its data", prlimit(0, RLIMIT_DATA, &room, NULL))                                      \
+	CALL(prlimit, "nothing", prlimit(0, RLIMIT_AS, NULL, &was))                                          \
+	CALL(prlimit, "nobody", prlimit(-1, RLIMIT_AS, &room, NULL))                                         \
+	CALL(prlimit64, "its addresses", prlimit64(0, RLIMIT_AS, (struct rlimit64 *)&room, NULL))            \
 	CALL(prctl, "a stack's name", NAME("a name"))                                                        \
 	CALL(prctl, "a stack's name, again", (NAME("a name"), errno = ERRNO, NAME("a name")))                \
 	CALL(prctl, "a name from nowhere", NAME((char *)8))                                                  \
@@ -233,6 +322,16 @@ static char *unterminated(void)
 	CALL(setreuid, "no change", setreuid((uid_t)-1, (uid_t)-1))                                          \
 	CALL(setresuid, "another user", setresuid(65534, 65534, 65534))                                      \
 	CALL(setresuid, "another and back", setresuid((uid_t)-1, 65534, 0) ?: setresuid(0, 0, 0))            \
+	CALL(setuid, "another user, without the right", without(CAP_SETUID, setuid(65534)))                  \
+	CALL(setgid, "another group", setgid(65534))                                                         \
+	CALL(setgid, "another group, without the right", without(CAP_SETGID, setgid(65534)))                 \
+	CALL(setegid, "another group", setegid(65534))                                                       \
+	CALL(setregid, "another group", setregid(65534, 65534))                                              \
+	CALL(setresgid, "another group, without the right", without(CAP_SETGID, setresgid(1, 2, 3)))         \
+	CALL(setgroups, "another group", setgroups(1, &(gid_t){65534}))                                      \
+	CALL(setgroups, "too many", setgroups((size_t)1 << 20, (gid_t *)stack))                              \
+	CALL(initgroups, "those of nobody", initgroups("nobody", 65534))                                     \
+	CALL(initgroups, "those of nobody, without the right", without(CAP_SETGID, initgroups("nobody", 1))) \
 	CALL(dlclose, "the program", dlclose(dlopen(NULL, RTLD_NOW)))                                        \
 	CALL(dlclose, "nothing that was loaded", dlclose(no_library))                                        \
 	CALL(fork, "once", fork_once())

@@ -4,9 +4,14 @@
  * says which.
  *
  *	data BYTES	as many stacks as RLIMIT_DATA allows, which counts what strict overcommit counts
+ *	lack N		needs most of its data, which is limited, for other things each time that N stacks have come and gone
+ *	late N		limits its addresses, and its data, after N stacks have come and gone, and uses what it has then
+ *	probe N		asks for what cannot be there, after N stacks have come and gone; says whether anything is gone
+ *	child N		the same as late in a child of vfork; says whether what N stacks have left is still there
  *	count N		what the kernel counts for N stacks, in KiB
  *	lock FLAGS	mlockall with these (1 current, 2 future, 4 on fault), within a small RLIMIT_MEMLOCK,
  *			and what became of stacks of before and after
+ *	idle N		mlockall of what there is within that limit, after N stacks have come and gone
  *	part FLAGS	the same for mlock and mlock2 of one stack
  *	storm N		four threads make and unmap, while all memory is locked and unlocked N times
  *	place		what can be mapped where a stack was
@@ -23,6 +28,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -331,6 +337,98 @@ static void number_all(int many)
 	fflush(stdout);
 }
 
+static void limit(const char *what, int resource)
+{
+	struct rlimit room = {128 << 20, RLIM_INFINITY};
+	void *most;
+
+	printf("%s %s\n", what, setrlimit(resource, &room) == 0 ? "limited" : strerrorname_np(errno));
+	most = mmap(NULL, 90 << 20, RW, PLAIN, -1, 0);
+	printf("%s\n", most != MAP_FAILED ? "there" : strerrorname_np(errno));
+	if (most != MAP_FAILED)
+		munmap(most, 90 << 20);
+}
+
+static void come_and_go(int count)
+{
+	int made = make_all(count);
+
+	printf("made %d\n", made);
+	while (made > 0)
+		munmap(stack[--made], BYTES);
+}
+
+static void limit_late(int count)
+{
+	come_and_go(count);
+	limit("addresses", RLIMIT_AS);
+	come_and_go(10);
+	limit("data", RLIMIT_DATA);
+	come_and_go(10);
+}
+
+/* In three ways. */
+static void lack(int count)
+{
+	struct rlimit room = {64 << 20, RLIM_INFINITY};
+	const size_t most = 50 << 20;
+	char *memory;
+
+	setrlimit(RLIMIT_DATA, &room);
+	come_and_go(count);
+	memory = mmap(NULL, most, RW, PLAIN, -1, 0);
+	printf("mapped %s\n", memory != MAP_FAILED ? "all" : strerrorname_np(errno));
+	munmap(memory, most);
+	come_and_go(count);
+	memory = mmap(NULL, most, PROT_NONE, PLAIN, -1, 0);
+	printf("opened %s\n", mprotect(memory, most, RW) == 0 ? "all" : strerrorname_np(errno));
+	munmap(memory, most);
+	come_and_go(count);
+	memory = mmap(NULL, PAGE, RW, PLAIN, -1, 0);
+	memory = mremap(memory, PAGE, most, MREMAP_MAYMOVE);
+	printf("grown to %s\n", memory != MAP_FAILED ? "all" : strerrorname_np(errno));
+}
+
+static void limit_child(int count)
+{
+	struct rlimit room = {128 << 20, RLIM_INFINITY};
+	long before;
+	pid_t child;
+
+	come_and_go(count);
+	before = status_kib("VmSize:");
+	child = vfork();
+	if (child == 0)
+		_exit(setrlimit(RLIMIT_AS, &room) != 0);
+	waitpid(child, NULL, 0);
+	printf("%s\n", status_kib("VmSize:") >= before ? "there" : "gone");
+	come_and_go(count);
+}
+
+static void probe(int count)
+{
+	const size_t huge = (size_t)1 << 46;
+	long before;
+
+	come_and_go(count);
+	before = status_kib("VmSize:");
+	printf("huge: %s\n",
+	        mmap(NULL, huge, RW, PLAIN, -1, 0) == MAP_FAILED ? strerrorname_np(errno) : "there");
+	printf("no memory: %s\n", mprotect((char *)PAGE, PAGE, RW) != 0 ? strerrorname_np(errno) : "there");
+	for (int i = 0; i < 3; i++)
+		mmap(NULL, (size_t)1 << 45, RW, PLAIN | MAP_HUGETLB, -1, 0);
+	printf("%s\n", status_kib("VmSize:") >= before ? "kept" : "gone");
+	come_and_go(count);
+}
+
+static void lock_idle(int count)
+{
+	come_and_go(count);
+	drop_rights(8 << 20);
+	printf("mlockall %s\n", mlockall(MCL_CURRENT) == 0 ? "done" : strerrorname_np(errno));
+	come_and_go(3);
+}
+
 int main(int arguments, char **argument)
 {
 	const char *what = arguments > 1 ? argument[1] : "";
@@ -338,10 +436,20 @@ int main(int arguments, char **argument)
 
 	if (strcmp(what, "data") == 0)
 		fill_data(number);
+	else if (strcmp(what, "lack") == 0)
+		lack((int)number);
+	else if (strcmp(what, "late") == 0)
+		limit_late((int)number);
+	else if (strcmp(what, "probe") == 0)
+		probe((int)number);
+	else if (strcmp(what, "child") == 0)
+		limit_child((int)number);
 	else if (strcmp(what, "count") == 0)
 		count((int)number);
 	else if (strcmp(what, "lock") == 0)
 		lock((int)number);
+	else if (strcmp(what, "idle") == 0)
+		lock_idle((int)number);
 	else if (strcmp(what, "part") == 0)
 		lock_part((int)number);
 	else if (strcmp(what, "storm") == 0)

@@ -12,6 +12,7 @@
  *	paint N		N lives of stacks that are written to before they have their guard page
  *	serve		serves the faults of a stack itself, unmaps it, and uses the next ones
  *	aside		gives itself advice on its stacks by process_madvise
+ *	give		gives a stack's pages to a pipe, unmaps it, uses the next ones, and reads the pipe
  *	cancel		threads with a cancellation pending treat their stacks, up to a cancellation point
  *	files N		N children look for descriptors that are not theirs, while threads set guards up
  *	jump N		jumps N times out of whatever it is doing to its stacks, and unmaps them
@@ -369,7 +370,7 @@ static void mix_guards(int lives)
 	printf("all could be used\n");
 }
 
-/* ---- serve, aside ---- */
+/* ---- serve, aside, give ---- */
 
 static void serve(void)
 {
@@ -423,6 +424,32 @@ static void advise_aside(void)
 		munmap(made, BYTES);
 	}
 	printf("a child %s the next stacks\n", status == 0 ? "has" : "lacks");
+}
+
+/* What is in the pipe is what was there when the stack went. */
+static void give_pages(void)
+{
+	char *made = map(), got[PAGE] = "";
+	struct iovec range = {made + BYTES - 2 * PAGE, PAGE};
+	int ends[2], wrong = 0;
+
+	for (int i = 0; i < 20; i++)
+		munmap(map(), BYTES);
+	if (pipe(ends) != 0)
+		return;
+	memset(range.iov_base, 1, PAGE);
+	printf("%s\n", vmsplice(ends[1], &range, 1, 0) == PAGE ? "given" : error_of(-1));
+	munmap(made, BYTES);
+	for (int i = 0; i < 20; i++) {
+		made = map();
+		memset(made, 2, BYTES);
+		munmap(made, BYTES);
+	}
+	if (read(ends[0], got, PAGE) != PAGE)
+		return;
+	for (int i = 0; i < PAGE; i++)
+		wrong += got[i] != 1;
+	printf("%d bytes were wrong\n", wrong);
 }
 
 /* ---- cancel ---- */
@@ -647,6 +674,8 @@ int main(int count, char **arguments)
 		serve();
 	else if (strcmp(what, "aside") == 0)
 		advise_aside();
+	else if (strcmp(what, "give") == 0)
+		give_pages();
 	else if (strcmp(what, "jump") == 0)
 		jump(atoi(how));
 	else if (strcmp(what, "cancel") == 0)

@@ -2,6 +2,7 @@
 /* What a pool of stacks hands out: never one that is in the program's hands, whatever the pool contains. */
 #include "stack/address.h"
 #include "stack/lifetime.h"
+#include "stack/locked.h"
 #include "adapter/classes.h"
 
 #include <sys/mman.h>
@@ -22,12 +23,17 @@ static void wake(void)
 {
 }
 
-static char *get(void)
+static char *get_of(size_t bytes)
 {
-	struct request request = {BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK,
+	struct request request = {bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK,
 	        (const void *)wake, false, false};
 
 	return classes_get(&request);
+}
+
+static char *get(void)
+{
+	return get_of(BYTES);
 }
 
 static struct arena_place place_of(const char *stack)
@@ -97,6 +103,42 @@ static void test_busy(void)
 	tap_ok(put(stack) && put(other), "classes: each is given back by its owner");
 }
 
+/* The address of a chunk that was given up, which a pool still has, becomes a slot of another class. */
+static void test_given_up(void)
+{
+	char *stack[8], *other, *again;
+	unsigned tries = 0;
+	bool are_own = true;
+
+	for (int i = 0; i < 8; i++)
+		stack[i] = get();
+	for (int i = 0; i < 8; i++)
+		put(stack[i]);
+	arena_vacate(&arena);
+	tap_ok(place_of(stack[0]).class == NULL,
+	        "given up: a chunk without stacks in use is no chunk any more");
+	other = get_of(2 * BYTES);
+	while (other != NULL && place_of(stack[0]).class == NULL && tries++ < 20) {
+		put(other);
+		arena_vacate(&arena);
+		other = get_of(2 * BYTES);
+	}
+	put(other);
+	tap_ok(place_of(stack[0]).slot == place_of(other).slot,
+	        "given up: its addresses become those of another class");
+	for (int i = 0; i < 8; i++) {
+		again = stack[i] = get();
+		are_own &= again != NULL && place_of(again).class != place_of(other).class &&
+		           place_of(again).offset == 0;
+	}
+	tap_ok(are_own, "given up: what the pool has of them is not handed out");
+	tap_is(slot_state(place_of(other).slot), SLOT_IDLE,
+	        "given up: nor is the other class's stack lost by it");
+	tap_is(live(), 8, "given up: the count of stacks in use is right");
+	for (int i = 0; i < 8; i++)
+		put(stack[i]);
+}
+
 int main(void)
 {
 	pools_init(0, wake);
@@ -105,6 +147,7 @@ int main(void)
 	sites_init(SITES_NEVER, 0);
 	classes_init(&arena, BATCHES_DERIVED);
 	test_recycled();
+	test_given_up();
 	test_twice();
 	test_busy();
 	return tap_done();

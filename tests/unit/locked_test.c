@@ -121,6 +121,47 @@ static void test_start_over(void)
 	        "start over: the free one comes again, zero");
 }
 
+/* What the program does not use is not there any more. */
+static void test_vacate(void)
+{
+	static struct arena other;
+	struct arena_class *other_class;
+	struct arena_place live, idle, unused;
+	long before = status_kib("VmSize");
+	char *again;
+
+	arena_init(&other, GUARD_AUTO);
+	other_class = arena_class_start(&other, 0, BYTES, RW);
+	arena_find(&other, arena_make(other_class), &live);
+	arena_find(&other, arena_make(other_class), &idle);
+	arena_find(&other, arena_make(other_class), &unused);
+	memset((void *)live.base, 1, BYTES);
+	arena_guard(&idle, PAGE);
+	slot_move(idle.slot, SLOT_LIVE, SLOT_IDLE);
+	slot_move(unused.slot, SLOT_LIVE, SLOT_BUSY);
+	arena_free(&unused);
+	errno = 77;
+	tap_ok(!arena_exceeds(&other, other.reserved * 8) && arena_exceeds(&other, other.reserved * 8 - 1),
+	        "vacate: the arena takes an eighth of a limit, and no more");
+	arena_vacate(&other);
+	tap_is(errno, 77, "vacate: errno survives");
+	tap_ok(status_kib("VmSize") - before < 2 * BYTES >> 10,
+	        "vacate: only what is in use takes addresses");
+	tap_is(slot_state(live.slot), SLOT_LIVE, "vacate: a slot in use stays");
+	tap_is(((char *)live.base)[BYTES - 1], 1, "vacate: with what is in it");
+	tap_ok(slot_state(idle.slot) == SLOT_VACANT && slot_state(unused.slot) == SLOT_VACANT,
+	        "vacate: an idle one and a free one are not ours any more");
+	again = mmap((void *)idle.base, BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	tap_ok(again == (char *)idle.base, "vacate: others may map there");
+	again[0] = 3;
+	arena_discard(&idle); /* a pool that still has it */
+	arena_vacate(&other);
+	tap_is(again[0], 3, "vacate: which a pool that still has it leaves alone, and a second time too");
+	again = arena_make(other_class);
+	tap_ok(again != NULL && again != (char *)idle.base && again != (char *)unused.base && again[0] == 0,
+	        "vacate: the next slot is in a new chunk");
+}
+
 /* A pool gives a slot back while another thread is just closing it. */
 static void test_stray(void)
 {
@@ -143,6 +184,7 @@ int main(void)
 	class = arena_class_start(&arena, 0, BYTES, RW);
 	test_shrink();
 	test_start_over();
+	test_vacate();
 	test_stray();
 	return tap_done();
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What a program does to ranges that touch the arena: states, releases, neighbours and races between threads. */
 #include "adapter/mappings.h"
+#include "adapter/pieces.h"
 #include "adapter/placing.h"
 #include "stack/address.h"
 #include "stack/lifetime.h"
+#include "stack/locked.h"
 #include "stack/slot_guard.h"
 #include "stack/orphans.h"
 
@@ -327,6 +329,69 @@ static void test_race(void)
 	tap_is(releases(), RACES, "mappings: a stack that two threads unmap at once is released once");
 }
 
+/* A range may be all addresses: what lies between chunks is one piece. */
+static void test_gaps(void)
+{
+	uintptr_t all = (uintptr_t)1 << ARENA_ADDRESS_BITS, low = arena.low, high = arena.high;
+	struct piece below = piece_at(&arena, PAGE, all), above = piece_at(&arena, high, all);
+	char *made = arena_make(class);
+
+	tap_ok(!below.is_slot && below.low + below.bytes == low, "gaps: all below the arena is one piece");
+	tap_ok(!above.is_slot && above.low + above.bytes == all, "gaps: all above it is another");
+	tap_ok(arena_holds(&arena, (void *)(low - PAGE), 2 * PAGE) &&
+	                !arena_holds(&arena, (void *)PAGE, low - PAGE) &&
+	                arena_holds(&arena, (void *)PAGE, low) &&
+	                !arena_holds(&arena, (void *)high, all - high),
+	        "gaps: neither holds a byte of the arena");
+	tap_is(mappings_advise(&arena, (void *)PAGE, (uintptr_t)made, MADV_COLD), -1,
+	        "gaps: what goes from the first address to a stack cannot be advised");
+	tap_is(errno, ENOMEM, "gaps: since not all of it is mapped");
+	tap_is(state_of(made), SLOT_LIVE, "gaps: the stack is as before");
+}
+
+/* What lies where slots were given up is nobody's but the kernel's and the program's. */
+static void test_vacant(void)
+{
+	char *live = arena_make(class), *first = arena_make(class), *second = arena_make(class);
+	char *mapped, *moved;
+
+	mappings_unmap(&arena, first, BYTES, release);
+	mappings_unmap(&arena, second, BYTES, release);
+	releases();
+	arena_vacate(&arena);
+	tap_ok(second == first + BYTES && state_of(first) == SLOT_VACANT && state_of(live) == SLOT_LIVE,
+	        "vacant: two slots beside one in use are given up");
+	errno = 0;
+	tap_ok(mappings_protect(&arena, first, PAGE, RW, -1) == -1 && errno == ENOMEM,
+	        "vacant: nothing is there");
+	/* As malloc or the loader map: no hook sees it. */
+	mapped = mmap(first, 2 * BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	mapped[2 * BYTES - 1] = 1;
+	tap_ok(mapped == first && mappings_protect(&arena, first, PAGE, PROT_READ, -1) == 0 &&
+	                mappings_protect(&arena, first, PAGE, RW, -1) == 0,
+	        "vacant: what is mapped there can be protected");
+	tap_is(mappings_advise(&arena, first, 2 * BYTES, MADV_NORMAL), 0, "vacant: and advised");
+	errno = 0;
+	tap_ok(placing_map(&arena, second, BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+	               0) == MAP_FAILED &&
+	                errno == EEXIST && mapped[2 * BYTES - 1] == 1,
+	        "vacant: it is not replaced without need");
+	moved = mappings_move(&arena, mapped, 2 * BYTES, 4 * BYTES, MREMAP_MAYMOVE, NULL);
+	tap_ok(moved != MAP_FAILED && moved[2 * BYTES - 1] == 1, "vacant: it can grow, with what is in it");
+	if (moved == MAP_FAILED)
+		return;
+	mappings_unmap(&arena, moved, 4 * BYTES, release);
+	tap_ok(placing_map(&arena, first, BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	                        first &&
+	                mappings_unmap(&arena, first, BYTES, release) == 0,
+	        "vacant: something else can be mapped there, and unmapped");
+	errno = 0;
+	tap_ok(mappings_protect(&arena, first, PAGE, RW, -1) == -1 && errno == ENOMEM && releases() == 0,
+	        "vacant: then nothing is there again, and nothing was a stack");
+	mappings_unmap(&arena, live, BYTES, release);
+	releases();
+}
+
 int main(void)
 {
 	arena_init(&arena, GUARD_AUTO);
@@ -341,5 +406,7 @@ int main(void)
 	test_abandoned();
 	test_fork();
 	test_race();
+	test_gaps();
+	test_vacant();
 	return tap_done();
 }

@@ -87,7 +87,9 @@ bool own_thread_leave_files(bool is_wanted)
 	first_frame = (uintptr_t)__builtin_frame_address(0);
 	is_private = close_range(FIRST_FD, ~0U, CLOSE_RANGE_UNSHARE) == 0;
 
-	real_unshare(CLONE_FS);
+	/* A folder that the thread stayed in could not be unmounted, though the program has left it. */
+	if (real_unshare(CLONE_FS) == 0)
+		syscall(SYS_chdir, "/");
 	if (!is_private)
 		return false;
 	close(STDIN_FILENO);

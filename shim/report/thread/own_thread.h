@@ -13,7 +13,7 @@
 size_t own_thread_stack_bytes(void);
 
 /*
- * In that thread: gives it a descriptor table of its own, with only the standard error and, if it `is_wanted`, the
+ * In that thread: gives it a working folder of its own, the root, and a descriptor table of its own, with only the standard error and, if it `is_wanted`, the
  * standard output, so that it keeps none of the program's files and pipes open. Returns false if the kernel cannot do
  * that; then it shares the program's table.
  */
