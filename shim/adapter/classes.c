@@ -342,8 +342,11 @@ void classes_put(const struct arena_place *place)
 
 	if (class->request.is_clean && !has_been_guarded(place->slot))
 		unlearn(class);
-	if (class->roots.high != 0)
+	/* Held while it is read: an idle slot may be closed or unmapped by another thread, see stack/locked.h. */
+	if (class->roots.high != 0 && slot_move(place->slot, SLOT_IDLE, SLOT_BUSY)) {
 		roots_note_return(&class->roots, place);
+		arena_let_go(place, SLOT_IDLE);
+	}
 	trust_note_return(&class->trust, place->slot);
 	if (only_counts(class))
 		pool_destroy(&class->pool, (void *)place->base);
