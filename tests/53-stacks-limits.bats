@@ -7,7 +7,7 @@
 load lib/helper
 
 setup() {
-	requires_program limits
+	requires_program limits squeeze
 	cd "$BATS_TEST_TMPDIR" || return
 	export COPOOL_HOST=stacks
 	limits=$PROGRAMS/limits
@@ -52,13 +52,21 @@ said() {
 	[[ $status -eq 0 && ${lines[1]} == 'mapped all' && ${lines[3]} == 'opened all' && ${lines[5]} == 'grown to all' ]]
 }
 
+@test "count: what lies between stacks in use, where idle ones were given up, is the program's" {
+	same_twin "$limits" among 2000
+	[[ $status -eq 0 && ${lines[1]} == '0 wrong' ]]
+}
+
 @test "count: a program that asks for more than there is keeps its idle stacks" {
 	same_twin "$limits" probe 300
 	[[ $status -eq 0 && ${lines[1]} == 'huge: ENOMEM' && ${lines[3]} == kept ]]
 }
 
 @test "count: at limits that come and go, and with memory locked, threads and children lose nothing that they have" {
-	same_twin "$PROGRAMS/squeeze" 40
+	local times=20
+	[[ -z ${COPOOL_TEST_FULL-} ]] || times=400
+	same_twin "$PROGRAMS/squeeze" $times
+	check_balance
 	[[ $status -eq 0 && ${lines[0]} == '0 damaged' ]]
 	[[ -z ${COPOOL_TEST_FULL-} ]] || run_pooled COPOOL_MAX_BATCHES=0 "$PROGRAMS/squeeze" 400
 	[[ $status -eq 0 && ${lines[0]} == '0 damaged' ]]

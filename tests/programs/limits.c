@@ -7,6 +7,7 @@
  *	lack N		needs most of its data, which is limited, for other things each time that N stacks have come and gone
  *	late N		limits its addresses, and its data, after N stacks have come and gone, and uses what it has then
  *	probe N		asks for what cannot be there, after N stacks have come and gone; says whether anything is gone
+ *	among N		the same as late, but every tenth of N stacks stays in use; what the kernel maps between them
  *	child N		the same as late in a child of vfork; says whether what N stacks have left is still there
  *	count N		what the kernel counts for N stacks, in KiB
  *	lock FLAGS	mlockall with these (1 current, 2 future, 4 on fault), within a small RLIMIT_MEMLOCK,
@@ -21,6 +22,7 @@
  *	crash N		the same, and dies
  */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -405,6 +407,31 @@ static void limit_child(int count)
 	come_and_go(count);
 }
 
+/* By malloc and by mmap, which the kernel puts where there is room. */
+static void map_among(int count)
+{
+	struct rlimit room = {(rlim_t)count * BYTES, RLIM_INFINITY};
+	int made = make_all(count), wrong = 0;
+	char *memory;
+
+	for (int i = 0; i < made; i++) {
+		if (i % 10 != 0)
+			munmap(stack[i], BYTES);
+	}
+	printf("limited %d\n", setrlimit(RLIMIT_AS, &room));
+	for (int i = 0; i < 50; i++) {
+		memory = memalign(PAGE, 3 * BYTES);
+		wrong += memory == NULL || mprotect(memory, PAGE, PROT_NONE) != 0 ||
+		         mprotect(memory, PAGE, RW) != 0 || madvise(memory, BYTES, MADV_NORMAL) != 0;
+		memory = mmap(NULL, 3 * BYTES, RW, PLAIN, -1, 0);
+		memory = mremap(memory, 3 * BYTES, 5 * BYTES, MREMAP_MAYMOVE);
+		wrong += memory == MAP_FAILED;
+	}
+	for (int i = 0; i < made; i += 10)
+		wrong += stack[i][BYTES - 1] != 1 || munmap(stack[i], BYTES) != 0;
+	printf("%d wrong\n", wrong);
+}
+
 static void probe(int count)
 {
 	const size_t huge = (size_t)1 << 46;
@@ -440,6 +467,8 @@ int main(int arguments, char **argument)
 		lack((int)number);
 	else if (strcmp(what, "late") == 0)
 		limit_late((int)number);
+	else if (strcmp(what, "among") == 0)
+		map_among((int)number);
 	else if (strcmp(what, "probe") == 0)
 		probe((int)number);
 	else if (strcmp(what, "child") == 0)
