@@ -63,29 +63,6 @@ static uint64_t count_taken(const struct pool *pool)
 	return taken;
 }
 
-/*
- * Adds all threads, one after another. An object that goes from one to another meanwhile counts in both, or in none. So
- * if much is taken meanwhile, because this thread was interrupted, all is read again; the quickest read counts.
- */
-static void add_threads(const struct pool *pool, struct pool_stats *stats)
-{
-	const struct pool_stats begun = *stats;
-	uint64_t least = UINT64_MAX;
-
-	for (unsigned tries = 0; tries < READ_TRIES && least > FEW; tries++) {
-		struct pool_stats sum = begun;
-		uint64_t taken = count_taken(pool), meanwhile;
-
-		for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
-			add_thread(pool, t, &sum);
-		meanwhile = sum.create_local + sum.create_depot - begun.create_depot - taken;
-		if (meanwhile < least) {
-			least = meanwhile;
-			*stats = sum;
-		}
-	}
-}
-
 /* Returns no less than before: a reader takes a counter that falls for one that was reset. */
 static uint64_t keep_most(_Atomic int64_t *most, uint64_t value)
 {
@@ -127,13 +104,11 @@ static void explain_observed(struct pool_stats *stats)
 	stats->destroy_local = stats->create_local;
 }
 
-void pool_read(struct pool *pool, struct pool_stats *stats)
+/* Adds up what the pool and all threads have counted. Returns how much was taken in the meantime. */
+static uint64_t add_up(struct pool *pool, struct pool_stats *stats)
 {
-	int64_t live;
+	uint64_t taken;
 
-	*stats = (struct pool_stats){0};
-	if (pool_is_withdrawn(pool))
-		return;
 	*stats = (struct pool_stats){
 	        .create_depot = counter_read(&pool->loose_create),
 	        .create_new = counter_read(&pool->create_new),
@@ -148,7 +123,31 @@ void pool_read(struct pool *pool, struct pool_stats *stats)
 	        .depot_high = depot_sample_high(&pool->depot),
 	        .pooled = remainder_count(&pool->remainder) + leaving_count(&pool->leaving),
 	};
-	add_threads(pool, stats);
+	taken = stats->create_depot + count_taken(pool);
+	for (struct thread *t = thread_next(NULL); t != NULL; t = thread_next(t))
+		add_thread(pool, t, stats);
+	return stats->create_local + stats->create_depot - taken;
+}
+
+/*
+ * Threads are read one after another: an object that goes from one to another meanwhile counts in both, or in none. So
+ * if much is taken meanwhile, because this thread was interrupted, all is read again. If much always is, more will do:
+ * there is no room for a copy of the best so far on a coroutine's stack (adapter/room.c).
+ */
+static void read_counts(struct pool *pool, struct pool_stats *stats)
+{
+	for (unsigned tries = 0; add_up(pool, stats) > (uint64_t)FEW << tries && tries < READ_TRIES; tries++)
+		;
+}
+
+void pool_read(struct pool *pool, struct pool_stats *stats)
+{
+	int64_t live;
+
+	*stats = (struct pool_stats){0};
+	if (pool_is_withdrawn(pool))
+		return;
+	read_counts(pool, stats);
 	if (pool->kind->is_observed) {
 		/* After the creates, as they are counted: so a create in progress never looks served. */
 		stats->create_new = counter_read(&pool->create_new);
