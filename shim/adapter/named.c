@@ -242,17 +242,14 @@ static void read_create(const char *setting)
 	        slash != NULL ? (int)(slash - setting) : (int)sizeof create_name - 1, setting);
 }
 
-/* Code that is as quick as a pool needs none, and see decode_leads_away(). */
-static int refuse_leaf(const char *name, const struct symbol *symbol, struct adapter_outcome *outcome)
+/* See decode_leads_away(). Only the user can know how the callers were compiled. */
+static void warn_of_leaf(const char *name, const struct symbol *symbol)
 {
 	const struct decode_code code = patch_code(symbol);
 
-	if (decode_leads_away(&code))
-		return 0;
-	adapter_say(outcome,
-	        "nothing is pooled: %s calls nothing outside of its file: its callers may rely on registers that it leaves unchanged",
-	        name);
-	return -ENOTSUP;
+	if (!decode_leads_away(&code))
+		warn("%s calls nothing outside of its file: the program breaks if callers there rely on registers that it leaves unchanged (gcc's -fipa-ra, part of -O2)",
+		        name);
 }
 
 /* Plans the patch of a function of the program; or of a library, if no other thread can be inside the library. */
@@ -270,7 +267,7 @@ static int plan(const struct symbols *symbols, const char *name, void *hook, voi
 	else if ((error = patch_plan(&named.patches, name, &symbol, hook, original)) != 0)
 		adapter_say(outcome, "nothing is pooled: %s", named.patches.reason);
 	else
-		error = refuse_leaf(name, &symbol, outcome);
+		warn_of_leaf(name, &symbol);
 	return error;
 }
 

@@ -7,7 +7,7 @@
  *	named foreign ROUNDS	objects that another function made, destroyed by box_drop()
  *	named numbers ROUNDS	handles that are no addresses: number_make() and number_drop()
  *	named many ROUNDS	block_make(size, 0) with ever other sizes, and block_drop()
- *	named leaf ROUNDS	token_make() and token_drop(), which call nothing; gcc lets their caller rely on that
+ *	named leaf ROUNDS	token_make() and token_drop(), which call nothing
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define APART __attribute__((noinline, noclone))
+#define ALONE __attribute__((noipa)) /* its caller relies on nothing but how functions are called */
 
 struct box {
 	unsigned long number;
@@ -102,7 +103,7 @@ APART void number_drop(uint64_t number)
 	boxes_dropped += number != 0;
 }
 
-APART struct token *token_make(void)
+ALONE struct token *token_make(void)
 {
 	struct token *token = idle_tokens;
 
@@ -112,7 +113,7 @@ APART struct token *token_make(void)
 	return token;
 }
 
-APART void token_drop(struct token *token)
+ALONE void token_drop(struct token *token)
 {
 	token->next = idle_tokens;
 	idle_tokens = token;
