@@ -266,13 +266,17 @@ while True: mmap.mmap(-1, 16384).close(); time.sleep(0.001)'
 	refuses 2 "from 1 to 1000" --max-cost 0 1
 	refuses 2 "One process is enough" 1 2
 	refuses 1 "there is no process 4194305" 4194305
-	# One that has ended, and whose parent has not waited for it.
+	# One that has ended, and whose parent has not waited for it: as bash it would.
+	mkfifo end
 	(
-		true &
+		read -r _ <end &
 		echo $! >ended
 		exec sleep 60
 	) &
-	watch_over "$!"
+	parent=$!
+	watch_over "$parent"
+	wait_until 10 grep -qx sleep "/proc/$parent/comm"
+	echo >end
 	wait_until 10 eval '[[ $(cut -d " " -f 3 /proc/$(<ended)/stat) == Z ]]'
 	refuses 1 "there is no process $(<ended)" "$(<ended)"
 	requires_probes
